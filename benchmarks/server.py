@@ -1,0 +1,65 @@
+"""A fast HTTP/1.1 server of fixed answers, in a process of its own: only clients are measured."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+
+from benchmarks import payloads
+
+QUOTES = b"/v1/crypto/onramp/quotes"
+SESSIONS = b"/v1/identity/verification_sessions"
+
+
+def _answer(body: bytes) -> bytes:
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nRequest-Id: req_benchmark\r\n"
+        b"Stripe-Version: 2026-10-28.endive\r\nContent-Length: %d\r\n\r\n"
+    )
+    return head % len(body) + body
+
+
+class _Protocol(asyncio.Protocol):
+    def __init__(self, answers: Mapping[bytes, bytes]) -> None:
+        self._answers = answers
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            head, _, self._received = self._received.partition(b"\r\n\r\n")
+            path = head.split(b" ", 2)[1].partition(b"?")[0]
+            self._transport.write(self._answers[path])
+
+
+async def _serve(port: Connection) -> None:
+    answers = {QUOTES: _answer(payloads.quotes()), SESSIONS: _answer(payloads.page())}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0)
+    port.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+def _run(port: Connection) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(port))
+
+
+@contextlib.contextmanager
+def fixed_answers() -> Iterator[str]:
+    """Run the server in another process and yield its address; it answers GET only."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}"
+    finally:
+        process.terminate()
+        process.join()

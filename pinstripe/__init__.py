@@ -1,0 +1,78 @@
+"""Pinstripe: Stripe Identity and crypto onramp for asyncio, fast, typed and exact.
+
+The models, parameter types and calls of each product are in a module of their own:
+`pinstripe.identity`, `pinstripe.crypto`. `pinstripe.sandbox` is a server to develop against,
+`pinstripe.bulk` a bounded fan-out for many calls at once.
+"""
+
+from pinstripe import bulk, crypto, identity
+from pinstripe._client import AsyncClient
+from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
+from pinstripe._convert import to_dict
+from pinstripe._endpoint import Page, response_of
+from pinstripe._errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    DecodeError,
+    IdempotencyError,
+    InvalidRequestError,
+    NotFoundError,
+    PaginationError,
+    PermissionDeniedError,
+    PinstripeError,
+    RateLimitError,
+    ResponseError,
+    ResponseTooLarge,
+    ServerError,
+    SignatureError,
+    TransportError,
+)
+from pinstripe._pager import Created, Pager
+from pinstripe._transport import Transport
+from pinstripe._version import __version__
+from pinstripe._wire import Request, Response
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "ConnectionLost",
+    "Created",
+    "DeadlineExceeded",
+    "DecodeError",
+    "IdempotencyError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "Page",
+    "Pager",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PinstripeError",
+    "Pool",
+    "RateLimitError",
+    "Request",
+    "RequestOptions",
+    "Response",
+    "ResponseError",
+    "ResponseTooLarge",
+    "RetryPolicy",
+    "ServerError",
+    "SignatureError",
+    "Timeout",
+    "Transport",
+    "TransportError",
+    "__version__",
+    "bulk",
+    "crypto",
+    "identity",
+    "response_of",
+    "to_dict",
+]

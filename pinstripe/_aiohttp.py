@@ -1,0 +1,166 @@
+"""The leaf that talks HTTP: one tuned aiohttp session, and aiohttp's errors made ours.
+
+Two settings lean on private names of aiohttp, whose minor version is pinned for it and which
+tests hold: its hidden second attempt of a GET is switched off, so that attempts are counted in
+one place, and a pooled connection on which unasked bytes arrived is thrown away, since aiohttp
+would hand them to the next call as its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import platform
+import select
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from pinstripe._config import Config, Timeout
+from pinstripe._errors import (
+    ConnectError,
+    ConnectionLost,
+    ResponseError,
+    ResponseTooLarge,
+    TransportError,
+    with_response,
+)
+from pinstripe._version import __version__
+from pinstripe._wire import Request, Response
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+_KEPT_OF_A_LONG_BODY = 64 * 1024
+_USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """A pool that never hands out a connection on which something came unasked."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            protocol = connection.protocol
+            assert protocol is not None
+            if not protocol.should_close and not _has_news(protocol):
+                break
+            connection.close()
+        return connection
+
+    def forget(self) -> None:
+        """Drop the pool untouched: closing it would reach into the event loop of a parent."""
+        self._conns.clear()
+
+
+def _has_news(protocol: ResponseHandler) -> bool:
+    """Whether the other side sent something, or hung up, since the event loop last looked."""
+    if not hasattr(select, "poll"):  # Windows: what the event loop has read must do
+        return False
+    assert protocol.transport is not None
+    poll = select.poll()
+    poll.register(protocol.transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Connections:
+    """The connections of one client in one event loop.
+
+    Args:
+        config: The addresses, the key and the pool.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._origins = {"api": config.base_url, "files": config.files_url}
+        self._limit = config.pool.max_response_bytes
+        self._connector = GuardedConnector(limit=0, keepalive_timeout=config.pool.keepalive)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            headers={
+                "Authorization": f"Bearer {config.api_key}",
+                "User-Agent": _USER_AGENT,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_phases(config.timeout),
+        )
+        self._session._retry_connection = False  # noqa: SLF001 -- see above
+
+    async def exchange(self, request: Request) -> Response:
+        """Send one request and read its answer to the end.
+
+        Args:
+            request: What to send.
+
+        Raises:
+            TransportError: There is no usable answer.
+            ResponseError: The answer is longer than the limit, or encoded in a way of its own.
+        """
+        try:
+            return await self._exchange(request)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            # Raised below, where neither aiohttp's frames nor the key they hold come along.
+            problem = _transport_error(error)
+        raise problem
+
+    async def _exchange(self, request: Request) -> Response:
+        query = f"?{request.query}" if request.query else ""
+        timeout = request.timeout
+        async with self._session.request(
+            request.method,
+            URL(f"{self._origins[request.host]}{request.path}{query}", encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=self._session.timeout if timeout is None else _phases(timeout),
+        ) as answer:
+            body = await self._read(answer)
+            return Response(status=answer.status, headers=answer.headers, body=body)
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        encoding = ", ".join(answer.headers.getall("Content-Encoding", ["identity"])).lower()
+        if encoding not in ("identity", "gzip", "deflate"):  # aiohttp leaves it as it is
+            error = ResponseError(f"the answer is encoded as {encoding}, which was not asked for")
+            raise with_response(error, answer.status, answer.headers, b"")
+        length = answer.content_length
+        if length is not None and length <= self._limit and encoding == "identity":
+            return await answer.read()
+        body = bytearray()
+        async for chunk in answer.content.iter_any():
+            body += chunk
+            if len(body) > self._limit:
+                raise self._too_large(answer, bytes(body[:_KEPT_OF_A_LONG_BODY]))
+        return bytes(body)
+
+    def _too_large(self, answer: aiohttp.ClientResponse, start: bytes) -> ResponseTooLarge:
+        error = ResponseTooLarge(f"the answer is longer than {self._limit} bytes")
+        return with_response(error, answer.status, answer.headers, start)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    def abandon(self) -> None:
+        """Let go of connections whose event loop is gone, or belongs to a parent process."""
+        self._connector.forget()
+        self._session.detach()
+
+
+def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:
+    """Leave all but the connecting to our own deadline, and have it unrounded."""
+    return aiohttp.ClientTimeout(sock_connect=timeout.connect, ceil_threshold=math.inf)
+
+
+def _transport_error(error: Exception) -> TransportError:
+    # The text of some repeats the address, whose query can tell who somebody is.
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectError("no connection was made in time")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ConnectError(str(error))
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ConnectionLost("the answer is not valid HTTP")
+    return ConnectionLost(str(error) or type(error).__name__)

@@ -1,0 +1,219 @@
+"""The asynchronous client: settings to pipeline to product namespaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import anyio
+from attrs import evolve, frozen
+from typing_extensions import Self
+
+from pinstripe._config import (
+    Config,
+    Pool,
+    RequestOptions,
+    RetryPolicy,
+    Timeout,
+    config_from,
+)
+from pinstripe._endpoint import Endpoint
+from pinstripe._errors import ConfigurationError
+from pinstripe._pipeline import Clock, Pipeline
+from pinstripe._transport import AiohttpTransport, Transport
+from pinstripe._wire import Host, Method, Response
+from pinstripe.crypto import Crypto
+from pinstripe.identity import Identity
+
+_PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
+
+
+@frozen
+class _Shared:
+    """What a client and its siblings have in common."""
+
+    transport: Transport
+    slots: anyio.Semaphore
+
+
+class AsyncClient:
+    """The client, for asyncio.
+
+        async with pinstripe.AsyncClient() as stripe:
+            session = await stripe.identity.verification_sessions.create(type="document")
+
+    It may be made anywhere, and opens its connections when the first request is sent. Without
+    `async with`, end it with `aclose()`.
+
+    Every call raises `ConfigurationError` where an argument is wrong (nothing was sent then),
+    `APIError` where the API refuses, `TransportError` where no usable answer comes, and
+    `ResponseError` where an answer cannot be used; methods name what is particular to them.
+
+    Args:
+        api_key: A secret or restricted key; from the environment's `STRIPE_API_KEY` by default.
+        base_url: The address of the API; from `PINSTRIPE_BASE_URL` by default, else Stripe's.
+        files_url: The address that serves files.
+        api_version: The version of the API to ask for; the one the models were written for by
+            default.
+        account: The connected account to act for (`acct_...`).
+        timeout: A `Timeout`, or the total in seconds; 30 by default.
+        retry: When a failed attempt is made again.
+        pool: The bounds of connections and answers.
+        transport: What carries the requests, in place of aiohttp.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+    """
+
+    identity: Identity
+    """Verification sessions and reports."""
+
+    crypto: Crypto
+    """Onramp sessions and quotes."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        files_url: str | None = None,
+        api_version: str | None = None,
+        account: str | None = None,
+        timeout: Timeout | float | None = None,
+        retry: RetryPolicy | None = None,
+        pool: Pool | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        config = config_from(
+            {
+                "api_key": api_key,
+                "base_url": base_url,
+                "files_url": files_url,
+                "api_version": api_version,
+                "account": account,
+                "timeout": timeout,
+                "retry": retry,
+                "pool": pool,
+            }
+        )
+        slots = anyio.Semaphore(config.pool.max_in_flight, fast_acquire=True)
+        self._build(config, _Shared(transport or AiohttpTransport(config), slots))
+
+    def _build(self, config: Config, shared: _Shared) -> None:
+        self._config = config
+        self._shared = shared
+        headers = {"Stripe-Version": config.api_version}
+        if config.account is not None:
+            headers["Stripe-Account"] = config.account
+        pipeline = Pipeline(
+            shared.transport.send,
+            shared.slots,
+            headers=headers,
+            timeout=config.timeout,
+            retry=config.retry,
+            clock=Clock(),
+        )
+        self._send = pipeline.send
+        self.identity = Identity(self._send)
+        self.crypto = Crypto(self._send)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._config.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, which siblings from `with_options` use too."""
+        await self._shared.transport.aclose()
+
+    async def warm_up(self) -> None:
+        """Do the slow parts of the first request now, in a thread.
+
+        Importing aiohttp and reading the certificates take 150 to 300 ms. Without this the first
+        request does it, in a thread too.
+        """
+        if isinstance(self._shared.transport, AiohttpTransport):
+            await self._shared.transport.open()
+
+    def with_options(
+        self,
+        *,
+        api_version: str | None = None,
+        account: str | None = None,
+        timeout: Timeout | float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Self:
+        """Return a client with other settings on the same connections.
+
+        Args:
+            api_version: As for the client; what is None stays as it is.
+            account: As for the client.
+            timeout: As for the client.
+            retry: As for the client.
+
+        Raises:
+            ConfigurationError: An argument is wrong.
+        """
+        changes = {
+            "api_version": api_version,
+            "account": account,
+            "timeout": timeout,
+            "retry": retry,
+        }
+        given: dict[str, Any] = {
+            name: value for name, value in changes.items() if value is not None
+        }
+        sibling = object.__new__(type(self))
+        sibling._build(evolve(self._config, **given), self._shared)
+        return sibling
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Response:
+        """Call an endpoint that has no method of its own, with all that calls have otherwise.
+
+            response = await stripe.request("GET", "/v1/balance")
+            balance = json.loads(response.body)
+
+        Args:
+            method: `"GET"`, `"POST"` or `"DELETE"`.
+            path: The path, such as `/v1/balance`.
+            params: Parameters, nested as the API nests them.
+            host: Which address of the API serves it.
+            request_options: Options of this call.
+
+        Returns:
+            The answer: status, headers and the body as bytes.
+
+        Raises:
+            ConfigurationError: An argument is wrong; nothing was sent.
+            APIError: The API refused.
+            TransportError: No usable answer came.
+        """
+        if method not in ("GET", "POST", "DELETE"):
+            raise ConfigurationError("method", f"must be GET, POST or DELETE, not {method!r}")
+        if params is not None and not isinstance(params, Mapping):
+            raise ConfigurationError("params", "must be a mapping")
+        if host not in ("api", "files"):
+            raise ConfigurationError("host", f"must be api or files, not {host!r}")
+        if not isinstance(path, str) or not _PATH.fullmatch(path):
+            raise ConfigurationError("path", "must look like /v1/name, with params apart from it")
+        endpoint = Endpoint(method, path, Response, host)
+        return await self._send(endpoint.request(params or {}, {}, request_options))

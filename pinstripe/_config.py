@@ -1,0 +1,242 @@
+"""Settings of a client and of a single call, checked when they are made.
+
+The options of one call are named `request_options` in every method: `options` is a parameter of
+the API itself (what a verification session checks).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from pinstripe._errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://api.stripe.com"
+DEFAULT_FILES_URL = "https://files.stripe.com"
+DEFAULT_API_VERSION = "2026-10-28.endive"
+"""The version that the models were written for; Stripe answers in it whatever the account's."""
+
+_API_KEY = re.compile(r"(?:sk|rk)_(?:test|live|org)_[A-Za-z0-9_]+")
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE | re.ASCII)
+_Check = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def at_least(minimum: float, *, above: bool = False) -> _Check:
+    """Return an attrs validator for a number with a lower bound.
+
+    Args:
+        minimum: The smallest value that will do.
+        above: True where the bound itself will not do.
+    """
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not (value > minimum if above else value >= minimum):
+            bound = f"{'above' if above else 'of at least'} {minimum:g}"
+            raise ConfigurationError(attribute.name, f"must be a number {bound}, not {value!r}")
+
+    return check
+
+
+def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        problem = f"must be a whole number of at least 1, not {value!r}"
+        raise ConfigurationError(attribute.name, problem)
+
+
+def _is_a(kind: type) -> _Check:
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kind):
+            problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
+            raise ConfigurationError(attribute.name, problem)
+
+    return check
+
+
+def header_text(argument: str, value: str) -> str:
+    """Return `value` if it can stand in a header as it is.
+
+    Args:
+        argument: The name to give in the error.
+        value: 1 to 255 printable ASCII characters without a space.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
+        raise ConfigurationError(argument, "must be 1 to 255 printable ASCII characters, no spaces")
+    return value
+
+
+def _optional_header(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    if value is not None:
+        header_text(attribute.name, value)
+
+
+def _check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
+        raise ConfigurationError(
+            attribute.name, f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
+        )
+
+
+@frozen
+class Timeout:
+    """How long a call may take, in seconds.
+
+    Attributes:
+        total: The deadline of a whole call: the wait for a free slot, every attempt and every
+            pause between them.
+        connect: How long one attempt may take to open a connection.
+    """
+
+    total: float = field(default=30.0, validator=at_least(0, above=True))
+    connect: float = field(default=10.0, kw_only=True, validator=at_least(0, above=True))
+
+
+def _as_timeout(value: Timeout | float) -> Timeout:
+    return value if isinstance(value, Timeout) else Timeout(value)
+
+
+def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
+    return None if value is None else _as_timeout(value)
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """When a failed attempt is made again, and after which pause.
+
+    Attributes:
+        max_attempts: Requests a call may cost at most; 1 switches retries off.
+        base: Seconds; the first pause is a random time up to it, and it doubles each time.
+        cap: Seconds; the longest of these pauses.
+        max_retry_after: Seconds; where the server asks for a longer wait than this, the call
+            fails at once and the error's `retry_after` says how long.
+    """
+
+    max_attempts: int = field(default=3, validator=_whole_number)
+    base: float = field(default=0.5, validator=at_least(0))
+    cap: float = field(default=5.0, validator=at_least(0))
+    max_retry_after: float = field(default=60.0, validator=at_least(0))
+
+
+@frozen(kw_only=True)
+class Pool:
+    """The connections of a client.
+
+    Attributes:
+        max_in_flight: Requests on their way at once; further calls wait for a slot, within
+            their deadline.
+        keepalive: Seconds an idle connection is kept.
+        max_response_bytes: The longest body that is read into memory, after decompression.
+    """
+
+    max_in_flight: int = field(default=100, validator=_whole_number)
+    keepalive: float = field(default=30.0, validator=at_least(0, above=True))
+    max_response_bytes: int = field(default=16 * 2**20, validator=_whole_number)
+
+
+@frozen(kw_only=True)
+class RequestOptions:
+    """Options of a single call; what is None is as the client has it.
+
+    Attributes:
+        idempotency_key: The key for a POST, where the caller wants to choose it: up to 255
+            characters. Without it each call makes one of its own.
+        account: The connected account to act for (`acct_...`).
+        timeout: A `Timeout`, or the total in seconds.
+        api_version: Another version of the API, such as `"2026-10-28.endive"`.
+    """
+
+    idempotency_key: str | None = field(default=None, validator=_optional_header)
+    account: str | None = field(default=None, validator=_optional_header)
+    timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
+    api_version: str | None = field(default=None, validator=_check_version)
+
+
+def _check_api_key(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        problem = "is missing; pass it, or set STRIPE_API_KEY"
+    elif value.startswith("pk_"):
+        problem = "is a publishable key; these resources need a secret or restricted key"
+    elif value.strip() != value:
+        problem = "has white space around it"
+    elif not _API_KEY.fullmatch(value):
+        problem = "is not a key; it should start with sk_test_, rk_test_, sk_live_ or rk_live_"
+    else:
+        return
+    raise ConfigurationError(attribute.name, problem)
+
+
+def _origin(value: str) -> str:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None:
+    check_origin(attribute.name, value, live="_live_" in config.api_key)
+
+
+@frozen(kw_only=True)
+class Config:
+    """Everything a client is made of; see `AsyncClient` for the meaning of each."""
+
+    api_key: str = field(repr=False, validator=_check_api_key)
+    base_url: str = field(default=DEFAULT_BASE_URL, converter=_origin, validator=_check_origin)
+    files_url: str = field(default=DEFAULT_FILES_URL, converter=_origin, validator=_check_origin)
+    api_version: str = field(default=DEFAULT_API_VERSION, validator=_check_version)
+    account: str | None = field(default=None, validator=_optional_header)
+    timeout: Timeout = field(factory=Timeout, converter=_as_timeout)
+    retry: RetryPolicy = field(factory=RetryPolicy, validator=_is_a(RetryPolicy))
+    pool: Pool = field(factory=Pool, validator=_is_a(Pool))
+
+
+def check_origin(argument: str, url: str, *, live: bool) -> None:
+    """Refuse an address that a key must not be sent to.
+
+    Plain http is for a sandbox on this machine, and a live key never goes over it.
+
+    Args:
+        argument: The name to give in the error.
+        url: Scheme, host and port, such as `https://api.stripe.com`.
+        live: Whether the key moves real money.
+
+    Raises:
+        ConfigurationError: It is not such an address, or not a safe one.
+    """
+    found = _ORIGIN.fullmatch(url) if isinstance(url, str) else None
+    if found is None or int(found["port"] or 0) > 65535:
+        problem = "must be an address like https://host:port, without a path"
+        raise ConfigurationError(argument, problem)
+    local = _LOOPBACK.fullmatch(found["host"].strip("[]"))
+    if found["scheme"].lower() == "http" and (live or not local):
+        raise ConfigurationError(argument, "plain http is only for test keys on this machine")
+
+
+def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration of a client, completed from the environment.
+
+    Args:
+        settings: The arguments of the client; those that are None count as not given.
+        environ: Where `STRIPE_API_KEY` and `PINSTRIPE_BASE_URL` are looked up; `os.environ`
+            by default. The address from the environment also serves files.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in settings.items() if value is not None}
+    given.setdefault("api_key", environ.get("STRIPE_API_KEY", ""))
+    if "base_url" not in given and (address := environ.get("PINSTRIPE_BASE_URL")):
+        given["base_url"] = address
+        given.setdefault("files_url", address)
+    return Config(**given)

@@ -1,0 +1,183 @@
+"""The one converter: JSON bytes to models, models to plain data.
+
+cattrs decides how each class is built, msgspec builds what it can: a hook factory hands every
+class whose fields msgspec knows (datetime, Decimal, Literal, nested models) to its C decoder, and
+the bytes of an answer are decoded straight into the class. A class with a field that only cattrs
+can build keeps cattrs' generated hook.
+
+msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
+`"12"` as the integer 12 and `"false"` as False: no digit is lost by it, and a value that fits
+neither way is still an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+from cattrs import BaseValidationError, Converter, transform_error
+
+from pinstripe._errors import DecodeError
+
+_T = TypeVar("_T")
+
+_AT = re.compile(r"`(\$[^`]*)`$")
+# TypeError: cattrs' hook of a class, given something that is no mapping.
+_FAULTS = (
+    msgspec.MsgspecError,
+    BaseValidationError,
+    UnicodeDecodeError,
+    RecursionError,
+    TypeError,
+)
+_EXPECTED = re.compile(r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`")
+
+
+def _type_nodes(node: Any) -> Iterator[Any]:
+    """Yield every type inside an inspected type, each class once."""
+    seen: set[int] = set()
+    waiting: list[Any] = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, tuple):
+            waiting += node
+        elif (
+            isinstance(node, (msgspec.inspect.Type, msgspec.inspect.Field)) and id(node) not in seen
+        ):
+            seen.add(id(node))
+            yield node
+            waiting.extend(getattr(node, name) for name in node.__struct_fields__)
+
+
+@cache
+def is_native(model: Any) -> bool:
+    """Return whether msgspec can build `model`, and all that it holds, by itself.
+
+    Args:
+        model: An attrs class, or a generic one with its arguments.
+    """
+    if not attrs.has(getattr(model, "__origin__", model)):
+        return False
+    nodes = _type_nodes(msgspec.inspect.type_info(model))
+    return not any(isinstance(node, msgspec.inspect.CustomType) for node in nodes)
+
+
+def _native_hook(model: Any) -> Callable[[Any, Any], Any]:
+    return lambda value, _: msgspec.convert(value, model, strict=False)
+
+
+def _make_converter() -> Converter:
+    converter = Converter()
+    converter.register_structure_hook_factory(is_native, _native_hook)
+    converter.register_unstructure_hook(datetime, _seconds)
+    converter.register_unstructure_hook(Decimal, _digits)
+    return converter
+
+
+def _digits(value: Decimal) -> str:
+    # A few bytes of an answer can stand for a gigabyte of zeros; those stay as they came.
+    return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
+
+
+def _seconds(value: datetime) -> float:
+    seconds = value.timestamp()
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+converter = _make_converter()
+"""Structures every model; a room registers a hook where its model needs one."""
+
+
+@cache
+def _decoder(model: Hashable) -> Callable[[bytes], Any]:
+    if is_native(model):
+        return msgspec.json.Decoder(model, strict=False).decode
+    hook = converter.get_structure_hook(model)
+    return lambda body: hook(msgspec.json.decode(body), model)
+
+
+def decode(body: bytes, model: type[_T]) -> _T:
+    """Return the model that a JSON body holds.
+
+    Args:
+        body: JSON in UTF-8.
+        model: The attrs class to build.
+
+    Raises:
+        DecodeError: The body is not JSON, or not of that shape; it says where, and no value.
+    """
+    target: Any = model
+    try:
+        value: _T = _decoder(target)(body)
+    except _FAULTS as error:
+        problem = _decode_error(error, model)
+    else:
+        return value
+    raise problem
+
+
+def structure(value: Any, model: type[_T]) -> _T:
+    """Return the model that plain data holds.
+
+    Args:
+        value: Mappings, lists and plain values, as `json.loads` gives them.
+        model: The attrs class to build.
+
+    Raises:
+        DecodeError: The data is not of that shape.
+    """
+    try:
+        structured = converter.structure(value, model)
+    except _FAULTS as error:
+        problem = _decode_error(error, model)
+    else:
+        return structured
+    raise problem
+
+
+def to_dict(model: Any) -> dict[str, Any]:
+    """Return everything in a model as plain data, personal data and secrets included.
+
+    Timestamps are seconds and decimals are text, as in the API's own JSON, so that the result
+    can be stored as JSON and read back.
+
+    Args:
+        model: A model or a page.
+    """
+    data: dict[str, Any] = converter.unstructure(model)
+    return data
+
+
+def _decode_error(error: BaseException, model: Any) -> DecodeError:
+    path, problem = _describe(error)
+    name = getattr(model, "__name__", str(model))
+    result = DecodeError(f"not a {name}: {problem} at {path}")
+    result.path = path
+    return result
+
+
+def _describe(error: BaseException) -> tuple[str, str]:
+    """Return where a decoder failed and why, without the values that its message may quote."""
+    if isinstance(error, BaseValidationError):
+        first = transform_error(error, format_exception=lambda inner, _: _describe_text(inner)[1])
+        problem, _, path = first[0].rpartition(" @ ")
+        return path, problem
+    return _describe_text(error)
+
+
+def _describe_text(error: BaseException) -> tuple[str, str]:
+    text = str(error)
+    found, expected = _AT.search(text), _EXPECTED.search(text)
+    malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError))
+    kind = (
+        "malformed JSON"
+        if type(error) is not msgspec.ValidationError and malformed
+        else "wrong value"
+    )
+    return found[1] if found else "$", expected[0] if expected else kind

@@ -1,0 +1,150 @@
+"""Endpoints and what they answer with: models and pages that know the answer they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from attrs import frozen
+
+from pinstripe._config import RequestOptions
+from pinstripe._convert import decode
+from pinstripe._errors import ConfigurationError, DecodeError, ResponseError, with_response
+from pinstripe._model import Model, model
+from pinstripe._wire import (
+    FORM,
+    Host,
+    Method,
+    Request,
+    Response,
+    check_metadata,
+    check_texts,
+    encode_form,
+    fill_path,
+    headers_for,
+)
+
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=ResponseError)
+
+
+def response_of(value: Model) -> Response:
+    """Return the answer that a model or page was read from.
+
+    Fields that are newer than the model are in its `body`. An item of a page knows the answer
+    that held the page.
+
+    Args:
+        value: A model that a call returned, a page, or an item of one.
+
+    Raises:
+        ConfigurationError: It was made by hand, or is a part of a model that a call returned.
+    """
+    response: Response | None = getattr(value, "_response", None)
+    if response is None:
+        raise ConfigurationError("value", "was not itself returned by a call")
+    return response
+
+
+@model
+class Page(Model, Generic[_T]):
+    """One page of a list.
+
+    Attributes:
+        data: The objects, newest first.
+        has_more: Whether there are more in the direction of the walk.
+        url: The path of the list.
+    """
+
+    object: Literal["list"] = "list"
+    data: tuple[_T, ...]
+    has_more: bool
+    url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Page(<{len(self.data)} objects>, has_more={self.has_more})"
+
+    def __iter__(self) -> Iterator[_T]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@frozen
+class Endpoint(Generic[_T]):
+    """One endpoint of the API.
+
+    Attributes:
+        method: The HTTP method.
+        template: The path, with a placeholder for each id.
+        model: What it answers with.
+        host: Which address of the API serves it.
+    """
+
+    method: Method
+    template: str
+    model: type[_T]
+    host: Host = "api"
+
+    def request(
+        self,
+        params: Mapping[str, Any],
+        ids: Mapping[str, str],
+        options: RequestOptions | None,
+    ) -> Request:
+        """Return the request of one call.
+
+        Args:
+            params: The parameters; None is not sent.
+            ids: A value for each placeholder of the path.
+            options: The options of the call.
+
+        Raises:
+            ConfigurationError: A value cannot be sent as it is.
+        """
+        check_texts("expand", params.get("expand"))
+        check_metadata(params.get("metadata"))
+        form = encode_form(params)
+        headers = headers_for(self.method, options)
+        if self.method == "POST":
+            headers["Content-Type"] = FORM
+        return Request(
+            method=self.method,
+            path=fill_path(self.template, ids),
+            template=self.template,
+            query="" if self.method == "POST" else form,
+            body=form.encode() if self.method == "POST" else None,
+            host=self.host,
+            headers=headers,
+            timeout=options.timeout if options else None,
+        )
+
+
+def read(request: Request, response: Response, kind: type[_T]) -> _T:
+    """Return the model that an answer holds.
+
+    Args:
+        request: What was asked; its idempotency key goes into an error.
+        response: An answer with a status of success.
+        kind: The model that the endpoint promises.
+
+    Raises:
+        DecodeError: It holds something else; the answer is kept.
+    """
+    try:
+        return decode(response.body, kind)
+    except DecodeError as error:
+        error.idempotency_key = request.idempotency_key
+        raise keep(error, response) from None
+
+
+def keep(error: _E, response: Response) -> _E:
+    """Put the answer that caused an error into it, and return the error.
+
+    Args:
+        error: A `ResponseError`.
+        response: The answer.
+    """
+    error.attempts = response.attempts
+    return with_response(error, response.status, response.headers, response.body)

@@ -1,0 +1,46 @@
+"""The base of every resource class: one call, or one list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pinstripe._config import RequestOptions
+from pinstripe._endpoint import Endpoint, Page, read
+from pinstripe._model import Listed, Model, bind
+from pinstripe._pager import Pager, Paging, start
+from pinstripe._wire import Sender
+
+_M = TypeVar("_M", bound=Model)
+_L = TypeVar("_L", bound=Listed)
+
+
+class Resource:
+    """The calls of one resource; everything goes through `send`."""
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Sender) -> None:
+        self._send = send
+
+    async def _call(
+        self,
+        endpoint: Endpoint[_M],
+        params: Mapping[str, Any],
+        options: RequestOptions | None,
+        **ids: str,
+    ) -> _M:
+        request = endpoint.request(params, ids, options)
+        response = await self._send(request)
+        answer = read(request, response, endpoint.model)
+        bind(answer, response)
+        return answer
+
+    def _list(
+        self,
+        endpoint: Endpoint[Page[_L]],
+        params: Mapping[str, Any],
+        paging: Paging,
+        options: RequestOptions | None,
+    ) -> Pager[_L]:
+        return Pager(self._send, start(endpoint, params, paging, options))

@@ -1,0 +1,18 @@
+"""Names of the sandbox: an emulator of a slice of the Stripe API that runs inside a test."""
+
+from pinstripe.sandbox.clock import Clock, ManualClock
+from pinstripe.sandbox.embedded import Sandbox
+from pinstripe.sandbox.errors import Refusal
+from pinstripe.sandbox.server import Server, ServerThread, serve
+from pinstripe.sandbox.world import Settings
+
+__all__ = [
+    "Clock",
+    "ManualClock",
+    "Refusal",
+    "Sandbox",
+    "Server",
+    "ServerThread",
+    "Settings",
+    "serve",
+]

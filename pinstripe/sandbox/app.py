@@ -1,0 +1,219 @@
+"""The HTTP side of the sandbox: an aiohttp server that reads requests and writes answers.
+
+Order of a request: Host, key, version and account headers; route; idempotency key; body; stored
+answer; parameters; endpoint. Every answer is JSON and carries a `Request-Id`. Parameters of a
+POST may stand in the query string too; those of a GET or DELETE stand nowhere else. A body over
+1 MiB is a 413.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from pinstripe.sandbox import dispatch
+from pinstripe.sandbox.access import Access, echoes, read_access
+from pinstripe.sandbox.errors import Refusal, invalid
+from pinstripe.sandbox.forms import Form, decode, from_json
+from pinstripe.sandbox.idempotency import Answer
+from pinstripe.sandbox.routes import Match, Router
+from pinstripe.sandbox.world import API_VERSION, Account, Origin, World
+
+MAX_BODY = 1024 * 1024
+MAX_CONNECTIONS = 4096
+
+_log = logging.getLogger("pinstripe.sandbox.requests")
+
+_FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
+
+
+class Application:
+    """Answers HTTP requests from the state of a world.
+
+    Args:
+        world: the state.
+        router: the endpoints.
+    """
+
+    def __init__(self, world: World, router: Router) -> None:
+        self.world = world
+        self.router = router
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; never raises."""
+        request_id = self.world.request_id()
+        try:
+            answer = await self._answer(request, request_id)
+        except Refusal as refusal:
+            answer = dispatch.refused(refusal)
+        except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
+            answer = dispatch.broken("the reading of a request")
+        headers = {**echoes(request.headers), "Request-Id": request_id, **answer.headers}
+        return _response(answer, headers)
+
+    async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
+        access = read_access(request.headers, request.method)
+        account = self.world.account(access.account)
+        path, _, query = request.raw_path.partition("?")
+        path = path.encode("utf-8", "replace").decode()
+        match = self.router.match(request.method, path)
+        exchange = _Exchange(match, account, access, request_id, path)
+        if access.idempotency_key is None or match.route.control:
+            form = await _read_form(request, match, query)
+            return exchange.run(form)
+        return await self._once(request, exchange, access.idempotency_key, query)
+
+    async def _once(
+        self, request: web.BaseRequest, exchange: _Exchange, key: str, query: str
+    ) -> Answer:
+        ledger = exchange.account.ledger
+        endpoint = f"{request.method} {exchange.path}"
+        ledger.claim(key, endpoint, exchange.request_id, exchange.account.now())
+        try:
+            form = await _read_form(request, exchange.match, query)
+            digest = dispatch.fingerprint(form)
+            answer = ledger.replay(key, digest)
+            if answer is None:
+                answer = exchange.run(form)
+                ledger.store(key, digest, answer)
+            return answer
+        finally:
+            ledger.release(key)
+
+
+class _Exchange:
+    """One request on its way through an endpoint."""
+
+    __slots__ = ("access", "account", "match", "path", "request_id")
+
+    def __init__(
+        self, match: Match, account: Account, access: Access, request_id: str, path: str
+    ) -> None:
+        self.match = match
+        self.account = account
+        self.access = access
+        self.request_id = request_id
+        self.path = path
+
+    def run(self, form: Form) -> Answer:
+        """Check the parameters, which may raise, and run the endpoint, which may not."""
+        call = dispatch.prepare(
+            self.match,
+            form,
+            self.account,
+            restricted=self.access.restricted,
+            origin=self._origin(),
+            path=self.path,
+        )
+        return dispatch.run(self.match, call)
+
+    def _origin(self) -> Origin:
+        if self.match.route.control:
+            return Origin()
+        return Origin(self.request_id, self.access.idempotency_key)
+
+
+class LoopbackServer(web.Server):
+    """aiohttp's low-level server, with a bound on connections and JSON for malformed HTTP.
+
+    Args:
+        application: answers the requests.
+    """
+
+    def __init__(self, application: Application) -> None:
+        super().__init__(application.handle)
+        self._request_id = application.world.request_id
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        return _Protocol(self, self._request_id)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection, or drop it beyond the bound."""
+        super().connection_made(handler, transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            asyncio.get_running_loop().call_soon(handler.force_close)
+
+
+class _Protocol(web.RequestHandler):
+    __slots__ = ("_new_request_id",)
+
+    def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
+        super().__init__(
+            server, loop=asyncio.get_running_loop(), access_log=_log, auto_decompress=False
+        )
+        self._new_request_id = new_request_id
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP with an envelope, and close the connection."""
+        del request, exc, message
+        refusal = Refusal("The request is not valid HTTP.", status=status)
+        headers = {"Stripe-Version": API_VERSION, "Request-Id": self._new_request_id()}
+        response = _response(dispatch.refused(refusal), headers)
+        response.force_close()
+        return response
+
+
+def _response(answer: Answer, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(body=answer.body, status=answer.status, headers=headers, content_type=_JSON)
+
+
+async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:
+    if request.method != "POST":
+        return decode(query)
+    body = await _read_body(request)
+    if _media_type(request.headers, body) == _JSON:
+        if not match.route.control:
+            raise invalid(f"Send parameters as {_FORM}, not as JSON.")
+        return {**decode(query), **from_json(_parse_json(body))}
+    return decode(f"{query}&{body.decode('utf-8', 'surrogateescape')}")
+
+
+async def _read_body(request: web.BaseRequest) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise invalid("Compressed bodies are not accepted.")
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large() from None
+
+
+def _too_large() -> Refusal:
+    return Refusal(f"The body is larger than {MAX_BODY} bytes.", status=413)
+
+
+def _media_type(headers: Mapping[str, str], body: bytes) -> str:
+    declared = headers.get("Content-Type")
+    if declared is None or not body:
+        return _FORM
+    media_type, _, rest = declared.partition(";")
+    media_type, rest = media_type.strip().lower(), rest.replace(" ", "").lower()
+    if media_type not in (_FORM, _JSON):
+        raise invalid(f"Send parameters as {_FORM}.")
+    if rest.startswith("charset=") and rest.strip('"') not in ("charset=utf-8", 'charset="utf-8'):
+        raise invalid("Parameters must be UTF-8.")
+    return media_type
+
+
+def _parse_json(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        raise invalid("The body is not valid JSON.") from None

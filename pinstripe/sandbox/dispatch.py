@@ -1,0 +1,83 @@
+"""Runs an endpoint: checks the parameters, calls the handler, turns the outcome into an answer.
+
+Knows nothing of HTTP, so that the drivers run the very routes that requests run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import msgspec
+
+from pinstripe.sandbox.errors import API, Refusal
+from pinstripe.sandbox.forms import Form
+from pinstripe.sandbox.idempotency import Answer
+from pinstripe.sandbox.kinds import Asked
+from pinstripe.sandbox.routes import Match
+from pinstripe.sandbox.world import Account, Call, Origin
+
+_log = logging.getLogger("pinstripe.sandbox")
+_encoder = msgspec.json.Encoder()
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+def prepare(
+    match: Match, form: Form, account: Account, *, restricted: bool, origin: Origin, path: str
+) -> Call:
+    """Check the parameters of a request and settle what is due on its account.
+
+    Args:
+        match: the route and what stood in its placeholders.
+        form: the decoded parameters.
+        account: whose objects are meant.
+        restricted: whether the key is a restricted one.
+        origin: the request, as events tell of it.
+        path: path of the request.
+
+    Raises:
+        Refusal: for parameters that the endpoint does not accept.
+    """
+    account.settle()
+    params = match.schema.read_form(form)
+    paths = tuple(params.pop("expand", ()))
+    asked = _asked(match, account, paths, restricted=restricted)
+    return Call(account, params, match.ids, asked, origin, path)
+
+
+def run(match: Match, call: Call) -> Answer:
+    """Call the handler; whatever happens, there is an answer."""
+    try:
+        return Answer(200, _encoder.encode(match.route.handler(call)))
+    except Refusal as refusal:
+        return refused(refusal)
+    except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
+        return broken(f"{match.route.method} {match.route.path}")
+
+
+def refused(refusal: Refusal) -> Answer:
+    """Return the answer that carries a refusal."""
+    return Answer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
+
+
+def broken(where: str) -> Answer:
+    """Log the exception being handled and return a 500 that tells nothing of it."""
+    _log.exception("The sandbox failed at %s", where)
+    text = "The sandbox itself failed; its log says where."
+    return refused(Refusal(text, status=500, type=API))
+
+
+def fingerprint(form: Form) -> bytes:
+    """Return a digest of the parameters that does not hang on their order."""
+    return hashlib.sha256(_canonical.encode(form)).digest()
+
+
+def _asked(match: Match, account: Account, paths: tuple[str, ...], *, restricted: bool) -> Asked:
+    route = match.route
+    if route.kind is None:
+        if paths:
+            raise Refusal("Nothing can be expanded here.", param="expand")
+        return {}
+    return account.registry.parse_expand(
+        route.kind, paths, restricted=restricted, listed=route.listed
+    )

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from cli_process import same_sandbox
+
+from pinstripe.cli import _main
+from pinstripe.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def sigint_reaches_us() -> Iterator[None]:
+    """A run in the background, as of a build, has SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that the commands of this process ask, with a clock that stands still."""
+    with same_sandbox() as sandbox:
+        monkeypatch.setenv("STRIPE_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", sandbox.url)
+        yield sandbox
+
+
+@pytest.fixture
+def pinstripe(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command in this process: gives its exit status."""
+
+    def command(*arguments: str | Path) -> int:
+        words: Sequence[str] = ["pinstripe", *map(str, arguments)]
+        monkeypatch.setattr("sys.argv", words)
+        return _main.run()
+
+    return command

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinstripe._errors import APIError, ConnectionLost, error_for
+from pinstripe.bulk import Outcome
+from pinstripe.cli._output import (
+    Kept,
+    Output,
+    OutputError,
+    ResumeError,
+    find_kept,
+    open_output,
+)
+from pinstripe.cli._queries import Query
+from pinstripe.cli._rows import CSV_COLUMNS, QuoteOutcome, RowError, RowFacts, Rows, rows_for
+from pinstripe.crypto import OnrampQuote, OnrampQuoteFees, OnrampQuotes
+
+JSON, CSV = rows_for("jsonl"), rows_for("csv")
+
+
+def quote(network: str, currency: str, amount: str) -> OnrampQuote:
+    return OnrampQuote(
+        destination_amount=Decimal(amount),
+        destination_currency=currency,
+        destination_network=network,
+        fees=OnrampQuoteFees(
+            network_fee_monetary=Decimal("0.10"), transaction_fee_monetary=Decimal("2.49")
+        ),
+        source_total_amount=Decimal("102.59"),
+    )
+
+
+def answer(*quotes: OnrampQuote) -> OnrampQuotes:
+    by_network: dict[str, Any] = {"stellar": None}
+    for each in quotes:
+        by_network.setdefault(each.destination_network, []).append(each)
+    return OnrampQuotes(
+        id="ab" * 32,
+        destination_network_quotes=by_network,
+        livemode=False,
+        rate_fetched_at=datetime(2026, 11, 23, tzinfo=timezone.utc),
+        source_amount=Decimal("100.00"),
+        source_currency="usd",
+    )
+
+
+def refusal() -> APIError:
+    body = {"error": {"message": "Too fast, key sk_test_51HxSECRET\n=1+1", "code": "rate_limit"}}
+    return error_for(429, {"Request-Id": "req_1"}, json.dumps(body).encode())
+
+
+TWO = answer(quote("base", "eth", "0.000000000000000001"), quote("solana", "usdc", "1E+2"))
+
+
+def outcome(line: int, value: OnrampQuotes | Exception) -> QuoteOutcome:
+    query = Query(line, {})
+    if isinstance(value, Exception):
+        return Outcome(line, query, error=value)
+    return Outcome(line, query, value)
+
+
+def test_a_json_row_holds_the_whole_answer() -> None:
+    row = JSON.encode(outcome(7, TWO))
+    value = json.loads(row)
+    assert row.endswith(b"}\n")
+    assert value["line"] == 7
+    assert set(value) == {"line", "quotes"}
+    assert value["quotes"]["source_amount"] == "100.00"
+    assert value["quotes"]["destination_network_quotes"]["stellar"] is None
+    base = value["quotes"]["destination_network_quotes"]["base"][0]
+    assert base["destination_amount"] == "0.000000000000000001"
+    assert JSON.decode(row[:-1]) == RowFacts(7, failed=False)
+
+
+def test_a_json_row_of_an_error_tells_its_facts_and_no_secret() -> None:
+    row = JSON.encode(outcome(7, refusal()))
+    assert json.loads(row) == {
+        "line": 7,
+        "error": {
+            "class": "RateLimitError",
+            "code": "rate_limit",
+            "message": "Too fast, key [secret] =1+1",
+            "request_id": "req_1",
+            "outcome": "rejected",
+        },
+    }
+    assert JSON.decode(row[:-1]) == RowFacts(7, failed=True)
+
+
+def cells(data: bytes) -> list[dict[str, str]]:
+    return [
+        dict(zip(CSV_COLUMNS, row, strict=True)) for row in csv.reader(io.StringIO(data.decode()))
+    ]
+
+
+def given_cells(row: dict[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if cell}
+
+
+def test_csv_has_a_row_a_network_and_currency() -> None:
+    found = cells(CSV.encode(outcome(7, TWO)))
+    common = {
+        "line": "7",
+        "network_fee_monetary": "0.10",
+        "transaction_fee_monetary": "2.49",
+        "source_total_amount": "102.59",
+        "source_amount": "100.00",
+        "source_currency": "usd",
+        "rate_fetched_at": "2026-11-23T00:00:00+00:00",
+    }
+    assert [given_cells(row) for row in found] == [
+        {
+            **common,
+            "destination_network": "base",
+            "destination_currency": "eth",
+            "destination_amount": "0.000000000000000001",
+        },
+        {
+            **common,
+            "destination_network": "solana",
+            "destination_currency": "usdc",
+            "destination_amount": "100",
+        },
+    ]
+
+
+def test_csv_has_a_row_for_an_answer_without_a_quote() -> None:
+    (row,) = cells(CSV.encode(outcome(7, answer())))
+    assert set(given_cells(row)) == {"line", "source_amount", "source_currency", "rate_fetched_at"}
+
+
+def test_csv_of_an_error() -> None:
+    (row,) = cells(CSV.encode(outcome(7, refusal())))
+    assert given_cells(row) == {
+        "line": "7",
+        "error": "RateLimitError",
+        "code": "rate_limit",
+        "message": "Too fast, key [secret] =1+1",
+        "request_id": "req_1",
+        "outcome": "rejected",
+    }
+
+
+def test_an_error_without_a_code_or_request() -> None:
+    (row,) = cells(CSV.encode(outcome(7, ConnectionLost("gone"))))
+    assert given_cells(row) == {
+        "line": "7",
+        "error": "ConnectionLost",
+        "message": "gone",
+        "outcome": "unknown",
+    }
+
+
+@pytest.mark.parametrize("network", ["a\nb", "a\x85b\u2028", "\ud800"])
+def test_whatever_a_server_says_a_row_is_one_line(network: str) -> None:
+    for rows in (JSON, CSV):
+        data = rows.encode(outcome(7, answer(quote(network, "eth", "1"))))
+        assert data.count(b"\n") == 1
+        assert len(data.decode().splitlines()) == 1
+        assert rows.decode(data[:-1]).line == 7
+
+
+@pytest.mark.parametrize("rows", [JSON, CSV])
+def test_a_fault_of_the_program_is_no_result(rows: Rows) -> None:
+    with pytest.raises(KeyError):
+        rows.encode(outcome(7, KeyError("bug")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "row"),
+    [
+        (JSON, b""),
+        (JSON, b"[" * 60_000),
+        (JSON, b"\xff"),
+        (JSON, b'{"line":"7","quotes":{}}'),
+        (JSON, b'{"line":7}'),
+        (JSON, b'{"line":7,"error":null}'),
+        (CSV, b""),
+        (CSV, b"\xff"),
+        (CSV, b"7,8"),
+        (CSV, b"seven" + b"," * (len(CSV_COLUMNS) - 1)),
+        (CSV, b'"7' + b"," * (len(CSV_COLUMNS) - 1)),
+    ],
+)
+def test_what_is_no_row(rows: Rows, row: bytes) -> None:
+    with pytest.raises(RowError):
+        rows.decode(row)
+
+
+# The output of five queries, one of them failed, as an uninterrupted run would write it.
+RESULTS = {2: TWO, 3: refusal(), 5: answer(), 6: TWO, 90: TWO}
+
+
+def whole(rows: Rows) -> bytes:
+    return rows.header + b"".join(rows.encode(outcome(n, value)) for n, value in RESULTS.items())
+
+
+def resumed(rows: Rows, data: bytes) -> tuple[Kept, bytes]:
+    """Return what is kept of an output, and the file after the rest is done."""
+    kept, rest = find_kept(io.BytesIO(data), rows, iter([Query(n, {}) for n in RESULTS]))
+    new = b"".join(rows.encode(outcome(q.line, RESULTS[q.line])) for q in rest)
+    return kept, data[: kept.size] + (b"" if kept.size else rows.header) + new
+
+
+@pytest.mark.parametrize("rows", [JSON, CSV])
+@given(data=st.data())
+def test_an_output_cut_anywhere_resumes_to_the_same(rows: Rows, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(whole(rows))))
+    kept, result = resumed(rows, whole(rows)[:cut])
+    assert result == whole(rows)
+    assert kept.size <= cut
+
+
+@pytest.mark.parametrize("rows", [JSON, CSV])
+def test_an_output_cut_at_every_byte_resumes_to_the_same(rows: Rows) -> None:
+    assert {resumed(rows, whole(rows)[:n])[1] for n in range(len(whole(rows)) + 1)} == {whole(rows)}
+
+
+@pytest.mark.parametrize(("rows", "queries", "failed"), [(JSON, 5, 1), (CSV, 4, 1)])
+def test_what_is_kept_is_counted(rows: Rows, queries: int, failed: int) -> None:
+    kept, _ = resumed(rows, whole(rows))
+    assert (kept.queries, kept.failed) == (queries, failed)
+
+
+@pytest.mark.parametrize("rows", [JSON, CSV])
+@given(
+    at=st.floats(0, 1, exclude_max=True),
+    removed=st.integers(0, 30),
+    new=st.one_of(st.binary(max_size=9), st.sampled_from([b"\n", b'"', b",", b"2,", b"{}\n"])),
+)
+def test_a_damaged_output_is_refused_or_resumes(
+    rows: Rows, at: float, removed: int, new: bytes
+) -> None:
+    data = whole(rows)
+    place = int(at * len(data))
+    data = data[:place] + new + data[place + removed :]
+    try:
+        kept, _ = resumed(rows, data)
+    except ResumeError:
+        return
+    assert data[: kept.size].endswith(b"\n") or not kept.size
+
+
+@pytest.mark.parametrize(
+    ("rows", "data", "message"),
+    [
+        (JSON, b"my precious notes", "1: not a file that this command wrote"),
+        (JSON, b"my precious\nnotes", "1: not a file that this command wrote"),
+        (CSV, b"my precious notes", "1: not a file that this command wrote"),
+        (CSV, b"line,other\n", "1: not a file that this command wrote"),
+        (JSON, whole(CSV), "1: not a file that this command wrote"),
+        (CSV, whole(JSON), "1: not a file that this command wrote"),
+        (CSV, CSV.header + b"2,3\n", "2: not a row of 15 cells"),
+        (JSON, whole(JSON) + b"{}\n", "6: not a JSON object with line"),
+        (JSON, JSON.encode(outcome(3, TWO)), "1: the row is for line 3, where line 2 of the input"),
+        (
+            JSON,
+            whole(JSON) + JSON.encode(outcome(91, TWO)),
+            "6: the row is for line 91, where the in",
+        ),
+        (
+            JSON,
+            JSON.encode(outcome(2, TWO)) * 2,
+            "2: the row is for line 2, where line 3 of the input",
+        ),
+        (
+            CSV,
+            b"".join([CSV.header, *(CSV.encode(outcome(n, answer())) for n in (2, 3, 2))]),
+            "4: the row is for line 2, where line 5 of the input",
+        ),
+    ],
+)
+def test_a_file_that_is_no_earlier_output_is_refused(rows: Rows, data: bytes, message: str) -> None:
+    with pytest.raises(ResumeError) as caught:
+        resumed(rows, data)
+    assert str(caught.value).startswith(message)
+
+
+class ShortFile(io.FileIO):
+    """A file on a disk with room for so many bytes, which takes a few at a time."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__(path, "w+b")
+        self.room = room
+
+    def write(self, data: Any) -> int:
+        size = super().write(bytes(data)[: min(3, self.room)])
+        if data and not size:
+            raise OSError(28, "No space left on device")
+        self.room -= size
+        return size
+
+
+def test_short_writes_are_gone_on_with(tmp_path: Path) -> None:
+    with Output(ShortFile(tmp_path / "out", 100), 0) as output:
+        output.write(b"one row\n")
+        output.write(b"another row\n")
+    assert (tmp_path / "out").read_bytes() == b"one row\nanother row\n"
+
+
+def test_a_full_disk_leaves_whole_rows(tmp_path: Path) -> None:
+    file = ShortFile(tmp_path / "out", 12)
+    with Output(file, 0) as output:
+        output.write(b"one row\n")
+        with pytest.raises(OutputError, match="No space left on device"):
+            output.write(b"another row\n")
+        file.room = 100
+        output.write(b"last\n")
+    assert (tmp_path / "out").read_bytes() == b"one row\nlast\n"
+
+
+def test_a_file_that_is_not_ours_is_not_cut(tmp_path: Path) -> None:
+    with Output(ShortFile(tmp_path / "out", 4)) as output, pytest.raises(OutputError):
+        output.write(b"one row\n")
+    assert (tmp_path / "out").read_bytes() == b"one "
+
+
+def test_opening_keeps_what_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"one row\ntorn")
+    with open_output(path, Kept(size=8)) as output:
+        output.write(b"next\n")
+        assert not output.may_wait
+    assert path.read_bytes() == b"one row\nnext\n"
+    with open_output(path, Kept()) as output:
+        output.write(b"new\n")
+    assert path.read_bytes() == b"new\n"
+
+
+def test_a_pipe_may_make_us_wait() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Output(io.FileIO(writer, "wb"), 0) as output:
+        assert output.may_wait
+        with pytest.raises(BrokenPipeError):
+            output.write(b"row\n")

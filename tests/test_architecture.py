@@ -1,0 +1,189 @@
+"""The floors of the house: a room imports only from lower floors, and each room is small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import pinstripe
+
+HOUSE = Path(pinstripe.__file__).parent
+
+# A new file that is in no row fails a test below: say where it stands.
+FLOORS: list[set[str]] = [
+    {"_version", "_errors", "_model"},
+    {"_config"},
+    {"_wire", "_convert", "bulk"},
+    {"_endpoint", "_aiohttp"},
+    {"_pager", "_transport", "_pipeline"},
+    {"_resource", "_onramp"},
+    {"identity", "crypto"},
+    {"_client"},
+    {"sandbox.embedded"},
+    {"sandbox", "sandbox.__main__"},
+    {"__init__"},
+    {"cli.*"},
+]
+EMULATOR = "sandbox."  # all of the folder but its door: a house of its own, beside the client
+PRODUCTS = {"identity", "crypto"}
+AIOHTTP = {"_aiohttp"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(HOUSE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+ROOMS = {name_of(path): path for path in sorted(HOUSE.rglob("*.py"))}
+
+
+def floor_of(room: str) -> int | None:
+    """The floor of a room; None inside the emulator, which has no floors but no cycles either."""
+    for number, rooms in enumerate(FLOORS, start=1):
+        if room in rooms or f"{room.partition('.')[0]}.*" in rooms:
+            return number
+    return None
+
+
+def in_emulator(room: str) -> bool:
+    return room.startswith(EMULATOR) and floor_of(room) is None
+
+
+@cache
+def tree_of(room: str) -> ast.Module:
+    return ast.parse(ROOMS[room].read_text(encoding="utf-8"))
+
+
+def imported(room: str) -> Iterator[str]:
+    """Every module a room names in an import, also under TYPE_CHECKING and inside functions."""
+    for node in ast.walk(tree_of(room)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{room} imports relatively"
+            assert node.module is not None
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            rooms = [name for name in inner if name.removeprefix("pinstripe.") in ROOMS]
+            yield from rooms
+            if len(rooms) < len(inner):
+                yield node.module
+
+
+def neighbours(room: str) -> set[str]:
+    """The rooms of the house that a room imports."""
+    found = set()
+    for module in imported(room):
+        if module == "pinstripe":
+            found.add("__init__")
+        elif module.startswith("pinstripe."):
+            found.add(module.removeprefix("pinstripe."))
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_lower_floors(room) -> None:
+    floor = floor_of(room)
+    assert floor is not None or in_emulator(room), f"{room} stands on no floor"
+    for other in neighbours(room):
+        assert other in ROOMS, f"{room} imports {other}, which is not there"
+        if in_emulator(room):
+            assert in_emulator(other), f"{room}, of the emulator, imports {other}, of the client"
+        elif in_emulator(other):
+            assert room.startswith(("sandbox", "cli")), f"{room} reaches into the emulator"
+        elif room.startswith("cli") and other.startswith("cli"):
+            continue
+        else:
+            assert (floor_of(other) or 0) < (floor or 0), f"{room} imports {other}, from above"
+
+
+def test_the_table_has_no_row_for_a_room_that_is_gone() -> None:
+    for room in set().union(*FLOORS):
+        name = room.removesuffix(".*")
+        assert name in ROOMS
+
+
+def test_no_room_imports_itself_by_way_of_others() -> None:
+    finished: set[str] = set()
+
+    def visit(room: str, path: tuple[str, ...]) -> None:
+        assert room not in path, " -> ".join([*path, room])
+        if room in finished:
+            return
+        for other in neighbours(room):
+            visit(other, (*path, room))
+        finished.add(room)
+
+    for room in ROOMS:
+        visit(room, ())
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_aiohttp_is_imported_in_one_room_of_the_client_and_in_the_sandbox(room) -> None:
+    libraries = {module.partition(".")[0] for module in imported(room)}
+    if room not in AIOHTTP and not room.startswith("sandbox"):
+        assert "aiohttp" not in libraries
+    if not room.startswith("cli"):
+        assert not libraries & {"click", "rich"}
+    assert not libraries & {"requests", "httpx", "stripe", "pytest", "yaml"}
+
+
+@pytest.mark.parametrize("room", [room for room, path in ROOMS.items() if path.stem == "__init__"])
+def test_doors_hold_names_only(room) -> None:
+    for node in tree_of(room).body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert docstring or names or isinstance(node, ast.ImportFrom), ast.unparse(node)
+
+
+@pytest.mark.parametrize("room", PRODUCTS)
+def test_products_do_no_io(room) -> None:
+    assert not neighbours(room) & {"_pipeline", "_transport", "_aiohttp", "_client"}
+    assert not {"asyncio", "anyio", "socket", "threading"} & set(imported(room))
+
+
+# The products are written out in full: every parameter with its sentence.
+LONGEST = {"identity": 650, "crypto": 650}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_are_small(room) -> None:
+    lines = len(ROOMS[room].read_text(encoding="utf-8").splitlines())
+    assert lines < LONGEST.get(room, 400)
+
+
+def length_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of code: neither the signature nor the docstring, which are documentation."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_functions_are_small(room) -> None:
+    for node in ast.walk(tree_of(room)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert length_of(node) <= 50, f"{room}.{node.name}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_says_what_lives_there(room) -> None:
+    docstring = ast.get_docstring(tree_of(room))
+    assert docstring is not None
+    assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    script = """
+import sys, pinstripe
+heavy = {"aiohttp", "yarl", "click", "rich", "ssl", "httpx", "requests", "yaml"}
+loaded = {name.partition(".")[0] for name in sys.modules} & (heavy - {"ssl"})
+loaded |= {name for name in sys.modules if name.startswith(("pinstripe.sandbox", "pinstripe.cli"))}
+loaded |= {name for name in sys.modules if name == "pinstripe._aiohttp"}
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)

@@ -1,0 +1,130 @@
+"""The public face: what `pinstripe` names, and that every name is documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pinstripe
+from pinstripe import PinstripeError, _errors, bulk, crypto, identity
+
+PUBLIC = {
+    "APIError",
+    "AsyncClient",
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "ConnectionLost",
+    "Created",
+    "DeadlineExceeded",
+    "DecodeError",
+    "IdempotencyError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "Page",
+    "Pager",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PinstripeError",
+    "Pool",
+    "RateLimitError",
+    "Request",
+    "RequestOptions",
+    "Response",
+    "ResponseError",
+    "ResponseTooLarge",
+    "RetryPolicy",
+    "ServerError",
+    "SignatureError",
+    "Timeout",
+    "Transport",
+    "TransportError",
+    "__version__",
+    "bulk",
+    "crypto",
+    "identity",
+    "response_of",
+    "to_dict",
+}
+
+
+def test_the_names() -> None:
+    assert set(pinstripe.__all__) == PUBLIC
+    assert pinstripe.__all__ == sorted(pinstripe.__all__)
+    assert len(set(pinstripe.__all__)) == len(pinstripe.__all__)
+
+
+def test_nothing_public_is_imported_and_not_named() -> None:
+    tree = ast.parse(Path(pinstripe.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    assert names == set(pinstripe.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+def test_every_name_is_there_and_documented(name) -> None:
+    value = getattr(pinstripe, name)
+    docstring = inspect.getdoc(value)
+    assert docstring
+    assert re.match(r"[A-Z`]", docstring)
+    if isinstance(value, type):
+        assert value.__doc__  # its own, not an inherited one
+
+
+def members(value: Any) -> list[tuple[str, Any]]:
+    kinds = (types.FunctionType, property, type)
+    return [(n, m) for n, m in vars(value).items() if n[0] != "_" and isinstance(m, kinds)]
+
+
+@pytest.mark.parametrize("module", [pinstripe, identity, crypto, bulk])
+def test_every_public_class_function_and_method_is_documented(module) -> None:
+    for name, value in members(module):
+        if inspect.getmodule(value) not in (module, None) and module is not pinstripe:
+            continue
+        assert value.__doc__, name
+        if isinstance(value, type):
+            for inner, member in members(value):
+                assert member.__doc__, f"{name}.{inner}"
+
+
+def test_the_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", pinstripe.__version__)
+
+
+def drawn() -> list[tuple[str, str]]:
+    """The tree in the docstring of the errors, as pairs of a class and its parent."""
+    pairs: list[tuple[str, str]] = []
+    above: dict[int, str] = {}
+    for line in (_errors.__doc__ or "").splitlines():
+        found = re.match(r"([ │├└─]*)(\w*Error|Connection\w+|Deadline\w+|Response\w+)\b", line)
+        if found and (line.strip() == "PinstripeError" or "─" in found[1]):
+            depth = len(found[1])
+            above[depth] = found[2]
+            parents = [above[d] for d in sorted(above) if d < depth]
+            pairs += [(found[2], parents[-1])] if parents else []
+            above = {d: name for d, name in above.items() if d <= depth}
+    return pairs
+
+
+def test_the_tree_of_errors_is_as_drawn() -> None:
+    pairs = drawn()
+    assert len(pairs) == 19
+    for child, parent in pairs:
+        assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
+    values = [value for _, value in members(_errors) if isinstance(value, type)]
+    classes = {value.__name__ for value in values if issubclass(value, PinstripeError)}
+    drawn_classes = {child for child, _ in pairs} | {"PinstripeError"}
+    assert drawn_classes == classes
+
+
+@pytest.mark.parametrize("module", [identity, crypto, bulk])
+def test_a_module_shows_its_name(module) -> None:
+    assert module.__name__ in repr(module)
+    assert module.__doc__

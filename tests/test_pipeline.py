@@ -1,0 +1,605 @@
+"""From one call to its attempts: what is decided, and what is certain at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any
+
+import anyio
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pinstripe import (
+    ConfigurationError,
+    ConflictError,
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    IdempotencyError,
+    InvalidRequestError,
+    PinstripeError,
+    RateLimitError,
+    Request,
+    Response,
+    ResponseError,
+    ResponseTooLarge,
+    RetryPolicy,
+    ServerError,
+    Timeout,
+    TransportError,
+)
+from pinstripe._pipeline import Attempts, Clock, Pipeline, decide, parse_retry_after, wants_retry
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_790_000_000.0
+inf, nan = float("inf"), float("nan")
+
+
+def http_date(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(NOW + seconds, timezone.utc), usegmt=True)
+
+
+def answer(status: int, body: object = b"", **headers: str) -> Response:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status=status, headers=names, body=data)
+
+
+def refusal(status: int, code: str | None = None, **headers: str) -> Response:
+    return answer(status, {"error": {"code": code, "message": "no"}}, **headers)
+
+
+# --- Retry-After --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("1", 1.0),
+        ("100000", 100_000.0),
+        ("999999999", 999_999_999.0),
+        (http_date(2), 2.0),
+        (http_date(-100), 0.0),
+        (http_date(86_400), 86_400.0),
+        (datetime.fromtimestamp(NOW + 60, timezone.utc).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 60),
+        (format_datetime(datetime.fromtimestamp(NOW, timezone(timedelta(hours=5)))), 0.0),
+        ("", None),
+        (" 1", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("٣", None),
+        ("²", None),
+        ("9" * 10, None),
+        ("9" * 5000, None),
+        ("Mon, 99 Foo 2026 00:00:00 GMT", None),
+        ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999999999", None),
+    ],
+)
+def test_retry_after(value, seconds) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \S*"))
+def test_any_retry_after_is_a_wait_or_nothing(value) -> None:
+    wait = parse_retry_after(value, NOW)
+    assert wait is None or 0 <= wait < inf
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_a_date_is_a_wait_until_then(seconds) -> None:
+    assert parse_retry_after(http_date(seconds), NOW) == max(0, seconds)
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+RETRIED = [409, 429, 500, 502, 503, 504, 599]
+FINAL = [200, 201, 204, 301, 304, 307, 400, 401, 402, 403, 404, 408, 422, 499]
+
+
+@pytest.mark.parametrize("status", RETRIED + FINAL)
+def test_which_answers_are_worth_another_attempt(status) -> None:
+    assert wants_retry(answer(status)) is (status in RETRIED)
+    assert wants_retry(answer(status, Stripe_Should_Retry="true")) is (status >= 400)
+    assert wants_retry(answer(status, Stripe_Should_Retry="false")) is False
+    assert wants_retry(answer(status, Stripe_Should_Retry="maybe")) is (status in RETRIED)
+
+
+@pytest.mark.parametrize("kind", [ConnectError, ConnectionLost, TransportError, DeadlineExceeded])
+def test_a_lost_connection_is_worth_another_attempt(kind) -> None:
+    assert wants_retry(kind("lost")) is True
+
+
+def pause_after(attempts: int, result: Any = None, **given_: Any) -> float | None:
+    policy = given_.pop("policy", RetryPolicy(max_attempts=100))
+    usual = {"retry_after": None, "remaining": inf, "chance": 1.0}
+    return decide(policy, attempts, result or answer(503), **{**usual, **given_})
+
+
+def test_the_ladder_of_pauses() -> None:
+    ladder = [pause_after(n) for n in range(1, 9)]
+    assert ladder == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
+    assert [pause_after(n, chance=0.5) for n in range(1, 6)] == [0.25, 0.5, 1.0, 2.0, 2.5]
+    assert [pause_after(n, chance=0.0) for n in range(1, 6)] == [0.0] * 5
+    slow = RetryPolicy(max_attempts=9, base=1, cap=3)
+    assert [pause_after(n, policy=slow) for n in range(1, 5)] == [1, 2, 3, 3]
+
+
+def test_a_policy_of_very_many_attempts_overflows_nothing() -> None:
+    policy = RetryPolicy(max_attempts=10**6, base=0.5, cap=5)
+    assert pause_after(10**5, policy=policy) == 5
+    assert pause_after(10**5, policy=evolve(policy, base=0)) == 0
+
+
+def test_attempts_are_bounded() -> None:
+    assert [pause_after(n, policy=RetryPolicy(max_attempts=3)) for n in (1, 2, 3, 4)] == [
+        0.5,
+        1.0,
+        None,
+        None,
+    ]
+    assert pause_after(1, policy=RetryPolicy(max_attempts=1)) is None
+    lost = ConnectionLost("x")
+    assert pause_after(1, lost, policy=RetryPolicy(max_attempts=1)) is None
+    insist = answer(500, Stripe_Should_Retry="true")
+    assert pause_after(3, insist, policy=RetryPolicy(max_attempts=3)) is None
+
+
+def test_a_final_answer_is_final() -> None:
+    assert pause_after(1, answer(400)) is None
+    assert pause_after(1, answer(200)) is None
+    assert pause_after(1, answer(500, Stripe_Should_Retry="false")) is None
+
+
+def test_the_servers_wait_is_kept_and_spread_by_half_a_second() -> None:
+    assert pause_after(1, retry_after=2, chance=0.0) == 2
+    assert pause_after(1, retry_after=2, chance=1.0) == 2.5
+    assert pause_after(5, retry_after=2, chance=1.0) == 2.5
+    assert pause_after(1, retry_after=60) == 60.5
+    assert pause_after(1, retry_after=60.1) is None
+    assert pause_after(1, retry_after=3, policy=RetryPolicy(max_retry_after=2)) is None
+
+
+def test_no_pause_reaches_the_deadline() -> None:
+    assert pause_after(1, remaining=0.51) == 0.5
+    assert pause_after(1, remaining=0.5) is None
+    assert pause_after(1, remaining=-1, chance=0.0) is None
+    assert pause_after(1, retry_after=10, remaining=9) is None
+
+
+policies = st.builds(
+    RetryPolicy,
+    max_attempts=st.integers(1, 10),
+    base=st.floats(0, 100),
+    cap=st.floats(0, 100),
+    max_retry_after=st.floats(0, 100),
+)
+
+
+@given(
+    policies,
+    st.integers(1, 2000),
+    st.sampled_from([answer(s) for s in RETRIED + FINAL]) | st.just(ConnectionLost("x")),
+    st.none() | st.floats(0, 1000),
+    st.tuples(st.floats(-10, 100), st.floats(0, 1, exclude_max=True)),
+)
+def test_every_pause_keeps_every_promise(policy, attempts, result, wait, rest) -> None:
+    remaining, chance = rest
+    pause = decide(policy, attempts, result, retry_after=wait, remaining=remaining, chance=chance)
+    if pause is None:
+        return
+    assert attempts < policy.max_attempts
+    assert wants_retry(result)
+    assert 0 <= pause < remaining
+    if wait is None:
+        assert pause <= policy.cap
+    else:
+        assert wait <= policy.max_retry_after
+        assert wait <= pause <= wait + 0.5
+
+
+# --- what is certain ----------------------------------------------------------------------------
+
+OK = answer(200)
+LOST = ConnectionLost("lost")
+NOT_CONNECTED = ConnectError("refused")
+OUTCOMES: list[tuple[list[Any], PinstripeError, str]] = [
+    ([NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
+    ([NOT_CONNECTED, NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
+    ([LOST], LOST, "unknown"),
+    ([LOST, NOT_CONNECTED], NOT_CONNECTED, "unknown"),
+    ([LOST, answer(401)], InvalidRequestError("x"), "unknown"),
+    ([LOST, answer(429)], RateLimitError("x"), "unknown"),
+    ([LOST, answer(409)], ConflictError("x"), "unknown"),
+    ([LOST, answer(400)], InvalidRequestError("x"), "rejected"),
+    ([LOST, answer(404)], InvalidRequestError("x"), "rejected"),
+    ([answer(500), answer(400)], InvalidRequestError("x"), "rejected"),
+    ([answer(500), answer(429)], RateLimitError("x"), "unknown"),
+    ([answer(500), NOT_CONNECTED], NOT_CONNECTED, "unknown"),
+    ([answer(500)], ServerError("x"), "unknown"),
+    ([answer(429)], RateLimitError("x"), "rejected"),
+    ([answer(429), NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
+    ([answer(409)], ConflictError("x"), "rejected"),
+    ([answer(400)], InvalidRequestError("x"), "rejected"),
+    ([answer(307)], ResponseError("x"), "unknown"),
+    ([], ConfigurationError("a", "x"), "not_sent"),
+    ([LOST], ConfigurationError("client", "is closed"), "unknown"),
+]
+
+
+@pytest.mark.parametrize(("results", "error", "outcome"), OUTCOMES)
+def test_what_is_certain_after_some_attempts(results, error, outcome) -> None:
+    attempts = Attempts()
+    for result in results:
+        attempts.begin()
+        attempts.end(result)
+    assert attempts.count == len(results)
+    assert attempts.outcome(error) == outcome
+
+
+@given(st.lists(st.sampled_from([NOT_CONNECTED, answer(401), answer(429)])))
+def test_not_sent_is_never_said_of_what_may_have_acted(results) -> None:
+    attempts = Attempts()
+    for result in [LOST, *results]:
+        attempts.begin()
+        attempts.end(result)
+    late = DeadlineExceeded("late")
+    late.outcome = "not_sent"
+    assert attempts.outcome(late) == "unknown"
+
+
+def test_an_attempt_cut_short_is_uncertain_and_one_refused_here_is_not() -> None:
+    attempts = Attempts()
+    attempts.begin()
+    assert attempts.uncertain
+    attempts.withdraw()
+    assert (attempts.count, attempts.uncertain) == (0, False)
+
+
+# --- the pipeline -------------------------------------------------------------------------------
+
+
+class Script:
+    """Sends nothing: answers from a list, and keeps what it was asked."""
+
+    def __init__(self, *results: Response | Exception | Callable[[], Any]) -> None:
+        self.results = list(results)
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        result = self.results.pop(0)
+        if callable(result):
+            result = await result()
+        if isinstance(result, Exception):
+            raise copy.copy(result)
+        return result
+
+
+class HandClock:
+    """Time that passes only in `sleep`; chance that is always one half."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def clock(self) -> Clock:
+        return Clock(
+            monotonic=lambda: self.now,
+            wall=lambda: NOW + self.now - 100,
+            random=lambda: 0.5,
+            sleep=self.sleep,
+        )
+
+
+def pipeline(send: Any, clock: HandClock | Clock | None = None, **settings: Any) -> Pipeline:
+    clock = clock or HandClock()
+    usual: dict[str, Any] = {
+        "headers": {"Stripe-Version": "v", "Stripe-Account": "acct_client"},
+        "timeout": Timeout(30),
+        "retry": RetryPolicy(),
+        "clock": clock.clock() if isinstance(clock, HandClock) else clock,
+    }
+    slots = settings.pop("slots", None) or anyio.Semaphore(1)
+    return Pipeline(send, slots, **{**usual, **settings})
+
+
+POST = Request(
+    method="POST", path="/v1/x", template="/v1/x", headers={"Idempotency-Key": "key-1"}, body=b""
+)
+GET = Request(method="GET", path="/v1/x", template="/v1/x")
+
+
+async def failure(call: Any) -> Any:
+    with pytest.raises(PinstripeError) as caught:
+        await call
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+async def test_success_at_once_is_handed_through() -> None:
+    script = Script(OK)
+    assert await pipeline(script.send).send(GET) is OK
+    (sent,) = script.requests
+    assert sent.headers == {"Stripe-Version": "v", "Stripe-Account": "acct_client"}
+    assert sent.timeout == Timeout(30)
+
+
+async def test_headers_and_timeouts_of_the_call_go_before_those_of_the_client() -> None:
+    script = Script(OK)
+    request = evolve(GET, headers={"Stripe-Account": "acct_call"}, timeout=Timeout(5, connect=1))
+    await pipeline(script.send).send(request)
+    (sent,) = script.requests
+    assert sent.headers == {"Stripe-Version": "v", "Stripe-Account": "acct_call"}
+    assert sent.timeout == Timeout(5, connect=1)
+    assert request.headers == {"Stripe-Account": "acct_call"}
+
+
+async def test_a_key_is_used_over_all_attempts_and_attempts_are_counted() -> None:
+    script, clock = Script(NOT_CONNECTED, refusal(503), OK), HandClock()
+    response = await pipeline(script.send, clock).send(POST)
+    assert response == evolve(OK, attempts=3)
+    assert [sent.idempotency_key for sent in script.requests] == ["key-1"] * 3
+    assert clock.pauses == [0.25, 0.5]
+
+
+FAULTS: dict[str, tuple[Any, type[PinstripeError], str]] = {
+    "not connected": (NOT_CONNECTED, ConnectError, "not_sent"),
+    "lost": (LOST, ConnectionLost, "unknown"),
+    "500": (refusal(500), ServerError, "unknown"),
+    "429": (refusal(429), RateLimitError, "rejected"),
+    "409": (refusal(409), ConflictError, "rejected"),
+    "409 in use": (refusal(409, "idempotency_key_in_use"), IdempotencyError, "unknown"),
+}
+
+
+@pytest.mark.parametrize(("fault", "kind", "outcome"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+async def test_what_never_succeeds_ends_with_all_that_is_known(
+    fault, kind, outcome, attempts
+) -> None:
+    script = Script(*[fault] * attempts)
+    policy = RetryPolicy(max_attempts=attempts)
+    error = await failure(pipeline(script.send, retry=policy).send(POST))
+    assert type(error) is kind
+    assert error.outcome == outcome
+    assert error.attempts == attempts == len(script.requests)
+    assert error.idempotency_key == "key-1"
+
+
+@pytest.mark.parametrize("first", [NOT_CONNECTED, LOST, refusal(500), refusal(429)])
+@pytest.mark.parametrize("last", [NOT_CONNECTED, LOST, refusal(500), refusal(429)])
+async def test_the_first_attempt_is_not_forgotten(first, last) -> None:
+    error = await failure(
+        pipeline(Script(first, last).send, retry=RetryPolicy(max_attempts=2)).send(POST)
+    )
+    if any(result is LOST or getattr(result, "status", 0) == 500 for result in (first, last)):
+        assert error.outcome == "unknown"
+    else:
+        assert error.outcome == ("rejected" if isinstance(last, Response) else "not_sent")
+
+
+async def test_a_refusal_is_final() -> None:
+    script = Script(refusal(400, "parameter_missing", Request_Id="req_1"))
+    error = await failure(pipeline(script.send).send(POST))
+    assert type(error) is InvalidRequestError
+    assert (error.code, error.request_id, error.attempts) == ("parameter_missing", "req_1", 1)
+    assert (error.status, error.outcome) == (400, "rejected")
+
+
+async def test_a_get_has_no_key() -> None:
+    error = await failure(pipeline(Script(refusal(404)).send).send(GET))
+    assert error.idempotency_key is None
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 300, 301, 302, 303, 304, 307, 308, 399])
+async def test_a_redirect_is_an_error_that_names_the_place(status) -> None:
+    place = "https://evil.example/v1/x\x1b[31m"
+    error = await failure(
+        pipeline(Script(answer(status, b"moved", Location=place)).send).send(POST)
+    )
+    assert type(error) is ResponseError
+    assert str(error) == (
+        f"the server answered {status} and points to https://evil.example/v1/x [31m"
+    )
+    assert (error.status, error.body, error.outcome) == (status, b"moved", "unknown")
+    assert (error.attempts, error.idempotency_key) == (1, "key-1")
+
+
+async def test_a_redirect_to_nowhere() -> None:
+    error = await failure(pipeline(Script(answer(302)).send).send(GET))
+    assert "nowhere" in str(error)
+
+
+async def test_retry_after_is_waited_for() -> None:
+    clock = HandClock()
+    script = Script(refusal(429, Retry_After="2"), refusal(503, Retry_After=http_date(10)), OK)
+    response = await pipeline(script.send, clock).send(POST)
+    assert response.attempts == 3
+    assert clock.pauses == [2.25, 10 - 2.25 + 0.5]
+
+
+async def test_a_wait_that_is_too_long_is_told_not_waited_for() -> None:
+    clock = HandClock()
+    script = Script(refusal(429, Retry_After="100000"))
+    error = await failure(pipeline(script.send, clock, timeout=Timeout(inf)).send(POST))
+    assert type(error) is RateLimitError
+    assert error.retry_after == 100_000
+    assert clock.pauses == []
+
+
+async def test_a_pause_beyond_the_deadline_is_not_begun() -> None:
+    clock = HandClock()
+    script = Script(refusal(503, Retry_After="20"), refusal(503, Retry_After="20"), OK)
+    error = await failure(pipeline(script.send, clock).send(POST))
+    assert type(error) is ServerError
+    assert error.attempts == 2
+    assert clock.pauses == [20.25]
+
+
+async def test_an_answer_too_large_is_not_asked_for_again() -> None:
+    script = Script(ResponseTooLarge("long"))
+    error = await failure(pipeline(script.send).send(POST))
+    assert (error.outcome, error.attempts) == ("unknown", 1)
+
+
+async def test_what_a_transport_refuses_was_not_sent() -> None:
+    closed = ConfigurationError("client", "is closed")
+    error = await failure(pipeline(Script(closed).send).send(POST))
+    assert (error.outcome, error.attempts) == ("not_sent", 0)
+    closed = ConfigurationError("client", "is closed")
+    error = await failure(pipeline(Script(LOST, closed).send).send(POST))
+    assert (error.outcome, error.attempts) == ("unknown", 1)
+
+
+async def test_errors_that_are_not_ours_pass_and_free_the_slot() -> None:
+    script = Script(KeyError("bug"), OK)
+    pipe = pipeline(script.send)
+    with pytest.raises(KeyError):
+        await pipe.send(GET)
+    assert await pipe.send(GET) is OK
+
+
+# --- deadline, slots, cancellation --------------------------------------------------------------
+
+
+async def test_the_deadline_while_an_answer_is_awaited() -> None:
+    script = Script(anyio.Event().wait, OK)
+    pipe = pipeline(script.send, timeout=Timeout(0.01))
+    error = await failure(pipe.send(POST))
+    assert type(error) is DeadlineExceeded
+    assert str(error) == "no answer within 0.01 s"
+    assert (error.outcome, error.attempts, error.idempotency_key) == ("unknown", 1, "key-1")
+    assert await pipe.send(GET) is OK
+
+
+async def test_the_deadline_of_a_call_goes_before_that_of_the_client() -> None:
+    request = evolve(POST, timeout=Timeout(0.01))
+    error = await failure(pipeline(Script(anyio.Event().wait).send).send(request))
+    assert str(error) == "no answer within 0.01 s"
+
+
+async def test_the_deadline_while_a_slot_is_awaited() -> None:
+    script = Script()
+    pipe = pipeline(script.send, slots=anyio.Semaphore(0), timeout=Timeout(0.01))
+    error = await failure(pipe.send(POST))
+    assert type(error) is DeadlineExceeded
+    assert (error.outcome, error.attempts, script.requests) == ("not_sent", 0, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "not_sent")]
+)
+async def test_the_deadline_before_a_second_attempt(first, outcome) -> None:
+    slots = anyio.Semaphore(1)
+
+    async def lose_the_slot(seconds: float) -> None:
+        await slots.acquire()
+
+    clock = evolve(HandClock().clock(), sleep=lose_the_slot, random=lambda: 0.0)
+    pipe = pipeline(Script(first).send, clock, slots=slots, timeout=Timeout(0.01))
+    error = await failure(pipe.send(POST))
+    assert type(error) is DeadlineExceeded
+    assert (error.outcome, error.attempts) == (outcome, 1)
+
+
+async def test_a_deadline_of_the_callers_own_is_not_mistaken_for_ours() -> None:
+    with pytest.raises(TimeoutError) as caught:
+        with anyio.fail_after(0.01):
+            await pipeline(Script(anyio.Event().wait).send).send(GET)
+    assert not isinstance(caught.value, PinstripeError)
+
+
+async def settle() -> None:
+    """Let every task go as far as it can without the outside world."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """A sender that holds every request until told, and counts those on their way."""
+
+    def __init__(self) -> None:
+        self.flying = self.most = self.sent = 0
+        self.open = anyio.Event()
+
+    async def send(self, request: Request) -> Response:
+        self.flying += 1
+        self.sent += 1
+        self.most = max(self.most, self.flying)
+        try:
+            await self.open.wait()
+        finally:
+            self.flying -= 1
+        return OK
+
+
+async def test_slots_bound_what_is_on_its_way() -> None:
+    gate = Gate()
+    pipe = pipeline(gate.send, slots=anyio.Semaphore(3))
+    calls = [asyncio.create_task(pipe.send(GET)) for _ in range(20)]
+    await settle()
+    assert (gate.flying, gate.sent) == (3, 3)
+    gate.open.set()
+    await asyncio.gather(*calls)
+    assert (gate.most, gate.sent) == (3, 20)
+
+
+async def test_a_cancelled_call_frees_its_slot() -> None:
+    gate = Gate()
+    pipe = pipeline(gate.send, slots=anyio.Semaphore(1))
+    flying = asyncio.create_task(pipe.send(GET))
+    waiting = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
+    await settle()
+    waiting[0].cancel()
+    flying.cancel()
+    gate.open.set()
+    assert await waiting[1] is OK
+    results = await asyncio.gather(flying, waiting[0], return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+    assert gate.sent == 2
+
+
+async def test_no_slot_is_held_during_a_pause() -> None:
+    slots = anyio.Semaphore(1)
+    values = []
+
+    async def sleep(seconds: float) -> None:
+        values.append(slots.value)
+
+    clock = evolve(HandClock().clock(), sleep=sleep)
+    await pipeline(Script(LOST, OK).send, clock, slots=slots).send(GET)
+    assert values == [1]
+
+
+async def test_calls_do_not_share_what_they_know() -> None:
+    script = Script(LOST, OK, NOT_CONNECTED, NOT_CONNECTED, NOT_CONNECTED)
+    pipe = pipeline(script.send)
+    assert (await pipe.send(POST)).attempts == 2
+    error = await failure(pipe.send(POST))
+    assert (error.outcome, error.attempts) == ("not_sent", 3)
+
+
+def test_the_clock_of_the_machine_is_the_default() -> None:
+    clock = Clock()
+    assert clock.sleep is anyio.sleep
+    assert 0 <= clock.random() < 1
+    assert clock.wall() > NOW - 10**9
+    assert clock.monotonic() <= clock.monotonic()

@@ -1,0 +1,759 @@
+"""The transport and the client over real sockets, against a server that misbehaves by a script."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import pickle
+import select
+import socket
+import subprocess
+import sys
+import traceback
+import tracemalloc
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+import attrs
+import faulty
+import pytest
+from anyio.from_thread import start_blocking_portal
+from faulty import Faulty, ok
+
+import pinstripe
+from pinstripe import (
+    AsyncClient,
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    DecodeError,
+    PinstripeError,
+    Pool,
+    Request,
+    RequestOptions,
+    Response,
+    ResponseError,
+    ResponseTooLarge,
+    RetryPolicy,
+    Timeout,
+    TransportError,
+)
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "CANARY4eC39HqLyjWDarjtT1zdp7dc"
+KEY = f"sk_test_{CANARY}"
+ONCE = RetryPolicy(max_attempts=1)
+AT_ONCE = RetryPolicy(base=0)
+PRIVATE = "PRIVATE-reference-7720"
+
+SESSION = json.dumps(
+    {
+        "id": "vs_1",
+        "object": "identity.verification_session",
+        "created": 1790510912,
+        "client_secret": None,
+        "last_error": None,
+        "last_verification_report": None,
+        "livemode": False,
+        "metadata": {},
+        "options": {"document": {}},
+        "redaction": None,
+        "status": "requires_input",
+        "type": "document",
+        "url": None,
+    }
+).encode()
+
+
+def client_of(server: Faulty, **settings: Any) -> AsyncClient:
+    usual: dict[str, Any] = {"base_url": server.url, "files_url": server.url, "retry": ONCE}
+    return AsyncClient(KEY, **{**usual, **settings})
+
+
+async def call(client: AsyncClient, method: str, **settings: Any) -> Response:
+    params = {"client_reference_id": PRIVATE}
+    return await client.request(method, "/v1/things", params, **settings)
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Every exception that can be reached from one."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            waiting += [one.__cause__, one.__context__]
+    return found
+
+
+def check_clean(error: PinstripeError) -> None:
+    """Nothing of aiohttp, of the key and of the caller's data comes out with an error."""
+    for one in chain(error):
+        assert type(one).__module__.startswith("pinstripe.")
+    shown = [
+        "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()),
+        "".join(traceback.format_exception(error)),
+        *(repr(value) for value in (error, error.args, vars(error))),
+        str(error),
+        pickle.dumps(error).decode("latin-1"),
+    ]
+    for text in shown:
+        assert CANARY not in text
+    assert PRIVATE not in str(error)
+    twin = pickle.loads(pickle.dumps(error))
+    assert (type(twin), str(twin), twin.outcome) == (type(error), str(error), error.outcome)
+
+
+async def failure(call: Any) -> Any:
+    with pytest.raises(PinstripeError) as caught:
+        await call
+    check_clean(caught.value)
+    return caught.value
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+FAULTS: dict[str, tuple[Any, type[PinstripeError]]] = {
+    name: (getattr(faulty, name), ConnectionLost)
+    for name in (
+        "reset_before",
+        "eof_before",
+        "reset_in_headers",
+        "eof_in_headers",
+        "reset_in_body",
+        "truncated",
+        "truncated_chunked",
+        "broken_chunk",
+        "garbage",
+        "bad_length",
+        "length_and_chunks",
+        "long_header",
+        "damaged_gzip",
+        "not_gzip",
+    )
+}
+FAULTS["double_gzip"] = (faulty.double_gzip, ResponseError)
+
+
+@pytest.mark.parametrize(("fault", "kind"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_every_fault_is_a_typed_error_after_one_request(fault, kind, method) -> None:
+    async with Faulty(fault, ok()) as server, client_of(server) as client:
+        server.release.set()
+        error = await failure(call(client, method))
+        assert type(error) is kind
+        assert len(server.requests) == error.attempts == 1
+        assert error.outcome == "unknown"
+        sent = server.requests[0].headers.get("idempotency-key")
+        assert error.idempotency_key == sent
+        assert (sent is not None) == (method == "POST")
+        assert (await call(client, method)).body == b"{}"
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "double_gzip"])
+async def test_a_fault_followed_by_an_answer_recovers_with_the_same_key(name) -> None:
+    async with (
+        Faulty(FAULTS[name][0], ok(SESSION)) as server,
+        client_of(server, retry=AT_ONCE) as client,
+    ):
+        server.release.set()
+        session = await client.identity.verification_sessions.create(type="document")
+        assert session.id == "vs_1"
+        assert pinstripe.response_of(session).attempts == 2
+        first, second = server.requests
+        assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+        assert first.body == second.body == b"type=document"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_attempts_are_what_the_server_saw(method) -> None:
+    retry = RetryPolicy(max_attempts=4, base=0)
+    async with Faulty(faulty.reset_before) as server, client_of(server, retry=retry) as client:
+        error = await failure(call(client, method))
+        assert error.attempts == len(server.requests) == 4
+
+
+@pytest.mark.parametrize("on_accept", ["reset", "close"])
+async def test_a_connection_ended_before_it_was_used(on_accept) -> None:
+    async with Faulty(ok(), on_accept=on_accept) as server, client_of(server) as client:
+        error = await failure(call(client, "GET"))
+        assert isinstance(error, TransportError)
+        assert (server.accepted, server.requests) == (1, [])
+
+
+async def test_nobody_listens() -> None:
+    async with Faulty(ok()) as server:
+        url = server.url
+    async with AsyncClient(KEY, base_url=url, retry=RetryPolicy(base=0)) as client:
+        error = await failure(call(client, "POST"))
+        assert type(error) is ConnectError
+        assert (error.outcome, error.attempts) == ("not_sent", 3)
+
+
+async def test_a_server_without_tls() -> None:
+    async with Faulty(ok(), on_accept="speak") as server:
+        url = server.url.replace("http:", "https:")
+        async with AsyncClient(KEY, base_url=url, retry=ONCE) as client:
+            error = await failure(call(client, "POST"))
+            assert (type(error), error.outcome) == (ConnectError, "not_sent")
+        assert server.requests == []
+
+
+async def test_a_connection_that_is_never_made() -> None:
+    # A full backlog: the kernel answers no further handshake.
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with AsyncClient(KEY, base_url=url, retry=ONCE, timeout=20) as client:
+            hasty = client.with_options(timeout=Timeout(20, connect=0.05))
+            error = await failure(call(hasty, "GET"))
+            assert (type(error), error.outcome) == (ConnectError, "not_sent")
+            options = RequestOptions(timeout=Timeout(0.05))
+            error = await failure(call(client, "POST", request_options=options))
+            assert (type(error), error.outcome) == (DeadlineExceeded, "unknown")
+
+
+@pytest.mark.parametrize("fault", [faulty.hang, faulty.slow_body])
+async def test_the_deadline_ends_an_answer_that_does_not(fault) -> None:
+    async with Faulty(fault) as server, client_of(server, timeout=0.1) as client:
+        error = await failure(call(client, "POST"))
+        assert type(error) is DeadlineExceeded
+        assert (error.outcome, error.attempts) == ("unknown", 1)
+        await server.gone.wait()  # the connection is not kept
+
+
+async def test_a_cancelled_call_leaves_no_connection() -> None:
+    async with Faulty(faulty.hang) as server, client_of(server) as client:
+        task = asyncio.create_task(call(client, "POST"))
+        await server.arrived.wait()
+        task.cancel()
+        await server.gone.wait()
+        assert task.cancelled()
+        assert server.open_connections == 0
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_html_is_not_a_model(status) -> None:
+    async with Faulty(faulty.html(status)) as server, client_of(server) as client:
+        call = client.identity.verification_sessions.retrieve("vs_1")
+        error = await failure(call)
+        if status == 200:
+            assert (type(error), error.path) == (DecodeError, "$")
+            assert error.body.startswith(b"<html>")
+        assert "<" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b"", "$"),
+        (b"null", "$"),
+        (b"[]", "$"),
+        (b"42", "$"),
+        (b"{}", "$"),
+        (b'{"error": {"message": "no"}}', "$"),
+        (SESSION.replace(b"1790510912", b'"PRIVATE"'), "$.created"),
+        (SESSION.replace(b"identity.verification_session", b"charge"), "$.object"),
+        (SESSION.replace(b'"vs_1"', b"null"), "$.id"),
+        (SESSION + b"x", "$"),
+        (b"\xff\xfe", "$"),
+    ],
+)
+async def test_an_answer_of_another_shape_is_refused_and_kept(body, path) -> None:
+    async with Faulty(ok(body, Request_Id="req_1")) as server, client_of(server) as client:
+        error = await failure(client.identity.verification_sessions.create(type="document"))
+        assert (type(error), error.path) == (DecodeError, path)
+        assert (error.body, error.status, error.request_id) == (body, 200, "req_1")
+        assert (error.outcome, error.attempts) == ("unknown", 1)
+        assert error.idempotency_key == server.requests[0].headers["idempotency-key"]
+        assert "PRIVATE" not in str(error)
+
+
+# --- connections that are kept ------------------------------------------------------------------
+
+
+async def settle() -> None:
+    """Let the event loop read what is there to be read."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("seen", [True, False])
+async def test_an_unasked_answer_is_not_the_answer_of_the_next_call(method, seen) -> None:
+    async with Faulty(ok(b'{"right": 1}')) as server, client_of(server) as client:
+        for _ in range(20):
+            assert (await call(client, method)).body == b'{"right": 1}'
+            server.say(faulty.raw_answer(b'{"poison": 1}'))
+            if seen:
+                await settle()
+        assert len(server.requests) == server.accepted == 20
+
+
+async def test_two_answers_to_one_request() -> None:
+    twice = faulty.raw_answer(b'{"right": 1}') + faulty.raw_answer(b'{"poison": 1}')
+    async with Faulty(faulty.raw(twice)) as server, client_of(server) as client:
+        for _ in range(20):
+            assert (await call(client, "GET")).body == b'{"right": 1}'
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(("with_reset", "seen"), [(False, True), (True, True), (False, False)])
+async def test_a_connection_closed_while_idle_costs_no_attempt(method, with_reset, seen) -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        for number in range(1, 6):
+            assert (await call(client, method)).attempts == 1
+            assert server.accepted == number
+            server.hang_up(with_reset=with_reset)
+            if seen:
+                await settle()
+        assert len(server.requests) == 5
+
+
+async def test_connections_are_kept_and_shared() -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        sibling = client.with_options(account="acct_1")
+        for _ in range(5):
+            await call(client, "GET")
+            await call(sibling, "POST")
+        assert (server.accepted, len(server.requests)) == (1, 10)
+
+
+async def test_connections_are_kept_where_sockets_cannot_be_polled(monkeypatch) -> None:
+    monkeypatch.delattr(select, "poll")
+    async with Faulty(ok()) as server, client_of(server) as client:
+        await call(client, "GET")
+        await call(client, "GET")
+        assert server.accepted == 1
+
+
+async def test_an_idle_connection_is_not_kept_for_ever() -> None:
+    async with (
+        Faulty(ok()) as server,
+        client_of(server, pool=Pool(keepalive=0.01)) as client,
+    ):
+        await call(client, "GET")
+        await server.gone.wait()
+
+
+async def test_the_slots_of_a_pool_are_shared_by_siblings() -> None:
+    async with (
+        Faulty(faulty.hang, ok()) as server,
+        client_of(server, pool=Pool(max_in_flight=1)) as client,
+    ):
+        first = asyncio.create_task(call(client, "GET"))
+        await server.arrived.wait()
+        error = await failure(call(client.with_options(timeout=0.05), "POST"))
+        assert (error.outcome, error.attempts, len(server.requests)) == ("not_sent", 0, 1)
+        first.cancel()
+        assert (await call(client.with_options(account="acct_1"), "GET")).status == 200
+
+
+async def test_many_first_calls_at_once_share_one_session() -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        await asyncio.gather(*(call(client, "GET") for _ in range(10)))
+        await asyncio.gather(*(call(client, "GET") for _ in range(10)))
+        assert len(server.requests) == 20
+        assert server.accepted <= 10
+
+
+# --- redirects, cookies, proxies ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_no_redirect_is_followed(status, method) -> None:
+    async with Faulty(ok()) as trap:
+        places = [f"{trap.url}/v1/things", trap.url.replace("http:", ""), "/v1/things", "file:///x"]
+        script = [faulty.redirect(place, status) for place in places]
+        async with Faulty(*script) as server, client_of(server) as client:
+            for place in places:
+                error = await failure(call(client, method))
+                assert type(error) is ResponseError
+                assert place in str(error)
+                assert (error.status, error.attempts, error.outcome) == (status, 1, "unknown")
+            assert len(server.requests) == len(places)
+        assert (trap.accepted, trap.requests) == (0, [])
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with (
+        Faulty(ok(Set_Cookie="session=1; Path=/")) as server,
+        client_of(server) as client,
+    ):
+        await call(client, "GET")
+        await call(client, "GET")
+        assert "cookie" not in server.requests[1].headers
+
+
+async def test_proxies_and_netrc_are_left_alone(monkeypatch, tmp_path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with Faulty(ok()) as trap, Faulty(ok()) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, trap.url)
+        async with client_of(server) as client:
+            await call(client, "GET")
+        assert trap.accepted == 0
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+# --- size ---------------------------------------------------------------------------------------
+
+SMALL = Pool(max_response_bytes=256 * 1024)
+
+
+@pytest.mark.parametrize("fault", [faulty.endless_body, faulty.endless_chunks])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_body_is_read_up_to_a_limit(fault, method) -> None:
+    async with Faulty(fault) as server, client_of(server, pool=SMALL) as client:
+        error = await failure(call(client, method))
+        assert type(error) is ResponseTooLarge
+        assert str(error) == "the answer is longer than 262144 bytes"
+        assert (error.status, error.outcome, error.attempts) == (200, "unknown", 1)
+        assert 0 < len(error.body) <= 64 * 1024
+        assert set(error.body) == {ord(" ")}
+        await server.gone.wait()
+        assert server.written < 32 * 2**20  # what fits into the buffers of two sockets
+
+
+async def test_a_bomb_is_not_unpacked() -> None:
+    async with (
+        Faulty(faulty.gzip_bomb(256 * 2**20)) as server,
+        client_of(server, pool=SMALL) as client,
+    ):
+        await client.warm_up()
+        tracemalloc.start()
+        try:
+            error = await failure(call(client, "GET"))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert type(error) is ResponseTooLarge
+        assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+@pytest.mark.parametrize("form", ["length", "chunks", "gzip", "close"])
+async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
+    body = b"x" * size
+    answers = {
+        "length": ok(body),
+        "chunks": faulty.raw(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + (b"%x\r\n%b\r\n" % (size, body) if size else b"")
+            + b"0\r\n\r\n"
+        ),
+        "gzip": faulty.gzipped(body),
+        "close": faulty.then_end(b"HTTP/1.1 200 OK\r\n\r\n" + body),
+    }
+    async with Faulty(answers[form]) as server:
+        async with client_of(server, pool=Pool(max_response_bytes=max(size, 1))) as client:
+            assert (await call(client, "GET")).body == body
+        if size > 1:
+            async with client_of(server, pool=Pool(max_response_bytes=size - 1)) as client:
+                assert type(await failure(call(client, "GET"))) is ResponseTooLarge
+
+
+async def test_a_long_answer_of_failure_is_bounded_too() -> None:
+    async with (
+        Faulty(ok(b"x" * 300_000, status=500)) as server,
+        client_of(server, pool=SMALL) as client,
+    ):
+        error = await failure(call(client, "POST"))
+        assert (type(error), error.status, error.outcome) == (ResponseTooLarge, 500, "unknown")
+
+
+# --- the life of a client -----------------------------------------------------------------------
+
+
+def test_one_client_serves_loop_after_loop() -> None:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Faulty(ok())) as server,
+    ):
+        client = client_of(server)
+
+        async def use() -> int:
+            await call(client, "GET")
+            return (await call(client, "GET")).status
+
+        assert [asyncio.run(use()) for _ in range(3)] == [200] * 3
+        assert (server.accepted, len(server.requests)) == (3, 6)
+
+        async def close() -> None:
+            await call(client, "GET")
+            await client.aclose()
+
+        asyncio.run(close())
+    gc.collect()  # a connection that was left open would warn now
+
+
+def test_a_client_closed_in_another_loop_is_closed() -> None:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Faulty(ok())) as server,
+    ):
+        client = client_of(server)
+        asyncio.run(call(client, "GET"))
+        asyncio.run(client.aclose())
+        with pytest.raises(ConfigurationError, match="client: is closed"):
+            asyncio.run(call(client, "GET"))
+    gc.collect()
+
+
+async def test_a_client_that_is_dropped_closes_its_connections() -> None:
+    async with Faulty(ok()) as server:
+        client = client_of(server)
+        await call(client, "GET")
+        del client
+        gc.collect()
+        await server.gone.wait()
+        assert server.open_connections == 0
+
+
+async def test_a_closed_client_refuses_calls() -> None:
+    async with Faulty(ok()) as server:
+        async with client_of(server) as client:
+            sibling = client.with_options(timeout=3)
+            await call(client, "GET")
+        await server.gone.wait()
+        assert server.open_connections == 0
+        for one in (client, sibling):
+            error = await failure(call(one, "POST"))
+            assert (type(error), error.argument) == (ConfigurationError, "client")
+            assert (error.outcome, error.attempts) == ("not_sent", 0)
+        await client.aclose()
+        fresh = client_of(server)
+        await fresh.aclose()
+        assert (await failure(call(fresh, "GET"))).argument == "client"
+        with pytest.raises(ConfigurationError, match="is closed"):
+            await fresh.warm_up()
+        assert len(server.requests) == 1
+
+
+async def test_closing_during_a_call_says_that_its_outcome_is_unknown() -> None:
+    async with Faulty(faulty.hang) as server:
+        client = client_of(server, retry=AT_ONCE)
+        task = asyncio.create_task(call(client, "POST"))
+        await server.arrived.wait()
+        await asyncio.gather(client.aclose(), client.aclose())
+        error = await failure(task)
+        assert (error.outcome, error.attempts) == ("unknown", 1)
+        assert error.idempotency_key == server.requests[0].headers["idempotency-key"]
+
+
+async def test_warming_up_opens_nothing_and_changes_nothing() -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        await client.warm_up()
+        await client.warm_up()
+        assert server.accepted == 0
+        assert (await call(client, "GET")).status == 200
+
+
+def test_aiohttp_is_imported_by_the_first_request_and_not_in_the_loop() -> None:
+    script = """
+import asyncio, sys, threading, pinstripe
+where = []
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "aiohttp":
+            where.append(threading.current_thread() is threading.main_thread())
+sys.meta_path.insert(0, Spy())
+async def main():
+    async with pinstripe.AsyncClient("sk_test_1", base_url="http://127.0.0.1:1") as client:
+        assert "aiohttp" not in sys.modules
+        await client.warm_up()
+        assert "aiohttp" in sys.modules
+asyncio.run(main())
+assert where == [False], where
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=30)
+
+
+# --- what is sent -------------------------------------------------------------------------------
+
+
+async def test_what_every_request_carries() -> None:
+    async with Faulty(ok()) as server, client_of(server, account="acct_1") as client:
+        await call(client, "GET")
+        headers = server.requests[0].headers
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["stripe-version"] == "2026-10-28.endive"
+        assert headers["stripe-account"] == "acct_1"
+        assert headers["accept"] == "application/json"
+        assert headers["accept-encoding"] == "gzip, deflate"
+        assert headers["user-agent"].startswith(f"pinstripe/{pinstripe.__version__} Python/3")
+        assert headers.keys() == {
+            "host",
+            "authorization",
+            "stripe-version",
+            "stripe-account",
+            "accept",
+            "accept-encoding",
+            "user-agent",
+        }
+
+
+async def test_a_sibling_changes_headers_and_leaves_its_origin_alone() -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        sibling = client.with_options(account="acct_2", api_version="2025-01-27", retry=AT_ONCE)
+        third = sibling.with_options(account="acct_3")
+        for one in (client, sibling, third):
+            await call(one, "GET")
+        headers = [request.headers for request in server.requests]
+        assert [h.get("stripe-account") for h in headers] == [None, "acct_2", "acct_3"]
+        versions = ["2026-10-28.endive", "2025-01-27", "2025-01-27"]
+        assert [h["stripe-version"] for h in headers] == versions
+        assert type(sibling) is AsyncClient
+        for bad in ({"account": "a b"}, {"timeout": 0}, {"retry": 3}, {"api_version": "x"}):
+            with pytest.raises(ConfigurationError):
+                client.with_options(**bad)
+
+
+async def test_the_escape_hatch() -> None:
+    params = {"a": {"b": [1, True]}, "c": "é &"}
+    pairs = [("a[b][0]", "1"), ("a[b][1]", "true"), ("c", "é &")]
+    async with Faulty(ok(b'{"x": 1}', Request_Id="req_1")) as server, client_of(server) as client:
+        response = await client.request("GET", "/v1/balance", params)
+        assert (response.status, response.body, response.attempts) == (200, b'{"x": 1}', 1)
+        assert response.request_id == "req_1"
+        assert response.headers["REQUEST-ID"] == "req_1"
+        await client.request("POST", "/v1/a_b/c-d", params)
+        await client.request("DELETE", "/v2/things/x", params)
+        await client.request("GET", "/v1/balance")
+        options = RequestOptions(idempotency_key="mine", account="acct_9", timeout=5)
+        await client.request("POST", "/v1/balance", request_options=options)
+        get, post, delete, bare, optioned = server.requests
+        assert (get.method, get.path, parse_qsl(get.query)) == ("GET", "/v1/balance", pairs)
+        assert (get.body, "content-type" in get.headers) == (b"", False)
+        assert (post.target, parse_qsl(post.body.decode())) == ("/v1/a_b/c-d", pairs)
+        assert post.headers["content-type"] == "application/x-www-form-urlencoded"
+        assert (delete.method, delete.path, parse_qsl(delete.query)) == (
+            "DELETE",
+            "/v2/things/x",
+            pairs,
+        )
+        assert bare.target == "/v1/balance"
+        assert optioned.headers["idempotency-key"] == "mine"
+        assert optioned.headers["stripe-account"] == "acct_9"
+        assert optioned.body == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        (("PUT", "/v1/x"), "method"),
+        (("get", "/v1/x"), "method"),
+        ((None, "/v1/x"), "method"),
+        (("GET", "/v1/x?y=1"), "path"),
+        (("GET", "/v1"), "path"),
+        (("GET", "/v1/"), "path"),
+        (("GET", "/v3/x"), "path"),
+        (("GET", "v1/x"), "path"),
+        (("GET", "/v1/../x"), "path"),
+        (("GET", "/v1/x/"), "path"),
+        (("GET", "/v1//x"), "path"),
+        (("GET", "/v1/x\r\nHost: evil.example"), "path"),
+        (("GET", "/v1/{x}"), "path"),
+        (("GET", "https://evil.example/v1/x"), "path"),
+        (("GET", "//evil.example/v1/x"), "path"),
+        (("GET", 5), "path"),
+        (("GET", "/v1/x", [("a", "b")]), "params"),
+        (("GET", "/v1/x", {1: "b"}), "params"),
+        (("GET", "/v1/x", {"a": 1.5}), "a"),
+        (("GET", "/v1/x", {"expand": "a"}), "expand"),
+        (("POST", "/v1/x", {"metadata": "a"}), "metadata"),
+    ],
+)
+async def test_what_the_escape_hatch_refuses(arguments, argument) -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.request(*arguments)
+        assert caught.value.argument == argument
+        with pytest.raises(ConfigurationError, match="host: must be api or files"):
+            await client.request("GET", "/v1/x", host="evil.example")
+        options = RequestOptions(idempotency_key="k")
+        with pytest.raises(ConfigurationError, match="idempotency_key"):
+            await client.request("GET", "/v1/x", request_options=options)
+        assert server.accepted == 0
+
+
+async def test_files_have_an_address_of_their_own() -> None:
+    async with Faulty(ok(b"api")) as server, Faulty(ok(b"files")) as files:
+        async with client_of(server, files_url=files.url) as client:
+            assert (await client.request("GET", "/v1/files")).body == b"api"
+            assert (await client.request("GET", "/v1/files", host="files")).body == b"files"
+        assert (len(server.requests), len(files.requests)) == (1, 1)
+
+
+async def test_a_list_from_end_to_end() -> None:
+    second = SESSION.replace(b"vs_1", b"vs_2")
+    pages = [
+        b'{"object": "list", "data": [%b], "has_more": true, "url": "//evil.example"}' % SESSION,
+        b'{"object": "list", "data": [%b], "has_more": false, "url": "/v1/x"}' % second,
+    ]
+    async with Faulty(*map(ok, pages)) as server, client_of(server) as client:
+        sessions = client.identity.verification_sessions.list(status="verified", limit=1)
+        read = [session async for session in sessions]
+        assert [session.id for session in read] == ["vs_1", "vs_2"]
+        assert [pinstripe.response_of(session).body for session in read] == pages
+        assert [request.target for request in server.requests] == [
+            "/v1/identity/verification_sessions?status=verified&limit=1",
+            "/v1/identity/verification_sessions?status=verified&limit=1&starting_after=vs_1",
+        ]
+
+
+# --- a transport of one's own -------------------------------------------------------------------
+
+
+class Canned:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.requests: list[Request] = []
+        self.closed = False
+
+    async def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(status=200, headers={}, body=self.body)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_transport_of_the_callers_own() -> None:
+    transport: pinstripe.Transport = Canned(SESSION)
+    async with AsyncClient(KEY, transport=transport, timeout=7) as client:
+        await client.warm_up()
+        session = await client.identity.verification_sessions.retrieve("vs_1")
+        assert session.id == "vs_1"
+        await client.with_options(timeout=Timeout(3, connect=1)).request("GET", "/v1/x")
+    assert isinstance(transport, Canned)
+    assert transport.closed
+    first, second = transport.requests
+    assert (first.path, first.template) == (
+        "/v1/identity/verification_sessions/vs_1",
+        "/v1/identity/verification_sessions/{session}",
+    )
+    assert first.timeout == Timeout(7)
+    assert second.timeout == Timeout(3, connect=1)
+    assert CANARY not in repr(attrs.asdict(first))
+
+
+async def test_a_callers_own_deadline_cancels_the_request() -> None:
+    async with Faulty(faulty.hang) as server, client_of(server) as client:
+        with anyio.move_on_after(0.05) as scope:
+            await call(client, "GET")
+        assert scope.cancelled_caught
+        await server.gone.wait()
