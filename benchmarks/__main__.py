@@ -1,16 +1,25 @@
-"""`python -m benchmarks`: print every table."""
+"""`python -m benchmarks`: print every table; `python -m benchmarks sandbox`: only some of them."""
 
 from __future__ import annotations
 
+import argparse
 import platform
 
-from benchmarks import decode, throughput
+from benchmarks import decode, sandbox, throughput
+
+TABLES = {"decode": decode.report, "throughput": throughput.report, "sandbox": sandbox.report}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("tables", nargs="*", metavar="table", help=", ".join(TABLES))
+    chosen = parser.parse_args().tables or list(TABLES)
+    unknown = set(chosen) - set(TABLES)
+    if unknown:
+        parser.error(f"no such table: {', '.join(sorted(unknown))}")
     print(f"Python {platform.python_version()}, {platform.machine()}")
-    print(decode.report())
-    print(throughput.report())
+    for name in chosen:
+        print(TABLES[name](), flush=True)
 
 
 if __name__ == "__main__":

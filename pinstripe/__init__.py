@@ -1,11 +1,21 @@
 """Pinstripe: Stripe Identity and crypto onramp for asyncio, fast, typed and exact.
 
 The models, parameter types and calls of each product are in a module of their own:
-`pinstripe.identity`, `pinstripe.crypto`. `pinstripe.sandbox` is a server to develop against,
-`pinstripe.bulk` a bounded fan-out for many calls at once.
+`pinstripe.identity`, `pinstripe.crypto`, `pinstripe.climate`.
+`pinstripe.sandbox` is a server to develop against, `pinstripe.bulk` a bounded fan-out for many
+calls at once.
 """
 
-from pinstripe import bulk, crypto, identity
+from pinstripe import (
+    bulk,
+    climate,
+    crypto,
+    events,
+    files,
+    forwarding,
+    identity,
+    webhook_endpoints,
+)
 from pinstripe._client import AsyncClient
 from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
 from pinstripe._convert import to_dict
@@ -20,6 +30,7 @@ from pinstripe._errors import (
     DeadlineExceeded,
     DecodeError,
     IdempotencyError,
+    IncompleteError,
     InvalidRequestError,
     NotFoundError,
     PaginationError,
@@ -49,6 +60,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "IdempotencyError",
+    "IncompleteError",
     "InvalidRequestError",
     "NotFoundError",
     "Page",
@@ -71,8 +83,13 @@ __all__ = [
     "TransportError",
     "__version__",
     "bulk",
+    "climate",
     "crypto",
+    "events",
+    "files",
+    "forwarding",
     "identity",
     "response_of",
     "to_dict",
+    "webhook_endpoints",
 ]

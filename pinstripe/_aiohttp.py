@@ -12,9 +12,12 @@ import asyncio
 import math
 import platform
 import select
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import aiohttp
+from aiohttp.payload import Payload
 from yarl import URL
 
 from pinstripe._config import Config, Timeout
@@ -27,9 +30,10 @@ from pinstripe._errors import (
     with_response,
 )
 from pinstripe._version import __version__
-from pinstripe._wire import Request, Response
+from pinstripe._wire import Request, Response, Sink, Upload
 
 if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
@@ -76,19 +80,32 @@ class Connections:
     def __init__(self, config: Config) -> None:
         self._origins = {"api": config.base_url, "files": config.files_url}
         self._limit = config.pool.max_response_bytes
+        self._timeout = _phases(config.timeout)
         self._connector = GuardedConnector(limit=0, keepalive_timeout=config.pool.keepalive)
-        self._session = aiohttp.ClientSession(
+        self._session = self._open_session({"Authorization": f"Bearer {config.api_key}"})
+        self._anonymous: aiohttp.ClientSession | None = None
+
+    def _open_session(self, headers: dict[str, str]) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
             connector=self._connector,
+            connector_owner=bool(headers),
             headers={
-                "Authorization": f"Bearer {config.api_key}",
+                **headers,
                 "User-Agent": _USER_AGENT,
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip, deflate",
             },
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_phases(config.timeout),
+            timeout=self._timeout,
         )
-        self._session._retry_connection = False  # noqa: SLF001 -- see above
+        session._retry_connection = False  # noqa: SLF001 -- see above
+        return session
+
+    def _without_key(self) -> aiohttp.ClientSession:
+        """Return a session on the same connections whose requests carry no key."""
+        if self._anonymous is None:
+            self._anonymous = self._open_session({})
+        return self._anonymous
 
     async def exchange(self, request: Request) -> Response:
         """Send one request and read its answer to the end.
@@ -100,54 +117,131 @@ class Connections:
             TransportError: There is no usable answer.
             ResponseError: The answer is longer than the limit, or encoded in a way of its own.
         """
+        body = None if request.upload is None else _StreamedBody(request.upload)
+        problem: Exception
         try:
-            return await self._exchange(request)
+            return await self._exchange(request, body)
+        except _LocalFault as fault:
+            problem = fault.error
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             # Raised below, where neither aiohttp's frames nor the key they hold come along.
-            problem = _transport_error(error)
+            problem = (body and body.fault) or _transport_error(error)
         raise problem
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _exchange(self, request: Request, streamed: _StreamedBody | None) -> Response:
         query = f"?{request.query}" if request.query else ""
         timeout = request.timeout
-        async with self._session.request(
+        session = self._without_key() if request.anonymous else self._session
+        async with session.request(
             request.method,
             URL(f"{self._origins[request.host]}{request.path}{query}", encoded=True),
-            data=request.body,
+            data=request.body if streamed is None else streamed,
             headers=request.headers,
             allow_redirects=False,
-            timeout=self._session.timeout if timeout is None else _phases(timeout),
+            timeout=self._timeout if timeout is None else _phases(timeout),
         ) as answer:
-            body = await self._read(answer)
+            if request.sink is not None and answer.status == 200:
+                await self._pour(answer, request.sink)
+                body = b""
+            else:
+                body = await self._read(answer)
             return Response(status=answer.status, headers=answer.headers, body=body)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        encoding = ", ".join(answer.headers.getall("Content-Encoding", ["identity"])).lower()
-        if encoding not in ("identity", "gzip", "deflate"):  # aiohttp leaves it as it is
-            error = ResponseError(f"the answer is encoded as {encoding}, which was not asked for")
-            raise with_response(error, answer.status, answer.headers, b"")
-        length = answer.content_length
+        encoding, length = _encoding_of(answer), answer.content_length
         if length is not None and length <= self._limit and encoding == "identity":
             return await answer.read()
         body = bytearray()
         async for chunk in answer.content.iter_any():
             body += chunk
             if len(body) > self._limit:
-                raise self._too_large(answer, bytes(body[:_KEPT_OF_A_LONG_BODY]))
+                raise _too_large(answer, self._limit, bytes(body[:_KEPT_OF_A_LONG_BODY]))
         return bytes(body)
 
-    def _too_large(self, answer: aiohttp.ClientResponse, start: bytes) -> ResponseTooLarge:
-        error = ResponseTooLarge(f"the answer is longer than {self._limit} bytes")
-        return with_response(error, answer.status, answer.headers, start)
+    async def _pour(self, answer: aiohttp.ClientResponse, sink: Sink) -> None:
+        encoding, length = _encoding_of(answer), answer.content_length
+        if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
+            error = ResponseError("the answer does not say where it ends, so it may be cut short")
+            raise with_response(error, answer.status, answer.headers, b"")
+        received = length if length is not None and encoding == "identity" else 0
+        if received > sink.max_bytes:
+            raise _too_large(answer, sink.max_bytes, b"")
+        await _locally(sink.start())
+        received = 0
+        async for piece in answer.content.iter_any():
+            received += len(piece)
+            if received > sink.max_bytes:
+                raise _too_large(answer, sink.max_bytes, b"")
+            await _locally(sink.write(piece))
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._anonymous is not None:
+            await self._anonymous.close()
         await self._session.close()
 
     def abandon(self) -> None:
         """Let go of connections whose event loop is gone, or belongs to a parent process."""
         self._connector.forget()
         self._session.detach()
+        if self._anonymous is not None:
+            self._anonymous.detach()
+
+
+class _LocalFault(Exception):
+    """Carries an error of a sink past those of the network, which can be of the same class."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _locally(step: Awaitable[None]) -> None:
+    try:
+        await step
+    except Exception as error:  # noqa: BLE001 -- the call raises it
+        raise _LocalFault(error) from None
+
+
+class _StreamedBody(Payload):
+    """The body of one attempt, which remembers why it could not be read to its end."""
+
+    _autoclose = True
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__(upload)
+        self._size = upload.length
+        self._upload = upload
+        self.fault: Exception | None = None
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a streamed body is never text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        async with aclosing(self._upload.pieces()) as pieces:
+            while (piece := await self._next(pieces)) is not None:
+                await writer.write(piece)
+
+    async def _next(self, pieces: AsyncGenerator[bytes, None]) -> bytes | None:
+        try:
+            return await anext(pieces, None)
+        except Exception as error:
+            self.fault = error
+            raise
+
+
+def _encoding_of(answer: aiohttp.ClientResponse) -> str:
+    encoding = ", ".join(answer.headers.getall("Content-Encoding", ["identity"])).lower()
+    if encoding in ("identity", "gzip", "deflate"):
+        return encoding
+    # aiohttp leaves it as it is
+    error = ResponseError(f"the answer is encoded as {encoding}, which was not asked for")
+    raise with_response(error, answer.status, answer.headers, b"")
+
+
+def _too_large(answer: aiohttp.ClientResponse, limit: int, start: bytes) -> ResponseTooLarge:
+    error = ResponseTooLarge(f"the answer is longer than {limit} bytes")
+    return with_response(error, answer.status, answer.headers, start)
 
 
 def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:

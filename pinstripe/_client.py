@@ -24,8 +24,13 @@ from pinstripe._errors import ConfigurationError
 from pinstripe._pipeline import Clock, Pipeline
 from pinstripe._transport import AiohttpTransport, Transport
 from pinstripe._wire import Host, Method, Response
+from pinstripe.climate import Climate
 from pinstripe.crypto import Crypto
+from pinstripe.events import Events
+from pinstripe.files import FileLinks, Files
+from pinstripe.forwarding import Forwarding
 from pinstripe.identity import Identity
+from pinstripe.webhook_endpoints import WebhookEndpoints
 
 _PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
 
@@ -73,6 +78,24 @@ class AsyncClient:
     crypto: Crypto
     """Onramp sessions and quotes."""
 
+    climate: Climate
+    """Orders of carbon removal, products and suppliers."""
+
+    events: Events
+    """What happened to the objects of the account."""
+
+    files: Files
+    """Uploads, what the API made itself, and the content of both."""
+
+    file_links: FileLinks
+    """Ways to the content of files that need no key."""
+
+    forwarding: Forwarding
+    """Requests sent on to other services, with card details filled in."""
+
+    webhook_endpoints: WebhookEndpoints
+    """Addresses to which events are sent."""
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -118,6 +141,12 @@ class AsyncClient:
         self._send = pipeline.send
         self.identity = Identity(self._send)
         self.crypto = Crypto(self._send)
+        self.climate = Climate(self._send)
+        self.events = Events(self._send)
+        self.files = Files(self._send)
+        self.file_links = FileLinks(self._send)
+        self.forwarding = Forwarding(self._send)
+        self.webhook_endpoints = WebhookEndpoints(self._send)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._config.base_url!r})"

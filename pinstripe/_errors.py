@@ -19,6 +19,7 @@
     │   │   └── IdempotencyError               a key used for something else, or still in use
     │   ├── RateLimitError                     429
     │   └── ServerError                        5xx
+    ├── IncompleteError                        some of several downloads failed
     └── SignatureError                         a webhook payload cannot be trusted
 
 An error holds no live object, so that it can be pickled and sent to another process. What the
@@ -31,6 +32,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
@@ -236,6 +238,18 @@ class ServerError(APIError):
     """The API failed (5xx); whether it acted is unknown."""
 
     outcome: Outcome = "unknown"
+
+
+class IncompleteError(PinstripeError):
+    """Some of several downloads failed; the others are kept.
+
+    Attributes:
+        paths: Where each file is that was downloaded, by its id.
+        errors: Why each of the others was not, by its id.
+    """
+
+    paths: Mapping[str, Path] = {}
+    errors: Mapping[str, Exception] = {}
 
 
 SignatureReason = Literal[

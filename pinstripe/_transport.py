@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 
 class Transport(Protocol):
-    """What carries requests to the API: an HTTP library, or a test's own answers."""
+    """What carries requests to the API: an HTTP library, or a test's own answers.
+
+    It streams the `upload` of a request. It may leave a `sink` alone and read the answer whole.
+    """
 
     async def send(self, request: Request) -> Response:
         """Send one request, once, and return its answer, whatever its status.
 
         Args:
-            request: What to send; the transport adds the address and the API key.
+            request: What to send; the transport adds the address and, unless the request is
+                anonymous, the API key.
 
         Raises:
             TransportError: There is no usable answer.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import quote_plus
 
 from attrs import field, frozen
@@ -27,6 +27,36 @@ _MAX_DIGITS = 40
 _TAG = "[%s]"
 
 
+class Upload(Protocol):
+    """A body that is never whole in memory, and is written anew for each attempt."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        ...
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body from its start; what this raises is raised by the call."""
+        ...
+
+
+class Sink(Protocol):
+    """What takes the body of an answer, so that it is never whole in memory."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of the body at most, after decompression."""
+        ...
+
+    async def start(self) -> None:
+        """Begin anew: what came of an earlier attempt is dropped."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next piece; what this raises is raised by the call."""
+        ...
+
+
 @frozen(kw_only=True)
 class Request:
     """One request, before a transport adds the address and the key.
@@ -37,6 +67,10 @@ class Request:
         template: The path with its placeholders, for logs: it names no object.
         query: The encoded query string, without the question mark.
         body: The encoded form of a POST.
+        upload: A body to stream, in place of `body`.
+        sink: What takes the body of an answer with status 200, which `Response.body` is then
+            without; other answers are read as ever.
+        anonymous: Whether it goes without the API key.
         host: Which of the two addresses of the API it goes to.
         headers: Headers beside those of every request.
         timeout: The timeouts of this call, where they are not the client's.
@@ -47,6 +81,9 @@ class Request:
     template: str
     query: str = field(default="", repr=False)
     body: bytes | None = field(default=None, repr=False)
+    upload: Upload | None = field(default=None, repr=False)
+    sink: Sink | None = field(default=None, repr=False)
+    anonymous: bool = False
     host: Host = "api"
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: Timeout | None = None

@@ -26,6 +26,7 @@ PUBLIC = {
     "DeadlineExceeded",
     "DecodeError",
     "IdempotencyError",
+    "IncompleteError",
     "InvalidRequestError",
     "NotFoundError",
     "Page",
@@ -48,10 +49,15 @@ PUBLIC = {
     "TransportError",
     "__version__",
     "bulk",
+    "climate",
     "crypto",
+    "events",
+    "files",
+    "forwarding",
     "identity",
     "response_of",
     "to_dict",
+    "webhook_endpoints",
 }
 
 
@@ -115,7 +121,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 19
+    assert len(pairs) == 20
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(_errors) if isinstance(value, type)]

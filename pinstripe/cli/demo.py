@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
-from time import perf_counter
+from time import perf_counter, time
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from pinstripe import AsyncClient
+from pinstripe._signature import verify
+from pinstripe.cli._listener import Listener
 from pinstripe.cli._progress import progress_bar
 from pinstripe.crypto import OnrampQuote, QuotesQuery
 from pinstripe.identity import VerificationReport
@@ -44,6 +47,11 @@ async def show(console: Console) -> None:
             await verify_somebody(stripe, sandbox, console)
         with timed(timings, console, f"{SESSIONS} sessions, page by page"):
             await walk_sessions(stripe, sandbox, console)
+        async with Listener() as listener:
+            with timed(timings, console, "An order of carbon removal, and its events"):
+                await order_removal(stripe, sandbox, listener, console)
+            with timed(timings, console, "A request forwarded with a card filled in"):
+                await forward_card(stripe, listener, console)
     console.print()
     for title, seconds in [*timings.items(), ("Total", sum(timings.values()))]:
         console.print(f"{title:<48}{seconds:6.2f} s")
@@ -125,6 +133,60 @@ async def walk_sessions(stripe: AsyncClient, sandbox: Sandbox, console: Console)
         statuses.update(session.status for session in page)
         console.print(f"a page of {len(page)}, {statuses.total()} sessions so far")
     console.print(", ".join(f"{count} {status}" for status, count in sorted(statuses.items())))
+
+
+async def order_removal(
+    stripe: AsyncClient, sandbox: Sandbox, listener: Listener, console: Console
+) -> None:
+    """Buy carbon removal, have it delivered, and verify the events that tell of it.
+
+    Args:
+        stripe: The client.
+        sandbox: Where time passes and the removal happens.
+        listener: Where the events are received.
+        console: Where to print.
+    """
+    endpoint = await stripe.webhook_endpoints.create(
+        url=f"{listener.url}/events",
+        enabled_events=["climate.order.created", "climate.order.delivered"],
+    )
+    products = [product async for product in stripe.climate.products.list()]
+    available = [p for p in products if p.metric_tons_available >= 1]
+    cheapest = min(available, key=lambda p: p.current_prices_per_metric_ton["usd"].amount_total)
+    order = await stripe.climate.orders.create(
+        product=cheapest.id, metric_tons="1.5", currency="usd"
+    )
+    console.print(f"{order.metric_tons} tons of {cheapest.name}: {order.amount_total / 100:,.2f} $")
+    sandbox.climate.deliver(order.id)  # which takes years
+    await sandbox.webhooks.flush()
+    assert endpoint.secret is not None
+    for received in listener.take():
+        signature = received.headers["stripe-signature"]
+        verify(received.body, signature, endpoint.secret, now=time())
+        event = json.loads(received.body)
+        console.print(f"received and verified {event['type']}: {event['data']['object']['status']}")
+
+
+async def forward_card(stripe: AsyncClient, listener: Listener, console: Console) -> None:
+    """Send a card to another service without ever holding its number.
+
+    Args:
+        stripe: The client.
+        listener: The other service.
+        console: Where to print.
+    """
+    forwarded = await stripe.forwarding.requests.create(
+        payment_method="pm_card_visa",
+        url=f"{listener.url}/charges",
+        replacements=["card_number"],
+        request={"body": '{"amount": 1999, "card": {"number": ""}}', "headers": []},
+    )
+    [received] = listener.take()
+    number = json.loads(received.body)["card"]["number"]
+    assert forwarded.request_details is not None
+    kept = json.loads(forwarded.request_details.body)["card"]["number"]
+    console.print(f"the destination got a number of {len(number)} digits")
+    console.print(f"the API keeps, and we see, {kept}")
 
 
 @contextmanager

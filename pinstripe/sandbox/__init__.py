@@ -3,12 +3,14 @@
 from pinstripe.sandbox.clock import Clock, ManualClock
 from pinstripe.sandbox.embedded import Sandbox
 from pinstripe.sandbox.errors import Refusal
+from pinstripe.sandbox.limits import RateLimits
 from pinstripe.sandbox.server import Server, ServerThread, serve
 from pinstripe.sandbox.world import Settings
 
 __all__ = [
     "Clock",
     "ManualClock",
+    "RateLimits",
     "Refusal",
     "Sandbox",
     "Server",

@@ -18,12 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command line without the program, None for that of the process.
 
     Returns:
-        The exit status: 0 after a stop, 2 when the address cannot be used.
+        The exit status: 0 after a stop, 2 when the address, the file or an option cannot be used.
     """
     options = _parser().parse_args(arguments)
     clock = system_clock if options.clock is None else ManualClock(options.clock)
-    settings = Settings(options.seed, clock, options.redaction_seconds)
     try:
+        settings = Settings(
+            options.seed,
+            clock,
+            options.redaction_seconds,
+            allow_hosts=options.allow_host,
+            rate_limit=options.rate_limit,
+            store=options.store,
+        )
         serve(options.port, host=options.host, settings=settings)
     except (OSError, OverflowError, ValueError) as error:
         sys.stderr.write(f"pinstripe.sandbox: {error}\n")
@@ -44,6 +51,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--redaction-seconds", type=float, default=1.0, help="time that a redaction takes"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host beside loopback that webhooks may be sent to; can be given again",
+    )
+    parser.add_argument(
+        "--rate-limit",
+        type=float,
+        metavar="NUMBER",
+        help="requests a second that an account may make (Stripe: 25 in test mode)",
+    )
+    parser.add_argument(
+        "--store", metavar="FILE", help="SQLite file that keeps everything between two runs"
     )
     return parser
 

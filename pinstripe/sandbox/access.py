@@ -22,7 +22,10 @@ from pinstripe.sandbox.errors import Refusal, invalid
 from pinstripe.sandbox.world import API_VERSION
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]{1,32})?(;[A-Za-z0-9_=;. ]{1,200})?", re.ASCII)
+_VERSION = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"(\.[a-z]{1,32})?(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*"
+)
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 

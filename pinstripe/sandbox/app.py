@@ -1,9 +1,10 @@
 """The HTTP side of the sandbox: an aiohttp server that reads requests and writes answers.
 
-Order of a request: Host, key, version and account headers; route; idempotency key; body; stored
-answer; parameters; endpoint. Every answer is JSON and carries a `Request-Id`. Parameters of a
-POST may stand in the query string too; those of a GET or DELETE stand nowhere else. A body over
-1 MiB is a 413.
+Order of a request: Host, key, version and account headers; route; rate limit; fault; idempotency
+key; body; stored answer; parameters; endpoint; what it changed is made safe. Every answer carries
+a `Request-Id`, and is JSON but for the content of files. Parameters of a POST may stand in the
+query string too; those of a GET or DELETE stand nowhere else. A body over 1 MiB is a 413, but for
+the multipart body of a route that takes uploads.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import msgspec
 from aiohttp import web
 
 from pinstripe.sandbox import dispatch
-from pinstripe.sandbox.access import Access, echoes, read_access
+from pinstripe.sandbox.access import Access, check_host, echoes, read_access
 from pinstripe.sandbox.errors import Refusal, invalid
+from pinstripe.sandbox.faults import ConnectionCut, Fault
 from pinstripe.sandbox.forms import Form, decode, from_json
 from pinstripe.sandbox.idempotency import Answer
+from pinstripe.sandbox.multipart import MEDIA_TYPE, decode_multipart
 from pinstripe.sandbox.routes import Match, Router
 from pinstripe.sandbox.world import API_VERSION, Account, Origin, World
 
@@ -31,6 +34,7 @@ _log = logging.getLogger("pinstripe.sandbox.requests")
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_ANYONE = Access(restricted=False, account=None, idempotency_key=None)
 
 
 class Application:
@@ -50,24 +54,56 @@ class Application:
         request_id = self.world.request_id()
         try:
             answer = await self._answer(request, request_id)
+            if self.world.journal.behind:
+                await self.world.journal.safe()
         except Refusal as refusal:
             answer = dispatch.refused(refusal)
+        except ConnectionCut:
+            return _cut(request)
         except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
-            answer = dispatch.broken("the reading of a request")
+            answer = dispatch.broken("the reading or keeping of a request")
         headers = {**echoes(request.headers), "Request-Id": request_id, **answer.headers}
         return _response(answer, headers)
 
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
-        access = read_access(request.headers, request.method)
-        account = self.world.account(access.account)
         path, _, query = request.raw_path.partition("?")
         path = path.encode("utf-8", "replace").decode()
+        access = self._access(request, path)
+        account = self.world.account(access.account)
         match = self.router.match(request.method, path)
         exchange = _Exchange(match, account, access, request_id, path)
-        if access.idempotency_key is None or match.route.control:
-            form = await _read_form(request, match, query)
-            return exchange.run(form)
-        return await self._once(request, exchange, access.idempotency_key, query)
+        if match.route.control:
+            return await exchange.run(await _read_form(request, match, query))
+        if not match.route.open:
+            self.world.limiter.check(account.id, request.method, match.route.path, account.now())
+        exchange.fault = self.world.faults.take(request.method, path)
+        if exchange.fault is None:
+            return await self._carry_out(request, exchange, query)
+        return await self._struck(request, exchange, exchange.fault, query)
+
+    async def _struck(
+        self, request: web.BaseRequest, exchange: _Exchange, fault: Fault, query: str
+    ) -> Answer:
+        await asyncio.sleep(fault.latency)
+        if fault.spares_endpoint:
+            raise fault.refusal()
+        answer = await self._carry_out(request, exchange, query)
+        if fault.effect:
+            await self.world.journal.safe()
+            raise fault.refusal()
+        return answer
+
+    async def _carry_out(self, request: web.BaseRequest, exchange: _Exchange, query: str) -> Answer:
+        key = exchange.access.idempotency_key
+        if key is not None:
+            return await self._once(request, exchange, key, query)
+        return await exchange.run(await _read_form(request, exchange.match, query))
+
+    def _access(self, request: web.BaseRequest, path: str) -> Access:
+        if self.router.needs_key(path):
+            return read_access(request.headers, request.method)
+        check_host(request.headers.get("Host", ""))
+        return _ANYONE
 
     async def _once(
         self, request: web.BaseRequest, exchange: _Exchange, key: str, query: str
@@ -80,7 +116,7 @@ class Application:
             digest = dispatch.fingerprint(form)
             answer = ledger.replay(key, digest)
             if answer is None:
-                answer = exchange.run(form)
+                answer = await exchange.run(form)
                 ledger.store(key, digest, answer)
             return answer
         finally:
@@ -90,7 +126,7 @@ class Application:
 class _Exchange:
     """One request on its way through an endpoint."""
 
-    __slots__ = ("access", "account", "match", "path", "request_id")
+    __slots__ = ("access", "account", "fault", "match", "path", "request_id")
 
     def __init__(
         self, match: Match, account: Account, access: Access, request_id: str, path: str
@@ -100,8 +136,9 @@ class _Exchange:
         self.access = access
         self.request_id = request_id
         self.path = path
+        self.fault: Fault | None = None
 
-    def run(self, form: Form) -> Answer:
+    async def run(self, form: Form) -> Answer:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
         call = dispatch.prepare(
             self.match,
@@ -111,7 +148,10 @@ class _Exchange:
             origin=self._origin(),
             path=self.path,
         )
-        return dispatch.run(self.match, call)
+        answer = await dispatch.run(self.match, call)
+        if self.fault is not None and self.fault.replaces_answer:
+            return dispatch.refused(self.fault.refusal())
+        return answer
 
     def _origin(self) -> Origin:
         if self.match.route.control:
@@ -167,49 +207,58 @@ class _Protocol(web.RequestHandler):
 
 
 def _response(answer: Answer, headers: Mapping[str, str]) -> web.Response:
-    return web.Response(body=answer.body, status=answer.status, headers=headers, content_type=_JSON)
+    content_type = {"Content-Type": answer.content_type}
+    return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
+
+
+def _cut(request: web.BaseRequest) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:
     if request.method != "POST":
         return decode(query)
-    body = await _read_body(request)
-    if _media_type(request.headers, body) == _JSON:
-        if not match.route.control:
-            raise invalid(f"Send parameters as {_FORM}, not as JSON.")
+    media_type, charset = _media_type(request.headers)
+    multipart = media_type == MEDIA_TYPE and match.route.upload > 0
+    body = await _read_body(request, match.route.upload if multipart else MAX_BODY)
+    if not body:
+        return decode(query)
+    if multipart:
+        return decode_multipart(body, request.headers["Content-Type"], query)
+    if charset not in ("", "charset=utf-8"):
+        raise invalid("Parameters must be UTF-8.")
+    if media_type == _JSON and match.route.control:
         return {**decode(query), **from_json(_parse_json(body))}
+    if media_type != _FORM:
+        raise invalid(f"Send parameters as {_FORM}.")
     return decode(f"{query}&{body.decode('utf-8', 'surrogateescape')}")
 
 
-async def _read_body(request: web.BaseRequest) -> bytes:
+async def _read_body(request: web.BaseRequest, limit: int) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise invalid("Compressed bodies are not accepted.")
-    if (request.content_length or 0) > MAX_BODY:
-        raise _too_large()
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large() from None
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
 
 
-def _too_large() -> Refusal:
-    return Refusal(f"The body is larger than {MAX_BODY} bytes.", status=413)
+def _too_large(limit: int) -> Refusal:
+    return Refusal(f"The body is larger than {limit} bytes.", status=413)
 
 
-def _media_type(headers: Mapping[str, str], body: bytes) -> str:
-    declared = headers.get("Content-Type")
-    if declared is None or not body:
-        return _FORM
-    media_type, _, rest = declared.partition(";")
-    media_type, rest = media_type.strip().lower(), rest.replace(" ", "").lower()
-    if media_type not in (_FORM, _JSON):
-        raise invalid(f"Send parameters as {_FORM}.")
-    if rest.startswith("charset=") and rest.strip('"') not in ("charset=utf-8", 'charset="utf-8'):
-        raise invalid("Parameters must be UTF-8.")
-    return media_type
+def _media_type(headers: Mapping[str, str]) -> tuple[str, str]:
+    media_type, _, rest = headers.get("Content-Type", _FORM).partition(";")
+    return media_type.strip().lower(), rest.replace(" ", "").replace('"', "").lower()
 
 
 def _parse_json(body: bytes) -> object:

@@ -22,6 +22,9 @@ class ManualClock:
     """
 
     now: float = 1_795_392_000.0
+    _watchers: list[Callable[[], object]] = attrs.field(
+        factory=list[Callable[[], object]], init=False, repr=False, eq=False
+    )
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False, eq=False)
 
     def __call__(self) -> float:
@@ -44,4 +47,20 @@ class ManualClock:
             raise ValueError(f"seconds must be zero or more, got {seconds!r}")
         with self._lock:
             self.now += seconds
-            return self.now
+            now, watchers = self.now, tuple(self._watchers)
+        for watcher in watchers:
+            watcher()
+        return now
+
+    def watch(self, watcher: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever the clock was moved, in the thread that moved it.
+
+        Args:
+            watcher: takes nothing and must not raise.
+
+        Returns:
+            A function that ends the watch.
+        """
+        with self._lock:
+            self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)

@@ -11,6 +11,8 @@ They take a form or a JSON object, need a test key like any request, act on the 
 - `POST identity/seed`: `count`, `interval` (seconds between two sessions), `status`
 - `POST crypto/onramp_sessions/{id}/advance`: `status` (required), one step away
 - `POST crypto/onramp_sessions/{id}/complete`: none
+- `climate/...`: see `climate_control`
+- `webhooks/...`: see `webhook_control`
 - `GET clock`, `POST clock`: `advance` (seconds); refused unless the clock is moved by hand
 """
 
@@ -119,7 +121,8 @@ def _move_clock(call: Call) -> Json:
     if not isinstance(clock, ManualClock):
         raise invalid("The clock of this sandbox runs by itself; start it with a manual one.")
     clock.advance(float(call.params["advance"]))
-    call.account.settle()
+    for account in call.account.world.accounts():
+        account.settle()
     return _read_clock(call)
 
 

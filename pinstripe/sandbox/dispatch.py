@@ -10,11 +10,12 @@ import logging
 
 import msgspec
 
+from pinstripe.sandbox.effects import Effect
 from pinstripe.sandbox.errors import API, Refusal
 from pinstripe.sandbox.forms import Form
 from pinstripe.sandbox.idempotency import Answer
 from pinstripe.sandbox.kinds import Asked
-from pinstripe.sandbox.routes import Match
+from pinstripe.sandbox.routes import Content, Match, Reply
 from pinstripe.sandbox.world import Account, Call, Origin
 
 _log = logging.getLogger("pinstripe.sandbox")
@@ -23,7 +24,13 @@ _canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def prepare(
-    match: Match, form: Form, account: Account, *, restricted: bool, origin: Origin, path: str
+    match: Match,
+    form: Form,
+    account: Account,
+    *,
+    restricted: bool,
+    origin: Origin,
+    path: str,
 ) -> Call:
     """Check the parameters of a request and settle what is due on its account.
 
@@ -42,17 +49,45 @@ def prepare(
     params = match.schema.read_form(form)
     paths = tuple(params.pop("expand", ()))
     asked = _asked(match, account, paths, restricted=restricted)
-    return Call(account, params, match.ids, asked, origin, path)
+    return Call(account, params, match.ids, asked, origin, path, restricted)
 
 
-def run(match: Match, call: Call) -> Answer:
-    """Call the handler; whatever happens, there is an answer."""
+async def run(match: Match, call: Call) -> Answer:
+    """Call the handler, wait where it has to wait; whatever happens, there is an answer."""
     try:
-        return Answer(200, _encoder.encode(match.route.handler(call)))
+        outcome = match.route.handler(call)
+        if not isinstance(outcome, (dict, Content)):
+            outcome = await outcome
+        _note(match, call, outcome)
+        return _answer(outcome)
     except Refusal as refusal:
         return refused(refusal)
     except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
         return broken(f"{match.route.method} {match.route.path}")
+
+
+def _note(match: Match, call: Call, reply: Reply) -> None:
+    route, account, origin = match.route, call.account, call.origin
+    if route.method == "GET" or route.control or not isinstance(reply, dict):
+        return
+    account.world.effects.add(
+        Effect(
+            origin.request_id,
+            origin.idempotency_key,
+            account.id,
+            route.method,
+            call.path,
+            reply.get("object"),
+            reply.get("id"),
+            account.now(),
+        )
+    )
+
+
+def _answer(reply: Reply) -> Answer:
+    if isinstance(reply, Content):
+        return Answer(reply.status, reply.data, reply.headers, reply.type)
+    return Answer(200, _encoder.encode(reply))
 
 
 def refused(refusal: Refusal) -> Answer:

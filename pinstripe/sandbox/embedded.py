@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pinstripe._client import AsyncClient
 from pinstripe.sandbox.clock import Clock, system_clock
-from pinstripe.sandbox.drivers import CryptoDriver, IdentityDriver
+from pinstripe.sandbox.drivers import ClimateDriver, CryptoDriver, IdentityDriver
+from pinstripe.sandbox.fault_driver import FaultDriver, effects
+from pinstripe.sandbox.limits import RateLimits
 from pinstripe.sandbox.server import API_KEY, RESTRICTED_KEY, Server, ServerThread
+from pinstripe.sandbox.store import Json
+from pinstripe.sandbox.webhook_driver import WebhookDriver
 from pinstripe.sandbox.world import Settings
 
 
@@ -24,6 +30,18 @@ class Sandbox:
         port: TCP port on 127.0.0.1, 0 for a free one.
         api_key: the test key that `client` uses; the server takes any test key.
         redaction_seconds: time that a redaction takes, by the clock.
+        allow_hosts: names of hosts beside loopback that the sandbox may send webhooks
+            and forwarded requests to.
+        webhook_seconds: real time that the receiver of a webhook has for its answer.
+        forward_seconds: real time that the destination of a forwarded request has for its answer.
+        rate_limit: requests a second that an account may make, by the clock, with Stripe's own
+            limits for each endpoint and for files; `RateLimits` sets all of them, None none.
+        store: SQLite file that outlives the process, made where there is none; None for memory.
+
+    Raises:
+        ValueError: for a rate limit that is not above zero; at the start, for a file that is
+            something else than a sandbox's.
+        OSError: at the start, for a port or file that cannot be used.
 
     Attributes:
         api_key: the key given, for other clients.
@@ -31,6 +49,9 @@ class Sandbox:
         clock: the clock given.
         identity: moves verification sessions.
         crypto: moves onramp sessions.
+        climate: moves orders, changes products.
+        webhooks: waits for deliveries, shows them, and has them made again.
+        faults: has requests fail.
     """
 
     api_key: str
@@ -38,6 +59,9 @@ class Sandbox:
     clock: Clock
     identity: IdentityDriver
     crypto: CryptoDriver
+    climate: ClimateDriver
+    webhooks: WebhookDriver
+    faults: FaultDriver
 
     def __init__(
         self,
@@ -47,14 +71,32 @@ class Sandbox:
         port: int = 0,
         api_key: str = API_KEY,
         redaction_seconds: float = 1.0,
+        allow_hosts: Iterable[str] = (),
+        webhook_seconds: float = 10.0,
+        forward_seconds: float = 55.0,
+        rate_limit: RateLimits | float | None = None,
+        store: str | Path | None = None,
     ) -> None:
         self.api_key = api_key
         self.restricted_key = RESTRICTED_KEY
         self.clock = clock or system_clock
-        self._server = Server(Settings(seed, self.clock, redaction_seconds), port=port)
+        settings = Settings(
+            seed,
+            self.clock,
+            redaction_seconds,
+            allow_hosts=allow_hosts,
+            webhook_seconds=webhook_seconds,
+            forward_seconds=forward_seconds,
+            rate_limit=rate_limit,
+            store=store,
+        )
+        self._server = Server(settings, port=port)
         self._thread = ServerThread(self._server)
         self.identity = self._server.identity
         self.crypto = self._server.crypto
+        self.climate = self._server.climate
+        self.webhooks = self._server.webhooks
+        self.faults = FaultDriver(self._server)
 
     @property
     def url(self) -> str:
@@ -64,6 +106,21 @@ class Sandbox:
             RuntimeError: outside of the `with` block.
         """
         return self._server.url
+
+    def effects(self, idempotency_key: str | None = None) -> list[Json]:
+        """Return what requests really did, whatever they were answered.
+
+        Args:
+            idempotency_key: only what was done under this key.
+
+        Returns:
+            An object for each endpoint that ran and was not refused, but for GET, oldest first:
+            request, idempotency_key, account, method, path, object, id, created.
+
+        Raises:
+            RuntimeError: outside of the `with` block.
+        """
+        return effects(self._server, idempotency_key)
 
     def client(self, **options: Any) -> AsyncClient:
         """Return a client for this sandbox.

@@ -17,9 +17,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
+import attrs
+
 from pinstripe.sandbox.errors import Refusal, invalid
 
-Tree: TypeAlias = "str | list[str] | dict[str, Tree]"
+
+@attrs.frozen
+class Upload:
+    """A file in a body.
+
+    Args:
+        filename: the name that the sender gave.
+        type: media type that the sender gave.
+        data: the bytes.
+    """
+
+    filename: str
+    type: str
+    data: bytes = attrs.field(repr=False)
+
+
+Tree: TypeAlias = "str | Upload | list[str] | dict[str, Tree]"
 Form: TypeAlias = "dict[str, Tree]"
 
 MAX_PAIRS = 1000
@@ -51,8 +69,41 @@ def decode(text: str) -> Form:
     for piece in text.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            _insert(form, _unescape(name), _unescape(value))
+            insert(form, _unescape(name), _unescape(value))
     return form
+
+
+def insert(form: Form, name: str, value: str | Upload) -> None:
+    """Put a value into a form, at the path that the brackets of a name spell.
+
+    Raises:
+        Refusal: 400, for a name with broken brackets or one that is used in two ways.
+    """
+    *parents, last = path_of(name)
+    if "" in parents:
+        raise invalid("Empty brackets are only understood at the end of a name.", param=name)
+    if last == "":
+        _append(form, name, parents, value)
+        return
+    node = _descend(form, name, parents)
+    if not isinstance(node.get(last, ""), (str, Upload)):
+        raise _two_ways(name)
+    node[last] = value
+
+
+def checked_text(raw: bytes) -> str:
+    """Return text that has to be UTF-8 without NUL.
+
+    Raises:
+        Refusal: 400, for other bytes.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad_characters() from None
+    if "\0" in text:
+        raise _bad_characters()
+    return text
 
 
 def path_of(name: str) -> list[str]:
@@ -109,7 +160,7 @@ def _is_index(key: str) -> bool:
 def _unescape(text: str) -> str:
     text = text.replace("+", " ")
     if "%" in text or not text.isascii():
-        text = _unescape_bytes(text.encode("utf-8", "surrogateescape"))
+        return _unescape_bytes(text.encode("utf-8", "surrogateescape"))
     if "\0" in text:
         raise _bad_characters()
     return text
@@ -118,33 +169,17 @@ def _unescape(text: str) -> str:
 def _unescape_bytes(raw: bytes) -> str:
     if _BROKEN_ESCAPE.search(raw):
         raise invalid("The request holds a broken percent escape.", code="invalid_characters")
-    try:
-        return unquote_to_bytes(raw).decode("utf-8")
-    except UnicodeDecodeError:
-        raise _bad_characters() from None
+    return checked_text(unquote_to_bytes(raw))
 
 
 def _bad_characters() -> Refusal:
     return invalid("The request must be UTF-8 without NUL.", code="invalid_characters")
 
 
-def _insert(form: Form, name: str, value: str) -> None:
-    *parents, last = path_of(name)
-    if "" in parents:
-        raise invalid("Empty brackets are only understood at the end of a name.", param=name)
-    if last == "":
-        _append(form, name, parents, value)
-        return
-    node = _descend(form, name, parents)
-    if not isinstance(node.get(last, ""), str):
-        raise _two_ways(name)
-    node[last] = value
-
-
-def _append(form: Form, name: str, path: Sequence[str], value: str) -> None:
+def _append(form: Form, name: str, path: Sequence[str], value: str | Upload) -> None:
     *parents, last = path
     items = _descend(form, name, parents).setdefault(last, [])
-    if not isinstance(items, list):
+    if not isinstance(items, list) or isinstance(value, Upload):
         raise _two_ways(name)
     items.append(value)
 

@@ -8,7 +8,7 @@ key that is too long is an `invalid_request_error` without a code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -20,15 +20,33 @@ RETENTION_SECONDS = 24 * 60 * 60
 
 @attrs.frozen
 class Answer:
-    """What is sent back: status, JSON text, headers besides those that every answer has."""
+    """What is sent back.
+
+    Args:
+        status: HTTP status.
+        body: JSON text, or bytes of another type.
+        headers: headers besides those that every answer has.
+        content_type: media type of the body.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    content_type: str = "application/json"
 
 
 @attrs.frozen
-class _Entry:
+class Entry:
+    """What is remembered of a key.
+
+    Args:
+        endpoint: method and path.
+        expires: seconds since the epoch.
+        request_id: id of the request that claimed the key.
+        fingerprint: digest of the parameters.
+        answer: what was answered, None while the request runs.
+    """
+
     endpoint: str
     expires: float
     request_id: str
@@ -37,10 +55,15 @@ class _Entry:
 
 
 class Ledger:
-    """The idempotency keys of one account."""
+    """The idempotency keys of one account.
 
-    def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+    Args:
+        record: called with a key and its entry when an answer is stored, with None when it expires.
+    """
+
+    def __init__(self, record: Callable[[str, Entry | None], object]) -> None:
+        self._record = record
+        self._entries: dict[str, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -62,7 +85,7 @@ class Ledger:
         self._expire(now)
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = _Entry(endpoint, now + RETENTION_SECONDS, request_id)
+            self._entries[key] = Entry(endpoint, now + RETENTION_SECONDS, request_id)
         elif entry.answer is None:
             text = "Another request with this idempotency key is running."
             raise Refusal(text, status=409, type=IDEMPOTENCY, code="idempotency_key_in_use")
@@ -85,9 +108,13 @@ class Ledger:
 
     def store(self, key: str, fingerprint: bytes, answer: Answer) -> None:
         """Keep the answer of the request that claimed a key."""
-        self._entries[key] = attrs.evolve(
-            self._entries[key], fingerprint=fingerprint, answer=answer
-        )
+        entry = attrs.evolve(self._entries[key], fingerprint=fingerprint, answer=answer)
+        self._entries[key] = entry
+        self._record(key, entry)
+
+    def restore(self, key: str, entry: Entry) -> None:
+        """Take back an entry that was recorded once."""
+        self._entries[key] = entry
 
     def release(self, key: str) -> None:
         """Give a key back whose request left nothing to replay."""
@@ -100,6 +127,7 @@ class Ledger:
             if entry.expires > now or entry.answer is None:
                 break
             del self._entries[key]
+            self._record(key, None)
 
 
 def _reused(what: str) -> Refusal:

@@ -34,12 +34,14 @@ class Field:
         link: name of the kind of which the field holds an id.
         hidden: whether the field is left out until it is asked for.
         restricted: whether only a restricted key may ask for it.
+        private: whether it is never shown, because it is only kept.
         inner: fields of the object that stands here.
     """
 
     link: str | None = None
     hidden: bool = False
     restricted: bool = False
+    private: bool = False
     inner: Mapping[str, Field] = attrs.field(factory=dict[str, "Field"])
 
 
@@ -148,7 +150,8 @@ class _Rendering:
         self, out: Json, name: str, field: Field, asked: Asked | None, *, implied: bool
     ) -> None:
         wanted = asked is not None
-        if field.hidden and not wanted and not (implied and not field.restricted):
+        kept_back = field.hidden and not wanted and not (implied and not field.restricted)
+        if field.private or kept_back:
             del out[name]
         elif field.link and wanted and out[name] is not None:
             linked = self.tables[field.link].get(out[name])

@@ -3,7 +3,8 @@
 A row says: from this state, by this action, to that state, and which event tells of it. A call
 that has no row is refused; the published facts give no code for that, the sandbox answers 400
 `status_transition_invalid`. Where they say `unknown` the tables choose: a canceled session takes
-no redaction, a session is redacted once, `quote_ready` is reached without an event.
+no redaction, a session is redacted once, `quote_ready` is reached without an event, a climate
+order can be canceled while it is not paid, and is delayed or gets another product only once it is.
 """
 
 from __future__ import annotations
@@ -109,5 +110,28 @@ ONRAMP_SESSION: Final = Lifecycle(
         Transition("fulfillment_processing", "deliver", "fulfillment_complete", _ONRAMP_UPDATED),
         Transition("initialized", "refresh_quote", "quote_ready"),
         Transition("quote_ready", "checkout", "fulfillment_processing", _ONRAMP_UPDATED),
+    ),
+)
+
+_ORDER = "climate.order"
+
+CLIMATE_ORDER: Final = Lifecycle(
+    _ORDER,
+    "none",
+    (
+        Transition("none", "create", "confirmed", f"{_ORDER}.created"),
+        Transition("none", "create_open", "open", f"{_ORDER}.created"),
+        Transition("none", "create_unfunded", "awaiting_funds", f"{_ORDER}.created"),
+        Transition("open", "pay", "confirmed"),
+        Transition("open", "expire", "canceled", f"{_ORDER}.canceled"),
+        Transition("open", "cancel", "canceled", f"{_ORDER}.canceled"),
+        Transition("awaiting_funds", "pay", "confirmed"),
+        Transition("awaiting_funds", "expire", "canceled", f"{_ORDER}.canceled"),
+        Transition("awaiting_funds", "cancel", "canceled", f"{_ORDER}.canceled"),
+        Transition("confirmed", "delay", "confirmed", f"{_ORDER}.delayed"),
+        Transition("confirmed", "substitute", "confirmed", f"{_ORDER}.product_substituted"),
+        Transition("confirmed", "cancel", "canceled", f"{_ORDER}.canceled"),
+        Transition("confirmed", "withdraw", "canceled", f"{_ORDER}.canceled"),
+        Transition("confirmed", "deliver", "delivered", f"{_ORDER}.delivered"),
     ),
 )

@@ -5,7 +5,7 @@ The table is a tree by path segment, built once. Placeholders match one segment,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -16,7 +16,26 @@ from pinstripe.sandbox.schema import CREATED, STRING, STRINGS, Integer, Object, 
 from pinstripe.sandbox.store import Json
 from pinstripe.sandbox.world import Call
 
-Handler: TypeAlias = Callable[[Call], Json]
+
+@attrs.frozen
+class Content:
+    """An answer that is not JSON, such as the content of a file.
+
+    Args:
+        data: the bytes.
+        type: their media type.
+        status: HTTP status.
+        headers: headers that the answer carries besides the usual ones.
+    """
+
+    data: bytes = attrs.field(repr=False)
+    type: str = "application/octet-stream"
+    status: int = 200
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+
+
+Reply: TypeAlias = "Json | Content"
+Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply]"]
 
 LIST_PARAMS: Mapping[str, Spec] = {
     "limit": Integer(1, 100),
@@ -36,11 +55,14 @@ class Route:
     Args:
         method: GET, POST or DELETE.
         path: such as `/v1/events/{id}`; the name in braces is the `param` of a missing object.
-        handler: turns a call into the JSON object of the answer.
+        handler: turns a call into the answer, a JSON object or `Content`; a coroutine function
+            where it has to wait for something.
         params: the parameters, without `expand`.
         kind: name of the kind of the answer, for `expand`; None where nothing can be expanded.
         listed: whether the answer is a list of that kind.
         control: whether the route is the sandbox's own, not one of the API.
+        upload: most bytes of a `multipart/form-data` body, 0 where none is taken.
+        open: whether no key is needed; the path has to start with a segment of its own.
     """
 
     method: str
@@ -50,6 +72,8 @@ class Route:
     kind: str | None = None
     listed: bool = False
     control: bool = False
+    upload: int = 0
+    open: bool = False
 
     @property
     def schema(self) -> Object:
@@ -80,6 +104,11 @@ class Router:
         self._root = _Node()
         for route in self.routes:
             self._root.add(route.path.split("/")[1:], route)
+        self._open = tuple(route.path.partition("{")[0] for route in self.routes if route.open)
+
+    def needs_key(self, path: str) -> bool:
+        """Say whether a request for a path needs a key, also where nothing is found there."""
+        return not path.startswith(self._open)
 
     def match(self, method: str, path: str) -> Match:
         """Return the route of a request.

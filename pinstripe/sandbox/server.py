@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
-from pinstripe.sandbox import control, crypto, dispatch, events, identity, verification
+from pinstripe.sandbox import (
+    climate,
+    climate_control,
+    climate_orders,
+    control,
+    crypto,
+    delivery,
+    dispatch,
+    events,
+    files,
+    forwarding,
+    identity,
+    tools,
+    verification,
+    webhook_control,
+    webhook_endpoints,
+)
 from pinstripe.sandbox.app import Application, LoopbackServer
-from pinstripe.sandbox.drivers import CryptoDriver, IdentityDriver
+from pinstripe.sandbox.delivery import deliver
+from pinstripe.sandbox.disk import ADDRESS, keep_on_disk
+from pinstripe.sandbox.drivers import ClimateDriver, CryptoDriver, IdentityDriver
 from pinstripe.sandbox.forms import from_json
 from pinstripe.sandbox.kinds import Registry
 from pinstripe.sandbox.routes import Router
 from pinstripe.sandbox.store import Json
+from pinstripe.sandbox.timekeeper import keep_time
+from pinstripe.sandbox.webhook_driver import WebhookDriver, Work
 from pinstripe.sandbox.world import Origin, Settings, World
 
 API_KEY: Final = "sk_test_pinstripe_sandbox"
@@ -33,16 +57,41 @@ def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - what the process is asked for
 
 
-DUTIES: Final = {**verification.DUTIES}
-KINDS: Final = (*identity.KINDS, *crypto.KINDS, *events.KINDS)
-ROUTES: Final = (*identity.ROUTES, *crypto.ROUTES, *events.ROUTES, *control.ROUTES)
+DUTIES: Final = {**verification.DUTIES, **files.DUTIES, **climate_orders.DUTIES, **delivery.DUTIES}
+KINDS: Final = (
+    *identity.KINDS,
+    *crypto.KINDS,
+    *climate.KINDS,
+    *events.KINDS,
+    *files.KINDS,
+    *forwarding.KINDS,
+    *webhook_endpoints.KINDS,
+    *delivery.KINDS,
+)
+Service: TypeAlias = Callable[[World], AbstractAsyncContextManager[object]]
+
+# Work in the background, as long as the server runs: entered in this order, left in the other.
+SERVICES: Final[tuple[Service, ...]] = (deliver, keep_time)
+ROUTES: Final = (
+    *identity.ROUTES,
+    *crypto.ROUTES,
+    *climate.ROUTES,
+    *climate_control.ROUTES,
+    *events.ROUTES,
+    *files.ROUTES,
+    *forwarding.ROUTES,
+    *webhook_endpoints.ROUTES,
+    *webhook_control.ROUTES,
+    *control.ROUTES,
+    *tools.ROUTES,
+)
 
 
 class Server:
     """A sandbox in the running event loop.
 
     Args:
-        settings: seed, clock and durations.
+        settings: how the sandbox behaves.
         host: a loopback address or `localhost`.
         port: TCP port, 0 for a free one.
 
@@ -57,10 +106,14 @@ class Server:
         self.world = World(Registry.of(KINDS), settings or Settings(), DUTIES)
         self.identity = IdentityDriver(self)
         self.crypto = CryptoDriver(self)
+        self.climate = ClimateDriver(self)
+        self.webhooks = WebhookDriver(self)
         self._router = Router(ROUTES)
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
 
@@ -77,37 +130,91 @@ class Server:
         return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Listen.
+        """Restore what the settings' file keeps, start background work and listen.
 
         Raises:
-            OSError: when the port is taken.
+            OSError: when the port is taken, or the file cannot be used.
+            ValueError: when the file is something else than a sandbox's.
         """
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._stopping.clear()
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._life = self._loop.create_task(self._live(ready), name="pinstripe-sandbox")
+        await ready
+
+    async def stop(self) -> None:
+        """Stop listening, close all connections and end background work.
+
+        A second call does nothing.
+        """
+        life, self._life = self._life, None
+        if life is not None:
+            self._stopping.set()
+            await life
+
+    async def _live(self, ready: asyncio.Future[None]) -> None:
+        # One task from entering to leaving, whichever tasks start and stop the server: the task
+        # groups and cancel scopes of services ask for that.
+        try:
+            async with AsyncExitStack() as stack:
+                for service in (keep_on_disk, *SERVICES):
+                    await stack.enter_async_context(service(self.world))
+                await stack.enter_async_context(self._listening())
+                ready.set_result(None)
+                await self._stopping.wait()
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncGenerator[None, None]:
         server = LoopbackServer(Application(self.world, self._router))
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._port = runner.addresses[0][1]
-        self._runner = runner
-
-    async def stop(self) -> None:
-        """Stop listening and close all connections; a second call does nothing."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
+            await self._bind(runner)
+            self._port = runner.addresses[0][1]
+            self._runner = runner
+            self.world.base_url = self.url
+            self.world.journal.record(*ADDRESS, self.url)
+            yield
+        finally:
+            self._runner = None
             await runner.cleanup()
 
-    def control(self, path: str, params: Mapping[str, object], account: str | None) -> Json:
+    async def _bind(self, runner: web.ServerRunner) -> None:
+        before = URL(self.world.base_url).port
+        if self._port == 0 and before:
+            with contextlib.suppress(OSError):
+                await web.TCPSite(runner, self._host, before).start()
+                return
+        await web.TCPSite(runner, self._host, self._port).start()
+
+    def background(self, work: Work) -> Future[None]:
+        """Start work in the event loop of the server, from any thread.
+
+        Args:
+            work: a coroutine function that takes the world.
+
+        Raises:
+            RuntimeError: when the sandbox is not running.
+        """
+        if self._loop is None or self._runner is None:
+            raise RuntimeError("the sandbox is not running")
+        return asyncio.run_coroutine_threadsafe(work(self.world), self._loop)
+
+    def control(
+        self, path: str, params: Mapping[str, object], account: str | None, method: str = "POST"
+    ) -> Json:
         """Run one of the sandbox's own endpoints, in the thread of the server.
 
         Args:
             path: path below `/_sandbox/`.
             params: parameters, as a JSON object has them.
             account: the connected account, None for the account of the key.
+            method: the HTTP method that the endpoint takes.
 
         Returns:
             The answer.
@@ -119,14 +226,16 @@ class Server:
         if self._loop is None or self._runner is None:
             raise RuntimeError("the sandbox is not running")
         if threading.get_ident() == self._thread:
-            return self._control(path, params, account)
+            return self._control(path, params, account, method)
         done: Future[Json] = Future()
-        self._loop.call_soon_threadsafe(_settle, done, self._control, path, params, account)
+        self._loop.call_soon_threadsafe(_settle, done, self._control, path, params, account, method)
         return done.result(_THREAD_SECONDS)
 
-    def _control(self, path: str, params: Mapping[str, object], account: str | None) -> Json:
+    def _control(
+        self, path: str, params: Mapping[str, object], account: str | None, method: str
+    ) -> Json:
         where = f"/_sandbox/{path}"
-        match = self._router.match("POST", where)
+        match = self._router.match(method, where)
         call = dispatch.prepare(
             match,
             from_json(dict(params)),
@@ -135,7 +244,9 @@ class Server:
             origin=Origin(),
             path=where,
         )
-        return _copied(match.route.handler(call))
+        if inspect.iscoroutinefunction(match.route.handler):
+            raise TypeError(f"a driver cannot wait for {where}")
+        return _copied(cast("Json", match.route.handler(call)))
 
 
 class ServerThread:
@@ -194,7 +305,7 @@ def serve(
     Args:
         port: TCP port, 0 for a free one.
         host: a loopback address or `localhost`.
-        settings: seed, clock and durations.
+        settings: how the sandbox behaves.
         announce: called once with the line `url=... api_key=... restricted_key=...`.
 
     Raises:

@@ -101,6 +101,14 @@ class Table:
         self._rows[key[2]] = (key, value)
         return value
 
+    def remove(self, id: str) -> None:
+        """Forget an object that is stored."""
+        key, value = self._rows.pop(id)
+        del self._keys[bisect_left(self._keys, key)]
+        for name, extract in self._extracts.items():
+            keys = self._indexes[name][extract(value)]
+            del keys[bisect_left(keys, key)]
+
     def having(self, name: str, value: object) -> list[Json]:
         """Return the objects whose indexed field has a value, oldest first."""
         return [self._rows[key[2]][1] for key in self._indexes[name].get(value, ())]
@@ -121,7 +129,7 @@ class Table:
 
     def _new_key(self, value: Json) -> Key:
         self._sequence += 1
-        return (value["created"], self._sequence, value["id"])
+        return (value.get("created", 0), self._sequence, value["id"])
 
     def _reindex(self, key: Key, old: Json, new: Json) -> None:
         for name, extract in self._extracts.items():

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pinstripe.sandbox import people
+from pinstripe.sandbox.images import drop_images, make_images
 from pinstripe.sandbox.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
 from pinstripe.sandbox.store import Json
 from pinstripe.sandbox.world import EVENT, Account, Duty, Origin
@@ -80,7 +81,7 @@ def verify(
     value = _processing(account, value)
     row = VERIFICATION_SESSION.step(value["status"], "verify")
     found = people.verified_outputs(account, value, outputs)
-    report = account.put(people.report(account, value, found, document, None))
+    report = _stored(account, people.report(account, value, found, document, None))
     changes = {"last_error": None, "last_verification_report": report["id"]}
     return enter(account, value, row, NOBODY, verified_outputs=found, **changes)
 
@@ -131,6 +132,7 @@ def finish_redaction(account: Account, value: Json) -> Json:
     value = account.put(people.redacted_session(value))
     for report in account.tables[REPORT].having("verification_session", value["id"]):
         account.put(people.redacted_report(report))
+        drop_images(account, report)
     for event in account.tables[EVENT].having("subject", value["id"]):
         account.put({**event, "data": _redacted_data(event["data"])})
     account.emit(str(row.event), value, NOBODY)
@@ -145,8 +147,13 @@ def _failed_report(account: Account, value: Json, code: str) -> Json:
     if people.GROUP_OF[code] == "session":
         return {}
     outputs = people.verified_outputs(account, value, {})
-    report = account.put(people.report(account, value, outputs, {}, code))
+    report = _stored(account, people.report(account, value, outputs, {}, code))
     return {"last_verification_report": report["id"]}
+
+
+def _stored(account: Account, report: Json) -> Json:
+    make_images(account, report)
+    return account.put(report)
 
 
 def _redaction_state(value: Json) -> str:

@@ -15,15 +15,21 @@ import heapq
 import random
 import secrets
 import string
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
+import msgspec
 
 from pinstripe.sandbox.clock import Clock, system_clock
+from pinstripe.sandbox.effects import Effects
 from pinstripe.sandbox.errors import Refusal, missing
-from pinstripe.sandbox.idempotency import Ledger
+from pinstripe.sandbox.faults import Faults
+from pinstripe.sandbox.idempotency import Entry, Ledger
+from pinstripe.sandbox.journal import ANSWER, CONTENT, DUTY, OBJECT, Forgetful, Journal
 from pinstripe.sandbox.kinds import Asked, Registry
+from pinstripe.sandbox.limits import Limiter, RateLimits, as_limits
 from pinstripe.sandbox.schema import Params
 from pinstripe.sandbox.store import Json, Table
 
@@ -41,6 +47,11 @@ def _drawn(seed: int | None) -> int:
     return secrets.randbits(64) if seed is None else seed
 
 
+def _names(hosts: Iterable[str]) -> tuple[str, ...]:
+    given = (hosts,) if isinstance(hosts, str) else hosts
+    return tuple(host.lower() for host in given)
+
+
 @attrs.frozen
 class Settings:
     """How a world behaves.
@@ -49,11 +60,24 @@ class Settings:
         seed: source of all that is random; None draws one.
         clock: gives seconds since the Unix epoch.
         redaction_seconds: time that a redaction takes, by the clock.
+        allow_hosts: names of hosts beside loopback that the sandbox may call by itself.
+        webhook_seconds: real time that the receiver of a webhook has for its answer.
+        forward_seconds: real time that the destination of a forwarded request has.
+        rate_limit: requests a second that an account may make, or all limits; None for no limit.
+        store: SQLite file that keeps everything, made where there is none; None for memory only.
+
+    Raises:
+        ValueError: for a rate limit that is not above zero.
     """
 
     seed: int = attrs.field(default=None, converter=_drawn)
     clock: Clock = system_clock
     redaction_seconds: float = 1.0
+    allow_hosts: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    webhook_seconds: float = 10.0
+    forward_seconds: float = 55.0
+    rate_limit: RateLimits | None = attrs.field(default=None, converter=as_limits)
+    store: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
 
 
 @attrs.frozen
@@ -70,32 +94,38 @@ class Origin:
 
 
 Duty: TypeAlias = "Callable[[Account, str], object]"
+Subscriber: TypeAlias = "Callable[[Account, Json], object]"
+
+
+class Courier(Protocol):
+    """Delivers webhooks."""
+
+    def start(self, account: Account, id: str) -> None:
+        """Start an attempt at a delivery that has become due."""
+        ...
+
+    async def flush(self) -> None:
+        """Start what is due, and return when nothing is under way."""
+        ...
 
 
 class Account:
-    """One account: its tables, its ids, its agenda, its idempotency ledger.
+    """One account: its objects, their content, its ids, its agenda, its idempotency ledger.
 
     Args:
         id: `acct_...`, None for the account that the key belongs to.
-        registry: the kinds of objects.
-        settings: seed, clock and durations.
-        duties: what can stand in the agenda, by name.
+        world: the world that it is part of.
     """
 
-    def __init__(
-        self,
-        id: str | None,
-        registry: Registry,
-        settings: Settings,
-        duties: Mapping[str, Duty],
-    ) -> None:
+    def __init__(self, id: str | None, world: World) -> None:
         self.id = id
-        self.duties = duties
-        self.registry = registry
-        self.settings = settings
-        self.tables: dict[str, Table] = registry.tables()
-        self.ledger = Ledger()
-        self._random = random.Random(f"{settings.seed}:{id or ''}")  # noqa: S311 - has to be repeatable
+        self.world = world
+        self.registry = world.registry
+        self.settings = world.settings
+        self.tables: dict[str, Table] = world.registry.tables()
+        self.ledger = Ledger(lambda key, entry: self._record(ANSWER, key, entry))
+        self._contents: dict[str, bytes] = {}
+        self._random = world.random(id or "")
         self._agenda: list[tuple[float, int, str, str]] = []
         self._planned = 0
 
@@ -136,7 +166,28 @@ class Account:
 
     def put(self, value: Json) -> Json:
         """Store an object in the table of its kind and return it."""
+        self._record(OBJECT + value["object"], value["id"], value)
         return self.tables[value["object"]].put(value)
+
+    def remove(self, value: Json) -> None:
+        """Forget an object that is stored, and its content."""
+        self._record(OBJECT + value["object"], value["id"], None)
+        self.tables[value["object"]].remove(value["id"])
+        self.drop_content(value["id"])
+
+    def content(self, id: str) -> bytes | None:
+        """Return the bytes that belong to an object, None where there are none."""
+        return self._contents.get(id)
+
+    def put_content(self, id: str, data: bytes) -> None:
+        """Store the bytes that belong to an object, in place of earlier ones."""
+        self._record(CONTENT, id, data)
+        self._contents[id] = data
+
+    def drop_content(self, id: str) -> None:
+        """Forget the bytes that belong to an object, if there are any."""
+        if self._contents.pop(id, None) is not None:
+            self._record(CONTENT, id, None)
 
     def render(self, value: Json, asked: Asked) -> Json:
         """Return an object as it is shown."""
@@ -145,7 +196,7 @@ class Account:
     def emit(
         self, type: str, value: Json, origin: Origin, previous: Mapping[str, object] | None = None
     ) -> Json:
-        """Append an event to the log.
+        """Append an event to the log, and tell those who subscribed to the world.
 
         Args:
             type: the event type.
@@ -170,24 +221,60 @@ class Account:
             "request": {"id": origin.request_id, "idempotency_key": origin.idempotency_key},
             "type": type,
         }
-        return self.put({**event, "account": self.id} if self.id else event)
+        event = self.put({**event, "account": self.id} if self.id else event)
+        for subscriber in self.world.subscribers:
+            subscriber(self, event)
+        return self.get(EVENT, event["id"])
 
     def plan(self, delay: float, duty: str, id: str) -> None:
         """Put a duty towards an object on the agenda.
 
+        It is done when it is due, at the latest before the next request of the account looks.
+
         Args:
             delay: seconds until it is due.
             duty: name of the duty.
-            id: id of the object.
+            id: id of the object, or any text that tells the duty what to do.
         """
         self._planned += 1
-        heapq.heappush(self._agenda, (self.now() + delay, self._planned, duty, id))
+        due = self.now() + delay
+        self._record(DUTY, str(self._planned), (due, duty, id))
+        heapq.heappush(self._agenda, (due, self._planned, duty, id))
+        self.world.planned()
+
+    def due(self) -> float | None:
+        """Return when the next duty is due, in seconds since the epoch; None for never."""
+        return self._agenda[0][0] if self._agenda else None
 
     def settle(self) -> None:
         """Do what has become due."""
         while self._agenda and self._agenda[0][0] <= self.now():
-            _, _, duty, id = heapq.heappop(self._agenda)
-            self.duties[duty](self, id)
+            _, number, duty, id = heapq.heappop(self._agenda)
+            self._record(DUTY, str(number), None)
+            self.world.duties[duty](self, id)
+
+    def restore(self, place: str, name: str, value: bytes) -> None:
+        """Take back what the journal was given once.
+
+        Args:
+            place: where it stood.
+            name: what told it from others there.
+            value: bytes, or JSON text of the value.
+        """
+        if place == CONTENT:
+            self._contents[name] = value
+        elif place == ANSWER:
+            self.ledger.restore(name, msgspec.json.decode(value, type=Entry))
+        elif place == DUTY:
+            due, duty, id = msgspec.json.decode(value, type=tuple[float, str, str])
+            self._planned = max(self._planned, int(name))
+            heapq.heappush(self._agenda, (due, int(name), duty, id))
+        else:
+            stored = msgspec.json.decode(value, type=dict[str, Any])
+            self.tables[place.removeprefix(OBJECT)].put(stored)
+
+    def _record(self, place: str, name: str, value: object) -> None:
+        self.world.journal.record(place, self.id or "", name, value)
 
 
 class World:
@@ -197,14 +284,47 @@ class World:
         registry: the kinds of objects.
         settings: seed, clock and durations.
         duties: what can stand in an agenda, by name.
+
+    Attributes:
+        base_url: address of the server, "" before it listens.
+        limiter: the rate limits.
+        faults: what shall go wrong.
+        effects: what requests did.
+        journal: keeps what shall outlive the process.
+        subscribers: called with the account and the event when one has been stored.
+        planned: called when something has been put on an agenda.
+        courier: delivers webhooks while the server runs.
     """
 
     def __init__(self, registry: Registry, settings: Settings, duties: Mapping[str, Duty]) -> None:
         self.registry = registry
         self.duties = duties
         self.settings = settings
+        self.limiter = Limiter(settings.rate_limit)
+        self.faults = Faults(settings.seed)
+        self.effects = Effects()
+        self.journal: Journal = Forgetful()
+        self.base_url = ""
+        self.subscribers: list[Subscriber] = []
+        self.planned: Callable[[], object] = _nothing
+        self.courier: Courier | None = None
         self._accounts: dict[str | None, Account] = {}
-        self._random = random.Random(f"{settings.seed}:requests")  # noqa: S311 - has to be repeatable
+        self._life = 0
+        self._random = self.random("requests")
+
+    def random(self, name: str) -> random.Random:
+        """Return the source of what is random in a part of this world."""
+        life = f":{self._life}" if self._life else ""
+        return random.Random(f"{self.settings.seed}:{name}{life}")  # noqa: S311 - has to be repeatable
+
+    def begin_life(self, life: int) -> None:
+        """Draw ids that no earlier life of this world has drawn.
+
+        Args:
+            life: how many lives there were before.
+        """
+        self._life = life
+        self._random = self.random("requests")
 
     def request_id(self) -> str:
         """Return a new request id."""
@@ -223,8 +343,16 @@ class World:
         if account is None:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 raise Refusal(f"The sandbox holds {MAX_ACCOUNTS} accounts at most.", status=403)
-            account = self._accounts[id] = Account(id, self.registry, self.settings, self.duties)
+            account = self._accounts[id] = Account(id, self)
         return account
+
+    def known(self, id: str | None = None) -> Account | None:
+        """Return an account that was named before, None for any other."""
+        return self._accounts.get(id)
+
+    def accounts(self) -> list[Account]:
+        """Return all accounts, in the order in which they were first named."""
+        return list(self._accounts.values())
 
 
 @attrs.frozen
@@ -238,6 +366,7 @@ class Call:
         asked: what `expand` asks for.
         origin: the request that causes the changes.
         path: the path of the request.
+        restricted: whether the key is a restricted one.
     """
 
     account: Account
@@ -246,10 +375,15 @@ class Call:
     asked: Asked = attrs.field(factory=dict[str, "Asked"])
     origin: Origin = Origin()
     path: str = ""
+    restricted: bool = False
 
     def show(self, value: Json) -> Json:
         """Return a stored object as the answer of this call."""
         return self.account.render(value, self.asked)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _text(source: random.Random, length: int) -> str:

@@ -8,11 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from pinstripe.sandbox.lifecycles import ONRAMP_SESSION, REDACTION, VERIFICATION_SESSION, Lifecycle
+from pinstripe.sandbox.lifecycles import (
+    CLIMATE_ORDER,
+    ONRAMP_SESSION,
+    REDACTION,
+    VERIFICATION_SESSION,
+    Lifecycle,
+)
 
 from .api import Api, refusal_of
 
-TABLES = (VERIFICATION_SESSION, REDACTION, ONRAMP_SESSION)
+TABLES = (VERIFICATION_SESSION, REDACTION, ONRAMP_SESSION, CLIMATE_ORDER)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -1,0 +1,274 @@
+"""Samples: for each type of event of these resources, an object as that event would tell of it.
+
+They are what tests sign and send. Every value is invented; the times hang on the one given, the
+ids on a text that the caller draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+_WALLETS = (
+    "avalanche",
+    "base_network",
+    "bitcoin",
+    "celo",
+    "destination_tags",
+    "ethereum",
+    "optimism",
+    "polygon",
+    "solana",
+    "stellar",
+    "sui",
+    "tempo",
+    "worldchain",
+)
+_DAY = 86_400
+_YEAR = 31_556_952
+
+
+@frozen
+class Sample:
+    """An object, and what an update replaced in it."""
+
+    object: dict[str, Any]
+    previous_attributes: Mapping[str, Any] | None = None
+
+
+@frozen
+class _Told:
+    """How a type of event shows its object: which, with what changed."""
+
+    build: Callable[[int, str], dict[str, Any]]
+    changes: Mapping[str, Any] = field(factory=dict[str, Any])
+    times: tuple[str, ...] = ()
+    previous_attributes: Mapping[str, Any] | None = None
+
+
+def sample(type: str, now: int, draw: str) -> Sample | None:
+    """Return the object that an event of a type tells of, None for a type that is not known.
+
+    Args:
+        type: The type of the event.
+        now: When the event happens, in seconds since the Unix epoch.
+        draw: Letters and digits that make its id its own.
+    """
+    told = _TOLD.get(type)
+    if told is None:
+        return None
+    times = dict.fromkeys(told.times, now)
+    return Sample({**told.build(now, draw), **told.changes, **times}, told.previous_attributes)
+
+
+def _session(now: int, draw: str) -> dict[str, Any]:
+    return {
+        "id": f"vs_{draw}",
+        "object": "identity.verification_session",
+        "client_reference_id": None,
+        "client_secret": None,
+        "created": now - 90,
+        "last_error": None,
+        "last_verification_report": None,
+        "livemode": False,
+        "metadata": {},
+        "options": {"document": {"require_matching_selfie": True}},
+        "provided_details": None,
+        "redaction": None,
+        "related_customer": None,
+        "related_customer_account": None,
+        "related_person": None,
+        "status": "requires_input",
+        "type": "document",
+        "url": None,
+    }
+
+
+def _open_session(now: int, draw: str) -> dict[str, Any]:
+    opened = {
+        "client_secret": f"vs_{draw}_secret_test_{draw}",
+        "url": f"https://verify.stripe.com/start/test_{draw}",
+    }
+    return {**_session(now, draw), **opened}
+
+
+def _reported_session(now: int, draw: str) -> dict[str, Any]:
+    return {**_session(now, draw), "last_verification_report": f"vr_{draw}"}
+
+
+def _failed_session(now: int, draw: str) -> dict[str, Any]:
+    error = {"code": "document_expired", "reason": "The document has expired."}
+    failed = {"last_error": error, "last_verification_report": f"vr_{draw}"}
+    return {**_open_session(now, draw), **failed}
+
+
+def _order(now: int, draw: str) -> dict[str, Any]:
+    return {
+        "id": f"climorder_{draw}",
+        "object": "climate.order",
+        "amount_fees": 1200,
+        "amount_subtotal": 24_000,
+        "amount_total": 25_200,
+        "beneficiary": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "certificate": None,
+        "confirmed_at": now,
+        "created": now,
+        "currency": "usd",
+        "delayed_at": None,
+        "delivered_at": None,
+        "delivery_details": [],
+        "expected_delivery_year": 1970 + now // _YEAR + 2,
+        "livemode": False,
+        "metadata": {},
+        "metric_tons": "0.5",
+        "product": "climsku_sample",
+        "product_substituted_at": None,
+        "status": "confirmed",
+    }
+
+
+def _earlier_order(now: int, draw: str) -> dict[str, Any]:
+    return _order(now - _DAY, draw)
+
+
+def _delivered_order(now: int, draw: str) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "delivered_at": now,
+        "location": _location(),
+        "metric_tons": "0.5",
+        "registry_url": "https://registry.example/entries/1",
+        "supplier": _supplier(),
+    }
+    return {**_earlier_order(now, draw), "delivery_details": [details]}
+
+
+def _location() -> dict[str, Any]:
+    return {
+        "city": "Hella",
+        "country": "IS",
+        "latitude": 63.83,
+        "longitude": -20.4,
+        "region": "Sudurland",
+    }
+
+
+def _supplier() -> dict[str, Any]:
+    return {
+        "id": "climsup_sample",
+        "object": "climate.supplier",
+        "info_url": "https://supplier.example",
+        "livemode": False,
+        "locations": [_location()],
+        "name": "Basalt Works",
+        "removal_pathway": "enhanced_weathering",
+    }
+
+
+def _product(now: int, draw: str) -> dict[str, Any]:
+    price = {"amount_fees": 2400, "amount_subtotal": 48_000, "amount_total": 50_400}
+    return {
+        "id": f"climsku_{draw}",
+        "object": "climate.product",
+        "created": now,
+        "current_prices_per_metric_ton": {"usd": price},
+        "delivery_year": 1970 + now // _YEAR + 2,
+        "livemode": False,
+        "metric_tons_available": "1500.0",
+        "name": "Basalt, spread on fields",
+        "suppliers": [_supplier()],
+    }
+
+
+def _earlier_product(now: int, draw: str) -> dict[str, Any]:
+    return _product(now - _DAY, draw)
+
+
+def _onramp_session(now: int, draw: str) -> dict[str, Any]:
+    wallet = "0x00000000000000000000000000000000005a3b1e"
+    return {
+        "id": f"cos_{draw}",
+        "object": "crypto.onramp_session",
+        "client_secret": f"cos_{draw}_secret_{draw}",
+        "created": now - 300,
+        "kyc_details_provided": False,
+        "livemode": False,
+        "metadata": {},
+        "redirect_url": None,
+        "status": "fulfillment_complete",
+        "transaction_details": {
+            "destination_amount": "25.000000",
+            "destination_currencies": ["usdc"],
+            "destination_currency": "usdc",
+            "destination_network": "base",
+            "destination_networks": ["base"],
+            "fees": {"network_fee_amount": "0.02", "transaction_fee_amount": "0.98"},
+            "lock_wallet_address": False,
+            "source_amount": "25.00",
+            "source_currency": "usd",
+            "transaction_id": "0x" + "5a" * 32,
+            "wallet_address": wallet,
+            "wallet_addresses": {**dict.fromkeys(_WALLETS), "base_network": wallet},
+        },
+    }
+
+
+def _file(now: int, draw: str) -> dict[str, Any]:
+    return {
+        "id": f"file_{draw}",
+        "object": "file",
+        "created": now,
+        "expires_at": None,
+        "filename": "document_front.jpg",
+        "links": None,
+        "purpose": "identity_document_downloadable",
+        "size": 48_213,
+        "title": None,
+        "type": "jpg",
+        "url": f"https://files.stripe.com/v1/files/file_{draw}/contents",
+    }
+
+
+_IDENTITY = "identity.verification_session"
+_ORDER = "climate.order"
+_PRODUCT = "climate.product"
+
+_TOLD: Final[dict[str, _Told]] = {
+    f"{_IDENTITY}.created": _Told(_open_session),
+    f"{_IDENTITY}.processing": _Told(_session, {"status": "processing"}),
+    f"{_IDENTITY}.requires_input": _Told(_failed_session),
+    f"{_IDENTITY}.verified": _Told(_reported_session, {"status": "verified"}),
+    f"{_IDENTITY}.canceled": _Told(_session, {"status": "canceled"}),
+    f"{_IDENTITY}.redacted": _Told(
+        _reported_session, {"status": "verified", "redaction": {"status": "redacted"}}
+    ),
+    f"{_ORDER}.created": _Told(_order),
+    f"{_ORDER}.canceled": _Told(
+        _earlier_order,
+        {"status": "canceled", "cancellation_reason": "requested"},
+        times=("canceled_at",),
+    ),
+    f"{_ORDER}.delayed": _Told(_earlier_order, times=("delayed_at",)),
+    f"{_ORDER}.delivered": _Told(
+        _delivered_order,
+        {"status": "delivered", "certificate": "https://climate.example/orders/sample"},
+        times=("delivered_at",),
+    ),
+    f"{_ORDER}.product_substituted": _Told(
+        _earlier_order, {"product": "climsku_substitute"}, times=("product_substituted_at",)
+    ),
+    f"{_PRODUCT}.created": _Told(_product),
+    f"{_PRODUCT}.pricing_updated": _Told(
+        _earlier_product, previous_attributes={"metric_tons_available": "1512.5"}
+    ),
+    "crypto.onramp_session.updated": _Told(
+        _onramp_session, previous_attributes={"status": "fulfillment_processing"}
+    ),
+    "file.created": _Told(_file),
+}
+
+SAMPLED: Final = frozenset(_TOLD)
+"""The types of events that have a sample of their own."""

@@ -1,0 +1,103 @@
+"""Calls that carry files: uploads streamed from the disk, downloads streamed to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio.to_thread import run_sync
+from attrs import evolve
+
+from pinstripe._config import RequestOptions
+from pinstripe._disk import Destination, FileContent, opened
+from pinstripe._endpoint import Endpoint, keep, read
+from pinstripe._errors import ResponseError, ResponseTooLarge
+from pinstripe._model import Model, bind
+from pinstripe._multipart import multipart, name_of, type_of
+from pinstripe._wire import Request, Response, Sender
+
+_M = TypeVar("_M", bound=Model)
+
+MAX_BYTES = 1024**3
+"""Bytes of a download at most, where the caller names no other bound."""
+
+
+async def upload(
+    send: Sender,
+    endpoint: Endpoint[_M],
+    file: FileContent,
+    params: Mapping[str, Any],
+    options: RequestOptions | None,
+    *,
+    filename: str | None,
+    content_type: str | None,
+) -> _M:
+    """Send a file, and return what the API says of it.
+
+    Args:
+        send: Sends the request.
+        endpoint: Where to.
+        file: The content.
+        params: The parameters beside it.
+        options: The options of the call.
+        filename: The name to send it under; that of the file by default.
+        content_type: Its media type; guessed from the name by default.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        OSError: The file cannot be read.
+    """
+    request = endpoint.request(params, {}, options)
+    async with opened(file) as source:
+        name = name_of(file, filename)
+        media_type = await run_sync(type_of, name, content_type)
+        body = multipart(params, source, name, media_type)
+        headers = {**request.headers, "Content-Type": body.content_type}
+        request = evolve(request, body=None, upload=body, headers=headers)
+        response = await send(request)
+    answer = read(request, response, endpoint.model)
+    bind(answer, response)
+    return answer
+
+
+async def download(
+    send: Sender,
+    request: Request,
+    destination: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    max_bytes: int,
+) -> Path:
+    """Write the content that a request answers with to a file, and return its path.
+
+    Args:
+        send: Sends the request.
+        request: Asks for the content.
+        destination: Where the file goes.
+        overwrite: Whether it may replace another one.
+        max_bytes: Bytes it may have.
+
+    Raises:
+        ConfigurationError: An argument is wrong; nothing was sent.
+        ResponseTooLarge: There is more than that.
+        OSError: The file cannot be written.
+    """
+    async with Destination(destination, max_bytes=max_bytes, overwrite=overwrite) as sink:
+        response = await send(evolve(request, sink=sink))
+        if response.status != 200:
+            problem = f"the server answered {response.status} in place of the content"
+            raise keep(ResponseError(problem), response)
+        if not sink.started:
+            await _pour(response, sink)
+        return await sink.commit()
+
+
+async def _pour(response: Response, sink: Destination) -> None:
+    """Write what a transport that leaves sinks alone has read whole."""
+    if len(response.body) > sink.max_bytes:
+        error = ResponseTooLarge(f"the answer is longer than {sink.max_bytes} bytes")
+        raise keep(error, response)
+    await sink.start()
+    await sink.write(response.body)

@@ -1,0 +1,464 @@
+"""Climate: orders of carbon removal, and the products and suppliers they are made from.
+
+https://docs.stripe.com/api/climate/order
+
+Tons are exact `Decimal`s, money is whole minor units of its currency. Who an order is for, the
+certificate that names them, and metadata are left out of every repr; read the attribute, or use
+`to_dict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from pinstripe._config import RequestOptions
+from pinstripe._endpoint import Endpoint, Page
+from pinstripe._errors import ConfigurationError
+from pinstripe._model import Listed, Private, Record, model
+from pinstripe._pager import Pager, Paging
+from pinstripe._resource import Resource
+from pinstripe._wire import Sender, check_decimal, check_id
+
+OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
+"""Where an order stands."""
+
+CancellationReason = Literal["expired", "product_unavailable", "requested"] | str
+"""Why an order was canceled: its time ran out, the seller could not deliver, or you asked."""
+
+# fmt: off
+RemovalPathway = Literal[
+    "biomass_carbon_removal_and_storage", "direct_air_capture", "enhanced_weathering",
+    "marine_carbon_removal",
+] | str
+# fmt: on
+"""How a supplier takes carbon out of the air."""
+
+
+@model
+class Location(Record):
+    """A place where carbon is removed; only its country is always known."""
+
+    city: str | None = None
+    country: str
+    latitude: float | None = None
+    longitude: float | None = None
+    region: str | None = None
+
+
+@model
+class Supplier(Listed):
+    """A company that removes carbon.
+
+    https://docs.stripe.com/api/climate/supplier
+    """
+
+    id: str
+    object: Literal["climate.supplier"] = "climate.supplier"
+    info_url: str
+    livemode: bool
+    locations: tuple[Location, ...]
+    name: str
+    removal_pathway: RemovalPathway
+
+
+@model
+class ProductPrice(Record):
+    """What one metric ton costs in one currency, in minor units; the total is the sum."""
+
+    amount_fees: int
+    amount_subtotal: int
+    amount_total: int
+
+
+@model
+class Product(Listed):
+    """Removed carbon that can be ordered: from one supplier, or from a portfolio of them.
+
+    https://docs.stripe.com/api/climate/product
+
+    Prices stand by currency (`"usd"`). A delivery year in the past tells of carbon that is
+    removed already.
+    """
+
+    id: str
+    object: Literal["climate.product"] = "climate.product"
+    created: datetime
+    current_prices_per_metric_ton: dict[str, ProductPrice]
+    delivery_year: int | None = None
+    livemode: bool
+    metric_tons_available: Decimal
+    name: str
+    suppliers: tuple[Supplier, ...]
+
+
+@model
+class OrderBeneficiary(Record):
+    """Who an order is made for."""
+
+    public_name: Private[str]
+
+
+@model
+class OrderDeliveryDetail(Record):
+    """Some of the tons of an order: who removed them, where, and who registered it."""
+
+    delivered_at: datetime
+    location: Location | None = None
+    metric_tons: Decimal
+    registry_url: str | None = None
+    supplier: Supplier
+
+
+@model
+class Order(Listed):
+    """An order of carbon removal; its amounts are in minor units of its currency.
+
+    https://docs.stripe.com/api/climate/order
+
+    `product` is an id, or the product where it was expanded. `delivery_details` are empty, and
+    `certificate` is None, until the order is delivered. Without a beneficiary it is for the
+    account itself.
+    """
+
+    id: str
+    object: Literal["climate.order"] = "climate.order"
+    amount_fees: int
+    amount_subtotal: int
+    amount_total: int
+    beneficiary: Private[OrderBeneficiary | None] = None
+    canceled_at: datetime | None = None
+    cancellation_reason: CancellationReason | None = None
+    certificate: Private[str | None] = None
+    confirmed_at: datetime | None = None
+    created: datetime
+    currency: str
+    delayed_at: datetime | None = None
+    delivered_at: datetime | None = None
+    delivery_details: tuple[OrderDeliveryDetail, ...]
+    expected_delivery_year: int
+    livemode: bool
+    metadata: Private[dict[str, str]]
+    metric_tons: Decimal
+    product: str | Product
+    product_substituted_at: datetime | None = None
+    status: OrderStatus
+
+
+class BeneficiaryParam(TypedDict):
+    """Who an order is made for; in an update an empty name clears it."""
+
+    public_name: str
+
+
+class Orders(Resource):
+    """Calls on orders."""
+
+    _CREATE = Endpoint("POST", "/v1/climate/orders", Order)
+    _RETRIEVE = Endpoint("GET", "/v1/climate/orders/{order}", Order)
+    _UPDATE = Endpoint("POST", "/v1/climate/orders/{order}", Order)
+    _LIST = Endpoint("GET", "/v1/climate/orders", Page[Order])
+    _CANCEL = Endpoint("POST", "/v1/climate/orders/{order}/cancel", Order)
+
+    async def create(
+        self,
+        *,
+        product: str,
+        metric_tons: Decimal | int | str | None = None,
+        amount: int | None = None,
+        beneficiary: BeneficiaryParam | None = None,
+        currency: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Order carbon removal; it is paid from the balance of the account at once.
+
+        https://docs.stripe.com/api/climate/order/create
+
+        Args:
+            product: The product (`climsku_...`).
+            metric_tons: How many tons; this or `amount`. Products have a minimum: 1 ton of most
+                single suppliers, 0.001 of a portfolio.
+            amount: How much money to spend, in minor units of the currency.
+            beneficiary: Who it is for; the account itself by default.
+            currency: One the account is settled in, such as `"usd"`; its default one by default.
+            metadata: Your own facts: up to 50 keys.
+            expand: Fields to expand: `["product"]`.
+            request_options: Options of this call.
+
+        Raises:
+            InvalidRequestError: The product is sold out, or less than its minimum is asked for.
+        """
+        if (metric_tons is None) == (amount is None):
+            raise ConfigurationError("metric_tons", "give either metric_tons or amount")
+        params = {
+            "product": check_id("product", product),
+            "metric_tons": check_decimal("metric_tons", metric_tons),
+            "amount": _check_amount(amount),
+            "beneficiary": _check_beneficiary(beneficiary, clearable=False),
+            "currency": currency,
+            "metadata": metadata,
+            "expand": expand,
+        }
+        return await self._call(self._CREATE, params, request_options)
+
+    async def retrieve(
+        self,
+        order: str,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Return an order.
+
+        https://docs.stripe.com/api/climate/order/retrieve
+
+        Args:
+            order: Its id (`climorder_...`).
+            expand: Fields to expand: `["product"]`.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: There is no such order.
+        """
+        return await self._call(self._RETRIEVE, {"expand": expand}, request_options, order=order)
+
+    async def update(
+        self,
+        order: str,
+        *,
+        beneficiary: BeneficiaryParam | Literal[""] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Change who an order is for, or its metadata.
+
+        https://docs.stripe.com/api/climate/order/update
+
+        Args:
+            order: Its id (`climorder_...`).
+            beneficiary: Who it is for; an empty text clears it.
+            metadata: Merged into what is there; an empty text removes its key.
+            expand: Fields to expand: `["product"]`.
+            request_options: Options of this call.
+
+        Raises:
+            InvalidRequestError: The order no longer takes this change.
+        """
+        params = {
+            "beneficiary": _check_beneficiary(beneficiary, clearable=True),
+            "metadata": metadata,
+            "expand": expand,
+        }
+        return await self._call(self._UPDATE, params, request_options, order=order)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Order]:
+        """List orders, newest first.
+
+        https://docs.stripe.com/api/climate/order/list
+
+        Args:
+            limit: Objects a page, 1 to 100; 100 by default.
+            max_items: Objects the walk gives at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id from which the walk goes back, to ever newer objects.
+            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            expand: Fields to expand, with the prefix `data.`: `["data.product"]`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it with `async for`, or await it for the first page.
+        """
+        paging = Paging(limit, max_items, starting_after, ending_before, cursor)
+        return self._list(self._LIST, {"expand": expand}, paging, request_options)
+
+    async def cancel(
+        self,
+        order: str,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Cancel an order; this cannot be undone.
+
+        It can be done within 24 hours, and the fees are kept; or within 30 days of a delay or of
+        another product being put in its place, and all is refunded.
+
+        https://docs.stripe.com/api/climate/order/cancel
+
+        Args:
+            order: Its id (`climorder_...`).
+            expand: Fields to expand: `["product"]`.
+            request_options: Options of this call.
+
+        Raises:
+            InvalidRequestError: The time for that is over, or the order is delivered or canceled.
+        """
+        return await self._call(self._CANCEL, {"expand": expand}, request_options, order=order)
+
+
+class Products(Resource):
+    """Calls on products."""
+
+    _RETRIEVE = Endpoint("GET", "/v1/climate/products/{product}", Product)
+    _LIST = Endpoint("GET", "/v1/climate/products", Page[Product])
+
+    async def retrieve(
+        self,
+        product: str,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Product:
+        """Return a product with its prices of today.
+
+        https://docs.stripe.com/api/climate/product/retrieve
+
+        Args:
+            product: Its id (`climsku_...`).
+            expand: Fields to expand.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: There is no such product.
+        """
+        return await self._call(
+            self._RETRIEVE, {"expand": expand}, request_options, product=product
+        )
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Product]:
+        """List all products that can be ordered.
+
+        https://docs.stripe.com/api/climate/product/list
+
+        Args:
+            limit: Objects a page, 1 to 100; 100 by default.
+            max_items: Objects the walk gives at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id from which the walk goes back.
+            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            expand: Fields to expand, with the prefix `data.`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it with `async for`, or await it for the first page.
+        """
+        paging = Paging(limit, max_items, starting_after, ending_before, cursor)
+        return self._list(self._LIST, {"expand": expand}, paging, request_options)
+
+
+class Suppliers(Resource):
+    """Calls on suppliers."""
+
+    _RETRIEVE = Endpoint("GET", "/v1/climate/suppliers/{supplier}", Supplier)
+    _LIST = Endpoint("GET", "/v1/climate/suppliers", Page[Supplier])
+
+    async def retrieve(
+        self,
+        supplier: str,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Supplier:
+        """Return a supplier.
+
+        https://docs.stripe.com/api/climate/supplier/retrieve
+
+        Args:
+            supplier: Its id (`climsup_...`).
+            expand: Fields to expand.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: There is no such supplier.
+        """
+        return await self._call(
+            self._RETRIEVE, {"expand": expand}, request_options, supplier=supplier
+        )
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Supplier]:
+        """List all suppliers.
+
+        https://docs.stripe.com/api/climate/supplier/list
+
+        Args:
+            limit: Objects a page, 1 to 100; 100 by default.
+            max_items: Objects the walk gives at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id from which the walk goes back.
+            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            expand: Fields to expand, with the prefix `data.`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it with `async for`, or await it for the first page.
+        """
+        paging = Paging(limit, max_items, starting_after, ending_before, cursor)
+        return self._list(self._LIST, {"expand": expand}, paging, request_options)
+
+
+class Climate:
+    """The resources of Climate: orders of carbon removal, and what can be ordered."""
+
+    def __init__(self, send: Sender) -> None:
+        self.orders = Orders(send)
+        self.products = Products(send)
+        self.suppliers = Suppliers(send)
+
+
+def _check_amount(value: int | None) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ConfigurationError("amount", "must be a whole number of minor units above zero")
+    return value
+
+
+def _check_beneficiary(
+    value: BeneficiaryParam | Literal[""] | None, *, clearable: bool
+) -> BeneficiaryParam | Literal[""] | None:
+    """Refuse a beneficiary that a form would lose, or that could clear what was never set."""
+    if value is None or (value == "" and clearable):
+        return value
+    if not isinstance(value, Mapping) or set(value) != {"public_name"}:
+        raise ConfigurationError("beneficiary", "must be a mapping with nothing but a public_name")
+    name = value["public_name"]
+    if not isinstance(name, str) or not (name or clearable):
+        raise ConfigurationError(
+            "beneficiary[public_name]", "must be text" + ("" if clearable else " that is not empty")
+        )
+    return value

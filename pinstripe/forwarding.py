@@ -1,0 +1,294 @@
+"""Forwarding: requests sent on to another service with card details filled in.
+
+https://docs.stripe.com/api/forwarding/forwarding_requests
+
+The call succeeds when the destination answers, whatever it answers: a 500 of the destination is
+a `ForwardingRequest` whose `response_details.status` is 500, not an error of the call. An error
+is raised only where no answer came from there.
+
+An idempotency key stands for one request to the destination: with the same key the stored outcome
+comes back, errors too, and nothing is forwarded. So to try the destination again, give a new key:
+
+    key = pinstripe.RequestOptions(idempotency_key=f"{order}-{attempt}", timeout=65)
+    request = await stripe.forwarding.requests.create(..., request_options=key)
+
+Bodies and headers carry card details and credentials; they are left out of every repr.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from typing_extensions import NotRequired, TypedDict
+
+from pinstripe._config import RequestOptions
+from pinstripe._endpoint import Endpoint, Page
+from pinstripe._errors import ConfigurationError
+from pinstripe._model import Listed, Private, Record, model
+from pinstripe._pager import Created, Pager, Paging
+from pinstripe._resource import Resource
+from pinstripe._wire import Sender, check_texts
+
+Replacement = (
+    Literal["card_cvc", "card_expiry", "card_number", "cardholder_name", "request_signature"] | str
+)
+"""What is filled into a request on its way."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+@model
+class ForwardingHeader(Record):
+    """One header; the value of one that carries credentials is masked."""
+
+    name: str
+    value: Private[str]
+
+
+@model
+class ForwardingRequestContext(Record):
+    """How the destination was reached; `destination_duration` is in milliseconds."""
+
+    destination_duration: int
+    destination_ip_address: str
+
+
+@model
+class ForwardingRequestDetails(Record):
+    """What was sent to the destination, card details masked.
+
+    The headers are in the order in which they were sent, with those that the service added; a
+    name can stand there more than once.
+    """
+
+    body: Private[str]
+    headers: Private[tuple[ForwardingHeader, ...]]
+    http_method: Literal["POST"] | str
+
+
+@model
+class ForwardingResponseDetails(Record):
+    """What the destination answered, card details masked; `status` is its own HTTP status."""
+
+    body: Private[str]
+    headers: Private[tuple[ForwardingHeader, ...]]
+    status: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the destination's status is one of success, 200 to 299."""
+        return 200 <= self.status < 300
+
+
+@model
+class ForwardingRequest(Listed):
+    """One request that was sent on, and what the destination answered; kept for 30 days.
+
+    https://docs.stripe.com/api/forwarding/forwarding_requests/object
+    """
+
+    id: str
+    object: Literal["forwarding.request"] = "forwarding.request"
+    created: datetime
+    livemode: bool
+    metadata: Private[dict[str, str] | None] = None
+    payment_method: str
+    replacements: tuple[Replacement, ...]
+    request_context: ForwardingRequestContext | None = None
+    request_details: ForwardingRequestDetails | None = None
+    response_details: ForwardingResponseDetails | None = None
+    url: str | None = None
+
+    @property
+    def destination_ok(self) -> bool:
+        """Whether the destination is known to have answered with a status of success."""
+        return self.response_details is not None and self.response_details.ok
+
+
+class ForwardingHeaderParam(TypedDict):
+    """One header to send."""
+
+    name: str
+    value: str
+
+
+class ForwardingRequestParam(TypedDict):
+    """What to send to the destination.
+
+    `body` is JSON or XML text, with empty text where card details are filled in. `headers` go
+    out in this order, a name more than once if it stands here more than once; the service adds
+    `Content-Type` and its own.
+    """
+
+    body: NotRequired[str]
+    headers: NotRequired[Sequence[ForwardingHeaderParam]]
+
+
+class ForwardingRequests(Resource):
+    """Calls on forwarded requests.
+
+    https://docs.stripe.com/api/forwarding/forwarding_requests
+    """
+
+    _CREATE = Endpoint("POST", "/v1/forwarding/requests", ForwardingRequest)
+    _RETRIEVE = Endpoint("GET", "/v1/forwarding/requests/{id}", ForwardingRequest)
+    _LIST = Endpoint("GET", "/v1/forwarding/requests", Page[ForwardingRequest])
+
+    async def create(
+        self,
+        *,
+        payment_method: str,
+        replacements: Sequence[Replacement],
+        request: ForwardingRequestParam,
+        url: str,
+        metadata: Mapping[str, str] | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> ForwardingRequest:
+        """Send a request to another service, with card details filled in, and wait for its answer.
+
+        Look at `destination_ok`, or at `response_details.status`: what the destination answers
+        is no error of this call. To send it again, give a new idempotency key.
+
+        https://docs.stripe.com/api/forwarding/forwarding_requests/create
+
+        Args:
+            payment_method: Whose card details are filled in (`pm_...`); it may be used already,
+                and need not be attached. A `card_cvc` is gone after one request.
+            replacements: What to fill in, at least one.
+            request: The body as text, and the headers as a list of name and value.
+            url: A destination that is enabled for the account.
+            metadata: Your own facts: up to 50 keys.
+            expand: Fields to expand.
+            request_options: Options of this call. A destination may take a minute, longer than
+                the client's usual timeout: after `timeout=65` its answer, or the lack of one, is
+                known. An idempotency key must differ from any that `request` carries.
+
+        Returns:
+            The request as it is stored: card details and credentials masked.
+
+        Raises:
+            InvalidRequestError: The destination is not enabled, or gave no answer; `code` tells
+                which: `forwarding_api_upstream_connection_error`,
+                `forwarding_api_upstream_connection_timeout` and others.
+            DeadlineExceeded: The client stopped waiting; the destination may have acted.
+        """
+        if not replacements:
+            raise ConfigurationError("replacements", "must name at least one")
+        check_texts("replacements", replacements)
+        params = {
+            "payment_method": _text("payment_method", payment_method),
+            "replacements": replacements,
+            "request": _check_request(request),
+            "url": _text("url", url),
+            "metadata": metadata,
+            "expand": expand,
+        }
+        return await self._call(self._CREATE, params, request_options)
+
+    async def retrieve(
+        self,
+        id: str,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> ForwardingRequest:
+        """Return a request that was sent on.
+
+        https://docs.stripe.com/api/forwarding/forwarding_requests/retrieve
+
+        Args:
+            id: Its id (`fwdreq_...`).
+            expand: Fields to expand.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: There is no such request, or it is over 30 days old.
+        """
+        return await self._call(self._RETRIEVE, {"expand": expand}, request_options, id=id)
+
+    def list(
+        self,
+        *,
+        created: Created | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[ForwardingRequest]:
+        """List requests that were sent on, newest first.
+
+        https://docs.stripe.com/api/forwarding/forwarding_requests/list
+
+        Args:
+            created: Only those made in this range; this list takes no single second.
+            limit: Objects a page, 1 to 100; 100 by default.
+            max_items: Objects the walk gives at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id from which the walk goes back, to ever newer objects.
+            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            expand: Fields to expand, with the prefix `data.`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it with `async for`, or await it for the first page.
+        """
+        if created is not None and not isinstance(created, Created):
+            raise ConfigurationError("created", "must be a Created; one second is both its bounds")
+        params = {"created": created, "expand": expand}
+        paging = Paging(limit, max_items, starting_after, ending_before, cursor)
+        return self._list(self._LIST, params, paging, request_options)
+
+
+class Forwarding:
+    """The resources of forwarding: requests sent on to other services."""
+
+    def __init__(self, send: Sender) -> None:
+        self.requests = ForwardingRequests(send)
+
+
+def _text(argument: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(argument, "must be text, and not empty")
+    return value
+
+
+def _check_request(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError("request", "must be a mapping with body and headers")
+    request = cast("Mapping[str, Any]", value)
+    for name in request:
+        if name not in ("body", "headers"):
+            raise ConfigurationError("request", f"has no {name!r}; it has body and headers")
+    body, headers = request.get("body"), request.get("headers")
+    if body is None and not headers:
+        raise ConfigurationError("request", "needs a body or headers")  # a form cannot carry {}
+    if body is not None and not isinstance(body, str):
+        raise ConfigurationError("request[body]", "must be text; write JSON with json.dumps")
+    _check_headers(() if headers is None else headers)
+    return request
+
+
+def _check_headers(value: Any) -> None:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigurationError("request[headers]", "must be a list of name and value")
+    for index, header in enumerate(cast("Sequence[Any]", value)):
+        argument = f"request[headers][{index}]"
+        if not isinstance(header, Mapping) or {"name", "value"} != header.keys():
+            raise ConfigurationError(argument, "must be a mapping of name and value")
+        _check_header(argument, cast("Mapping[str, Any]", header))
+
+
+def _check_header(argument: str, header: Mapping[str, Any]) -> None:
+    # A line break would let a value add headers of its own; what is wrong with it is not printed.
+    for part, shape in (("name", _NAME), ("value", _VALUE)):
+        text = header[part]
+        if not isinstance(text, str) or not shape.fullmatch(text):
+            raise ConfigurationError(f"{argument}[{part}]", "is not fit for a header")

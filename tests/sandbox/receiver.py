@@ -1,0 +1,75 @@
+"""A receiver of webhooks for tests: an aiohttp server on loopback that keeps what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import msgspec
+from aiohttp import web
+
+
+@attrs.frozen
+class Received:
+    """One request that came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def signature(self) -> str:
+        return self.headers["Stripe-Signature"]
+
+
+Answer = int | Callable[[], Awaitable[int]]
+
+
+@attrs.define
+class Receiver:
+    """What came, and the answers that are given: the first to the first, the last to the rest."""
+
+    url: str = ""
+    answers: list[Answer] = attrs.field(factory=lambda: [200])
+    received: list[Received] = attrs.field(factory=list)
+    came: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        kept = Received(request.path, dict(request.headers), await request.read())
+        assert request.method == "POST"
+        self.received.append(kept)
+        self.came.set()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        status = answer if isinstance(answer, int) else await answer()
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    async def wait_for(self, count: int) -> None:
+        """Return when that many requests have come."""
+        while len(self.received) < count:
+            self.came.clear()
+            await asyncio.wait_for(self.came.wait(), 10)
+
+    @property
+    def types(self) -> list[str]:
+        return [each.event["type"] for each in self.received]
+
+
+@asynccontextmanager
+async def receiving(*answers: Answer) -> AsyncIterator[Receiver]:
+    """Run a receiver."""
+    receiver = Receiver(answers=list(answers) or [200])
+    runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    try:
+        yield receiver
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,317 @@
+"""The pytest plugin: in test runs of its own, and the events that it signs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinstripe import ConfigurationError, SignatureError, to_dict
+from pinstripe._convert import decode
+from pinstripe._samples import SAMPLED
+from pinstripe._signature import verify
+from pinstripe.climate import Order, Product
+from pinstripe.crypto import OnrampSession
+from pinstripe.events import Event
+from pinstripe.files import File
+from pinstripe.identity import VerificationSession
+from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
+from pinstripe.sandbox import Sandbox
+
+pytest_plugins = ["pytester"]
+
+KINDS = {
+    "identity.verification_session": VerificationSession,
+    "climate.order": Order,
+    "climate.product": Product,
+    "crypto.onramp_session": OnrampSession,
+    "file": File,
+}
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a test file in a process of its own, where every warning is an error."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    monkeypatch.delenv("STRIPE_API_KEY", raising=False)
+    installed = "pinstripe" in entry_points(group="pytest11").names
+    plugin = () if installed else ("-p", "pinstripe.pytest_plugin")
+
+    def run(test: str, *arguments: str, others: Any = ("-p", "no:asyncio")) -> pytest.RunResult:
+        pytester.makepyfile(test)
+        options = ("-W", "error", "-p", "no:cacheprovider", *plugin, *others)
+        return pytester.runpytest_subprocess(*options, *arguments, timeout=60)
+
+    return run
+
+
+def test_it_is_registered() -> None:
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert '[project.entry-points.pytest11]\npinstripe = "pinstripe.pytest_plugin"\n' in project
+
+
+def test_loading_it_loads_nothing_heavy() -> None:
+    script = """
+import sys, pinstripe.pytest_plugin
+heavy = {"aiohttp", "yarl", "ssl", "click", "rich"}
+loaded = {name.partition(".")[0] for name in sys.modules} & (heavy - {"ssl"})
+loaded |= {name for name in sys.modules if name.startswith("pinstripe.sandbox")}
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
+
+
+def test_the_fixtures_are_documented(run: Any) -> None:
+    result = run("", "--fixtures", "-v")
+    lines = "\n".join(result.outlines)
+    for name in ("stripe_sandbox", "stripe_sandbox_options", "stripe_client", "stripe_event"):
+        assert f"\n{name} -- " in lines
+    assert "Run a sandbox" in lines
+
+
+def test_tests_of_anyio(run: Any) -> None:
+    result = run(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.anyio
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        async def test_a_session(stripe_sandbox, stripe_client):
+            sessions = stripe_client.identity.verification_sessions
+            session = await sessions.create(type="document")
+            stripe_sandbox.identity.verify(session.id)
+            assert (await sessions.retrieve(session.id)).status == "verified"
+
+        async def test_a_new_sandbox_each_time(stripe_client):
+            sessions = stripe_client.identity.verification_sessions
+            assert [session.id async for session in sessions.list()] == []
+
+        async def test_closing_it_is_allowed(stripe_client):
+            async with stripe_client as stripe:
+                await stripe.events.list()
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_tests_of_pytest_asyncio(run: Any) -> None:
+    pytest.importorskip("pytest_asyncio")
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_a_session(stripe_client):
+            session = await stripe_client.identity.verification_sessions.create(type="document")
+            assert session.status == "requires_input"
+        """,
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+        others=(),
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_tests_without_a_plugin_for_async(run: Any) -> None:
+    result = run(
+        """
+        import asyncio
+        import urllib.request
+
+        def test_loops_of_its_own(stripe_sandbox, stripe_client):
+            async def create():
+                return await stripe_client.identity.verification_sessions.create(type="document")
+
+            first = asyncio.run(create())
+            second = asyncio.run(create())
+            assert first.id != second.id
+            assert stripe_sandbox.identity.submit(first.id)["status"] == "processing"
+
+        def test_any_client(stripe_sandbox):
+            key = {"Authorization": f"Bearer {stripe_sandbox.api_key}"}
+            request = urllib.request.Request(f"{stripe_sandbox.url}/v1/events", headers=key)
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(request, timeout=10) as response:
+                assert response.status == 200
+        """,
+        "-p",
+        "no:anyio",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_options_of_the_sandbox(run: Any) -> None:
+    result = run(
+        """
+        import asyncio
+
+        import pytest
+        from pinstripe.sandbox import ManualClock
+
+        @pytest.fixture
+        def stripe_sandbox_options():
+            return {"seed": 7, "clock": ManualClock(1_790_000_000)}
+
+        IDS = set()
+
+        @pytest.mark.parametrize("time", [1, 2])
+        def test_repeats(time, stripe_client):
+            async def create():
+                return await stripe_client.identity.verification_sessions.create(type="document")
+
+            session = asyncio.run(create())
+            assert session.created.timestamp() == 1_790_000_000
+            IDS.add(session.id)
+            assert len(IDS) == 1
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_events_and_deliveries(run: Any) -> None:
+    result = run(
+        """
+        import asyncio
+        import time
+
+        from pinstripe._signature import verify
+
+        def test_an_event(stripe_event):
+            event = stripe_event("climate.order.created", metric_tons="2")
+            header = event.headers["Stripe-Signature"]
+            assert verify(event.body, header, stripe_event.secret, now=time.time()) == 0
+
+        def test_a_delivery(stripe_sandbox, stripe_client):
+            async def serve(reader, writer):
+                head = await reader.readuntil(b"\\r\\n\\r\\n")
+                heads.append(head)
+                writer.write(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+                writer.close()
+
+            async def main():
+                listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+                port = listener.sockets[0].getsockname()[1]
+                async with listener:
+                    await stripe_client.webhook_endpoints.create(
+                        url=f"http://127.0.0.1:{port}/", enabled_events=["*"]
+                    )
+                    await stripe_client.identity.verification_sessions.create(type="document")
+                    await stripe_sandbox.webhooks.flush()
+
+            heads = []
+            asyncio.run(main())
+            assert b"Stripe-Signature: t=" in heads[0]
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+@pytest.fixture
+def stripe_event() -> StripeEvent:
+    return StripeEvent()
+
+
+def told(event: SignedEvent) -> Any:
+    """The object of an event, as the client's models read it."""
+    return decode(event.body, Event).data.object
+
+
+@pytest.mark.parametrize("type", sorted(SAMPLED))
+def test_every_type_has_an_object_that_the_models_read(stripe_event, type) -> None:
+    event = stripe_event(type)
+    read = decode(event.body, Event)
+    assert read.id == event.id
+    assert read.type == event.type == type
+    kind = KINDS[event.data["object"]["object"]]
+    assert isinstance(read.data.object, kind)
+    assert set(event.data["object"]) == set(to_dict(read.data.object)) - {"verified_outputs"} - (
+        {"verification_flow"} if kind is VerificationSession else set()
+    )
+    assert ("previous_attributes" in event.data) == type.endswith("updated")
+    suffix = type.rpartition(".")[2]
+    if suffix in ("processing", "requires_input", "verified", "canceled", "delivered"):
+        assert read.data.object.status == suffix
+
+
+def test_the_times_of_a_sample_go_together(stripe_event) -> None:
+    order = told(stripe_event("climate.order.delivered", timestamp=1_790_000_000))
+    assert order.delivered_at == datetime(2026, 9, 21, 14, 13, 20, tzinfo=timezone.utc)
+    assert order.created < order.delivered_at
+    assert order.expected_delivery_year == 2028
+
+
+def test_an_event_is_signed_now_with_a_known_secret(stripe_event) -> None:
+    event = stripe_event("file.created")
+    assert (event.secret, stripe_event.secret) == (SECRET, SECRET)
+    now = json.loads(event.body)["created"]
+    assert verify(event.body, event.signature, SECRET, now=now) == 0
+    assert event.headers == {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": event.signature,
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+    }
+    assert json.loads(event.body) == event.event
+    assert stripe_event("file.created").id != event.id
+
+
+def test_what_has_to_be_refused(stripe_event) -> None:
+    forged = stripe_event("file.created", secret="whsec_other")
+    with pytest.raises(SignatureError, match="no signature matches"):
+        verify(forged.body, forged.signature, SECRET, now=forged.event["created"])
+    old = stripe_event("file.created", timestamp=1_000)
+    with pytest.raises(SignatureError, match="older"):
+        verify(old.body, old.signature, SECRET, now=2_000)
+
+
+def test_fields_and_objects_of_ones_own(stripe_event) -> None:
+    type = "identity.verification_session.verified"
+    event = stripe_event(type, type="id_number", metadata={"user": "é"}, id="vs_1")
+    assert told(event).type == "id_number"
+    assert told(event).metadata == {"user": "é"}
+    assert event.data["object"]["id"] == "vs_1"
+    again = stripe_event(type, object=told(event), status="canceled")
+    assert told(again).id == "vs_1"
+    assert told(again).status == "canceled"
+    plain = stripe_event("charge.succeeded", amount=5)
+    assert plain.data["object"]["object"] == "charge"
+    assert plain.data["object"]["amount"] == 5
+    updated = stripe_event("climate.product.pricing_updated", previous_attributes={"name": "old"})
+    assert updated.data["previous_attributes"] == {"name": "old"}
+    connected = stripe_event("file.created", event={"account": "acct_1", "id": "evt_1"})
+    assert (connected.event["account"], connected.id) == ("acct_1", "evt_1")
+    assert decode(connected.body, Event).account == "acct_1"
+
+
+def test_objects_of_the_sandbox(stripe_event) -> None:
+    with Sandbox() as sandbox:
+        sandbox.identity.seed(1, status="verified")
+        (session,) = (
+            sandbox._server.world.account()
+            .tables["identity.verification_session"]
+            .having("status", "verified")
+        )
+    event = stripe_event("identity.verification_session.verified", object=session)
+    assert told(event).id == session["id"]
+
+
+@pytest.mark.parametrize("type", ["", "created", ".created", None, 1])
+def test_a_type_has_two_parts(stripe_event, type) -> None:
+    with pytest.raises(ConfigurationError, match="type: must be the type"):
+        stripe_event(type)
+
+
+def test_secrets_and_bodies_stay_out_of_reprs(stripe_event) -> None:
+    event = stripe_event("file.created", filename="PRIVATE")
+    assert SECRET not in repr(event) + repr(stripe_event)
+    with pytest.raises(ConfigurationError, match="secrets"):
+        stripe_event("file.created", secret="nope")
