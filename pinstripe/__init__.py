@@ -1,9 +1,9 @@
-"""Pinstripe: Stripe Identity and crypto onramp for asyncio, fast, typed and exact.
+"""Pinstripe: the parts of Stripe that other SDKs serve badly, fast, typed and exact.
 
-The models, parameter types and calls of each product are in a module of their own:
-`pinstripe.identity`, `pinstripe.crypto`, `pinstripe.climate`.
+The models, parameter types and calls of each product are in a module of their own: `identity`,
+`crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files` and `events`.
 `pinstripe.sandbox` is a server to develop against, `pinstripe.bulk` a bounded fan-out for many
-calls at once.
+calls at once, `pinstripe.pytest_plugin` the fixtures of your tests.
 """
 
 from pinstripe import (
