@@ -129,9 +129,9 @@ class Faulty:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks)
 
     @property
     def port(self) -> int:

@@ -165,6 +165,7 @@ def test_no_surrounding_uncovers_a_secret(before, secret, after) -> None:
 @example("\ud800\udfff")
 @example("\x1b[31mred\x07\u202e\u2028\u200b")
 @example("é" * 2000)
+@example("a" + "é" * 2000)
 @example("\U0001f600" * 300)
 def test_cleaned_text_is_one_printable_line_of_a_kilobyte(text) -> None:
     cleaned = clean_text(text)

@@ -388,7 +388,7 @@ async def test_no_redirect_is_followed(status, method) -> None:
 async def test_cookies_are_not_kept() -> None:
     async with (
         Faulty(ok(Set_Cookie="session=1; Path=/")) as server,
-        client_of(server) as client,
+        client_of(server, base_url=f"http://localhost:{server.port}") as client,
     ):
         await call(client, "GET")
         await call(client, "GET")

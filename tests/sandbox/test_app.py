@@ -128,7 +128,7 @@ async def test_what_is_not_http_gets_an_envelope(server: Server, data: bytes) ->
 
 
 @pytest.mark.parametrize(
-    "path", [b"/v1/\xff", b"/v1/events/\xff%ff", b"/v1/events?type=\xff", b"http://[", b"*"]
+    "path", [b"/v1/\xff", b"/v1/events/\xff%ff", b"/v1/events?type=\xff", b"*"]
 )
 async def test_odd_targets_are_refused(server: Server, path: bytes) -> None:
     status, body = await raw(server, request("GET", "/TARGET").replace(b"/TARGET", path))
