@@ -29,7 +29,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with branch coverage, on every Python that is installed."""
     _install(session, "tests")
-    session.env["COVERAGE_FILE"] = f"{session.create_tmp()}/coverage"
+    session.env["COVERAGE_FILE"] = f"{session.virtualenv.location}/coverage"
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import attrs
 import pytest
-from typing_extensions import is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 from pinstripe import AsyncClient, ConfigurationError, Created, Page, Pager, to_dict
 from pinstripe._convert import decode

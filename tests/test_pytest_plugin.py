@@ -45,6 +45,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(test: str, *arguments: str, others: Any = ("-p", "no:asyncio")) -> pytest.RunResult:
         pytester.makepyfile(test)
+        pytester.makeini("[pytest]\n")  # so that no settings of a folder above apply
         options = ("-W", "error", "-p", "no:cacheprovider", *plugin, *others)
         return pytester.runpytest_subprocess(*options, *arguments, timeout=60)
 
