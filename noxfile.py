@@ -31,7 +31,7 @@ def tests(session: nox.Session) -> None:
     _install(session, "tests")
     session.env["COVERAGE_FILE"] = f"{session.virtualenv.location}/coverage"
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "--numprocesses", "auto", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     if not session.posargs:
         session.run("coverage", "report")

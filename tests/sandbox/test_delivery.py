@@ -231,13 +231,12 @@ async def test_an_answer_that_is_not_http(api: Api, server: Server) -> None:
 
 
 async def test_a_receiver_that_does_not_answer_in_time(clock: ManualClock) -> None:
-    sandbox = Sandbox(clock=clock, webhook_seconds=0.05)
+    sandbox = Sandbox(clock=clock, webhook_seconds=0.5)
     async with sandbox, sandbox.client() as stripe, receiving(never) as slow:
         await stripe.webhook_endpoints.create(url=slow.url, enabled_events=["*"])
         await stripe.identity.verification_sessions.create(type="document")
         await sandbox.webhooks.flush()
         (delivery,) = sandbox.webhooks.deliveries(status="pending")
-    assert len(slow.received) == 1
     assert delivery["attempts"] == [{"at": int(NOW), "error": "timeout", "status": None}]
 
 
