@@ -62,7 +62,10 @@ async def test_parameters_of_a_post_may_stand_in_the_query(api: Api) -> None:
         (b"type=document", {"Content_Type": "text/plain"}),
         (b"type=document", {"Content_Type": "multipart/form-data; boundary=x"}),
         (b"type=document", {"Content_Type": f"{FORM}; charset=latin-1"}),
-        (gzip.compress(b"type=document", mtime=0), {"Content_Type": FORM, "Content_Encoding": "gzip"}),
+        (
+            gzip.compress(b"type=document", mtime=0),
+            {"Content_Type": FORM, "Content_Encoding": "gzip"},
+        ),
         (b"type=document&metadata[a]=\xff", {"Content_Type": FORM}),
         (b"type=document&metadata[a]=%FF", {"Content_Type": FORM}),
         (b"type=document&metadata[a=b", {"Content_Type": FORM}),
