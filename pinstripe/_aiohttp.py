@@ -163,8 +163,7 @@ class Connections:
         if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
             error = ResponseError("the answer does not say where it ends, so it may be cut short")
             raise with_response(error, answer.status, answer.headers, b"")
-        received = length if length is not None and encoding == "identity" else 0
-        if received > sink.max_bytes:
+        if length is not None and encoding == "identity" and length > sink.max_bytes:
             raise _too_large(answer, sink.max_bytes, b"")
         await _locally(sink.start())
         received = 0
