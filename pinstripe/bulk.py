@@ -122,13 +122,18 @@ class Outcomes(AsyncIterator[Outcome[I, T]]):
         self._work = work
         self._stream = work.outcomes()
 
-    def __aiter__(self) -> AsyncGenerator[Outcome[I, T], None]:
+    def __aiter__(self) -> AsyncIterator[Outcome[I, T]]:
         """Return the one iteration; a loop that is left early has it closed by the event loop."""
         return self._stream
 
     async def __anext__(self) -> Outcome[I, T]:
         """Wait for the next outcome."""
         return await anext(self._stream)
+
+    @property
+    def window(self) -> int:
+        """How many inputs are started at most and not handed out yet."""
+        return self._work.window or 4 * self._work.concurrency
 
     async def next_batch(self) -> list[Outcome[I, T]]:
         """Wait for an outcome and return all that are ready; none at the end."""
