@@ -6,47 +6,51 @@ The models, parameter types and calls of each product are in a module of their o
 calls at once, `pinstripe.pytest_plugin` the fixtures of your tests.
 """
 
-from pinstripe import (
-    bulk,
-    climate,
-    crypto,
-    events,
-    files,
-    forwarding,
-    identity,
-    webhook_endpoints,
-)
-from pinstripe._client import AsyncClient
-from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
-from pinstripe._convert import to_dict
-from pinstripe._endpoint import Page, response_of
-from pinstripe._errors import (
-    APIError,
-    AuthenticationError,
-    ConfigurationError,
-    ConflictError,
-    ConnectError,
-    ConnectionLost,
-    DeadlineExceeded,
-    DecodeError,
-    IdempotencyError,
-    IncompleteError,
-    InvalidRequestError,
-    NotFoundError,
-    PaginationError,
-    PermissionDeniedError,
-    PinstripeError,
-    RateLimitError,
-    ResponseError,
-    ResponseTooLarge,
-    ServerError,
-    SignatureError,
-    TransportError,
-)
-from pinstripe._pager import Created, Pager
-from pinstripe._transport import Transport
+from typing import TYPE_CHECKING
+
 from pinstripe._version import __version__
-from pinstripe._wire import Request, Response
+
+if TYPE_CHECKING:
+    from pinstripe import (
+        bulk,
+        climate,
+        crypto,
+        events,
+        files,
+        forwarding,
+        identity,
+        webhook_endpoints,
+    )
+    from pinstripe._client import AsyncClient
+    from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
+    from pinstripe._convert import to_dict
+    from pinstripe._endpoint import Page, response_of
+    from pinstripe._errors import (
+        APIError,
+        AuthenticationError,
+        ConfigurationError,
+        ConflictError,
+        ConnectError,
+        ConnectionLost,
+        DeadlineExceeded,
+        DecodeError,
+        IdempotencyError,
+        IncompleteError,
+        InvalidRequestError,
+        NotFoundError,
+        PaginationError,
+        PermissionDeniedError,
+        PinstripeError,
+        RateLimitError,
+        ResponseError,
+        ResponseTooLarge,
+        ServerError,
+        SignatureError,
+        TransportError,
+    )
+    from pinstripe._pager import Created, Pager
+    from pinstripe._transport import Transport
+    from pinstripe._wire import Request, Response
 
 __all__ = [
     "APIError",
@@ -93,3 +97,12 @@ __all__ = [
     "to_dict",
     "webhook_endpoints",
 ]
+
+if not TYPE_CHECKING:
+    from pinstripe import _lazy
+
+    __getattr__, __dir__ = _lazy.lazy_names(
+        __name__,
+        __all__,
+        ("_errors", "_config", "_wire", "_convert", "_endpoint", "_pager", "_transport", "_client"),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import types
@@ -67,11 +68,35 @@ def test_the_names() -> None:
     assert len(set(pinstripe.__all__)) == len(pinstripe.__all__)
 
 
-def test_nothing_public_is_imported_and_not_named() -> None:
+def seen_by_type_checkers() -> dict[str, str]:
+    """The names that the package imports for type checkers, each with where it is from."""
     tree = ast.parse(Path(pinstripe.__file__).read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    names = {alias.asname or alias.name for node in imports for alias in node.names}
-    assert names == set(pinstripe.__all__)
+    blocks = [node for node in tree.body if isinstance(node, ast.If)]
+    body = next(block.body for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING")
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+def test_type_checkers_see_every_name() -> None:
+    assert set(seen_by_type_checkers()) == PUBLIC - {"__version__"}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+def test_a_name_is_what_type_checkers_see(name) -> None:
+    room = importlib.import_module(seen_by_type_checkers()[name])
+    assert getattr(pinstripe, name) is getattr(room, name)
+
+
+def test_the_package_lists_its_names_and_knows_no_other() -> None:
+    assert set(dir(pinstripe)) >= PUBLIC
+    with pytest.raises(AttributeError, match="has no attribute 'AsynClient'"):
+        pinstripe.AsynClient  # noqa: B018 -- touched to see it fail
+
+
+def test_a_star_import_gives_every_name() -> None:
+    names: dict[str, Any] = {}
+    exec("from pinstripe import *", names)
+    assert set(names) - {"__builtins__"} == PUBLIC
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
@@ -86,6 +111,8 @@ def test_every_name_is_there_and_documented(name) -> None:
 
 def members(value: Any) -> list[tuple[str, Any]]:
     kinds = (types.FunctionType, property, type)
+    if value is pinstripe:
+        return [(n, getattr(value, n)) for n in PUBLIC if isinstance(getattr(value, n), kinds)]
     return [(n, m) for n, m in vars(value).items() if n[0] != "_" and isinstance(m, kinds)]
 
 
