@@ -1,11 +1,16 @@
-"""The asynchronous client: settings to pipeline to product namespaces."""
+"""The asynchronous client: settings to pipeline to product namespaces.
+
+The room of a product is imported when its namespace is first touched: making the models of all of
+them would be most of what a first call waits for.
+"""
+# ruff: noqa: PLC0415 -- so the imports of products stand inside functions
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from attrs import evolve, frozen
@@ -24,13 +29,15 @@ from pinstripe._errors import ConfigurationError
 from pinstripe._pipeline import Clock, Pipeline
 from pinstripe._transport import AiohttpTransport, Transport
 from pinstripe._wire import Host, Method, Response
-from pinstripe.climate import Climate
-from pinstripe.crypto import Crypto
-from pinstripe.events import Events
-from pinstripe.files import FileLinks, Files
-from pinstripe.forwarding import Forwarding
-from pinstripe.identity import Identity
-from pinstripe.webhook_endpoints import WebhookEndpoints
+
+if TYPE_CHECKING:
+    from pinstripe.climate import Climate
+    from pinstripe.crypto import Crypto
+    from pinstripe.events import Events
+    from pinstripe.files import FileLinks, Files
+    from pinstripe.forwarding import Forwarding
+    from pinstripe.identity import Identity
+    from pinstripe.webhook_endpoints import WebhookEndpoints
 
 _PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
 
@@ -71,30 +78,6 @@ class AsyncClient:
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
     """
-
-    identity: Identity
-    """Verification sessions and reports."""
-
-    crypto: Crypto
-    """Onramp sessions and quotes."""
-
-    climate: Climate
-    """Orders of carbon removal, products and suppliers."""
-
-    events: Events
-    """What happened to the objects of the account."""
-
-    files: Files
-    """Uploads, what the API made itself, and the content of both."""
-
-    file_links: FileLinks
-    """Ways to the content of files that need no key."""
-
-    forwarding: Forwarding
-    """Requests sent on to other services, with card details filled in."""
-
-    webhook_endpoints: WebhookEndpoints
-    """Addresses to which events are sent."""
 
     def __init__(
         self,
@@ -139,14 +122,62 @@ class AsyncClient:
             clock=Clock(),
         )
         self._send = pipeline.send
-        self.identity = Identity(self._send)
-        self.crypto = Crypto(self._send)
-        self.climate = Climate(self._send)
-        self.events = Events(self._send)
-        self.files = Files(self._send)
-        self.file_links = FileLinks(self._send)
-        self.forwarding = Forwarding(self._send)
-        self.webhook_endpoints = WebhookEndpoints(self._send)
+
+    @property
+    def identity(self) -> Identity:
+        """Verification sessions and reports."""
+        from pinstripe.identity import Identity
+
+        return Identity(self._send)
+
+    @property
+    def crypto(self) -> Crypto:
+        """Onramp sessions and quotes."""
+        from pinstripe.crypto import Crypto
+
+        return Crypto(self._send)
+
+    @property
+    def climate(self) -> Climate:
+        """Orders of carbon removal, products and suppliers."""
+        from pinstripe.climate import Climate
+
+        return Climate(self._send)
+
+    @property
+    def events(self) -> Events:
+        """What happened to the objects of the account."""
+        from pinstripe.events import Events
+
+        return Events(self._send)
+
+    @property
+    def files(self) -> Files:
+        """Uploads, what the API made itself, and the content of both."""
+        from pinstripe.files import Files
+
+        return Files(self._send)
+
+    @property
+    def file_links(self) -> FileLinks:
+        """Ways to the content of files that need no key."""
+        from pinstripe.files import FileLinks
+
+        return FileLinks(self._send)
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """Requests sent on to other services, with card details filled in."""
+        from pinstripe.forwarding import Forwarding
+
+        return Forwarding(self._send)
+
+    @property
+    def webhook_endpoints(self) -> WebhookEndpoints:
+        """Addresses to which events are sent."""
+        from pinstripe.webhook_endpoints import WebhookEndpoints
+
+        return WebhookEndpoints(self._send)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._config.base_url!r})"

@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
 from inspect import isasyncgen, iscoroutinefunction
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from anyio import CancelScope
 from attrs import define, field, frozen
@@ -53,6 +53,10 @@ class Outcome(Generic[I, T]):
         if self.error is not None:
             raise self.error
         return cast("T", self.value)
+
+
+Outcomes: TypeAlias = AsyncGenerator[Outcome[I, T], None]
+"""What a fan-out gives."""
 
 
 @frozen

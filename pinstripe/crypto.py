@@ -13,7 +13,6 @@ hash of a transaction, metadata) is left out of every repr; read the attribute, 
 from __future__ import annotations
 
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
     Callable,
     Iterable,
@@ -51,7 +50,7 @@ from pinstripe._onramp import (
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
 from pinstripe._wire import Sender, headers_for
-from pinstripe.bulk import Outcome, Progress, fan_out
+from pinstripe.bulk import Outcomes, Progress, fan_out
 
 __all__ = [
     "Crypto",
@@ -521,7 +520,7 @@ class OnrampQuotesResource(Resource):
         ordered: bool = True,
         on_progress: Callable[[Progress], object] | None = None,
         request_options: RequestOptions | None = None,
-    ) -> AsyncGenerator[Outcome[QuotesQuery, OnrampQuotes], None]:
+    ) -> Outcomes[QuotesQuery, OnrampQuotes]:
         """Ask for quotes many times, many at once, in bounded memory.
 
             async for outcome in stripe.crypto.onramp_quotes.retrieve_many(queries):
