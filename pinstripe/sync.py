@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe._client import AsyncClient
+from pinstripe._config import MAX_DOWNLOAD
 from pinstripe._portal import ClientBase, Facade, Pager, fan_out
-from pinstripe._transfer import MAX_BYTES
 
 if TYPE_CHECKING:
     import os
@@ -1149,7 +1149,7 @@ class Files(Facade):
         destination: str | os.PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
         """Write the content of a file to the disk.
@@ -1397,7 +1397,7 @@ class FileLinks(Facade):
         destination: str | os.PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
         """Follow a link and write what it leads to to the disk; no key is sent.
