@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         files,
         forwarding,
         identity,
+        sync,
         webhook_endpoints,
     )
     from pinstripe._client import AsyncClient
@@ -51,11 +52,13 @@ if TYPE_CHECKING:
     from pinstripe._pager import Created, Pager
     from pinstripe._transport import Transport
     from pinstripe._wire import Request, Response
+    from pinstripe.sync import Client
 
 __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "Client",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -94,6 +97,7 @@ __all__ = [
     "forwarding",
     "identity",
     "response_of",
+    "sync",
     "to_dict",
     "webhook_endpoints",
 ]
@@ -104,5 +108,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = _lazy.lazy_names(
         __name__,
         __all__,
-        ("_errors", "_config", "_wire", "_convert", "_endpoint", "_pager", "_transport", "_client"),
+        (
+            "_errors",
+            "_config",
+            "_wire",
+            "_convert",
+            "_endpoint",
+            "_pager",
+            "_transport",
+            "_client",
+            "sync",
+        ),
     )

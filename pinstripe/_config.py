@@ -20,6 +20,9 @@ DEFAULT_FILES_URL = "https://files.stripe.com"
 DEFAULT_API_VERSION = "2026-10-28.endive"
 """The version that the models were written for; Stripe answers in it whatever the account's."""
 
+MAX_DOWNLOAD = 1024**3
+"""Bytes of a download at most, where the caller names no other bound."""
+
 _API_KEY = re.compile(r"(?:sk|rk)_(?:test|live|org)_[A-Za-z0-9_]+")
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)

@@ -19,6 +19,7 @@ PUBLIC = {
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "Client",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -57,6 +58,7 @@ PUBLIC = {
     "forwarding",
     "identity",
     "response_of",
+    "sync",
     "to_dict",
     "webhook_endpoints",
 }

@@ -86,7 +86,9 @@ def test_carbon_removal(drive: Any) -> None:
         order = await climate.orders.create(product=product.id, metric_tons="0.5", currency="usd")
         updated = await climate.orders.update(order.id, beneficiary={"public_name": "Ada"})
         assert updated.beneficiary.public_name == "Ada"
-        assert (await climate.orders.retrieve(order.id, expand=["product"])).product.id == product.id
+        assert (
+            await climate.orders.retrieve(order.id, expand=["product"])
+        ).product.id == product.id
         assert (await climate.orders.cancel(order.id)).status == "canceled"
         assert len(await climate.orders.list(limit=1)) == 1
 
