@@ -2,8 +2,8 @@
 
     async def flow(stripe, sandbox): ...
 
-    drive_async(flow, sandbox)      # on an event loop, over AsyncClient
-    drive_blocking(flow, sandbox)   # no event loop anywhere in this thread, over Client
+    drive_async(flow, sandbox, key)      # on an event loop, over AsyncClient
+    drive_blocking(flow, sandbox, key)   # no event loop anywhere in this thread, over Client
 
 Blocking, each method of the client is called in this thread and its value wrapped so that it can
 be awaited or iterated with `async for`; the coroutine of the flow never suspends, so that plain
@@ -22,17 +22,17 @@ from pinstripe.sync import Client, Pager
 Flow = Callable[[Any, Sandbox], Coroutine[Any, Any, None]]
 
 
-def drive_async(flow: Flow, sandbox: Sandbox) -> None:
+def drive_async(flow: Flow, sandbox: Sandbox, key: str) -> None:
     async def run() -> None:
-        async with sandbox.client() as stripe:
+        async with sandbox.client(api_key=key) as stripe:
             await flow(stripe, sandbox)
 
     asyncio.run(run())
 
 
-def drive_blocking(flow: Flow, sandbox: Sandbox) -> None:
+def drive_blocking(flow: Flow, sandbox: Sandbox, key: str) -> None:
     options = {"base_url": sandbox.url, "files_url": sandbox.url}
-    with Client(sandbox.api_key, **options) as stripe:
+    with Client(key, **options) as stripe:
         run_now(flow(Awaited(stripe), sandbox))
 
 
