@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pinstripe._errors import (
         APIError,
         AuthenticationError,
+        CertificateError,
         ConfigurationError,
         ConflictError,
         ConnectError,
@@ -49,15 +50,19 @@ if TYPE_CHECKING:
         SignatureError,
         TransportError,
     )
+    from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+    from pinstripe._network import TLS
     from pinstripe._pager import Created, Pager
     from pinstripe._transport import Transport
     from pinstripe._wire import Request, Response
     from pinstripe.sync import Client
 
 __all__ = [
+    "TLS",
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CertificateError",
     "Client",
     "ConfigurationError",
     "ConflictError",
@@ -66,6 +71,7 @@ __all__ = [
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "Hooks",
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
@@ -78,16 +84,20 @@ __all__ = [
     "Pool",
     "RateLimitError",
     "Request",
+    "RequestInfo",
     "RequestOptions",
     "Response",
     "ResponseError",
+    "ResponseInfo",
     "ResponseTooLarge",
+    "RetryInfo",
     "RetryPolicy",
     "ServerError",
     "SignatureError",
     "Timeout",
     "Transport",
     "TransportError",
+    "WaitInfo",
     "__version__",
     "bulk",
     "climate",
@@ -110,6 +120,8 @@ if not TYPE_CHECKING:
         __all__,
         (
             "_errors",
+            "_hooks",
+            "_network",
             "_config",
             "_wire",
             "_convert",
