@@ -61,7 +61,7 @@ class Block:
         return not self.section and self.lines[0].startswith("    ")
 
 
-def blocking(docstring: str, indent: int) -> str:
+def blocking_text(docstring: str, indent: int) -> str:
     """Return the docstring of the blocking twin, laid out as source has it.
 
     Args:

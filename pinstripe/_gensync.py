@@ -23,14 +23,16 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, frozen
 
-from pinstripe._gendocs import StaleTextError, blocking, entries, without_entries
+from pinstripe._gendocs import StaleTextError, blocking_text, entries, without_entries
 from pinstripe._gentypes import (
     OUTCOMES,
     PAGER,
+    SELF,
     Names,
     Origin,
     Source,
     UnknownConstructError,
+    blocking_return,
     blocking_type,
     imports,
     read_source,
@@ -58,14 +60,17 @@ _RESOURCE = Origin("pinstripe._resource", "Resource")
 _WAYS: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_each"}
 """How a plain method crosses to the loop, by what it returns."""
 
-_CLIENT_WAYS: Mapping[Origin | None, str] = {
-    **_WAYS,
-    Origin("typing_extensions", "Self"): "_sibling",
-}
+_CLIENT_WAYS: Mapping[Origin | None, str] = {**_WAYS, SELF: "_sibling"}
 _BY_HAND = ("aclose",)
 """What `ClientBase` has in place of it."""
 
-_PORTAL = ("ClientBase", "Facade", "Pager", "fan_out")
+_ALWAYS = {
+    "TYPE_CHECKING": Origin("typing", "TYPE_CHECKING"),
+    **{
+        name: Origin("pinstripe._portal", name)
+        for name in ("ClientBase", "Facade", "Pager", "fan_out")
+    },
+}
 _EXPORTED = ("Pager", "fan_out")
 _HERE = "pinstripe.sync"
 
@@ -81,7 +86,7 @@ class _Output:
         classes: Its classes, by where their twins come from.
     """
 
-    names: Names = Factory(Names)
+    names: Names
     classes: dict[Origin, ast.ClassDef] = Factory(dict[Origin, ast.ClassDef])
 
     def start_class(self, source: Source, node: ast.ClassDef, name: str, base: str) -> ast.ClassDef:
@@ -104,15 +109,20 @@ def generate(rooms: Sequence[Source], client: Source) -> str:
     Raises:
         UnknownConstructError: A source has something that no rule knows.
     """
-    output = _Output()
+    output = _Output(Names({**_ALWAYS}, {*_ALWAYS.values()}))
     for source in rooms:
         for node in source.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 _write_class(output, source, node)
-    for node in client.tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == "AsyncClient":
-            _write_client(output, client, node)
+    _write_client(output, client, _client_class(client))
     return _text(output)
+
+
+def _client_class(source: Source) -> ast.ClassDef:
+    for node in source.tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == "AsyncClient":
+            return node
+    raise source.unknown(source.tree, "a room without the class AsyncClient")
 
 
 def _write_class(output: _Output, source: Source, node: ast.ClassDef) -> None:
@@ -161,9 +171,8 @@ def _method(
 ) -> ast.FunctionDef:
     if node.decorator_list:
         raise source.unknown(node, f"the decorator `@{ast.unparse(node.decorator_list[0])}`")
-    way = ways.get(source.origin(node.returns))
-    if isinstance(node, ast.AsyncFunctionDef):
-        way = "_run" if way is None or way == "_sibling" else None
+    awaited = isinstance(node, ast.AsyncFunctionDef)
+    way = "_run" if awaited else ways.get(source.origin(node.returns))
     if way is None:
         raise source.unknown(node, f"`{_first_line(node)}`, which has no way to cross")
     call = f"self.{way}(self._twin.{node.name}{_passed(source, node)})"
@@ -177,7 +186,8 @@ def _twin(output: _Output, source: Source, node: _Function, body: str) -> ast.Fu
         raise source.unknown(node, f"the function {node.name} without a type")
     made = _parsed(f"def {node.name}(): {body}")
     made.args = _arguments(output, source, node)
-    made.returns = blocking_type(output.names, source, node.returns)
+    blocking = blocking_type if isinstance(node, ast.AsyncFunctionDef) else blocking_return
+    made.returns = blocking(output.names, source, node.returns)
     if node.name != "__init__":
         made.body.insert(0, _docstring(source, node, 8))
     return made
@@ -209,7 +219,7 @@ def _passed(source: Source, node: _Function) -> str:
 def _write_namespace(output: _Output, source: Source, node: ast.ClassDef) -> None:
     made = output.start_class(source, node, node.name, "Facade")
     output.names.take(source, node, Origin("pinstripe", source.room))
-    told = entries(ast.get_docstring(node) or "")
+    told = entries(_told(node) or "")
     rooms = [_room(output, source, told, statement) for statement in _assignments(source, node)]
     made.body = [_docstring(source, node, 4, sections=False), *made.body, *rooms]
 
@@ -283,14 +293,21 @@ def _client_property(output: _Output, source: Source, node: _Function) -> ast.Fu
 def _docstring(
     source: Source, node: _Function | ast.ClassDef, indent: int, *, sections: bool = True
 ) -> ast.Expr:
-    found = ast.get_docstring(node)
+    found = _told(node)
     if found is None:
         raise source.unknown(node, f"{node.name} without a docstring")
     try:
-        text = blocking(found if sections else without_entries(found), indent)
+        text = blocking_text(found if sections else without_entries(found), indent)
     except StaleTextError as error:
         raise source.unknown(node, str(error)) from error
     return ast.Expr(ast.Constant(text))
+
+
+def _told(node: _Function | ast.ClassDef) -> str | None:
+    """Return the docstring without the indentation of the source, but with all of its own."""
+    found = ast.get_docstring(node, clean=False)
+    margin = " " * node.body[0].col_offset
+    return found and found.replace(f"\n{margin}", "\n").strip()
 
 
 def _parsed(function: str) -> ast.FunctionDef:
@@ -304,8 +321,7 @@ def _first_line(node: ast.AST) -> str:
 
 
 def _text(output: _Output) -> str:
-    at_run_time = {Origin("pinstripe._portal", name) for name in _PORTAL}
-    at_run_time |= {*output.names.at_run_time, Origin("typing", "TYPE_CHECKING")}
+    at_run_time = output.names.at_run_time
     needed = {origin for origin in output.names.origins.values() if origin.module != _HERE}
     for_types = imports(needed - at_run_time).replace("\n", "\n    ")
     public = sorted([*(node.name for node in output.classes.values()), *_EXPORTED])

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
 
 class Origin(NamedTuple):
@@ -24,12 +24,12 @@ class Origin(NamedTuple):
 
 OUTCOMES = Origin("pinstripe.bulk", "Outcomes")
 PAGER = Origin("pinstripe._pager", "Pager")
-TWINS: Mapping[Origin, Origin] = {PAGER: Origin("pinstripe._portal", "Pager")}
-"""The classes written by hand that stand for those of the async side."""
+SELF = Origin("typing_extensions", "Self")
 
 _ASYNC_ITERABLE = Origin("collections.abc", "AsyncIterable")
 _LITERAL = Origin("typing", "Literal")
-_ASYNC_TYPES = ("Async", "Awaitable", "Coroutine", "Outcomes")
+_ASYNC_TYPES = ("Async", "Awaitable", "Coroutine")
+_RETURNED_ONLY = (OUTCOMES, PAGER, SELF)
 
 
 class UnknownConstructError(Exception):
@@ -98,17 +98,17 @@ def _origins(module: str, statements: Iterable[ast.stmt]) -> Iterator[tuple[str,
                 pass
 
 
-@define
+@frozen
 class Names:
-    """The names that the output needs.
+    """The names that the output needs; it grows while the output is written.
 
     Attributes:
         origins: Where each comes from.
         at_run_time: Those that more than types need.
     """
 
-    origins: dict[str, Origin] = Factory(dict[str, Origin])
-    at_run_time: set[Origin] = Factory(set[Origin])
+    origins: dict[str, Origin]
+    at_run_time: set[Origin]
 
     def need(self, source: Source, node: ast.Name, *, at_run_time: bool = False) -> ast.Name:
         """Return the name by which the output has what a name of the source stands for.
@@ -119,16 +119,16 @@ class Names:
             at_run_time: Whether more than a type needs it.
 
         Raises:
-            UnknownConstructError: It comes from nowhere, or is a type of the async side.
+            UnknownConstructError: It comes from nowhere, or is of the async side only.
         """
         origin = source.origins.get(node.id)
         if origin is None and hasattr(builtins, node.id):
             return node
         if origin is None:
             raise source.unknown(node, f"the name {node.id}, neither defined nor imported")
-        if origin.name.startswith(_ASYNC_TYPES):
-            raise source.unknown(node, f"the async type {node.id}")
-        return self.take(source, node, TWINS.get(origin, origin), at_run_time=at_run_time)
+        if origin.name.startswith(_ASYNC_TYPES) or origin in _RETURNED_ONLY:
+            raise source.unknown(node, f"{origin.name}, a type of the async side, in this place")
+        return self.take(source, node, origin, at_run_time=at_run_time)
 
     def take(
         self, source: Source, node: ast.AST, origin: Origin, *, at_run_time: bool = False
@@ -168,6 +168,36 @@ def blocking_type(names: Names, source: Source, node: ast.expr) -> ast.expr:
     return made
 
 
+def blocking_return(names: Names, source: Source, node: ast.expr) -> ast.expr:
+    """Return what a plain method of the blocking side returns in place of one of the async side.
+
+    Args:
+        names: Takes note of the names that it needs.
+        source: Where the type stands.
+        node: The type.
+
+    Raises:
+        UnknownConstructError: It is none that a rule knows.
+    """
+    origin = source.origin(node)
+    if origin == SELF:
+        return names.take(source, node, SELF)
+    if not isinstance(node, ast.Subscript) or origin not in (PAGER, OUTCOMES):
+        return blocking_type(names, source, node)
+    inner = blocking_type(names, source, node.slice)
+    if origin == PAGER:
+        pager = names.take(source, node, Origin("pinstripe._portal", "Pager"))
+        return _generic(pager, inner)
+    outcome = names.take(source, node, Origin("pinstripe.bulk", "Outcome"))
+    generator = names.take(source, node, Origin("collections.abc", "Generator"))
+    none = ast.Constant(None)
+    return _generic(generator, ast.Tuple([_generic(outcome, inner), none, none], ast.Load()))
+
+
+def _generic(head: ast.expr, arguments: ast.expr) -> ast.expr:
+    return ast.Subscript(head, arguments, ast.Load())
+
+
 class _Types(ast.NodeTransformer):
     def __init__(self, names: Names, source: Source) -> None:
         self.names = names
@@ -182,19 +212,10 @@ class _Types(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        origin = self.source.origin(node)
-        if origin == _LITERAL:  # its texts are values
-            blocking_type(self.names, self.source, node.value)
-            return node
-        return self._generator(node) if origin == OUTCOMES else self.generic_visit(node)
-
-    def _generator(self, node: ast.Subscript) -> ast.expr:
-        outcome = self.names.take(self.source, node, Origin("pinstripe.bulk", "Outcome"))
-        generator = self.names.take(self.source, node, Origin("collections.abc", "Generator"))
-        inner = blocking_type(self.names, self.source, node.slice)
-        none = ast.Constant(None)
-        yielded = ast.Subscript(outcome, inner, ast.Load())
-        return ast.Subscript(generator, ast.Tuple([yielded, none, none], ast.Load()), ast.Load())
+        if self.source.origin(node) != _LITERAL:
+            return self.generic_visit(node)
+        node.value = blocking_type(self.names, self.source, node.value)
+        return node  # its texts are values, not types in quotes
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, str):
