@@ -14,6 +14,7 @@ from pinstripe._portal import ClientBase, Facade, Pager, fan_out
 
 if TYPE_CHECKING:
     import os
+    import ssl
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
     from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
     from pinstripe._disk import FileContent
+    from pinstripe._hooks import Hooks
+    from pinstripe._network import TLS
     from pinstripe._onramp import (
         DestinationCurrency,
         DestinationNetwork,
@@ -1761,6 +1764,12 @@ class Client(ClientBase):
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed attempt is made again.
         pool: The bounds of connections and answers.
+        hooks: Functions that are told how calls go.
+        tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
+        proxy: The address of a proxy, such as `http://user:password@host:3128`; or
+            `"environment"`, to have `https_proxy` and `no_proxy` obeyed.
+        allow_insecure_http: Whether keys may go over plain http: test keys to other machines,
+            and live keys at all.
         transport: What carries the requests, in place of aiohttp.
 
     Raises:
@@ -1780,6 +1789,10 @@ class Client(ClientBase):
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         pool: Pool | None = None,
+        hooks: Hooks | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_insecure_http: bool = False,
         transport: Transport | None = None,
     ) -> None:
         self._open(
@@ -1792,6 +1805,10 @@ class Client(ClientBase):
             timeout=timeout,
             retry=retry,
             pool=pool,
+            hooks=hooks,
+            tls=tls,
+            proxy=proxy,
+            allow_insecure_http=allow_insecure_http,
             transport=transport,
         )
 
