@@ -31,8 +31,7 @@ def drive_async(flow: Flow, sandbox: Sandbox, key: str) -> None:
 
 
 def drive_blocking(flow: Flow, sandbox: Sandbox, key: str) -> None:
-    options = {"base_url": sandbox.url, "files_url": sandbox.url}
-    with Client(key, **options) as stripe:
+    with sandbox.sync_client(api_key=key) as stripe:
         run_now(flow(Awaited(stripe), sandbox))
 
 

@@ -60,16 +60,12 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def client_of(sandbox: Sandbox, **options: Any) -> Client:
-    return Client(sandbox.api_key, base_url=sandbox.url, files_url=sandbox.url, **options)
-
-
 a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
 class TestTheThread:
     def test_starts_with_the_first_call_and_ends_with_the_last_client(self, sandbox) -> None:
-        first, second = client_of(sandbox), client_of(sandbox)
+        first, second = sandbox.sync_client(), sandbox.sync_client()
         assert loop_threads() == []
         first.events.list().first()
         (thread,) = loop_threads()
@@ -82,13 +78,13 @@ class TestTheThread:
 
     def test_starts_anew_for_the_next_client(self, sandbox) -> None:
         for _ in range(3):
-            with client_of(sandbox) as stripe:
+            with sandbox.sync_client() as stripe:
                 assert len(stripe.events.list().first()) == 0
         assert loop_threads() == []
 
     @a_dead_thread
     def test_that_died_is_replaced(self, sandbox) -> None:
-        with client_of(sandbox) as stripe:
+        with sandbox.sync_client() as stripe:
             stripe.events.list().first()
             thread = leases.take(stripe)
 
@@ -146,11 +142,11 @@ class TestTheThread:
             ended.take(self)
 
     def test_a_holder_that_was_collected_holds_nothing(self, sandbox) -> None:
-        lost = client_of(sandbox)
+        lost = sandbox.sync_client()
         lost.events.list().first()
         with pytest.warns(ResourceWarning, match=r"unclosed Client, made at .*test_loop\.py:\d+"):
             del lost
-        with client_of(sandbox) as stripe:
+        with sandbox.sync_client() as stripe:
             stripe.events.list().first()
         assert loop_threads() == []
 
@@ -205,7 +201,7 @@ class TestACall:
 
     def test_in_an_event_loop_warns_once_and_works(self, sandbox) -> None:
         async def main() -> int:
-            with client_of(sandbox) as stripe:
+            with sandbox.sync_client() as stripe:
                 with pytest.warns(RuntimeWarning) as caught:
                     found = stripe.events.list().first()
                 assert len(caught) == 1

@@ -13,7 +13,7 @@ import pinstripe
 from pinstripe.bulk import Progress
 from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, Pager, fan_out
-from tests.sync.test_loop import client_of, quiet, tasks
+from tests.sync.test_loop import quiet, tasks
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def stripe(sandbox) -> Iterator[Client]:
-    with client_of(sandbox) as stripe:
+    with sandbox.sync_client() as stripe:
         yield stripe
 
 
@@ -66,7 +66,7 @@ class TestWalks:
         assert stripe._crossing.run(tasks) == []
 
     def test_after_the_client_are_refused(self, sandbox) -> None:
-        with client_of(sandbox) as stripe:
+        with sandbox.sync_client() as stripe:
             items = iter(stripe.identity.verification_sessions.list(limit=1))
             next(items)
         with pytest.raises(pinstripe.ConfigurationError, match="is closed"):
@@ -170,5 +170,5 @@ class TestFanOut:
 
 
 def test_a_client_shows_its_address_and_nothing_else(sandbox) -> None:
-    with client_of(sandbox) as stripe:
+    with sandbox.sync_client() as stripe:
         assert repr(stripe) == f"Client({sandbox.url!r})"

@@ -22,7 +22,7 @@ import pytest
 
 from pinstripe.sandbox import Sandbox
 from tests.sync.holding import WAIT, Holding, holding
-from tests.sync.test_loop import client_of, loop_threads
+from tests.sync.test_loop import loop_threads
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -63,7 +63,7 @@ def run(source: str, url: str, tmp_path: Path, *flags: str) -> str:
 
 class TestThreads:
     def test_32_on_one_client(self, sandbox) -> None:
-        with client_of(sandbox) as stripe, ThreadPoolExecutor(32) as pool:
+        with sandbox.sync_client() as stripe, ThreadPoolExecutor(32) as pool:
             create = stripe.identity.verification_sessions.create
             made = list(pool.map(lambda _: create(type="document").id, range(320)))
             assert len(set(made)) == 320
@@ -71,7 +71,7 @@ class TestThreads:
 
     def test_8_clients_in_8_threads(self, sandbox) -> None:
         def work(number: int) -> int:
-            with client_of(sandbox) as stripe:
+            with sandbox.sync_client() as stripe:
                 return sum(1 for _ in stripe.climate.products.list()) + number
 
         with ThreadPoolExecutor(8) as pool:
@@ -80,7 +80,7 @@ class TestThreads:
         assert loop_threads() == []
 
     def test_handlers_of_requests(self, sandbox) -> None:
-        with client_of(sandbox) as stripe:
+        with sandbox.sync_client() as stripe:
 
             class Handler(BaseHTTPRequestHandler):
                 def do_GET(self) -> None:
