@@ -350,9 +350,11 @@ def main(arguments: Sequence[str], target: Path = HOUSE / "sync.py") -> None:
     parser = ArgumentParser(COMMAND, description="Write the blocking client.")
     parser.add_argument("--check", action="store_true", help="fail where the file would change")
     check = parser.parse_args(arguments).check
-    sources = (read_source(room, (HOUSE / f"{room}.py").read_text()) for room in (*ROOMS, CLIENT))
+    *rooms, client = (
+        read_source(room, (HOUSE / f"{room}.py").read_text(encoding="utf-8"))
+        for room in (*ROOMS, CLIENT)
+    )
     try:
-        *rooms, client = sources
         text = generate(rooms, client)
     except UnknownConstructError as error:
         raise SystemExit(f"{error}: the generator has no rule for it") from error

@@ -533,9 +533,10 @@ def test_the_check_as_a_command() -> None:
 def test_a_file_is_written_as_the_linter_wants_it_and_found_stale(tmp_path) -> None:
     target = tmp_path / "sync.py"
     _gensync.main([], target)
-    assert target.read_text() == Path(sync.__file__).read_text()
+    written = target.read_text(encoding="utf-8")
+    assert written == Path(sync.__file__).read_text(encoding="utf-8")
     _gensync.main(["--check"], target)
-    target.write_text(target.read_text().replace("limit=limit", "limit=None", 1))
+    target.write_text(written.replace("limit=limit", "limit=None", 1), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"sync\.py is stale: run `python -m pinstripe\._gensync`"):
         _gensync.main(["--check"], target)
 
