@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import coldstart, decode, sandbox, throughput
+from benchmarks import blocking, coldstart, decode, sandbox, throughput
 
 TABLES = {
     "decode": decode.report,
     "throughput": throughput.report,
+    "blocking": blocking.report,
     "coldstart": coldstart.report,
     "sandbox": sandbox.report,
 }

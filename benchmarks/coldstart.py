@@ -40,6 +40,13 @@ async def main():
 assert asyncio.run(main()).status == "requires_input"
 """
 
+_BLOCKING = """
+import pinstripe
+with pinstripe.Client(sys.argv[1], base_url=sys.argv[2]) as stripe:
+    session = stripe.identity.verification_sessions.retrieve("vs_1")
+assert session.status == "requires_input"
+"""
+
 _OFFICIAL = """
 import stripe
 client = stripe.StripeClient(sys.argv[1], base_addresses={"api": sys.argv[2]})
@@ -103,6 +110,7 @@ _IMPORTS = {
 _ANSWERS = {
     "official SDK, sync (requests)": _Contender(_OFFICIAL, official=True),
     "pinstripe": _Contender(_PINSTRIPE),
+    "pinstripe, blocking": _Contender(_BLOCKING),
     "aiohttp + json.loads": _Contender(_AIOHTTP),
     "official SDK, async (httpx)": _Contender(_OFFICIAL_ASYNC % "HTTPXClient", official=True),
     "official SDK, async (aiohttp)": _Contender(_OFFICIAL_ASYNC % "AIOHTTPClient", official=True),
