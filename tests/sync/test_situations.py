@@ -19,6 +19,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from jupyter_client.manager import KernelManager
 
 from pinstripe.sandbox import Sandbox
 from tests.sync.holding import WAIT, Holding, holding
@@ -373,7 +374,6 @@ class TestTheEnd:
 
 def test_a_notebook(sandbox, monkeypatch) -> None:
     """The cells of a notebook run in a thread whose event loop runs."""
-    manager: Any = pytest.importorskip("jupyter_client.manager")
     for name, value in environment(sandbox.url).items():
         monkeypatch.setenv(name, value)
     # The first call warns that it blocks the loop of the kernel; later ones do not.
@@ -388,7 +388,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(session.status, len(caught), caught[0].category.__name__)
 stripe.close()
 """
-    kernel = manager.KernelManager(kernel_name="python3")
+    kernel = KernelManager(kernel_name="python3")
     kernel.start_kernel()
     client = kernel.blocking_client()
     client.start_channels()
@@ -421,10 +421,6 @@ class TestGevent:
             print(len({{job.value.id for job in jobs}}))
     """
     PATCH = "from gevent import monkey; monkey.patch_all()"
-
-    @pytest.fixture(autouse=True)
-    def is_there(self) -> None:
-        pytest.importorskip("gevent")
 
     def test_patched_first_works(self, sandbox, tmp_path) -> None:
         script = self.SCRIPT.format(early=self.PATCH, late="")
