@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import ssl
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 
@@ -41,31 +42,39 @@ class _Protocol(asyncio.Protocol):
             self._transport.write(self._answers[path])
 
 
-async def _serve(port: Connection) -> None:
+async def _serve(port: Connection, certificate: str | None) -> None:
     answers = {
         QUOTES: _answer(payloads.quotes()),
         SESSIONS: _answer(payloads.page()),
         SESSION: _answer(json.dumps(payloads.session(1)).encode()),
     }
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0)
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0, ssl=context)
     port.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _run(port: Connection) -> None:
+def _run(port: Connection, certificate: str | None) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(port))
+        asyncio.run(_serve(port, certificate))
 
 
 @contextlib.contextmanager
-def fixed_answers() -> Iterator[str]:
-    """Run the server in another process and yield its address; it answers GET only."""
+def fixed_answers(certificate: str | None = None) -> Iterator[str]:
+    """Run the server in another process and yield its address; it answers GET only.
+
+    With the path of a certificate and its key, it speaks TLS.
+    """
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs,), daemon=True)
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_run, args=(theirs, certificate), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{ours.recv()}"
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{ours.recv()}"
     finally:
         process.terminate()
         process.join()
