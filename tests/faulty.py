@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
@@ -98,18 +99,24 @@ class Faulty:
     Args:
         script: What to do with each request, over all connections.
         on_accept: "reset", "close" or "speak": what to do with a connection before it is read.
+        tls: The certificate to show; plain HTTP by default.
 
     Attributes:
         requests: What arrived, in order.
         accepted: How many connections were made.
         release: Behaviours that wait do so until this event is set.
         gone: Set when the other side has ended a connection.
-        written: Bytes that endless bodies got rid of.
+        written: Bytes that endless answers got rid of.
+        handshakes: How often TLS was begun.
     """
 
-    def __init__(self, *script: Behaviour, on_accept: str = "serve") -> None:
+    def __init__(
+        self, *script: Behaviour, on_accept: str = "serve", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.script = list(script)
         self.on_accept = on_accept
+        self.tls = tls
+        self.handshakes = 0
         self.requests: list[Seen] = []
         self.accepted = 0
         self.written = 0
@@ -123,9 +130,14 @@ class Faulty:
         def protocol() -> asyncio.StreamReaderProtocol:
             return asyncio.StreamReaderProtocol(_Reader(), self._serve)
 
+        if self.tls is not None:
+            self.tls.sni_callback = self._count_handshake
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(protocol, "127.0.0.1", 0)
+        self._server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=self.tls)
         return self
+
+    def _count_handshake(self, *_: object) -> None:
+        self.handshakes += 1
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
@@ -139,7 +151,7 @@ class Faulty:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def open_connections(self) -> int:
