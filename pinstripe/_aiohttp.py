@@ -126,6 +126,9 @@ class Connections:
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             # Raised below, where neither aiohttp's frames nor the key they hold come along.
             problem = (body and body.fault) or _transport_error(error)
+        except (ResponseError, asyncio.CancelledError) as error:
+            # The frames behind hold the key and the whole address.
+            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
         raise problem
 
     async def _exchange(self, request: Request, streamed: _StreamedBody | None) -> Response:
@@ -249,11 +252,13 @@ def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:
 
 
 def _transport_error(error: Exception) -> TransportError:
-    # The text of some repeats the address, whose query can tell who somebody is.
+    # The text of some repeats the address, whose query can tell who somebody is, or the answer.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectError("no connection was made in time")
     if isinstance(error, aiohttp.ClientConnectorError):
         return ConnectError(str(error))
     if isinstance(error, aiohttp.ClientResponseError):
         return ConnectionLost("the answer is not valid HTTP")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ConnectionLost("the body of the answer is cut short or damaged")
     return ConnectionLost(str(error) or type(error).__name__)

@@ -19,6 +19,7 @@ from pinstripe._config import (
     Timeout,
     config_from,
 )
+from pinstripe._discreet import Unpicklable, discreet
 from pinstripe._endpoint import Endpoint
 from pinstripe._errors import ConfigurationError
 from pinstripe._pipeline import Clock, Pipeline
@@ -43,7 +44,7 @@ class _Shared:
     slots: anyio.Semaphore
 
 
-class AsyncClient:
+class AsyncClient(Unpicklable):
     """The client, for asyncio.
 
         async with pinstripe.AsyncClient() as stripe:
@@ -96,6 +97,7 @@ class AsyncClient:
     webhook_endpoints: WebhookEndpoints
     """Addresses to which events are sent."""
 
+    @discreet
     def __init__(
         self,
         api_key: str | None = None,
@@ -207,6 +209,7 @@ class AsyncClient:
         sibling._build(evolve(self._config, **given), self._shared)
         return sibling
 
+    @discreet
     async def request(
         self,
         method: Method,

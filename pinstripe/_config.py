@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.stripe.com"
@@ -187,7 +188,7 @@ def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None
 
 
 @frozen(kw_only=True)
-class Config:
+class Config(Unpicklable):
     """Everything a client is made of; see `AsyncClient` for the meaning of each."""
 
     api_key: str = field(repr=False, validator=_check_api_key)

@@ -4,10 +4,15 @@ msgspec builds a plain attrs class attribute by attribute: a page of 100 session
 than `json.loads` of the same bytes. It writes the fields of its own `Struct` straight into
 place, in less than half that time and in less memory. So a model is both: laid out as a frozen
 `Struct`, then decorated by attrs, whose `fields`, `evolve`, `asdict` and repr apply.
+
+What is private shows in no repr. To pickle or copy a model is to ask for its data, private fields
+included, since a cache or another process needs the whole object; it never takes along the answer
+that the model came from. `to_dict` is the one way to have everything of a model as plain data.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
 
 import attrs
@@ -50,6 +55,11 @@ else:
         def __reduce__(self) -> tuple[Any, ...]:
             fields = {a.name: getattr(self, a.name) for a in attrs.fields(type(self))}
             return _rebuild, (type(self), fields)
+
+        def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+            # In place of msgspec's, which shows every field.
+            shown = (a.name for a in attrs.fields(type(self)) if a.repr)
+            return ((name, getattr(self, name)) for name in shown)
 
     class Model(Record, rename={"_response": " response"}):
         """The base of what the API answers with: it knows the answer it came from."""

@@ -225,7 +225,7 @@ class Pipeline:
                 chance=self._clock.random(),
             )
             if pause is None:
-                return _answer(result, attempts.count, retry_after)
+                return _answer(request, result, attempts.count, retry_after)
             await self._clock.sleep(pause)
 
     async def _attempt(self, request: Request, attempts: Attempts) -> Response | TransportError:
@@ -250,7 +250,7 @@ def _retry_after(result: Response | TransportError, now: float) -> float | None:
 
 
 def _answer(
-    result: Response | TransportError, attempts: int, retry_after: float | None
+    request: Request, result: Response | TransportError, attempts: int, retry_after: float | None
 ) -> Response:
     """Return a successful answer; raise what any other means."""
     if isinstance(result, TransportError):
@@ -258,8 +258,14 @@ def _answer(
     if 200 <= result.status < 300:
         return result if attempts == 1 else evolve(result, attempts=attempts)
     if result.status >= 400:
-        raise error_for(result.status, result.headers, result.body, retry_after=retry_after)
-    place = result.headers.get("Location", "nowhere")
+        raise error_for(
+            result.status,
+            result.headers,
+            result.body,
+            retry_after=retry_after,
+            sent=request.sent,
+        )
+    place = result.headers.get("Location", "nowhere").partition("?")[0]  # it can repeat the query
     error = ResponseError(f"the server answered {result.status} and points to {place}")
     raise with_response(error, result.status, result.headers, result.body)
 

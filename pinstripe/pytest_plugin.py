@@ -10,6 +10,8 @@ fixture first needs them.
   closes with the one that it was used in, so the fixture needs neither a loop nor a plugin: tests
   run by anyio, by pytest-asyncio or by `asyncio.run` use it alike, and none has to close it.
 - `stripe_event`: builds events as they come to a webhook, signed.
+
+Where `assert` finds two models unequal, the values of their private fields are not printed.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import pytest
 from attrs import field, frozen
 
 from pinstripe._config import DEFAULT_API_VERSION
 from pinstripe._convert import to_dict
 from pinstripe._errors import ConfigurationError
-from pinstripe._model import Model
+from pinstripe._model import Model, Record
 from pinstripe._samples import Sample, sample
 from pinstripe._signature import sign
 
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    return f"<{event['type']} {event['id']}>"
 
 
 @frozen(kw_only=True)
@@ -49,9 +56,9 @@ class SignedEvent:
         secret: The secret that it was signed with.
     """
 
-    event: dict[str, Any]
+    event: dict[str, Any] = field(repr=_named)
     body: bytes = field(repr=False)
-    signature: str
+    signature: str = field(repr=False)
     secret: str = field(repr=False)
 
     @property
@@ -164,6 +171,20 @@ def _envelope(type: str, data: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 def _draw() -> str:
     return uuid.uuid4().hex[:24]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say in which fields two models differ, without the values of private ones."""
+    if op != "==" or not isinstance(left, Record) or type(left) is not type(right):
+        return None
+    told = [f"{left!r} == {right!r}"]
+    for attribute in attrs.fields(type(left)):
+        values = getattr(left, attribute.name), getattr(right, attribute.name)
+        if values[0] != values[1]:
+            shown = "{!r} != {!r}".format(*values) if attribute.repr else "differs (private)"
+            told.append(f"{attribute.name}: {shown}")
+    return told
 
 
 @pytest.fixture
