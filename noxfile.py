@@ -1,6 +1,7 @@
-"""The workshop: `python -m nox -s demo`, `tests`, `lint`, `types`, `docs` and `bench`."""
+"""The workshop: `demo`, `tests`, `lint`, `types`, `docs`, `bench`, `audit` and `fuzz`."""
 
 import sys
+from pathlib import Path
 
 import nox
 
@@ -60,6 +61,25 @@ def docs(session: nox.Session) -> None:
     _install(session, "tests", "lint")
     session.run("ruff", "check", "--preview", "--select", "DOC102", "pinstripe")
     session.run("pytest", "tests/test_readme.py")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities of everything that a user installs; needs the network."""
+    session.install("-e", ".[cli]")
+    freeze = ("python", "-m", "pip", "freeze", "--exclude-editable")
+    installed = Path(session.create_tmp()) / "installed.txt"
+    installed.write_text(str(session.run(*freeze, silent=True)), encoding="utf-8")
+    _install(session, "audit")
+    exact = ("--requirement", str(installed), "--no-deps", "--disable-pip")
+    session.run("pip-audit", "--strict", *exact, *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz parsers and decoders: `nox -s fuzz -- signature 60` for one target and 60 seconds."""
+    _install(session, "fuzz")
+    session.run("python", "tests/fuzz.py", *session.posargs)
 
 
 @nox.session

@@ -171,6 +171,9 @@ class Connections:
             if not self._session.closed:
                 raise
             problem = ConfigurationError("client", "was used after the end of its event loop")
+        except (ResponseError, asyncio.CancelledError) as error:
+            # The frames behind hold the key and the whole address.
+            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
         raise problem
 
     async def _exchange(self, request: Request, streamed: _StreamedBody | None) -> Response:
@@ -331,18 +334,24 @@ class _ProxyArguments(TypedDict, total=False):
     proxy_headers: dict[str, str]
 
 
+# The text of these repeats the address, whose query can tell who somebody is, or the answer.
+_IN_OUR_WORDS = (
+    (aiohttp.ConnectionTimeoutError, ConnectError, "no connection was made in time"),
+    (aiohttp.ClientResponseError, ConnectionLost, "the answer is not valid HTTP"),
+    (aiohttp.ClientPayloadError, ConnectionLost, "the body of the answer is cut short or damaged"),
+)
+
+
 def _transport_error(error: Exception, reused: list[Listener]) -> TransportError:
-    # The text of some repeats the address, whose query can tell who somebody is.
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ConnectError("no connection was made in time")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return CertificateError(f"the certificate of {error.host} is refused: {_reason(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return ConnectError(str(error))
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectError(f"the proxy answered {error.status}")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return ConnectionLost("the answer is not valid HTTP")
+    for kind, ours, text in _IN_OUR_WORDS:
+        if isinstance(error, kind):
+            return ours(text)
     lost = ConnectionLost(str(error) or type(error).__name__)
     lost.stale = bool(reused) and reused[-1].silent
     return lost

@@ -26,6 +26,7 @@ from pinstripe._config import (
     config_from,
 )
 from pinstripe._convert import converter
+from pinstripe._discreet import Unpicklable, discreet
 from pinstripe._endpoint import Endpoint
 from pinstripe._errors import ConfigurationError
 from pinstripe._hooks import Hooks
@@ -59,7 +60,7 @@ class _Shared:
     budget: Budget
 
 
-class AsyncClient:
+class AsyncClient(Unpicklable):
     """The client, for asyncio.
 
         async with pinstripe.AsyncClient() as stripe:
@@ -94,6 +95,7 @@ class AsyncClient:
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
+    @discreet
     def __init__(
         self,
         api_key: str | None = None,
@@ -272,6 +274,7 @@ class AsyncClient:
         sibling._build(evolve(self._config, **given), self._shared)
         return sibling
 
+    @discreet
     async def request(
         self,
         method: Method,

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
 from pinstripe._hooks import Hooks
 from pinstripe._network import TLS, check_tls, parse_proxy
@@ -209,7 +210,7 @@ def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -
 
 
 @frozen(kw_only=True)
-class Config:
+class Config(Unpicklable):
     """Everything a client is made of; see `AsyncClient` for the meaning of each."""
 
     api_key: str = field(repr=False, validator=_check_api_key)

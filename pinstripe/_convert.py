@@ -146,6 +146,7 @@ def decode(body: bytes, model: type[_T]) -> _T:
         problem = _decode_error(error, model)
     else:
         return value
+    del body  # a traceback that shows locals shows nothing of it
     raise problem
 
 
@@ -169,6 +170,7 @@ def structure(value: Any, model: type[_T]) -> _T:
         problem = _decode_error(error, model)
     else:
         return structured
+    del value  # as above
     raise problem
 
 

@@ -35,7 +35,9 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote_plus
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
 """What is certain about the server having acted on a call that failed."""
@@ -58,6 +60,28 @@ def clean_text(text: str) -> str:
     line = "".join(character if character.isprintable() else " " for character in start)
     cut = _SECRET.sub("[secret]", line).encode()[:_MESSAGE_LIMIT]
     return cut.decode(errors="ignore")
+
+
+def conceal(text: str, sent: Mapping[str, str]) -> str:
+    """Return what a server said with the names of parameters in place of what was sent for them.
+
+    An API likes to quote what it refuses: an email address, a name, a wallet.
+
+    Args:
+        text: What it said.
+        sent: The values by the names of their parameters.
+    """
+    names: dict[str, str] = {}
+    for name, value in sent.items():
+        if (
+            len(value) > 1
+        ):  # a single letter or digit stands in too many words, and tells too little
+            names |= dict.fromkeys((value, quote_plus(value)), name)
+    if not names:
+        return text
+    longest_first = sorted(names, key=len, reverse=True)
+    quoted = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    return quoted.sub(lambda found: f"[{names[found[0]]}]", text)
 
 
 def clean_request_id(value: str | None) -> str | None:
@@ -303,7 +327,12 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 
 
 def error_for(
-    status: int, headers: Mapping[str, str], body: bytes, *, retry_after: float | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    retry_after: float | None = None,
+    sent: Mapping[str, str] = MappingProxyType({}),
 ) -> APIError:
     """Return the error that an answer with a failing status stands for.
 
@@ -312,8 +341,9 @@ def error_for(
         headers: The headers of the answer, looked up without regard to case.
         body: The body, which may be anything a proxy can think of.
         retry_after: Seconds the server asked to wait.
+        sent: What the request carried, by name, which the error must not repeat.
     """
-    facts = _facts(body)
+    facts = _facts(body, sent)
     message = facts.get("message") or f"the server answered {status}"
     if retry_after is not None:
         message = f"the server asks to wait {math.ceil(retry_after)} s: {message}"
@@ -349,7 +379,7 @@ def _class_for(status: int, facts: Mapping[str, str]) -> type[APIError]:
     return _BY_STATUS.get(status, InvalidRequestError)
 
 
-def _facts(body: bytes) -> dict[str, str]:
+def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
     """Read the error envelope; anything else gives no facts, never an exception."""
     try:
         envelope: Any = json.loads(body)
@@ -359,8 +389,8 @@ def _facts(body: bytes) -> dict[str, str]:
         cast("dict[str, Any]", envelope).get("error") if isinstance(envelope, dict) else None
     )
     if isinstance(error, str):
-        return {"message": error}
+        error = {"message": error}
     if not isinstance(error, dict):
         return {}
-    facts = cast("dict[str, Any]", error)
-    return {name: clean_text(text) for name, text in facts.items() if isinstance(text, str)}
+    facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
+    return {name: clean_text(conceal(text, sent)) for name, text in facts.items()}

@@ -57,6 +57,9 @@ those, not this.
 """
 
 _RESOURCE = Origin("pinstripe._resource", "Resource")
+_DISCREET = Origin("pinstripe._discreet", "discreet")
+"""What a method is wrapped in; `Facade` does it with all of its own."""
+
 _WAYS: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_each"}
 """How a plain method crosses to the loop, by what it returns."""
 
@@ -169,8 +172,9 @@ def _function(source: Source, node: ast.stmt) -> _Function:
 def _method(
     output: _Output, source: Source, node: _Function, ways: Mapping[Origin | None, str]
 ) -> ast.FunctionDef:
-    if node.decorator_list:
-        raise source.unknown(node, f"the decorator `@{ast.unparse(node.decorator_list[0])}`")
+    for decorator in node.decorator_list:
+        if source.origin(decorator) != _DISCREET:
+            raise source.unknown(node, f"the decorator `@{ast.unparse(decorator)}`")
     awaited = isinstance(node, ast.AsyncFunctionDef)
     way = "_run" if awaited else ways.get(source.origin(node.returns))
     if way is None:

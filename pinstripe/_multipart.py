@@ -69,10 +69,13 @@ def multipart(
         source: The content of the file.
         filename: Its name.
         content_type: Its media type.
+
+    Raises:
+        ConfigurationError: A parameter cannot be sent as it is.
     """
     boundary = secrets.token_hex(24)
     head = [_part(boundary, name, value) for name, value in form_pairs(params)]
-    head.append(
+    file = (
         f"--{boundary}\r\n"
         f'Content-Disposition: form-data; name="file"; filename="{_quoted(filename)}"\r\n'
         f"Content-Type: {content_type}\r\n\r\n"
@@ -80,14 +83,17 @@ def multipart(
     return Multipart(
         content_type=f"multipart/form-data; boundary={boundary}",
         source=source,
-        head="".join(head).encode(),
+        head=b"".join(head) + file.encode(),
         tail=f"\r\n--{boundary}--\r\n".encode(),
     )
 
 
-def _part(boundary: str, name: str, value: str) -> str:
+def _part(boundary: str, name: str, value: str) -> bytes:
     disposition = f'Content-Disposition: form-data; name="{_quoted(name)}"'
-    return f"--{boundary}\r\n{disposition}\r\n\r\n{value}\r\n"
+    try:
+        return f"--{boundary}\r\n{disposition}\r\n\r\n{value}\r\n".encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(name, "holds a lone surrogate, which UTF-8 cannot") from None
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from anyio import CancelScope
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page, keep, read, response_of
@@ -100,7 +100,7 @@ class Walk(Generic[_L]):
     """Where a walk over a list stands, and which request comes next."""
 
     endpoint: Endpoint[Page[_L]]
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     options: RequestOptions | None
     direction: Direction
     at: str | None

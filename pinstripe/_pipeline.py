@@ -131,7 +131,7 @@ class Pipeline:
             retry_after = _retry_after(result, self._clock.wall())
             pause = self._pause(result, attempts, retry_after, deadline)
             if pause is None:
-                raise _failure(result, retry_after)
+                raise _failure(request, result, retry_after)
             self._tell_retry(request, attempts.count, result, pause)
             await self._clock.sleep(pause)
 
@@ -235,12 +235,20 @@ def _retry_after(result: Response | TransportError, now: float) -> float | None:
     return parse_retry_after(result.headers.get("Retry-After"), now)
 
 
-def _failure(result: Response | TransportError, retry_after: float | None) -> PinstripeError:
+def _failure(
+    request: Request, result: Response | TransportError, retry_after: float | None
+) -> PinstripeError:
     """Return the error that the end of a call without success stands for."""
     if isinstance(result, TransportError):
         return result
     if result.status >= 400:
-        return error_for(result.status, result.headers, result.body, retry_after=retry_after)
+        return error_for(
+            result.status,
+            result.headers,
+            result.body,
+            retry_after=retry_after,
+            sent=request.sent,
+        )
     place = _place(result.headers.get("Location"))
     error = ResponseError(f"the server answered {result.status} and points to {place}")
     return with_response(error, result.status, result.headers, result.body)

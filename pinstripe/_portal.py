@@ -19,7 +19,7 @@ from collections.abc import (
     Sized,
 )
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, isfunction
 from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -29,6 +29,7 @@ from typing_extensions import ParamSpec, Self
 
 from pinstripe import _pager, bulk
 from pinstripe._crossing import Crossing
+from pinstripe._discreet import Unpicklable, discreet
 from pinstripe._endpoint import Page
 from pinstripe._errors import ConfigurationError
 from pinstripe._model import Listed
@@ -40,10 +41,18 @@ _T = TypeVar("_T")
 _L = TypeVar("_L", bound=Listed)
 
 
-class Facade:
-    """The base of every blocking class: its asynchronous twin, and the way to it."""
+class Facade(Unpicklable):
+    """The base of every blocking class: its asynchronous twin, and the way to it.
+
+    Each call is a discreet door, as that of the twin is.
+    """
 
     __slots__ = ("_crossing", "_twin")
+
+    def __init_subclass__(cls) -> None:
+        for name, value in tuple(vars(cls).items()):
+            if isfunction(value) and (name == "__init__" or not name.startswith("_")):
+                setattr(cls, name, discreet(value))
 
     def __init__(self, twin: Any, crossing: Crossing) -> None:
         self._twin = twin

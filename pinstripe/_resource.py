@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import isfunction
 from typing import Any, TypeVar
 
 from pinstripe._config import RequestOptions
 from pinstripe._convert import decoder_of
+from pinstripe._discreet import discreet
 from pinstripe._endpoint import Endpoint, Page, read
 from pinstripe._model import Listed, Model, bind
 from pinstripe._pager import Pager, Paging, start
@@ -17,9 +19,14 @@ _L = TypeVar("_L", bound=Listed)
 
 
 class Resource:
-    """The calls of one resource; everything goes through `send`."""
+    """The calls of one resource; everything goes through `send`, and each is a discreet door."""
 
     __slots__ = ("_send",)
+
+    def __init_subclass__(cls) -> None:
+        for name, value in tuple(vars(cls).items()):
+            if isfunction(value) and not name.startswith("_"):
+                setattr(cls, name, discreet(value))
 
     def __init__(self, send: Sender) -> None:
         self._send = send

@@ -16,7 +16,7 @@ from pinstripe._endpoint import Endpoint, keep, read
 from pinstripe._errors import ResponseError, ResponseTooLarge
 from pinstripe._model import Model, bind
 from pinstripe._multipart import multipart, name_of, type_of
-from pinstripe._wire import Request, Response, Sender
+from pinstripe._wire import Request, Response, Sender, form_pairs
 
 _M = TypeVar("_M", bound=Model)
 
@@ -52,7 +52,8 @@ async def upload(
         media_type = await run_sync(type_of, name, content_type)
         body = multipart(params, source, name, media_type)
         headers = {**request.headers, "Content-Type": body.content_type}
-        request = evolve(request, body=None, upload=body, headers=headers)
+        parts = {**dict(form_pairs(params)), "filename": name}
+        request = evolve(request, body=None, upload=body, parts=parts, headers=headers)
         response = await send(request)
     answer = read(request, response, endpoint.model)
     bind(answer, response)

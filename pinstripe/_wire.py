@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal, Protocol, cast
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 from attrs import field, frozen
 
 from pinstripe._config import RequestOptions, Timeout
+from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -58,7 +59,7 @@ class Sink(Protocol):
 
 
 @frozen(kw_only=True)
-class Request:
+class Request(Unpicklable):
     """One request, before a transport adds the address and the key.
 
     Attributes:
@@ -68,6 +69,7 @@ class Request:
         query: The encoded query string, without the question mark.
         body: The encoded form of a POST.
         upload: A body to stream, in place of `body`.
+        parts: The texts that an upload holds beside the file, by name.
         sink: What takes the body of an answer with status 200, which `Response.body` is then
             without; other answers are read as ever.
         anonymous: Whether it goes without the API key.
@@ -83,6 +85,7 @@ class Request:
     query: str = field(default="", repr=False)
     body: bytes | None = field(default=None, repr=False)
     upload: Upload | None = field(default=None, repr=False)
+    parts: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     sink: Sink | None = field(default=None, repr=False)
     anonymous: bool = False
     host: Host = "api"
@@ -95,9 +98,15 @@ class Request:
         """The key that makes this request safe to repeat; None where it has none."""
         return self.headers.get("Idempotency-Key")
 
+    @property
+    def sent(self) -> dict[str, str]:
+        """The values that it carries, by the names of their parameters."""
+        form = self.query if self.body is None else self.body.decode()
+        return {**dict(parse_qsl(form)), **self.parts}
+
 
 @frozen(kw_only=True)
-class Response:
+class Response(Unpicklable):
     """One answer, read to its end.
 
     Attributes:

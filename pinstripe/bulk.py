@@ -255,7 +255,9 @@ class _FanOut(Generic[I, T]):
         try:
             return Outcome(index, item, await self.function(item))
         except Exception as error:  # noqa: BLE001 -- it is the outcome
-            return Outcome(index, item, error=error)
+            # Without this frame, whose locals would show the input.
+            behind = error.__traceback__ and error.__traceback__.tb_next
+            return Outcome(index, item, error=error.with_traceback(behind))
 
     def _finish(self, outcome: Outcome[I, T]) -> None:
         if self._stopped:

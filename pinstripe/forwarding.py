@@ -12,7 +12,7 @@ comes back, errors too, and nothing is forwarded. So to try the destination agai
     key = pinstripe.RequestOptions(idempotency_key=f"{order}-{attempt}", timeout=65)
     request = await stripe.forwarding.requests.create(..., request_options=key)
 
-Bodies and headers carry card details and credentials; they are left out of every repr.
+Bodies, headers and addresses carry card details and credentials; they are left out of every repr.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ForwardingRequestContext(Record):
     """How the destination was reached; `destination_duration` is in milliseconds."""
 
     destination_duration: int
-    destination_ip_address: str
+    destination_ip_address: Private[str]
 
 
 @model
@@ -101,7 +101,7 @@ class ForwardingRequest(Listed):
     request_context: ForwardingRequestContext | None = None
     request_details: ForwardingRequestDetails | None = None
     response_details: ForwardingResponseDetails | None = None
-    url: str | None = None
+    url: Private[str | None] = None
 
     @property
     def destination_ok(self) -> bool:

@@ -205,7 +205,7 @@ class ReportDocument(Record):
 
     status: CheckStatus
     type: DocumentType | None = None
-    issuing_country: str | None = None
+    issuing_country: Private[str | None] = None
     error: VerificationError | None = None
     files: tuple[str, ...] | None = None
     address: Private[IdentityAddress | None] = None

@@ -11,6 +11,8 @@ fixture first needs them.
   run by anyio, by pytest-asyncio or by `asyncio.run` use it alike, and none has to close it.
 - `stripe_sync_client`: a blocking `Client` for that sandbox, closed with the test.
 - `stripe_event`: builds events as they come to a webhook, signed.
+
+Where `assert` finds two models unequal, the values of their private fields are not printed.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import pytest
 from attrs import field, frozen
 
 from pinstripe._config import DEFAULT_API_VERSION
 from pinstripe._convert import to_dict
 from pinstripe._errors import ConfigurationError
-from pinstripe._model import Model
+from pinstripe._model import Model, Record
 from pinstripe._samples import Sample, sample
 from pinstripe._signature import sign
 
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    return f"<{event['type']} {event['id']}>"
 
 
 @frozen(kw_only=True)
@@ -51,9 +58,9 @@ class SignedEvent:
         secret: The secret that it was signed with.
     """
 
-    event: dict[str, Any]
+    event: dict[str, Any] = field(repr=_named)
     body: bytes = field(repr=False)
-    signature: str
+    signature: str = field(repr=False)
     secret: str = field(repr=False)
 
     @property
@@ -166,6 +173,20 @@ def _envelope(type: str, data: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 def _draw() -> str:
     return uuid.uuid4().hex[:24]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say in which fields two models differ, without the values of private ones."""
+    if op != "==" or not isinstance(left, Record) or type(left) is not type(right):
+        return None
+    told = [f"{left!r} == {right!r}"]
+    for attribute in attrs.fields(type(left)):
+        values = getattr(left, attribute.name), getattr(right, attribute.name)
+        if values[0] != values[1]:
+            shown = "{!r} != {!r}".format(*values) if attribute.repr else "differs (private)"
+            told.append(f"{attribute.name}: {shown}")
+    return told
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pinstripe._errors import (
     PinstripeError,
     clean_request_id,
     clean_text,
+    conceal,
     error_for,
     with_response,
 )
@@ -149,6 +150,45 @@ def test_secrets_are_cut_out_of_every_text(secret, frame) -> None:
     assert secret not in shown
     assert secret.rpartition("_")[2] not in shown or len(secret.rpartition("_")[2]) < 3
     assert "[secret]" in error.message
+
+
+SENT = {
+    "name": "Jenny Rosen",
+    "email": "jenny+1@mail.example",
+    "dob[year]": "1985",
+    "limit": "5",
+    "first_name": "Jenny",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no mail reaches jenny+1@mail.example.", "no mail reaches [email]."),
+        ("?email=jenny%2B1%40mail.example&a=b", "?email=[email]&a=b"),
+        ("'Jenny Rosen' and Jenny are too long", "'[name]' and [first_name] are too long"),
+        ("nobody is of 1985, or of 19850", "nobody is of [dob[year]], or of 19850"),
+        ("at most 5 of Jennys", "at most 5 of Jennys"),
+    ],
+)
+def test_what_was_sent_is_not_repeated(said, shown) -> None:
+    assert conceal(said, SENT) == shown
+    error = error_for(400, {}, body_of({"message": said, "param": said}), sent=SENT)
+    assert error.message == error.param == shown
+    assert error_for(400, {}, json.dumps({"error": said}).encode(), sent=SENT).message == shown
+    assert conceal(said, {}) == said
+
+
+def test_what_was_sent_is_not_repeated_in_part_where_a_text_is_cut() -> None:
+    said = "x" * 1015 + " Jenny Rosen"
+    assert "Jen" not in error_for(400, {}, body_of({"message": said}), sent=SENT).message
+
+
+@given(st.dictionaries(st.text(), st.text(max_size=9), max_size=9), st.text(), st.text())
+def test_any_values_can_be_sent_and_said(sent, before, after) -> None:
+    for value in sent.values():
+        conceal(before + value + after, sent)
 
 
 def test_masked_keys_and_plain_words_stay() -> None:

@@ -74,6 +74,12 @@ async def test_another_parser_finds_the_parts() -> None:
     assert 'filename="quo%22te.png"' in file["content-disposition"]
 
 
+async def test_a_parameter_that_utf_8_cannot_hold_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        await built({"metadata": {"a": "\ud800"}}, b"", "a.png")
+    assert caught.value.argument == "metadata[a]"
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 NAMES = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="[]%\\\0"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+import re
 import uuid
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -12,8 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from yarl import URL
 
-from pinstripe import ConfigurationError, Created, RequestOptions
+from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions
+from pinstripe._endpoint import Endpoint
+from pinstripe._resource import Resource
 from pinstripe._wire import (
     Request,
     Response,
@@ -310,7 +315,10 @@ def test_hostile_ids_are_refused(value) -> None:
         check_id("starting_after", value)
 
 
-@given(st.text() | st.sampled_from(HOSTILE) | st.from_regex(r"[A-Za-z0-9_-]{1,260}"))
+IDS = st.from_regex(r"[A-Za-z0-9_-]{1,260}", fullmatch=True)
+
+
+@given(st.text() | st.sampled_from(HOSTILE) | IDS)
 def test_any_id_is_refused_or_exactly_its_own_segment(value) -> None:
     try:
         path = fill_path("/v1/things/{thing}/cancel", {"thing": value})
@@ -321,6 +329,60 @@ def test_any_id_is_refused_or_exactly_its_own_segment(value) -> None:
     assert not parts.query
     assert not parts.fragment
     assert len(value) <= 255
+
+
+ENDPOINTS = [
+    endpoint
+    for resource in Resource.__subclasses__()
+    for endpoint in vars(resource).values()
+    if isinstance(endpoint, Endpoint) and "{" in endpoint.template
+]
+
+
+@given(st.sampled_from(ENDPOINTS), st.text() | st.sampled_from(HOSTILE) | IDS)
+def test_no_id_leads_to_another_endpoint(endpoint, value) -> None:
+    (name,) = re.findall(r"\{(\w+)\}", endpoint.template)
+    try:
+        path = endpoint.request({}, {name: value}, None).path
+    except ConfigurationError:
+        return
+    assert path == endpoint.template.replace(f"{{{name}}}", value)
+    sent = URL(f"https://api.stripe.com{path}", encoded=True)
+    assert (sent.raw_path_qs, sent.host) == (path, "api.stripe.com")
+
+
+class Kept:
+    """A transport that keeps what it is to send."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def send(self, request: Request) -> Response:
+        self.paths.append(request.path)
+        return Response(status=200, headers={}, body=b"{}")
+
+    async def aclose(self) -> None:
+        pass
+
+
+@given(st.text() | st.from_regex(r"/v[12](/[\w.~%-]{0,9}){0,4}") | st.from_regex(r"/v1/\S*"))
+@example("/v1/..")
+@example("/v1/x/../y")
+@example("/v1//y")
+@example("/v1/x?y=1")
+@example("/v1/x\n")
+def test_any_path_is_refused_or_reached_as_it_is(path) -> None:
+    kept = Kept()
+    client = AsyncClient("sk_test_1", transport=kept)
+    try:
+        asyncio.run(client.request("GET", path))
+    except ConfigurationError as error:
+        assert error.argument == "path"
+        assert kept.paths == []
+    else:
+        assert kept.paths == [path]
+        sent = URL(f"https://api.stripe.com{path}", encoded=True)
+        assert (sent.raw_path_qs, sent.host) == (path, "api.stripe.com")
 
 
 def test_paths() -> None:

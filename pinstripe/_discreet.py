@@ -1,0 +1,69 @@
+"""What keeps the arguments of a call, and the key, to themselves.
+
+A traceback keeps the frames that an error came through, and many tools show the locals of each:
+what the call was given, down to somebody's name. An error of ours says all that there is to say,
+so the public doors drop the frames behind them from its traceback. So they do with what the
+operating system says of a file, and with a cancellation, which comes out of frames that hold the
+key. An exception of any other kind is a fault of the program and keeps every frame.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, NoReturn, TypeVar, cast
+
+from typing_extensions import ParamSpec
+
+from pinstripe._errors import PinstripeError
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+TELLING = (PinstripeError, OSError, CancelledError)
+"""What says all there is to say without the frames that it came through."""
+
+
+def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Return `function` as a door: the tracebacks of its errors do not show its arguments.
+
+    Args:
+        function: A plain function or a coroutine function.
+    """
+    if iscoroutinefunction(function):
+        return cast("Callable[_P, _R]", _coroutine_door(function))
+
+    @wraps(function)
+    def door(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except TELLING as error:
+            del args, kwargs
+            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
+
+    return door
+
+
+def _coroutine_door(function: Callable[_P, Awaitable[Any]]) -> Callable[_P, Awaitable[Any]]:
+    @wraps(function)
+    async def door(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        call = function(*args, **kwargs)
+        del args, kwargs
+        try:
+            return await call
+        except TELLING as error:
+            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
+
+    return door
+
+
+class Unpicklable:
+    """The base of what holds the key, or all that went over the wire: no copy leaves with it."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        kind = type(self).__name__
+        raise TypeError(f"a {kind} is neither pickled nor copied: it can hold secrets")

@@ -1,0 +1,32 @@
+"""The models of the package, found by importing every room: a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pinstripe
+from pinstripe._model import Model, Record
+
+APART = {"cli", "sandbox", "__main__"}  # the sandbox plays Stripe: it has no models of ours
+
+
+def models() -> dict[str, type[Record]]:
+    """Every model of every room, by its name."""
+    for module in pkgutil.iter_modules(pinstripe.__path__):
+        if module.name not in APART:
+            importlib.import_module(f"pinstripe.{module.name}")
+    waiting, found = [Record], dict[str, type[Record]]()
+    while waiting:
+        kinds = waiting.pop().__subclasses__()
+        waiting += kinds
+        for kind in kinds:
+            if kind.__module__.startswith("pinstripe.") and "__attrs_attrs__" in vars(kind):
+                assert kind.__name__ not in found
+                found[kind.__name__] = kind
+    return found
+
+
+MODELS = models()
+ANSWERS = {name: kind for name, kind in MODELS.items() if issubclass(kind, Model)}
+"""Those that the API answers with; the others are parts of them."""

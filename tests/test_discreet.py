@@ -1,0 +1,101 @@
+"""Doors: what they drop from a traceback, and what they leave as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from typing import Any
+
+import pytest
+
+from pinstripe import ConfigurationError, PinstripeError
+from pinstripe._discreet import discreet
+from pinstripe._resource import Resource
+
+
+@discreet
+def called(error: BaseException | None, *, name: str = "") -> str:
+    """A plain door."""
+    if error is not None:
+        raise error
+    return name
+
+
+@discreet
+async def awaited(error: BaseException | None, *, name: str = "") -> str:
+    """A door to wait for."""
+    await asyncio.sleep(0)
+    if error is not None:
+        raise error
+    return name
+
+
+def both(error: BaseException | None) -> Any:
+    return (
+        lambda: called(error, name="CANARY"),
+        lambda: asyncio.run(awaited(error, name="CANARY")),
+    )
+
+
+def names_in(error: BaseException) -> list[str]:
+    return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+
+
+@pytest.mark.parametrize("kind", [PinstripeError, OSError, asyncio.CancelledError])
+def test_an_error_that_tells_all_comes_without_the_frames_behind_the_door(kind) -> None:
+    for door in both(kind("it went wrong")):
+        with pytest.raises(kind) as caught:
+            door()
+        names = names_in(caught.value)
+        assert names[-1] == "door"
+        assert not {"called", "awaited"} & set(names)
+        last = list(traceback.walk_tb(caught.value.__traceback__))[-1][0]
+        assert "CANARY" not in repr(last.f_locals)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_fault_of_the_program_keeps_its_frames(place) -> None:
+    with pytest.raises(KeyError) as caught:
+        both(KeyError("bug"))[place]()
+    assert names_in(caught.value)[-1] == ("called", "awaited")[place]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_the_caller_was_handling_stays_the_context(place) -> None:
+    door, first = both(PinstripeError("second"))[place], LookupError("first")
+
+    def handle() -> None:
+        try:
+            raise first
+        except LookupError:
+            door()
+
+    with pytest.raises(PinstripeError) as caught:
+        handle()
+    assert caught.value.__context__ is first
+    assert first.__context__ is None
+
+
+def test_a_door_looks_like_what_is_behind_it() -> None:
+    assert [door() for door in both(None)] == ["CANARY", "CANARY"]
+    assert inspect.iscoroutinefunction(awaited)
+    assert not inspect.iscoroutinefunction(called)
+    assert [*inspect.signature(awaited).parameters] == ["error", "name"]
+    assert called.__doc__ == "A plain door."
+
+
+def test_every_public_method_of_a_resource_is_a_door() -> None:
+    class Things(Resource):
+        async def create(self, name: str) -> None:
+            raise ConfigurationError("name", "is wrong")
+
+        async def _inner(self) -> None:
+            raise ConfigurationError("name", "is wrong")
+
+    nothing: Any = None
+    things = Things(nothing)
+    for method, last in ((things.create("CANARY"), "door"), (things._inner(), "_inner")):
+        with pytest.raises(ConfigurationError) as caught:
+            asyncio.run(method)
+        assert names_in(caught.value)[-1] == last
