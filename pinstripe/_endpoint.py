@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from attrs import frozen
 
+from pinstripe._checks import check_metadata, check_texts
 from pinstripe._config import RequestOptions
 from pinstripe._convert import decode
 from pinstripe._errors import ConfigurationError, DecodeError, ResponseError, with_response
@@ -17,8 +18,6 @@ from pinstripe._wire import (
     Method,
     Request,
     Response,
-    check_metadata,
-    check_texts,
     encode_form,
     fill_path,
     headers_for,

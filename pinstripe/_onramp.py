@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 
 from typing_extensions import TypedDict
 
+from pinstripe._checks import check_decimal, check_texts
 from pinstripe._errors import ConfigurationError
-from pinstripe._wire import check_decimal, check_texts
 
 SourceCurrency = Literal["cad", "cop", "eur", "gbp", "php", "usd"] | str
 """The currency a customer pays in."""

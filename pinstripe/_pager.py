@@ -14,11 +14,12 @@ from typing import Any, Generic, Literal, TypeVar
 from anyio import CancelScope
 from attrs import evolve, field, frozen
 
+from pinstripe._checks import check_id
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page, keep, read, response_of
 from pinstripe._errors import ConfigurationError, PaginationError
 from pinstripe._model import Listed, bind
-from pinstripe._wire import Request, Sender, check_id
+from pinstripe._wire import Request, Sender
 
 PAGE_SIZE = 100
 """Objects a page: the most the API gives, so that a walk costs the fewest calls."""

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote_plus
 
 from attrs import field, frozen
 
+from pinstripe._checks import check_id, check_key, plain_number
 from pinstripe._config import RequestOptions, Timeout
 from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
@@ -21,10 +22,8 @@ Host = Literal["api", "files"]
 
 FORM = "application/x-www-form-urlencoded"
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MAX_DEPTH = 8
-_MAX_DIGITS = 40
 _TAG = "[%s]"
 
 
@@ -183,21 +182,6 @@ def fill_path(template: str, ids: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda m: check_id(m[1], ids[m[1]]), template)
 
 
-def check_id(argument: str, value: Any) -> str:
-    """Return `value` if it has the form of an id.
-
-    Args:
-        argument: The name to give in the error.
-        value: What the caller passed.
-
-    Raises:
-        ConfigurationError: It has not.
-    """
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise ConfigurationError(argument, "must be an id: 1 to 255 letters, digits, '_' or '-'")
-    return value
-
-
 def encode_form(params: Mapping[str, Any]) -> str:
     """Return parameters as a form with bracketed names.
 
@@ -226,7 +210,7 @@ def form_pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ConfigurationError: As for `encode_form`.
     """
     for name, value in params.items():
-        yield from _pairs(_check_key("params", name), value, _MAX_DEPTH)
+        yield from _pairs(check_key("params", name), value, _MAX_DEPTH)
 
 
 def _pairs(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
@@ -257,35 +241,20 @@ def _children(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
             yield attribute.name, getattr(value, attribute.name)
     elif isinstance(value, Mapping):
         for key, inner in cast("Mapping[Any, Any]", value).items():
-            yield _check_key(name, key), inner
+            yield check_key(name, key), inner
     elif isinstance(value, (list, tuple)):
         yield from enumerate(cast("Sequence[Any]", value))
-
-
-def _check_key(name: str, key: Any) -> str:
-    if not isinstance(key, str) or not key or "[" in key or "]" in key:
-        raise ConfigurationError(name, f"keys must be text without square brackets, not {key!r}")
-    return key
 
 
 def _scalar(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, Decimal)) and (text := _plain(value)) is not None:
+    if isinstance(value, (int, Decimal)) and (text := plain_number(value)) is not None:
         return text
     if isinstance(value, datetime):
         return str(timestamp(name, value))
     kinds = "text, a whole number or Decimal of up to 40 digits, a bool or an aware datetime"
     raise ConfigurationError(name, f"must be {kinds}, not a {type(value).__name__}")
-
-
-def _plain(value: int | Decimal) -> str | None:
-    """Write a number out; None where it is not one, or has more digits than any of the API."""
-    if isinstance(value, int):
-        return f"{value:d}" if abs(value) < 10**_MAX_DIGITS else None
-    exponent = value.as_tuple().exponent
-    fits = isinstance(exponent, int) and exponent >= -_MAX_DIGITS
-    return f"{value:f}" if fits and value.adjusted() < _MAX_DIGITS else None
 
 
 def timestamp(argument: str, value: datetime) -> int:
@@ -314,88 +283,3 @@ def _escape(argument: str, text: str) -> str:
         return quote_plus(text, safe="[]")
     except UnicodeEncodeError:
         raise ConfigurationError(argument, "holds a lone surrogate, which UTF-8 cannot") from None
-
-
-def check_decimal(argument: str, value: Decimal | int | str | None) -> str | None:
-    """Return an amount as the plain decimal text that the API reads.
-
-    Args:
-        argument: The name to give in the error.
-        value: Decimal text, an int or a Decimal, above zero; never a float, which cannot hold
-            most decimal amounts.
-
-    Raises:
-        ConfigurationError: It is something else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, (bool, float)) or not isinstance(value, (str, int, Decimal)):
-        wrong = type(value).__name__
-        raise ConfigurationError(argument, f"must be a Decimal, an int or text, not a {wrong}")
-    text = value if isinstance(value, str) else _plain(value) or ""
-    if not _DECIMAL.fullmatch(text) or not text.strip("0."):
-        raise ConfigurationError(argument, "must be a decimal number above zero, such as '12.50'")
-    return text
-
-
-_DECIMAL = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
-
-
-def check_metadata(
-    value: Mapping[str, str] | Literal[""] | None, argument: str = "metadata"
-) -> None:
-    """Refuse metadata that the API would refuse.
-
-    https://docs.stripe.com/api/metadata
-
-    Args:
-        value: Up to 50 keys of 40 characters, values of 500; an empty value removes its key.
-        argument: The name to give in the error.
-
-    Raises:
-        ConfigurationError: It breaks one of these limits.
-    """
-    if not value:
-        return
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(argument, "must be a mapping of text to text")
-    if len(value) > 50:
-        raise ConfigurationError(argument, f"has {len(value)} keys; 50 are allowed")
-    for key, text in value.items():
-        _check_metadata_item(argument, key, text)
-
-
-def _check_metadata_item(argument: str, key: Any, text: Any) -> None:
-    _check_key(argument, key)
-    if len(key) > 40:
-        raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
-    if not isinstance(text, str):
-        wrong = type(text).__name__
-        raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
-    if len(text) > 500:
-        raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
-
-
-def check_texts(argument: str, value: Any) -> None:
-    """Refuse anything but a list of texts with at least one in it.
-
-    A form cannot carry an empty list, so the API would not see it, and a single text would be
-    sent letter by letter.
-
-    Args:
-        argument: The name to give in the error.
-        value: A list or tuple, or None where it is not sent.
-
-    Raises:
-        ConfigurationError: It is something else, or empty.
-    """
-    if value is None:
-        return
-    if not isinstance(value, (list, tuple)):
-        wrong = type(value).__name__
-        raise ConfigurationError(argument, f"must be a list of text, not a {wrong}")
-    items = cast("Sequence[Any]", value)
-    if not items:
-        raise ConfigurationError(argument, "is empty; leave it out or name at least one")
-    if not all(isinstance(text, str) and text for text in items):
-        raise ConfigurationError(argument, "must hold nothing but text, none of it empty")

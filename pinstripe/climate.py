@@ -16,13 +16,14 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from pinstripe._checks import check_decimal, check_id
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError
 from pinstripe._model import Listed, Private, Record, model
 from pinstripe._pager import Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe._wire import Sender, check_decimal, check_id
+from pinstripe._wire import Sender
 
 OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
 """Where an order stands."""

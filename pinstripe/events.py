@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
+from pinstripe._checks import check_texts
 from pinstripe._config import RequestOptions
 from pinstripe._convert import structure
 from pinstripe._endpoint import Endpoint, Page
@@ -26,7 +27,6 @@ from pinstripe._errors import ConfigurationError, DecodeError
 from pinstripe._model import Listed, Model, Private, Record, model
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe._wire import check_texts
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession
 from pinstripe.files import File

@@ -23,6 +23,7 @@ from attrs import evolve
 from typing_extensions import NotRequired, TypedDict
 
 from pinstripe import bulk
+from pinstripe._checks import check_metadata
 from pinstripe._config import MAX_DOWNLOAD, RequestOptions
 from pinstripe._disk import FileContent, make_folder
 from pinstripe._endpoint import Endpoint, Page
@@ -31,7 +32,7 @@ from pinstripe._model import Listed, Private, model
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
 from pinstripe._transfer import download, upload
-from pinstripe._wire import Request, Response, check_metadata
+from pinstripe._wire import Request, Response
 from pinstripe.identity import VerificationReport
 
 # fmt: off

@@ -24,13 +24,14 @@ from typing import Any, Literal, cast
 
 from typing_extensions import NotRequired, TypedDict
 
+from pinstripe._checks import check_texts
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError
 from pinstripe._model import Listed, Private, Record, model
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe._wire import Sender, check_texts
+from pinstripe._wire import Sender
 
 Replacement = (
     Literal["card_cvc", "card_expiry", "card_number", "cardholder_name", "request_signature"] | str

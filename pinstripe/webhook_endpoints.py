@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
+from pinstripe._checks import check_texts
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._model import Listed, Model, Private, model
 from pinstripe._pager import Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe._wire import check_texts
 
 __all__ = [
     "DeletedWebhookEndpoint",

@@ -8,6 +8,7 @@ import re
 import uuid
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,15 +18,12 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions
+from pinstripe._checks import check_decimal, check_id, check_metadata, check_texts
 from pinstripe._endpoint import Endpoint
 from pinstripe._resource import Resource
 from pinstripe._wire import (
     Request,
     Response,
-    check_decimal,
-    check_id,
-    check_metadata,
-    check_texts,
     encode_form,
     fill_path,
     form_pairs,
@@ -330,6 +328,9 @@ def test_any_id_is_refused_or_exactly_its_own_segment(value) -> None:
     assert not parts.fragment
     assert len(value) <= 255
 
+
+for room in ("climate", "crypto", "events", "files", "forwarding", "identity", "webhook_endpoints"):
+    import_module(f"pinstripe.{room}")
 
 ENDPOINTS = [
     endpoint
