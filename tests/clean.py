@@ -1,9 +1,17 @@
-"""What an error may show: nothing of aiohttp, of the key, or of the caller's data."""
+"""What a call may leave behind: no task, no socket, and errors that show nothing they must not."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import pickle
 import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+from attrs import frozen
 
 from pinstripe import PinstripeError
 
@@ -42,3 +50,42 @@ def check_clean(error: PinstripeError) -> None:
     for name in ("args", "outcome", "attempts", "idempotency_key", "request_id"):
         assert getattr(twin, name) == getattr(error, name)
     assert type(twin) is type(error)
+
+
+_DESCRIPTORS = Path("/proc/self/fd")
+
+
+def _sockets() -> set[str]:
+    """The open sockets of this process, where the system tells."""
+    found = set()
+    for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.exists() else ():
+        with contextlib.suppress(FileNotFoundError):  # the one that reads the folder
+            found.add(str(descriptor.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+@frozen
+class Open:
+    """The tasks and sockets of a process at some time."""
+
+    tasks: set[asyncio.Task[Any]]
+    sockets: set[str]
+
+    @classmethod
+    def now(cls) -> Open:
+        return cls(asyncio.all_tasks(), _sockets())
+
+    async def left(self) -> tuple[int, int]:
+        """Return how many tasks and sockets there are beside these, once all that ends has."""
+        with anyio.move_on_after(10):
+            while asyncio.all_tasks() - self.tasks or _sockets() - self.sockets:  # noqa: ASYNC110 -- nobody tells
+                await asyncio.sleep(0.001)
+        return len(asyncio.all_tasks() - self.tasks), len(_sockets() - self.sockets)
+
+
+@contextlib.asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """Every task and every socket that began inside is gone in the end."""
+    before = Open.now()
+    yield
+    assert await before.left() == (0, 0)
