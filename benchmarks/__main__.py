@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import decode, sandbox, throughput
+from benchmarks import chaos, decode, faults, sandbox, throughput
 
-TABLES = {"decode": decode.report, "throughput": throughput.report, "sandbox": sandbox.report}
+TABLES = {
+    "decode": decode.report,
+    "throughput": throughput.report,
+    "sandbox": sandbox.report,
+    "faults": faults.report,
+    "chaos": chaos.report,
+}
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ PRODUCTS = (
     "climsku_biochar_emberloam_2024",
     "climsku_direct_air_capture_highvane_2031",
 )
-POOL = Pool(max_in_flight=32, max_response_bytes=2**20)
+POOL = Pool(max_in_flight=16, max_response_bytes=2**20)
 SETTINGS: dict[str, Any] = {
     "retry": RetryPolicy(base=0.02, cap=0.1),
     "pool": POOL,
@@ -122,6 +123,8 @@ class Figures:
         untyped: Calls that raised something that is not Pinstripe's.
         wrong: Calls that returned the answer of another call.
         late: The longest time that a call took beyond its deadline, in seconds.
+        stalled: The longest time that the event loop did not turn, in seconds; on a busy machine
+            that is the time given to other processes, and no call can end within it.
         keyless: Orders that failed without telling their key.
         doubled: Effects beyond the first of a call.
         missing: Orders that were reported and not made.
@@ -143,6 +146,7 @@ class Figures:
     untyped: int
     wrong: int
     late: float
+    stalled: float
     keyless: int
     doubled: int
     missing: int
@@ -178,7 +182,7 @@ async def run(
     *,
     calls: int,
     seed: int,
-    at_once: int = 64,
+    at_once: int = 32,
     rounds: int = 20,
     final: bool = True,
     **settings: Any,
@@ -204,6 +208,7 @@ async def run(
 
     before = Open.now()
     async with (
+        heartbeat() as gaps,
         Faulty(chaos) as server,
         AsyncClient(KEY, base_url=server.url, **settings) as client,
     ):
@@ -229,6 +234,7 @@ async def run(
         untyped=sum(not record.ours for record in records),
         wrong=sum(not record.mine for record in records),
         late=max(0.0, max(record.seconds for record in records) - settings["timeout"]),
+        stalled=max(gaps),
         keyless=sum(record.error is not None and record.key is None for record in orders),
         doubled=doubled(orders, first),
         missing=sum(record.id is not None and record.id not in made for record in orders),
@@ -258,6 +264,28 @@ async def _taken_slots(client: AsyncClient, server: Faulty) -> int:
     calls = [_call(client, 1) for _ in range(POOL.max_in_flight)]
     await asyncio.gather(*calls)
     return POOL.max_in_flight - len(server.requests)
+
+
+@contextlib.asynccontextmanager
+async def heartbeat() -> AsyncIterator[list[float]]:
+    """Watch the event loop, and give the times between its turns that were the longest yet."""
+    gaps = [0.0]
+
+    async def beat() -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.monotonic()
+            if now - last > gaps[-1]:
+                gaps.append(now - last)
+            last = now
+
+    task = asyncio.create_task(beat())
+    try:
+        yield gaps
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def resident() -> int:
