@@ -23,6 +23,7 @@ from pinstripe._endpoint import Page, response_of
 from pinstripe._errors import (
     APIError,
     AuthenticationError,
+    CertificateError,
     ConfigurationError,
     ConflictError,
     ConnectError,
@@ -43,15 +44,19 @@ from pinstripe._errors import (
     SignatureError,
     TransportError,
 )
+from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+from pinstripe._network import TLS
 from pinstripe._pager import Created, Pager
 from pinstripe._transport import Transport
 from pinstripe._version import __version__
 from pinstripe._wire import Request, Response
 
 __all__ = [
+    "TLS",
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CertificateError",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -59,6 +64,7 @@ __all__ = [
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "Hooks",
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
@@ -71,16 +77,20 @@ __all__ = [
     "Pool",
     "RateLimitError",
     "Request",
+    "RequestInfo",
     "RequestOptions",
     "Response",
     "ResponseError",
+    "ResponseInfo",
     "ResponseTooLarge",
+    "RetryInfo",
     "RetryPolicy",
     "ServerError",
     "SignatureError",
     "Timeout",
     "Transport",
     "TransportError",
+    "WaitInfo",
     "__version__",
     "bulk",
     "climate",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-import anyio
 from attrs import evolve, frozen
 from typing_extensions import Self
 
@@ -21,7 +21,11 @@ from pinstripe._config import (
 )
 from pinstripe._endpoint import Endpoint
 from pinstripe._errors import ConfigurationError
+from pinstripe._hooks import Hooks
+from pinstripe._local import Slots
+from pinstripe._network import TLS
 from pinstripe._pipeline import Clock, Pipeline
+from pinstripe._retry import Budget
 from pinstripe._transport import AiohttpTransport, Transport
 from pinstripe._wire import Host, Method, Response
 from pinstripe.climate import Climate
@@ -33,6 +37,7 @@ from pinstripe.identity import Identity
 from pinstripe.webhook_endpoints import WebhookEndpoints
 
 _PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
+_ID_IN_PATH = re.compile(r"(?<=/)(?!v[12]/)[A-Za-z_-]*[0-9][A-Za-z0-9_-]*")
 
 
 @frozen
@@ -40,7 +45,8 @@ class _Shared:
     """What a client and its siblings have in common."""
 
     transport: Transport
-    slots: anyio.Semaphore
+    slots: Slots
+    budget: Budget
 
 
 class AsyncClient:
@@ -66,6 +72,12 @@ class AsyncClient:
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed attempt is made again.
         pool: The bounds of connections and answers.
+        hooks: Functions that are told how calls go.
+        tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
+        proxy: The address of a proxy, such as `http://user:password@host:3128`; or
+            `"environment"`, to have `https_proxy` and `no_proxy` obeyed.
+        allow_insecure_http: Whether keys may go over plain http: test keys to other machines,
+            and live keys at all.
         transport: What carries the requests, in place of aiohttp.
 
     Raises:
@@ -107,6 +119,10 @@ class AsyncClient:
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         pool: Pool | None = None,
+        hooks: Hooks | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_insecure_http: bool = False,
         transport: Transport | None = None,
     ) -> None:
         config = config_from(
@@ -119,10 +135,14 @@ class AsyncClient:
                 "timeout": timeout,
                 "retry": retry,
                 "pool": pool,
+                "hooks": hooks,
+                "tls": tls,
+                "proxy": proxy,
+                "allow_insecure_http": allow_insecure_http,
             }
         )
-        slots = anyio.Semaphore(config.pool.max_in_flight, fast_acquire=True)
-        self._build(config, _Shared(transport or AiohttpTransport(config), slots))
+        slots = Slots(config.pool.max_in_flight)
+        self._build(config, _Shared(transport or AiohttpTransport(config), slots, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
@@ -133,9 +153,11 @@ class AsyncClient:
         pipeline = Pipeline(
             shared.transport.send,
             shared.slots,
+            shared.budget,
             headers=headers,
             timeout=config.timeout,
             retry=config.retry,
+            hooks=config.hooks,
             clock=Clock(),
         )
         self._send = pipeline.send
@@ -245,4 +267,5 @@ class AsyncClient:
         if not isinstance(path, str) or not _PATH.fullmatch(path):
             raise ConfigurationError("path", "must look like /v1/name, with params apart from it")
         endpoint = Endpoint(method, path, Response, host)
-        return await self._send(endpoint.request(params or {}, {}, request_options))
+        request = endpoint.request(params or {}, {}, request_options)
+        return await self._send(evolve(request, template=_ID_IN_PATH.sub("{id}", path)))
