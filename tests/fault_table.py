@@ -163,11 +163,11 @@ CONNECTIONS = [
 ]
 SIZES = [
     Row("endless body", faulty.endless_body, ResponseTooLarge),
-    Row("endless body of a 500", faulty.endless_after(b"", 500), ResponseTooLarge),
+    Row("endless body of a 500", faulty.endless_after(b"", 500), ServerError, 3),
     Row("endless JSON", faulty.endless_after(order()), ResponseTooLarge),
     Row("endless chunks", faulty.endless_chunks, ResponseTooLarge),
     Row("gzip bomb", faulty.gzip_bomb(1024 * _MIB), ResponseTooLarge),
-    Row("gzip bomb of a 500", faulty.gzip_bomb(1024 * _MIB, 500), ResponseTooLarge),
+    Row("gzip bomb of a 500", faulty.gzip_bomb(1024 * _MIB, 500), ServerError, 3),
     Row("gzip in gzip", faulty.double_gzip, ResponseError),
 ]
 SHAPES = [
@@ -193,6 +193,7 @@ SHAPES = [
     _shape("created is text", order(created=PRIVATE), "$.created"),
     _shape("tons are a list", order(metric_tons=[]), "$.metric_tons"),
     _shape("details are null", order(delivery_details=None), "$.delivery_details"),
+    Row("the answer to another key", ok(order(), Idempotency_Key="other"), ResponseError),
     Row("a new field", ok(order(brand_new={"a": [1]})), None),
 ]
 WORDS = [
