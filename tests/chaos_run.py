@@ -210,7 +210,7 @@ async def run(
     async with (
         heartbeat() as gaps,
         Faulty(chaos) as server,
-        AsyncClient(KEY, base_url=server.url, **settings) as client,
+        AsyncClient(KEY, base_url=server.url, files_url=server.url, **settings) as client,
     ):
         await client.warm_up()
         records = await _all((_call(client, n) for n in range(calls)), at_once, progress)

@@ -251,7 +251,7 @@ class End:
 
 async def end_of_calls(url: str, *methods: str, **settings: Any) -> list[End]:
     """Make calls one after the other with one client, and tell how each ended."""
-    async with AsyncClient(KEY, base_url=url, **settings) as client:
+    async with AsyncClient(KEY, base_url=url, files_url=url, **settings) as client:
         await client.warm_up()
         return [await _end_of(CALLS[method](client)) for method in methods]
 
