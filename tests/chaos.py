@@ -95,7 +95,7 @@ class Chaos:
         final: Whether harms that no other attempt can mend are among them.
     """
 
-    def __init__(self, port: int, *, seed: int, share: float = 1 / 3, final: bool = True) -> None:
+    def __init__(self, port: int, *, seed: int, share: float, final: bool) -> None:
         self.harmed: Counter[str] = Counter()
         self.requests = 0
         self._port = port

@@ -184,6 +184,7 @@ async def run(
     seed: int,
     at_once: int = 32,
     rounds: int = 20,
+    share: float = 1 / 3,
     final: bool = True,
     **settings: Any,
 ) -> Figures:
@@ -196,11 +197,12 @@ async def run(
         seed: Source of all chance.
         at_once: Calls at once.
         rounds: How often an order that failed is repeated, at most.
+        share: The part of the requests that is harmed.
         final: Whether harms are among it that no other attempt can mend.
         settings: Settings of the client, in place of `SETTINGS`.
     """
     settings = {**SETTINGS, **settings}
-    chaos, memory = Chaos(port, seed=seed, final=final), list[int]()
+    chaos, memory = Chaos(port, seed=seed, share=share, final=final), list[int]()
 
     def progress(done: int) -> None:
         if done % (calls // 4) == 0:
