@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from attrs import frozen
 
@@ -131,13 +131,37 @@ def read(request: Request, response: Response, kind: type[_T]) -> _T:
         kind: The model that the endpoint promises.
 
     Raises:
-        DecodeError: It holds something else; the answer is kept.
+        DecodeError: It holds something else, another object than the one asked for, or one of
+            the mode that the key is not of; the answer is kept.
     """
     try:
-        return decode(response.body, kind)
+        answer = decode(response.body, kind)
+        _check_object(answer, request, response)
     except DecodeError as error:
         error.idempotency_key = request.idempotency_key
         raise keep(error, response) from None
+    return answer
+
+
+def _check_object(answer: object, request: Request, response: Response) -> None:
+    """Refuse an answer that does not belong to its request."""
+    if request.asked is not None and getattr(answer, "id", request.asked) != request.asked:
+        raise _foreign("$.id", "another object than the one asked for")
+    mode = response.livemode
+    if mode is None:
+        return
+    if isinstance(answer, Page):
+        for position, item in enumerate(cast("Page[object]", answer).data):
+            if getattr(item, "livemode", mode) is not mode:
+                raise _foreign(f"$.data[{position}].livemode", "of the other mode")
+    elif getattr(answer, "livemode", mode) is not mode:
+        raise _foreign("$.livemode", "of the other mode")
+
+
+def _foreign(path: str, problem: str) -> DecodeError:
+    error = DecodeError(f"the answer is {problem} at {path}")
+    error.path = path
+    return error
 
 
 def keep(error: _E, response: Response) -> _E:

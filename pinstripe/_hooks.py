@@ -101,7 +101,9 @@ def _plain_function(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if value is None:
         return
     if not callable(value):
-        raise ConfigurationError(attribute.name, f"must be a function, not a {type(value)}")
+        raise ConfigurationError(
+            attribute.name, f"must be a function, not a {type(value).__name__}"
+        )
     if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
         raise ConfigurationError(attribute.name, "must be a plain function, not an async one")
 
@@ -159,7 +161,7 @@ def tell_response(hooks: Hooks, info: ResponseInfo) -> None:
         info.attempt,
         info.status or info.error,
         info.duration,
-        info.request_id or "no request id",
+        info.request_id or "-",
         extra=_extra(info),
     )
     _call(hooks.on_response, info)
@@ -179,7 +181,7 @@ def tell_retry(hooks: Hooks, info: RetryInfo) -> None:
         info.attempt,
         info.status or info.error,
         info.pause,
-        info.request_id or "no request id",
+        info.request_id or "-",
         extra=_extra(info),
     )
     _call(hooks.on_retry, info)

@@ -210,7 +210,7 @@ async def test_calls_on_files_are_sent_as_they_are_written() -> None:
 
 
 async def test_calls_on_links_are_sent_as_they_are_written() -> None:
-    links, requests = noting(FileLinks, LINK)
+    links, requests = noting(FileLinks, {**LINK, "id": "link_1"})
     later = NOON + timedelta(hours=1)
     await links.create(file="file_1", expires_at=later, metadata={"a": "b"}, expand=["file"])
     await links.retrieve("link_1", expand=["file"])

@@ -279,7 +279,7 @@ async def test_headers_keep_order_repeats_and_text(body: str, pairs: Any) -> Non
 
 
 async def test_retrieve_and_list_ask_for_what_they_should() -> None:
-    forwarding, requests = forwarding_answering(REQUEST)
+    forwarding, requests = forwarding_answering({**REQUEST, "id": "fwdreq_1"})
     await forwarding.requests.retrieve("fwdreq_1", expand=["x"])
     assert requests[0].path == "/v1/forwarding/requests/fwdreq_1"
     assert sent(requests[0]) == [("expand[0]", "x")]

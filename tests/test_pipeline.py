@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe import (
+    CertificateError,
     ConfigurationError,
     ConflictError,
     ConnectError,
@@ -124,6 +125,10 @@ def test_a_lost_connection_is_worth_another_attempt(kind) -> None:
     assert wants_retry(kind("lost")) is True
 
 
+def test_a_certificate_will_be_no_better_the_next_time() -> None:
+    assert wants_retry(CertificateError("no")) is False
+
+
 def pause_after(attempts: int, result: Any = None, **given_: Any) -> float | None:
     policy = given_.pop("policy", RetryPolicy(max_attempts=100))
     usual = {"retry_after": None, "remaining": inf, "spent": 0, "chance": 1.0}
@@ -181,6 +186,28 @@ def test_no_pause_reaches_the_deadline() -> None:
     assert pause_after(1, retry_after=10, remaining=9) is None
 
 
+def test_no_retry_without_its_cost_in_the_budget() -> None:
+    assert pause_after(1, spent=495) == 0.5
+    assert pause_after(1, spent=496) is None
+    assert pause_after(1, spent=0, policy=RetryPolicy(budget=4)) is None
+    assert pause_after(1, spent=0, policy=RetryPolicy(budget=5)) == 0.5
+    assert pause_after(1, spent=10**9, policy=RetryPolicy(budget=inf)) == 0.5
+
+
+@given(st.lists(st.sampled_from(["retry", "retried", "first"])))
+def test_a_budget_is_never_below_nothing_nor_above_its_bound(steps) -> None:
+    budget, policy = Budget(), RetryPolicy(budget=20)
+    for step in steps:
+        before = budget.spent
+        if step == "retry":
+            if pause_after(1, spent=before, policy=policy) is not None:
+                budget.take()
+        else:
+            budget.give_back(retried=step == "retried")
+            assert budget.spent == max(0, before - (5 if step == "retried" else 1))
+        assert 0 <= budget.spent <= 20
+
+
 policies = st.builds(
     RetryPolicy,
     max_attempts=st.integers(1, 10),
@@ -233,6 +260,7 @@ OUTCOMES: list[tuple[list[Any], PinstripeError, str]] = [
     ([LOST, NOT_CONNECTED], NOT_CONNECTED, "unknown"),
     ([LOST, answer(401)], InvalidRequestError("x"), "unknown"),
     ([LOST, answer(429)], RateLimitError("x"), "unknown"),
+    ([LOST, answer(403)], InvalidRequestError("x"), "unknown"),
     ([LOST, answer(409)], ConflictError("x"), "unknown"),
     ([LOST, answer(400)], InvalidRequestError("x"), "rejected"),
     ([LOST, answer(404)], InvalidRequestError("x"), "rejected"),
@@ -269,6 +297,19 @@ def test_not_sent_is_never_said_of_what_may_have_acted(results) -> None:
     late = DeadlineExceeded("late")
     late.outcome = "not_sent"
     assert attempts.outcome(late) == "unknown"
+
+
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_a_deletion_that_finds_nothing_may_itself_have_deleted_it(status) -> None:
+    attempts = Attempts(deletes=True)
+    attempts.begin()
+    attempts.end(answer(status))
+    assert attempts.outcome(InvalidRequestError("x")) == "rejected"
+    attempts.begin()
+    attempts.end(LOST)
+    attempts.begin()
+    attempts.end(answer(status))
+    assert attempts.outcome(InvalidRequestError("x")) == "unknown"
 
 
 def test_an_attempt_cut_short_is_uncertain_and_one_refused_here_is_not() -> None:
@@ -436,6 +477,23 @@ async def test_a_redirect_is_an_error_that_names_the_place(status) -> None:
     assert (error.attempts, error.idempotency_key) == (1, "key-1")
 
 
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("https://user:word@evil.example:8/x?token=1#part", "https://evil.example:8/x"),
+        ("//u@evil.example/x;y?", "//evil.example/x;y"),
+        ("/v1/x?client_secret=1", "/v1/x"),
+        ("https://evil.example/vs_1_secret_abc", "https://evil.example/[secret]"),
+        ("https://evil.example/sk_live_abc", "https://evil.example/[secret]"),
+        ("https://[::1", "no valid address"),
+        ("", "nowhere"),
+    ],
+)
+async def test_the_place_of_a_redirect_is_named_without_its_secrets(location, place) -> None:
+    error = await failure(pipeline(Script(answer(307, Location=location)).send).send(GET))
+    assert str(error) == f"the server answered 307 and points to {place}"
+
+
 async def test_a_redirect_to_nowhere() -> None:
     error = await failure(pipeline(Script(answer(302)).send).send(GET))
     assert "nowhere" in str(error)
@@ -455,6 +513,7 @@ async def test_a_wait_that_is_too_long_is_told_not_waited_for() -> None:
     error = await failure(pipeline(script.send, clock, timeout=Timeout(inf)).send(POST))
     assert type(error) is RateLimitError
     assert error.retry_after == 100_000
+    assert str(error) == "the server asks to wait 100000 s: no"
     assert clock.pauses == []
 
 
@@ -463,7 +522,8 @@ async def test_a_pause_beyond_the_deadline_is_not_begun() -> None:
     script = Script(refusal(503, Retry_After="20"), refusal(503, Retry_After="20"), OK)
     error = await failure(pipeline(script.send, clock).send(POST))
     assert type(error) is ServerError
-    assert error.attempts == 2
+    assert (error.attempts, error.retry_after) == (2, 20)
+    assert "wait 20 s" in str(error)
     assert clock.pauses == [20.25]
 
 
@@ -488,6 +548,67 @@ async def test_errors_that_are_not_ours_pass_and_free_the_slot() -> None:
     with pytest.raises(KeyError):
         await pipe.send(GET)
     assert await pipe.send(GET) is OK
+
+
+async def test_an_outage_costs_a_tenth_more_requests_and_no_more() -> None:
+    script = Script(*[refusal(503)] * 1100)
+    pipe = pipeline(script.send)
+    for _ in range(1000):
+        assert type(await failure(pipe.send(POST))) is ServerError
+    assert len(script.requests) == 1100
+
+
+async def test_the_budget_comes_back_with_success() -> None:
+    budget = Budget()
+    policy = RetryPolicy(budget=10)
+    script = Script(*[LOST, LOST, LOST], LOST, *[OK] * 5, LOST, OK, LOST, OK)
+    pipe = pipeline(script.send, retry=policy, budget=budget)
+    await failure(pipe.send(POST))
+    assert (budget.spent, len(script.requests)) == (10, 3)
+    await failure(pipe.send(POST))
+    assert (budget.spent, len(script.requests)) == (10, 4)
+    for left in (9, 8, 7, 6, 5):
+        await pipe.send(GET)
+        assert budget.spent == left
+    for _ in range(2):
+        assert (await pipe.send(POST)).attempts == 2
+        assert budget.spent == 5
+
+
+STALE = ConnectionLost("closed")
+STALE.stale = True
+
+
+@pytest.mark.parametrize("request_", [GET, POST])
+async def test_a_stale_connection_costs_neither_an_attempt_nor_the_budget(request_) -> None:
+    script, clock, budget = Script(STALE, OK), HandClock(), Budget(spent=500)
+    pipe = pipeline(
+        script.send, clock, retry=RetryPolicy(max_attempts=1), budget=budget, timeout=Timeout(9)
+    )
+    response = await pipe.send(request_)
+    assert (response.attempts, clock.pauses, budget.spent) == (2, [0.0], 499)
+    first, second = script.requests
+    assert first == second
+
+
+async def test_a_second_stale_connection_is_no_accident() -> None:
+    script = Script(STALE, STALE, OK)
+    error = await failure(pipeline(script.send, retry=RetryPolicy(max_attempts=1)).send(POST))
+    assert (type(error), error.attempts, error.outcome) == (ConnectionLost, 2, "unknown")
+    script = Script(LOST, STALE, STALE, refusal(400))
+    error = await failure(pipeline(script.send).send(POST))
+    assert (error.attempts, error.outcome) == (4, "rejected")
+
+
+@pytest.mark.parametrize("status", [200, 400, 503, 302])
+@pytest.mark.parametrize("request_", [GET, POST])
+async def test_the_answer_to_another_request_tells_nothing(status, request_) -> None:
+    other = answer(status, Idempotency_Key="key-2", Request_Id="req_2")
+    error = await failure(pipeline(Script(other).send).send(request_))
+    assert type(error) is ResponseError
+    assert (error.outcome, error.attempts, error.request_id) == ("unknown", 1, "req_2")
+    echo = answer(200, Idempotency_Key="key-1")
+    assert await pipeline(Script(echo).send).send(POST) is echo
 
 
 # --- deadline, slots, cancellation --------------------------------------------------------------

@@ -38,7 +38,6 @@ from pinstripe import (
     Response,
     ResponseError,
     ResponseTooLarge,
-    ServerError,
     RetryPolicy,
     ServerError,
     Timeout,

@@ -151,7 +151,7 @@ async def test_create_puts_every_parameter_on_the_wire() -> None:
 
 
 async def test_update_sends_what_is_given_and_clears_by_empty_text() -> None:
-    wire = Wire(DISABLED)
+    wire = Wire({**DISABLED, "id": "we_1"})
     await WebhookEndpoints(wire).update(
         "we_1", disabled=False, enabled_events=("a.b",), description="", metadata="", url="u"
     )
@@ -170,7 +170,7 @@ async def test_update_sends_what_is_given_and_clears_by_empty_text() -> None:
 
 
 async def test_retrieve_list_and_delete() -> None:
-    wire = Wire(DISABLED)
+    wire = Wire({**DISABLED, "id": "we_1"})
     await WebhookEndpoints(wire).retrieve("we_1", expand=["a"])
     assert (wire.request.method, wire.request.query) == ("GET", "expand[0]=a")
     wire = Wire({"object": "list", "data": [CREATED, DISABLED], "has_more": False})
