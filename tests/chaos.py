@@ -17,7 +17,7 @@ from faulty import Behaviour, Exchange, Seen, ok, then_end
 
 REFUSED = {
     f"{status} {headers}": ok(b'{"error": {"message": "no"}}', status, **headers)
-    for status in (401, 409, 429, 503)
+    for status in (409, 429, 503)
     for headers in ({}, {"Retry_After": "0"})
 }
 """What a server says before it does anything."""
@@ -65,12 +65,16 @@ def _in_pieces(answer: bytes, _: bytes) -> Behaviour:
 
 
 def _with_another_later(answer: bytes, other: bytes) -> Behaviour:
+    """Harm the next call on the connection, if it is on its way by then."""
+
     async def behave(exchange: Exchange) -> None:
         await exchange.send(answer)
         asyncio.get_running_loop().call_later(0.002, exchange.writer.write, other)
 
     return behave
 
+
+_UNKNOWN_KEY = ok(b'{"error": {"message": "no"}}', 401)
 
 SPOILED: dict[str, Callable[[bytes, bytes], Behaviour]] = {
     "cut in half": lambda answer, _: then_end(answer[: len(answer) // 2]),
@@ -80,7 +84,6 @@ SPOILED: dict[str, Callable[[bytes, bytes], Behaviour]] = {
     "then reset": lambda answer, _: then_end(answer, with_reset=True),
     "in pieces": _in_pieces,
     "with another after it": lambda answer, other: faulty.raw(answer + other),
-    "with another later": _with_another_later,
 }
 """What is made of a good answer, and of that of another call."""
 
@@ -114,6 +117,8 @@ class Chaos:
         if final:
             self._harms += [(f"{name}, no effect", self._instead(f)) for name, f in FINAL.items()]
             self._harms += [(f"{name}, effect", self._after(f)) for name, f in FINAL.items()]
+            self._harms.append(("401, refused", self._instead(_UNKNOWN_KEY)))
+            self._harms.append(("with another later, effect", self._spoiling(_with_another_later)))
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.server.requests.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faulty
@@ -94,6 +94,7 @@ class Row:
         outcome: What the error of a POST says of the server having acted.
         path: Where a `DecodeError` found the first wrong thing.
         held: Whether the server goes on until the client gives up.
+        methods: The methods that it is a fault for.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Row:
     outcome: str = "unknown"
     path: str | None = None
     held: bool = False
+    methods: Sequence[str] = ("GET", "POST")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -193,6 +195,8 @@ SHAPES = [
     _shape("created is text", order(created=PRIVATE), "$.created"),
     _shape("tons are a list", order(metric_tons=[]), "$.metric_tons"),
     _shape("details are null", order(delivery_details=None), "$.delivery_details"),
+    _shape("of live mode", order(livemode=True), "$.livemode"),
+    Row("another order", ok(order(id="x")), DecodeError, path="$.id", methods=["GET"]),
     Row("the answer to another key", ok(order(), Idempotency_Key="other"), ResponseError),
     Row("a new field", ok(order(brand_new={"a": [1]})), None),
 ]

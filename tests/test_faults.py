@@ -19,11 +19,13 @@ from pinstripe import TLS, CertificateError, DecodeError, PinstripeError, Respon
 
 pytestmark = pytest.mark.anyio
 
-BOTH = pytest.mark.parametrize("method", ["GET", "POST"])
-
 
 def each(rows: list[Row]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
+    """Run a test for every row, by every method that it is about."""
+    pairs = [(row, method) for row in rows for method in row.methods]
+    return pytest.mark.parametrize(
+        ("row", "method"), pairs, ids=[f"{row.name}-{method}" for row, method in pairs]
+    )
 
 
 def check_end(row: Row, end: End, sent: list[Seen]) -> None:
@@ -48,7 +50,6 @@ def keys_of(sent: list[Seen]) -> set[str | None]:
 
 
 @each(ROWS)
-@BOTH
 async def test_a_fault_ends_a_call_as_the_table_has_it_and_harms_no_other(row, method) -> None:
     script = [*[row.fault] * row.attempts, ok(order())]
     async with nothing_left(), Faulty(*script) as server:
@@ -65,7 +66,6 @@ async def test_a_fault_ends_a_call_as_the_table_has_it_and_harms_no_other(row, m
 
 
 @each([row for row in ROWS if row.attempts > 1])
-@BOTH
 async def test_a_fault_that_passes_is_mended_by_another_attempt_with_the_same_key(
     row, method
 ) -> None:
@@ -81,11 +81,11 @@ async def test_a_fault_that_passes_is_mended_by_another_attempt_with_the_same_ke
 
 
 @each(SIZES)
-async def test_memory_is_bounded(row) -> None:
+async def test_memory_is_bounded(row, method) -> None:
     async with Faulty(row.fault) as server:
         tracemalloc.start()
         try:
-            (end,) = await end_of_calls(server.url, "GET", **row.settings)
+            (end,) = await end_of_calls(server.url, method, **row.settings)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
