@@ -15,10 +15,14 @@ from collections.abc import Callable
 import faulty
 from faulty import Behaviour, Exchange, Seen, ok, then_end
 
+_NO = b'{"error": {"message": "no"}}'
+
 REFUSED = {
-    f"{status} {headers}": ok(b'{"error": {"message": "no"}}', status, **headers)
-    for status in (409, 429, 503)
-    for headers in ({}, {"Retry_After": "0"})
+    "409": ok(_NO, 409),
+    "429": ok(_NO, 429),
+    "429, wait 0": ok(_NO, 429, Retry_After="0"),
+    "503": ok(_NO, 503),
+    "503, wait 0": ok(_NO, 503, Retry_After="0"),
 }
 """What a server says before it does anything."""
 
@@ -40,7 +44,7 @@ LOST = {
         "damaged_gzip",
         "not_gzip",
     )
-} | {"html 502": faulty.html(502), "500": ok(b'{"error": {"message": "no"}}', 500)}
+} | {"html 502": faulty.html(502), "500": ok(_NO, 500)}
 """What can come before or after an effect, and is worth another attempt."""
 
 FINAL = {
@@ -74,8 +78,6 @@ def _with_another_later(answer: bytes, other: bytes) -> Behaviour:
     return behave
 
 
-_UNKNOWN_KEY = ok(b'{"error": {"message": "no"}}', 401)
-
 SPOILED: dict[str, Callable[[bytes, bytes], Behaviour]] = {
     "cut in half": lambda answer, _: then_end(answer[: len(answer) // 2]),
     "reset in half": lambda answer, _: then_end(answer[: len(answer) // 2], with_reset=True),
@@ -107,25 +109,26 @@ class Chaos:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._late: set[asyncio.Task[bytes]] = set()
         self._other = faulty.raw_answer(b'{"poison": 1}')
-        self._harms = [
-            *((f"{name}, refused", self._instead(fault)) for name, fault in REFUSED.items()),
-            *((f"{name}, effect", self._spoiling(harm)) for name, harm in SPOILED.items()),
-            *((f"{name}, no effect", self._instead(fault)) for name, fault in LOST.items()),
-            *((f"{name}, effect", self._after(fault)) for name, fault in LOST.items()),
-            ("reset, late effect", self._late_effect),
-        ]
+        self._harms = {
+            **{f"{name}, no effect": fault for name, fault in {**REFUSED, **LOST}.items()},
+            **{f"{name}, effect": self._after(fault) for name, fault in LOST.items()},
+            **{f"{name}, effect": self._spoiling(harm) for name, harm in SPOILED.items()},
+            "reset, late effect": self._late_effect,
+        }
         if final:
-            self._harms += [(f"{name}, no effect", self._instead(f)) for name, f in FINAL.items()]
-            self._harms += [(f"{name}, effect", self._after(f)) for name, f in FINAL.items()]
-            self._harms.append(("401, refused", self._instead(_UNKNOWN_KEY)))
-            self._harms.append(("with another later, effect", self._spoiling(_with_another_later)))
+            self._harms |= {
+                **{f"{name}, no effect": fault for name, fault in FINAL.items()},
+                **{f"{name}, effect": self._after(fault) for name, fault in FINAL.items()},
+                "401, no effect": ok(_NO, 401),
+                "with another later, effect": self._spoiling(_with_another_later),
+            }
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.server.requests.clear()
         self.requests += 1
         name, harm = "none", self._spoiling(lambda answer, _: faulty.raw(answer))
         if self._chance.random() < self._share:
-            name, harm = self._chance.choice(self._harms)
+            name, harm = self._chance.choice(list(self._harms.items()))
         self.harmed[name] += 1
         await harm(exchange)
 
@@ -134,9 +137,6 @@ class Chaos:
         await asyncio.gather(*self._late)
         while self._idle:
             self._idle.pop()[1].close()
-
-    def _instead(self, fault: Behaviour) -> Behaviour:
-        return fault
 
     def _after(self, fault: Behaviour) -> Behaviour:
         async def behave(exchange: Exchange) -> None:
