@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import chaos, decode, faults, sandbox, throughput
+from benchmarks import chaos, decode, faults, pipeline, sandbox, throughput
 
 TABLES = {
     "decode": decode.report,
+    "pipeline": pipeline.report,
     "throughput": throughput.report,
     "sandbox": sandbox.report,
     "faults": faults.report,

@@ -10,6 +10,7 @@ was kept and found dead is told from a server that fails.
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import platform
 import select
@@ -318,15 +319,16 @@ def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:
 
 
 def _proxy(proxy: Proxy) -> _ProxyArguments:
-    found: _ProxyArguments = {"proxy": proxy.url}
-    if proxy.user is not None:
-        found["proxy_auth"] = aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
-    return found
+    if proxy.user is None:
+        return {"proxy": proxy.url}
+    word = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
+    # aiohttp hands it to the proxy alone, as Proxy-Authorization.
+    return {"proxy": proxy.url, "proxy_headers": {"Authorization": f"Basic {word}"}}
 
 
 class _ProxyArguments(TypedDict, total=False):
     proxy: str
-    proxy_auth: aiohttp.BasicAuth
+    proxy_headers: dict[str, str]
 
 
 def _transport_error(error: Exception, reused: list[Listener]) -> TransportError:

@@ -86,20 +86,32 @@ def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
         return tls
     tls = tls or TLS()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not _trusts(context, tls.ca_file):
+        raise ConfigurationError("ca_file", "holds no certificates in PEM form")
+    if tls.client_certificate is not None and not _shows(context, tls):
+        problem = "and client_key hold no certificate and key in PEM form that fit each other"
+        raise ConfigurationError("client_certificate", problem)
+    return context
+
+
+def _trusts(context: ssl.SSLContext, ca_file: str | os.PathLike[str] | None) -> bool:
     try:
-        if tls.ca_file is None:
+        if ca_file is None:
             context.load_default_certs()
         else:
-            context.load_verify_locations(tls.ca_file)
+            context.load_verify_locations(ca_file)
     except (OSError, ValueError):
-        raise ConfigurationError("ca_file", "holds no certificates in PEM form") from None
+        return False
+    return True
+
+
+def _shows(context: ssl.SSLContext, tls: TLS) -> bool:
+    assert tls.client_certificate is not None
     try:
-        if tls.client_certificate is not None:
-            context.load_cert_chain(tls.client_certificate, tls.client_key, password=_no_passphrase)
+        context.load_cert_chain(tls.client_certificate, tls.client_key, _no_passphrase)
     except (OSError, ValueError):
-        problem = "and client_key hold no certificate and key in PEM form that fit each other"
-        raise ConfigurationError("client_certificate", problem) from None
-    return context
+        return False
+    return True
 
 
 def _no_passphrase() -> str:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 import tracemalloc
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
-from attrs import frozen
 from clean import check_clean, nothing_left
-from fault_table import DEADLINE, POLICY, ROWS, SIZES, End, Row, end_of_calls, order
-from faulty import Faulty, Seen, ok, redirect
+from fault_table import DEADLINE, ROWS, SIZES, End, Row, end_of_calls, order
+from faulty import Faulty, Seen, ok
 
-from pinstripe import TLS, CertificateError, DecodeError, PinstripeError, ResponseError, response_of
+from pinstripe import DecodeError, PinstripeError, response_of
 
 pytestmark = pytest.mark.anyio
 
@@ -91,67 +85,3 @@ async def test_memory_is_bounded(row, method) -> None:
             tracemalloc.stop()
         assert type(end.error) is row.error
         assert peak < 32 * 2**20
-
-
-# --- TLS ----------------------------------------------------------------------------------------
-
-
-@frozen
-class Authority:
-    """A certificate authority of the tests, and the file that makes it trusted."""
-
-    root: trustme.CA
-    file: Path
-
-    def show(self, name: str, **arguments: Any) -> ssl.SSLContext:
-        """Return a server's side of TLS with a certificate for a name."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.root.issue_cert(name, **arguments).configure_cert(context)
-        return context
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    root, file = trustme.CA(), tmp_path_factory.mktemp("authority") / "root.pem"
-    root.cert_pem.write_to_path(str(file))
-    return Authority(root, file)
-
-
-LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize(
-    ("name", "arguments", "trusted"),
-    [
-        ("127.0.0.1", {}, False),
-        ("other.example", {}, True),
-        ("127.0.0.1", {"not_after": LONG_AGO}, True),
-    ],
-    ids=["unknown issuer", "wrong name", "expired"],
-)
-async def test_a_bad_certificate_costs_one_handshake_and_no_request(
-    authority, method, name, arguments, trusted
-) -> None:
-    tls = TLS(ca_file=authority.file) if trusted else None
-    shown = authority.show(name, **arguments)
-    async with nothing_left(), Faulty(ok(order()), tls=shown) as server:
-        (end,) = await end_of_calls(server.url, method, retry=POLICY, tls=tls)
-        assert type(end.error) is CertificateError
-        assert isinstance(end.error, CertificateError)
-        check_clean(end.error)
-        assert (end.error.outcome, end.error.attempts) == ("not_sent", 1)
-        assert (end.error.idempotency_key is None) == (method == "GET")
-        assert (server.handshakes, server.requests) == (1, [])
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_good_certificate_does_and_no_redirect_leads_out_of_tls(authority, method) -> None:
-    async with nothing_left(), Faulty(ok(order())) as trap:
-        shown, out = authority.show("127.0.0.1"), redirect(f"{trap.url}/v1/x", 307)
-        async with Faulty(ok(order()), out, tls=shown) as server:
-            tls = TLS(ca_file=authority.file)
-            first, second = await end_of_calls(server.url, method, method, tls=tls)
-            assert first.order is not None
-            assert type(second.error) is ResponseError
-        assert trap.accepted == 0
