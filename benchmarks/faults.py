@@ -10,25 +10,21 @@ import asyncio
 import contextlib
 import pickle
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
+from collections.abc import Awaitable, Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import faulty
-import stripe
 from anyio.to_thread import run_sync
 from attrs import frozen
 from chaos_run import Figures, heartbeat, run
 from clean import KEY, Open
-from fault_table import CALLS, ROWS, SHAPES, SIZES, end_of_calls, order, refusal
+from fault_table import CALLS, ROWS, SIZES, end_of_calls, order, refusal
 from faulty import Behaviour, Faulty, ok
 
 from benchmarks.chaos import ledger
+from benchmarks.peers import COMPARED, CONTENDERS, fails
 from benchmarks.sandbox import running
 from pinstripe import (
     AsyncClient,
@@ -38,159 +34,6 @@ from pinstripe import (
     RetryPolicy,
     Timeout,
 )
-
-Call = Callable[[str], Awaitable[Any]]
-Contender = Callable[[str, int], AbstractAsyncContextManager[Call]]
-
-# --- the contenders -----------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def pinstripe_client(url: str, attempts: int) -> AsyncIterator[Call]:
-    """Yield what calls with Pinstripe, by method."""
-    retry = RetryPolicy(max_attempts=attempts, base=0)
-    async with AsyncClient(KEY, base_url=url, files_url=url, retry=retry) as client:
-        await client.warm_up()
-        yield lambda method: CALLS[method](client)
-
-
-def official_client(kind: Callable[[], Any]) -> Contender:
-    """Return the same for the official SDK over one of its HTTP libraries."""
-
-    @contextlib.asynccontextmanager
-    async def client(url: str, attempts: int) -> AsyncIterator[Call]:
-        http = kind()
-        http.INITIAL_DELAY = http.MAX_DELAY = 0
-        sdk = stripe.StripeClient(
-            KEY, base_addresses={"api": url}, http_client=http, max_network_retries=attempts - 1
-        )
-        orders = sdk.v1.climate.orders
-        params: Any = {"product": "climsku_1", "metric_tons": "12.5"}
-
-        async def call(method: str) -> Any:
-            if method == "GET":
-                return await orders.retrieve_async("climorder_1")
-            return await orders.create_async(params=params)
-
-        yield call
-        await http.close_async()
-
-    return client
-
-
-CONTENDERS: dict[str, Contender] = {
-    "pinstripe": pinstripe_client,
-    "official, httpx": official_client(stripe.HTTPXClient),
-    "official, aiohttp": official_client(stripe.AIOHTTPClient),
-}
-
-# --- what is measured of each -------------------------------------------------------------------
-
-
-async def _fails(call: Awaitable[Any]) -> bool:
-    try:
-        await call
-    except Exception:  # noqa: BLE001 -- the official SDK lets those of its libraries through
-        return True
-    return False
-
-
-async def _requests_when_all_is_503(contender: Contender) -> str:
-    calls = 1000
-    async with Faulty(refusal(503)) as server, contender(server.url, 3) as call:
-        for _ in range(calls // 20):
-            await asyncio.gather(*(_fails(call("POST")) for _ in range(20)))
-        return f"{len(server.requests) / calls:.2f}"
-
-
-async def _requests_of_one_attempt(contender: Contender) -> str:
-    async with Faulty(faulty.reset_before) as server, contender(server.url, 1) as call:
-        for _ in range(20):
-            await _fails(call("GET"))
-        return f"{len(server.requests) / 20:g}"
-
-
-async def _retry_after(contender: Contender) -> str:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=3), usegmt=True)
-    results = []
-    for header in ("1", date, "100000", "soon"):
-        async with (
-            Faulty(refusal(429, Retry_After=header), ok(order())) as server,
-            contender(server.url, 3) as call,
-        ):
-            begun = time.monotonic()
-            failed = await _fails(call("POST"))
-            results.append(f"{'!' if failed else ''}{time.monotonic() - begun:.1f}")
-    return " / ".join(results)
-
-
-async def _should_retry(contender: Contender) -> str:
-    counts = []
-    for said, status in (("true", 400), ("false", 500)):
-        answer = refusal(status, Stripe_Should_Retry=said)
-        async with Faulty(answer) as server, contender(server.url, 3) as call:
-            await _fails(call("POST"))
-            counts.append(str(len(server.requests)))
-    return " / ".join(counts)
-
-
-async def _recovered(contender: Contender) -> str:
-    faults = [faulty.truncated, faulty.truncated_chunked, faulty.reset_in_body, faulty.damaged_gzip]
-    recovered = 0
-    for fault in faults:
-        async with Faulty(fault, ok(order())) as server, contender(server.url, 3) as call:
-            server.release.set()
-            failed = await _fails(call("POST"))
-            keys = {request.headers["idempotency-key"] for request in server.requests}
-            recovered += not failed and len(server.requests) == 2 and len(keys) == 1
-    return f"{recovered} of {len(faults)}"
-
-
-async def _shapes_refused(contender: Contender) -> str:
-    wrong = [row.fault for row in SHAPES if row.error is not None]
-    refused = 0
-    for fault in wrong:
-        async with Faulty(fault) as server, contender(server.url, 1) as call:
-            refused += await _fails(call("GET"))
-    return f"{refused} of {len(wrong)}"
-
-
-async def _wrong_answers(contender: Contender) -> str:
-    poison, wrong = order(id="climorder_1", currency="poison"), 0
-    pairs = 250
-    async with Faulty(ok(order())) as server, contender(server.url, 1) as call:
-        for method in ("GET", "POST"):
-            for _ in range(pairs):
-                await call(method)
-                server.say(faulty.raw_answer(poison))
-                wrong += await _is_poison(call(method))
-    async with (
-        Faulty(faulty.two_answers(order(), faulty.raw_answer(poison))) as server,
-        contender(server.url, 1) as call,
-    ):
-        for method in ("GET", "POST"):
-            for _ in range(pairs):
-                wrong += await _is_poison(call(method))
-    return f"{wrong} of {4 * pairs}"
-
-
-async def _is_poison(call: Awaitable[Any]) -> bool:
-    try:
-        return bool((await call).currency == "poison")
-    except Exception:  # noqa: BLE001 -- an error is no wrong answer
-        return False
-
-
-async def _followed(contender: Contender) -> str:
-    statuses = (301, 302, 303, 307, 308)
-    async with Faulty(ok(order())) as trap:
-        for status in statuses:
-            answer = faulty.redirect(f"{trap.url}/v1/climate/orders", status)
-            async with Faulty(answer) as server, contender(server.url, 1) as call:
-                for method in ("GET", "POST"):
-                    await _fails(call(method))
-        return f"{len(trap.requests)} of {2 * len(statuses)}"
-
 
 # --- what is measured of Pinstripe alone --------------------------------------------------------
 
@@ -211,7 +54,7 @@ async def _overshoot() -> str:
             holder = asyncio.create_task(CALLS["GET"](client))
             await server.arrived.wait()
             begun = time.monotonic()
-            await _fails(CALLS["POST"](client.with_options(timeout=deadline)))
+            await fails(CALLS["POST"](client.with_options(timeout=deadline)))
             latest = max(latest, time.monotonic() - begun - deadline)
             holder.cancel()
             await asyncio.wait([holder])
@@ -281,11 +124,11 @@ async def _hostile() -> str:
         AsyncClient(KEY, base_url=server.url, files_url=server.url) as client,
     ):
         for id in ids:
-            refused += await _fails(client.climate.orders.retrieve(id))
+            refused += await fails(client.climate.orders.retrieve(id))
         for text in texts:
-            refused += await _fails(_with_key(client, text))
+            refused += await fails(_with_key(client, text))
         for key in keys:
-            refused += await _fails(_client_of(key))
+            refused += await fails(_client_of(key))
         return f"{refused} of {len(ids + texts + keys)} refused, {len(server.requests)} requests"
 
 
@@ -332,7 +175,7 @@ async def _cost(url: str) -> _Cost:
         before = _peak_memory()
         async with heartbeat() as gaps:
             begun = time.process_time()
-            await _fails(client.climate.orders.retrieve("climorder_1"))
+            await fails(client.climate.orders.retrieve("climorder_1"))
             seconds = time.process_time() - begun
         return _Cost(_peak_memory() - before, seconds, max(gaps))
 
@@ -394,17 +237,6 @@ def _many_calls() -> list[tuple[str, str, str, str]]:
     ]  # fmt: skip
 
 
-COMPARED: list[tuple[str, str, str, Callable[[Contender], Awaitable[str]]]] = [
-    ("4", "requests a call when all is 503, 1,000 calls", "<= 1.10", _requests_when_all_is_503),
-    ("5", "requests of a GET that is reset, no retries", "1", _requests_of_one_attempt),
-    ("6", "seconds at Retry-After 1 / date + 3 / 100000 / soon",
-     "1-1.5 / 2-3.5 / !0.0 / 0.0", _retry_after),
-    ("7", "requests at should-retry true / false", "3 / 1", _should_retry),
-    ("8", "cut answers of a POST mended with its key", "all", _recovered),
-    ("12", "wrong shapes refused", "all", _shapes_refused),
-    ("14", "answers of another call taken for one's own", "0", _wrong_answers),
-    ("15", "redirects followed", "0", _followed),
-]  # fmt: skip
 ALONE: list[tuple[str, str, str, Callable[[], Awaitable[str]]]] = [
     ("9", "beyond the deadline, at any stage", "<= 100 ms", _overshoot),
     ("10", "errors over all faults", "0", _untyped),
