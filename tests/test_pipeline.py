@@ -76,6 +76,8 @@ def refusal(status: int, code: str | None = None, **headers: str) -> Response:
         (http_date(86_400), 86_400.0),
         (datetime.fromtimestamp(NOW + 60, timezone.utc).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 60),
         (format_datetime(datetime.fromtimestamp(NOW, timezone(timedelta(hours=5)))), 0.0),
+        (http_date(30).replace("GMT", "-0000"), 30.0),
+        (http_date(30).removesuffix(" GMT"), 30.0),
         ("", None),
         (" 1", None),
         ("-1", None),
