@@ -37,6 +37,7 @@ nan, inf = float("nan"), float("inf")
         (RetryPolicy, "base", [-0.1, nan, "1", None, True]),
         (RetryPolicy, "cap", [-0.1, nan, "1", None]),
         (RetryPolicy, "max_retry_after", [-1, nan, "1", None]),
+        (RetryPolicy, "budget", [-1, nan, "500", None]),
         (Pool, "max_in_flight", [0, -1, 2.5, inf, "3", None, True]),
         (Pool, "keepalive", [0, -1, nan, "3", None]),
         (Pool, "max_response_bytes", [0, -1, 1.5, "3", None]),
