@@ -47,7 +47,6 @@ class Record:
         ours: Whether that is one of Pinstripe's.
         outcome: What the error said.
         key: The idempotency key that it carried.
-        attempts: Requests it took.
         mine: Whether the object was the one that was asked for.
     """
 
