@@ -266,6 +266,7 @@ OUTCOMES: list[tuple[list[Any], PinstripeError, str]] = [
     ([LOST, answer(409)], ConflictError("x"), "unknown"),
     ([LOST, answer(400)], InvalidRequestError("x"), "rejected"),
     ([LOST, answer(404)], InvalidRequestError("x"), "rejected"),
+    ([LOST, answer(499)], InvalidRequestError("x"), "rejected"),
     ([answer(500), answer(400)], InvalidRequestError("x"), "rejected"),
     ([answer(500), answer(429)], RateLimitError("x"), "unknown"),
     ([answer(500), NOT_CONNECTED], NOT_CONNECTED, "unknown"),
