@@ -12,6 +12,8 @@ TABLES = (
     "throughput",
     "blocking",
     "coldstart",
+    "faults",
+    "chaos",
     "sandbox",
 )
 

@@ -275,20 +275,32 @@ def then_end(data: bytes, *, with_reset: bool = False) -> Behaviour:
     return behave
 
 
-_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
-_HALF = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"id": "x'
+_HEAD = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n"
+_HALF = _HEAD + b'Content-Length: 20\r\n\r\n{"id": "x'
 
 reset_before = then_end(b"", with_reset=True)
 eof_before = then_end(b"")
-reset_in_headers = then_end(b"HTTP/1.1 200 OK\r\nContent-Le", with_reset=True)
-eof_in_headers = then_end(b"HTTP/1.1 200 OK\r\nContent-Le")
+reset_in_headers = then_end(_HEAD + b"Content-Le", with_reset=True)
+eof_in_headers = then_end(_HEAD + b"Content-Le")
 truncated = then_end(_HALF)
 truncated_chunked = then_end(_CHUNKED + b'\r\n8\r\n{"id": "')
 broken_chunk = then_end(_CHUNKED + b"\r\nzz\r\n{}\r\n0\r\n\r\n")
 garbage = then_end(b"\x00\xff SSH-2.0 not HTTP at all\r\n\r\n")
-bad_length = then_end(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}")
+bad_length = then_end(_HEAD + b"Content-Length: -1\r\n\r\n{}")
 length_and_chunks = then_end(_CHUNKED + b"Content-Length: 5\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
-long_header = then_end(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n{}")
+long_header = then_end(_HEAD + b"X: " + b"x" * 2**20 + b"\r\n\r\n{}")
+many_headers = then_end(_HEAD + b"X: x\r\n" * 10_000 + b"Content-Length: 2\r\n\r\n{}")
+
+
+def early_hints(body: bytes) -> Behaviour:
+    """A right answer after a provisional one."""
+    return raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + raw_answer(body))
+
+
+def two_answers(body: bytes, second: bytes) -> Behaviour:
+    """Two answers to one request, in one packet."""
+    return raw(raw_answer(body) + raw_answer(second))
 
 
 async def reset_in_body(exchange: Exchange) -> None:
@@ -303,31 +315,44 @@ async def hang(exchange: Exchange) -> None:
     await exchange.server.release.wait()
 
 
+async def slow_headers(exchange: Exchange) -> None:
+    """Trickle a header, one byte in ten milliseconds, until released."""
+    await exchange.send(_HEAD + b"X: ")
+    while not exchange.server.release.is_set() and not exchange.writer.is_closing():
+        await exchange.send(b"x")
+        await asyncio.sleep(0.01)
+
+
 async def slow_body(exchange: Exchange) -> None:
     """Trickle a body, one byte at each turn of the event loop, until released."""
-    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    await exchange.send(_HEAD + b"Content-Length: 1000000000\r\n\r\n")
     while not exchange.server.release.is_set() and not exchange.writer.is_closing():
         await exchange.send(b" ")
         await asyncio.sleep(0)
 
 
-async def endless_body(exchange: Exchange) -> None:
-    """Send a body of 8 EiB, as far as the other side takes it."""
-    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n")
-    await _pour(exchange, b" " * 65536)
+def endless(start: bytes, piece: bytes) -> Behaviour:
+    """Begin like this, and go on with the piece as long as the other side takes it."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(start)
+        while not exchange.writer.is_closing():
+            exchange.writer.write(piece)
+            await exchange.writer.drain()
+            exchange.server.written += len(piece)
+
+    return behave
 
 
-async def endless_chunks(exchange: Exchange) -> None:
-    """Send chunks, as long as the other side takes them."""
-    await exchange.send(_CHUNKED + b"\r\n")
-    await _pour(exchange, b"10000\r\n" + b" " * 65536 + b"\r\n")
+def endless_after(start: bytes, status: int = 200) -> Behaviour:
+    """A body of 8 EiB that begins like this and goes on with spaces."""
+    head = f"HTTP/1.1 {status} Word\r\nContent-Length: 9000000000000000000\r\n\r\n".encode()
+    return endless(head + start, b" " * 65536)
 
 
-async def _pour(exchange: Exchange, piece: bytes) -> None:
-    while not exchange.writer.is_closing():
-        exchange.writer.write(piece)
-        await exchange.writer.drain()
-        exchange.server.written += len(piece)
+endless_body = endless_after(b"")
+endless_chunks = endless(_CHUNKED + b"\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n")
+endless_headers = endless(_HEAD, b"X: x\r\n" * 1000)
 
 
 def gzipped(body: bytes, encoding: str = "gzip") -> Behaviour:
@@ -335,11 +360,13 @@ def gzipped(body: bytes, encoding: str = "gzip") -> Behaviour:
     return ok(gzip.compress(body), Content_Encoding=encoding)
 
 
-def gzip_bomb(size: int) -> Behaviour:
+def gzip_bomb(size: int, status: int = 200) -> Behaviour:
     """A short body that stands for `size` spaces."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    parts = [packer.compress(b" " * 2**20) for _ in range(size // 2**20)]
-    return ok(b"".join(parts) + packer.flush(), Content_Encoding="gzip")
+    start = packer.compress(b" " * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the same bytes stand for the same text, however often they come.
+    again = packer.compress(b" " * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
+    return ok(start + again * (size // 2**20 - 1), status, Content_Encoding="gzip")
 
 
 damaged_gzip = ok(gzip.compress(b'{"id": "x"}' * 50)[:-20] + b"\x00" * 20, Content_Encoding="gzip")

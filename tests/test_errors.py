@@ -216,6 +216,13 @@ def test_cleaned_text_is_one_printable_line_of_a_kilobyte(text) -> None:
     assert clean_text(cleaned) == cleaned
 
 
+def test_what_is_done_to_text_to_the_letter() -> None:
+    assert clean_text("a\x1b[31m\nb sk_test_abc c") == "a [31m b [secret] c"
+    assert clean_text("a" * 1025) == "a" * 1024
+    assert clean_text("sk_test_" + "a" * 4000 + " end") == "[secret] end"
+    assert clean_text("sk_test_" + "a" * 4088 + " end") == "[secret]"
+
+
 @given(st.text(st.characters(categories=["L", "Nd"]), max_size=200))
 def test_ordinary_text_is_left_as_it_is(text) -> None:
     assert clean_text(text) == text

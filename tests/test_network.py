@@ -7,12 +7,13 @@ import base64
 import os
 import pickle
 import ssl
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from faulty import Faulty, ok
+from faulty import Faulty, ok, redirect
 from hypothesis import given
 from hypothesis import strategies as st
 from test_transport import CANARY, KEY, ONCE, call, client_of, failure
@@ -24,6 +25,7 @@ from pinstripe import (
     ConfigurationError,
     ConnectError,
     ConnectionLost,
+    ResponseError,
     RetryPolicy,
 )
 from pinstripe._network import Proxy, parse_proxy, proxy_for, ssl_context
@@ -47,9 +49,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shown(name: str = "127.0.0.1", authority: trustme.CA = AUTHORITY) -> ssl.SSLContext:
+def shown(
+    name: str = "127.0.0.1", authority: trustme.CA = AUTHORITY, **arguments: Any
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
+    authority.issue_cert(name, **arguments).configure_cert(context)
     return context
 
 
@@ -70,8 +74,13 @@ async def test_an_authority_of_ones_own(folder, kind) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     ("context", "tls"),
-    [(shown("other.example"), "ca"), (shown(authority=trustme.CA()), "ca"), (shown(), None)],
-    ids=["wrong name", "unknown issuer", "not of this machine"],
+    [
+        (shown("other.example"), "ca"),
+        (shown(authority=trustme.CA()), "ca"),
+        (shown(not_after=datetime(2020, 1, 1, tzinfo=timezone.utc)), "ca"),
+        (shown(), None),
+    ],
+    ids=["wrong name", "unknown issuer", "expired", "not of this machine"],
 )
 async def test_a_bad_certificate_is_refused_once(folder, method, context, tls) -> None:
     own = TLS(ca_file=folder / "ca.pem") if tls else None
@@ -84,6 +93,14 @@ async def test_a_bad_certificate_is_refused_once(folder, method, context, tls) -
         assert str(error).startswith("the certificate of 127.0.0.1 is refused: ")
         assert (error.outcome, error.attempts) == ("not_sent", 1)
         assert (server.handshakes, server.requests) == (1, [])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_no_redirect_leads_out_of_tls(folder, method) -> None:
+    async with Faulty(ok()) as trap, Faulty(redirect(trap.url, 307), tls=shown()) as server:
+        async with client_of(server, tls=TLS(ca_file=folder / "ca.pem")) as client:
+            assert type(await failure(call(client, method))) is ResponseError
+        assert (len(server.requests), trap.accepted) == (1, 0)
 
 
 @pytest.mark.parametrize("files", [("both.pem",), ("cert.pem", "key.pem")])

@@ -76,6 +76,8 @@ def refusal(status: int, code: str | None = None, **headers: str) -> Response:
         (http_date(86_400), 86_400.0),
         (datetime.fromtimestamp(NOW + 60, timezone.utc).strftime("%A, %d-%b-%y %H:%M:%S GMT"), 60),
         (format_datetime(datetime.fromtimestamp(NOW, timezone(timedelta(hours=5)))), 0.0),
+        (http_date(30).replace("GMT", "-0000"), 30.0),
+        (http_date(30).removesuffix(" GMT"), 30.0),
         ("", None),
         (" 1", None),
         ("-1", None),
@@ -109,7 +111,7 @@ def test_a_date_is_a_wait_until_then(seconds) -> None:
 # --- decisions ----------------------------------------------------------------------------------
 
 RETRIED = [409, 429, 500, 502, 503, 504, 599]
-FINAL = [200, 201, 204, 301, 304, 307, 400, 401, 402, 403, 404, 408, 422, 499]
+FINAL = [200, 201, 204, 301, 304, 307, 399, 400, 401, 402, 403, 404, 408, 422, 499]
 
 
 @pytest.mark.parametrize("status", RETRIED + FINAL)
@@ -264,6 +266,7 @@ OUTCOMES: list[tuple[list[Any], PinstripeError, str]] = [
     ([LOST, answer(409)], ConflictError("x"), "unknown"),
     ([LOST, answer(400)], InvalidRequestError("x"), "rejected"),
     ([LOST, answer(404)], InvalidRequestError("x"), "rejected"),
+    ([LOST, answer(499)], InvalidRequestError("x"), "rejected"),
     ([answer(500), answer(400)], InvalidRequestError("x"), "rejected"),
     ([answer(500), answer(429)], RateLimitError("x"), "unknown"),
     ([answer(500), NOT_CONNECTED], NOT_CONNECTED, "unknown"),

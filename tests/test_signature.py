@@ -204,6 +204,8 @@ def test_headers_are_bounded() -> None:
     filler = f"v1={'0' * 64}"
     first = ",".join([f"t={THEN}", f"v1={V1}", *[filler] * 14])
     assert reason_of(EVENT.encode(), first) is None
+    last = ",".join([f"t={THEN}", *[filler] * 15, f"v1={V1}"])
+    assert reason_of(EVENT.encode(), last) is None
     beyond = ",".join([f"t={THEN}", *[filler] * 16, f"v1={V1}"])
     assert reason_of(EVENT.encode(), beyond) == "no_match"
     assert reason_of(EVENT.encode(), ",".join([GOOD, *["v0=x"] * 62])) is None

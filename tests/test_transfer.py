@@ -164,13 +164,8 @@ async def test_any_other_answer_is_an_error_and_no_file(tmp_path, answer, kind) 
 
 
 async def test_error_answers_are_read_bounded(tmp_path) -> None:
-    endless = b"HTTP/1.1 500 No\r\nContent-Length: 9000000000000000\r\n\r\n"
-
-    async def pour(exchange: faulty.Exchange) -> None:
-        await exchange.send(endless)
-        await faulty._pour(exchange, b" " * 65536)
-
-    async with Faulty(pour) as server, client_of(server) as client:
+    endless = faulty.endless_after(b"", status=500)
+    async with Faulty(endless) as server, client_of(server) as client:
         error = await failure(client.files.download("file_1", tmp_path / "photo.png"))
         assert type(error) is ServerError
         assert error.status == 500

@@ -1,0 +1,39 @@
+"""Chaos in full: 20,000 calls, a third of their requests harmed, before a sandbox of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from chaos_run import SETTINGS, Figures, run
+
+from benchmarks.sandbox import Server, ask, running
+
+CALLS = 20_000
+
+
+def ledger(server: Server) -> Callable[[], list[dict[str, Any]]]:
+    """Return what reads the effects of a sandbox in another process."""
+    return lambda: ask(server, "GET", "/_sandbox/effects")["effects"]
+
+
+def _lines(figures: Figures) -> list[str]:
+    values = attrs.asdict(figures, recurse=False)
+    values["errors"] = ", ".join(f"{n} {name}" for name, n in figures.errors.most_common())
+    values["late"] = f"{figures.late * 1000:.0f} ms"
+    values["stalled"] = f"{figures.stalled * 1000:.0f} ms"
+    values["memory"] = ", ".join(f"{used / 2**20:.0f}" for used in figures.memory) + " MiB"
+    return [f"{name.replace('_', ' '):24}{value}" for name, value in values.items()]
+
+
+def report() -> str:
+    """Return the figures."""
+    begun = time.perf_counter()
+    with running() as server:
+        figures = asyncio.run(run(server.port, ledger(server), calls=CALLS, seed=1))
+    seconds = time.perf_counter() - begun
+    title = f"\nChaos: {CALLS} calls with a deadline of {SETTINGS['timeout']} s, in {seconds:.0f} s"
+    return "\n".join([title, *_lines(figures)])
