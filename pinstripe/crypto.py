@@ -231,11 +231,14 @@ def _is_amount(value: Decimal) -> bool:
     return isinstance(exponent, int) and exponent > -longest and value.adjusted() < longest
 
 
-def _rank(quote: OnrampQuote) -> tuple[Fraction, Decimal, str, str] | None:
+def _rank(quote: OnrampQuote) -> tuple[Fraction, Decimal, Decimal, str, str] | None:
     cost = quote.unit_cost
     if cost is None:
         return None
-    return cost, quote.source_total_amount, quote.destination_network, quote.id or ""
+    # Where both cost nothing, more of it is better; minus would round in the caller's context.
+    received = quote.destination_amount.copy_negate()
+    total = quote.source_total_amount
+    return cost, total, received, quote.destination_network, quote.id or ""
 
 
 @model
@@ -302,8 +305,9 @@ class OnrampQuotes(Model):
     def cheapest(self, currency: DestinationCurrency) -> OnrampQuote | None:
         """Return the quote with the lowest cost a unit, fees included; compared exactly.
 
-        Of those that cost the same a unit it is the one with the lower total, then the one whose
-        network, then whose id, comes first by alphabet.
+        Of those that cost the same a unit it is the one with the lower total, of those that cost
+        nothing the one that gives more, then the one whose network, then whose id, comes first by
+        alphabet.
 
         Args:
             currency: The currency that is bought.
