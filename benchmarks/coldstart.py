@@ -132,7 +132,15 @@ class _Contender:
     def run(self, url: str, environ: Mapping[str, str]) -> tuple[float, float]:
         """Return the seconds of wall and CPU time that a fresh process reports."""
         python = os.environ.get("OFFICIAL_PYTHON" if self.official else "OUR_PYTHON")
-        command = [python or sys.executable, "-c", _TIMED.format(script=self.script), KEY, url]
+        # -I: what is installed, and compiled once, whatever folder and environment this runs in.
+        command = [
+            python or sys.executable,
+            "-I",
+            "-c",
+            _TIMED.format(script=self.script),
+            KEY,
+            url,
+        ]
         done = subprocess.run(
             command,
             check=True,
