@@ -46,7 +46,7 @@ async def _serve(port: Connection, certificate: str | None) -> None:
     answers = {
         QUOTES: _answer(payloads.quotes()),
         SESSIONS: _answer(payloads.page()),
-        SESSION: _answer(json.dumps(payloads.session(1)).encode()),
+        SESSION: _answer(json.dumps(payloads.session(1) | {"id": "vs_1"}).encode()),
     }
     loop = asyncio.get_running_loop()
     context = None
