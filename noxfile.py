@@ -28,11 +28,18 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests with branch coverage, on every Python that is installed."""
+    """Run the tests on every Python that is installed, a process for each core.
+
+    Branch coverage is counted on the Python that runs this; the others draw fewer examples.
+    """
     _install(session, "tests")
+    run = ["pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
+    if session.python != THIS_PYTHON:
+        session.run(*run, "--hypothesis-profile", "quick")
+        return
     session.env["COVERAGE_FILE"] = f"{session.virtualenv.location}/coverage"
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", *run)
     session.run("coverage", "combine", "--quiet")
     if not session.posargs:
         session.run("coverage", "report")
