@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 import attrs
 import msgspec
@@ -77,7 +77,13 @@ def _make_converter() -> Converter:
     converter.register_structure_hook_factory(is_native, _native_hook)
     converter.register_unstructure_hook(datetime, _seconds)
     converter.register_unstructure_hook(Decimal, _digits)
+    converter.register_unstructure_hook_func(_is_open, converter.unstructure)
     return converter
+
+
+def _is_open(kind: Any) -> bool:
+    # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
+    return get_origin(kind) is Annotated and isinstance(kind.__origin__, TypeVar)
 
 
 def _digits(value: Decimal) -> str:

@@ -1,0 +1,21 @@
+"""Receiving webhooks: verified, typed, once.
+
+`Webhook` turns the bytes of a delivery into an event of `pinstripe.events`, or refuses it.
+`Router` hands events to handlers and tells how to answer; its store remembers which were handled.
+"""
+
+from pinstripe._once import REMEMBER_SECONDS, Claimed, MemoryStore, Store
+from pinstripe._router import Handler, Receipt, Router
+from pinstripe._webhook import Received, Webhook
+
+__all__ = [
+    "REMEMBER_SECONDS",
+    "Claimed",
+    "Handler",
+    "MemoryStore",
+    "Receipt",
+    "Received",
+    "Router",
+    "Store",
+    "Webhook",
+]
