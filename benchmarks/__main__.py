@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import decode, sandbox, throughput
+from benchmarks import blocking, coldstart, decode, sandbox, throughput
 
-TABLES = {"decode": decode.report, "throughput": throughput.report, "sandbox": sandbox.report}
+TABLES = {
+    "decode": decode.report,
+    "throughput": throughput.report,
+    "blocking": blocking.report,
+    "coldstart": coldstart.report,
+    "sandbox": sandbox.report,
+}
 
 
 def main() -> None:

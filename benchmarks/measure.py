@@ -42,7 +42,7 @@ def compare(contenders: Mapping[str, Callable[[], object]], repeat: int) -> dict
                 function()
             spent = time.perf_counter() - wall, time.process_time() - cpu
             times[name].append(spent)
-    return {name: _median(rounds, repeat) for name, rounds in times.items()}
+    return {name: median(rounds, repeat) for name, rounds in times.items()}
 
 
 async def compare_async(
@@ -57,9 +57,10 @@ async def compare_async(
             spent = time.perf_counter() - wall, time.process_time() - cpu
             if number:
                 times[name].append(spent)
-    return {name: _median(rounds, calls) for name, rounds in times.items()}
+    return {name: median(rounds, calls) for name, rounds in times.items()}
 
 
-def _median(rounds: list[tuple[float, float]], calls: int) -> Cost:
+def median(rounds: list[tuple[float, float]], calls: int) -> Cost:
+    """Return the cost of a call from the seconds of wall and CPU time of some rounds of them."""
     wall, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
     return Cost(wall * 1e6 / calls, cpu * 1e6 / calls)

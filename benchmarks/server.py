@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -12,6 +13,7 @@ from benchmarks import payloads
 
 QUOTES = b"/v1/crypto/onramp/quotes"
 SESSIONS = b"/v1/identity/verification_sessions"
+SESSION = SESSIONS + b"/vs_1"
 
 
 def _answer(body: bytes) -> bytes:
@@ -40,7 +42,11 @@ class _Protocol(asyncio.Protocol):
 
 
 async def _serve(port: Connection) -> None:
-    answers = {QUOTES: _answer(payloads.quotes()), SESSIONS: _answer(payloads.page())}
+    answers = {
+        QUOTES: _answer(payloads.quotes()),
+        SESSIONS: _answer(payloads.page()),
+        SESSION: _answer(json.dumps(payloads.session(1)).encode()),
+    }
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0)
     port.send(server.sockets[0].getsockname()[1])

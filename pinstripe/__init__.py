@@ -6,52 +6,64 @@ The models, parameter types and calls of each product are in a module of their o
 calls at once, `pinstripe.pytest_plugin` the fixtures of your tests.
 """
 
-from pinstripe import (
-    bulk,
-    climate,
-    crypto,
-    events,
-    files,
-    forwarding,
-    identity,
-    webhook_endpoints,
-)
-from pinstripe._client import AsyncClient
-from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
-from pinstripe._convert import to_dict
-from pinstripe._endpoint import Page, response_of
-from pinstripe._errors import (
-    APIError,
-    AuthenticationError,
-    ConfigurationError,
-    ConflictError,
-    ConnectError,
-    ConnectionLost,
-    DeadlineExceeded,
-    DecodeError,
-    IdempotencyError,
-    IncompleteError,
-    InvalidRequestError,
-    NotFoundError,
-    PaginationError,
-    PermissionDeniedError,
-    PinstripeError,
-    RateLimitError,
-    ResponseError,
-    ResponseTooLarge,
-    ServerError,
-    SignatureError,
-    TransportError,
-)
-from pinstripe._pager import Created, Pager
-from pinstripe._transport import Transport
+from typing import TYPE_CHECKING
+
 from pinstripe._version import __version__
-from pinstripe._wire import Request, Response
+
+if TYPE_CHECKING:
+    from pinstripe import (
+        bulk,
+        climate,
+        crypto,
+        events,
+        files,
+        forwarding,
+        identity,
+        sync,
+        webhook_endpoints,
+    )
+    from pinstripe._client import AsyncClient
+    from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
+    from pinstripe._convert import to_dict
+    from pinstripe._endpoint import Page, response_of
+    from pinstripe._errors import (
+        APIError,
+        AuthenticationError,
+        CertificateError,
+        ConfigurationError,
+        ConflictError,
+        ConnectError,
+        ConnectionLost,
+        DeadlineExceeded,
+        DecodeError,
+        IdempotencyError,
+        IncompleteError,
+        InvalidRequestError,
+        NotFoundError,
+        PaginationError,
+        PermissionDeniedError,
+        PinstripeError,
+        RateLimitError,
+        ResponseError,
+        ResponseTooLarge,
+        ServerError,
+        SignatureError,
+        TransportError,
+    )
+    from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+    from pinstripe._network import TLS
+    from pinstripe._pager import Created, Pager
+    from pinstripe._transport import Transport
+    from pinstripe._wire import Request, Response
+    from pinstripe.sync import Client
 
 __all__ = [
+    "TLS",
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CertificateError",
+    "Client",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -59,6 +71,7 @@ __all__ = [
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "Hooks",
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
@@ -71,16 +84,20 @@ __all__ = [
     "Pool",
     "RateLimitError",
     "Request",
+    "RequestInfo",
     "RequestOptions",
     "Response",
     "ResponseError",
+    "ResponseInfo",
     "ResponseTooLarge",
+    "RetryInfo",
     "RetryPolicy",
     "ServerError",
     "SignatureError",
     "Timeout",
     "Transport",
     "TransportError",
+    "WaitInfo",
     "__version__",
     "bulk",
     "climate",
@@ -90,6 +107,28 @@ __all__ = [
     "forwarding",
     "identity",
     "response_of",
+    "sync",
     "to_dict",
     "webhook_endpoints",
 ]
+
+if not TYPE_CHECKING:
+    from pinstripe import _lazy
+
+    __getattr__, __dir__ = _lazy.lazy_names(
+        __name__,
+        __all__,
+        (
+            "_errors",
+            "_hooks",
+            "_network",
+            "_config",
+            "_wire",
+            "_convert",
+            "_endpoint",
+            "_pager",
+            "_transport",
+            "_client",
+            "sync",
+        ),
+    )

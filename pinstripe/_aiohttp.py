@@ -1,9 +1,10 @@
 """The leaf that talks HTTP: one tuned aiohttp session, and aiohttp's errors made ours.
 
-Two settings lean on private names of aiohttp, whose minor version is pinned for it and which
+Three settings lean on private names of aiohttp, whose minor version is pinned for it and which
 tests hold: its hidden second attempt of a GET is switched off, so that attempts are counted in
-one place, and a pooled connection on which unasked bytes arrived is thrown away, since aiohttp
-would hand them to the next call as its answer.
+one place; a pooled connection on which unasked bytes arrived is thrown away, since aiohttp would
+hand them to the next call as its answer; and a connection counts what it heard, so that one that
+was kept and found dead is told from a server that fails.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ import asyncio
 import math
 import platform
 import select
-from collections.abc import AsyncGenerator, Awaitable
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import Payload
 from yarl import URL
 
 from pinstripe._config import Config, Timeout
 from pinstripe._errors import (
+    CertificateError,
+    ConfigurationError,
     ConnectError,
     ConnectionLost,
     ResponseError,
@@ -29,12 +36,12 @@ from pinstripe._errors import (
     TransportError,
     with_response,
 )
+from pinstripe._network import Proxy
 from pinstripe._version import __version__
 from pinstripe._wire import Request, Response, Sink, Upload
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -43,14 +50,36 @@ _KEPT_OF_A_LONG_BODY = 64 * 1024
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
 
 
+_reused: ContextVar[list[Listener]] = ContextVar("_reused")
+"""Where the connector tells the request of its task which kept connection it got."""
+
+
+class Listener(ResponseHandler):
+    """A connection that knows whether anything has come since it was last handed out."""
+
+    silent = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self.silent = False
+        super().data_received(data)
+
+
 class GuardedConnector(aiohttp.TCPConnector):
     """A pool that never hands out a connection on which something came unasked."""
+
+    def listen(self) -> None:
+        """Make every connection one that knows what it heard."""
+        make: Any = partial(Listener, loop=self._loop)  # partial is not covariant
+        self._factory = make
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (connection := await super()._get(key, traces)) is not None:
             protocol = connection.protocol
-            assert protocol is not None
+            assert isinstance(protocol, Listener)
             if not protocol.should_close and not _has_news(protocol):
+                protocol.silent = True
+                _reused.get().append(protocol)
                 break
             connection.close()
         return connection
@@ -75,13 +104,22 @@ class Connections:
 
     Args:
         config: The addresses, the key and the pool.
+        proxies: The proxy on the way to each address.
+        context: What verifies the other side; None where no address is of https.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, proxies: Mapping[str, Proxy | None], context: ssl.SSLContext | None
+    ) -> None:
         self._origins = {"api": config.base_url, "files": config.files_url}
+        self._proxies = {url: _proxy(proxy) for url, proxy in proxies.items() if proxy is not None}
+        self._livemode = config.livemode
         self._limit = config.pool.max_response_bytes
         self._timeout = _phases(config.timeout)
-        self._connector = GuardedConnector(limit=0, keepalive_timeout=config.pool.keepalive)
+        self._connector = GuardedConnector(
+            limit=0, keepalive_timeout=config.pool.keepalive, ssl=context or True
+        )
+        self._connector.listen()
         self._session = self._open_session({"Authorization": f"Bearer {config.api_key}"})
         self._anonymous: aiohttp.ClientSession | None = None
 
@@ -118,6 +156,8 @@ class Connections:
             ResponseError: The answer is longer than the limit, or encoded in a way of its own.
         """
         body = None if request.upload is None else _StreamedBody(request.upload)
+        reused: list[Listener] = []
+        _reused.set(reused)
         problem: Exception
         try:
             return await self._exchange(request, body)
@@ -125,27 +165,45 @@ class Connections:
             problem = fault.error
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             # Raised below, where neither aiohttp's frames nor the key they hold come along.
-            problem = (body and body.fault) or _transport_error(error)
+            problem = (body and body.fault) or _transport_error(error, reused)
+        except RuntimeError:
+            if not self._session.closed:
+                raise
+            problem = ConfigurationError("client", "was used after the end of its event loop")
         raise problem
 
     async def _exchange(self, request: Request, streamed: _StreamedBody | None) -> Response:
+        origin = self._origins[request.host]
         query = f"?{request.query}" if request.query else ""
         timeout = request.timeout
         session = self._without_key() if request.anonymous else self._session
-        async with session.request(
+        answer = await session.request(
             request.method,
-            URL(f"{self._origins[request.host]}{request.path}{query}", encoded=True),
+            URL(f"{origin}{request.path}{query}", encoded=True),
             data=request.body if streamed is None else streamed,
             headers=request.headers,
             allow_redirects=False,
             timeout=self._timeout if timeout is None else _phases(timeout),
-        ) as answer:
-            if request.sink is not None and answer.status == 200:
-                await self._pour(answer, request.sink)
-                body = b""
-            else:
-                body = await self._read(answer)
-            return Response(status=answer.status, headers=answer.headers, body=body)
+            **self._proxies.get(origin, {}),
+        )
+        try:
+            return await self._whole(request, answer)
+        finally:
+            # Unlike the end of `async with`, this waits for nothing: neither for an answer that
+            # is of no use any more, nor for an upload that the server does not want.
+            answer.close()
+
+    async def _whole(self, request: Request, answer: aiohttp.ClientResponse) -> Response:
+        body = b""
+        if answer.status >= 300:
+            body = await self._read_start(answer)
+        elif request.sink is not None and answer.status == 200:
+            await self._pour(answer, request.sink)
+        else:
+            body = await self._read(answer)
+        return Response(
+            status=answer.status, headers=answer.headers, body=body, livemode=self._livemode
+        )
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         encoding, length = _encoding_of(answer), answer.content_length
@@ -157,6 +215,17 @@ class Connections:
             if len(body) > self._limit:
                 raise _too_large(answer, self._limit, bytes(body[:_KEPT_OF_A_LONG_BODY]))
         return bytes(body)
+
+    async def _read_start(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Read what an answer of failure begins with; its status says the most of it."""
+        _encoding_of(answer)
+        limit = min(self._limit, _KEPT_OF_A_LONG_BODY)
+        body = bytearray()
+        async for chunk in answer.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                break
+        return bytes(body[:limit])
 
     async def _pour(self, answer: aiohttp.ClientResponse, sink: Sink) -> None:
         encoding, length = _encoding_of(answer), answer.content_length
@@ -248,12 +317,34 @@ def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(sock_connect=timeout.connect, ceil_threshold=math.inf)
 
 
-def _transport_error(error: Exception) -> TransportError:
+def _proxy(proxy: Proxy) -> _ProxyArguments:
+    found: _ProxyArguments = {"proxy": proxy.url}
+    if proxy.user is not None:
+        found["proxy_auth"] = aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
+    return found
+
+
+class _ProxyArguments(TypedDict, total=False):
+    proxy: str
+    proxy_auth: aiohttp.BasicAuth
+
+
+def _transport_error(error: Exception, reused: list[Listener]) -> TransportError:
     # The text of some repeats the address, whose query can tell who somebody is.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectError("no connection was made in time")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return CertificateError(f"the certificate of {error.host} is refused: {_reason(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return ConnectError(str(error))
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectError(f"the proxy answered {error.status}")
     if isinstance(error, aiohttp.ClientResponseError):
         return ConnectionLost("the answer is not valid HTTP")
-    return ConnectionLost(str(error) or type(error).__name__)
+    lost = ConnectionLost(str(error) or type(error).__name__)
+    lost.stale = bool(reused) and reused[-1].silent
+    return lost
+
+
+def _reason(error: aiohttp.ClientConnectorCertificateError) -> str:
+    return getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"

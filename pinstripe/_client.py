@@ -1,13 +1,19 @@
-"""The asynchronous client: settings to pipeline to product namespaces."""
+"""The asynchronous client: settings to pipeline to product namespaces.
+
+The room of a product is imported when its namespace is first touched: making the models of all of
+them would be most of what a first call waits for.
+"""
+# ruff: noqa: PLC0415 -- so the imports of products stand inside functions
 
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
+from anyio.to_thread import run_sync
 from attrs import evolve, frozen
 from typing_extensions import Self
 
@@ -19,20 +25,29 @@ from pinstripe._config import (
     Timeout,
     config_from,
 )
+from pinstripe._convert import converter
 from pinstripe._endpoint import Endpoint
 from pinstripe._errors import ConfigurationError
+from pinstripe._hooks import Hooks
+from pinstripe._local import Slots
+from pinstripe._network import TLS
 from pinstripe._pipeline import Clock, Pipeline
+from pinstripe._resource import prepare_decoders
+from pinstripe._retry import Budget
 from pinstripe._transport import AiohttpTransport, Transport
 from pinstripe._wire import Host, Method, Response
-from pinstripe.climate import Climate
-from pinstripe.crypto import Crypto
-from pinstripe.events import Events
-from pinstripe.files import FileLinks, Files
-from pinstripe.forwarding import Forwarding
-from pinstripe.identity import Identity
-from pinstripe.webhook_endpoints import WebhookEndpoints
+
+if TYPE_CHECKING:
+    from pinstripe.climate import Climate
+    from pinstripe.crypto import Crypto
+    from pinstripe.events import Events
+    from pinstripe.files import FileLinks, Files
+    from pinstripe.forwarding import Forwarding
+    from pinstripe.identity import Identity
+    from pinstripe.webhook_endpoints import WebhookEndpoints
 
 _PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
+_ID_IN_PATH = re.compile(r"(?<=/)(?!v[12]/)[A-Za-z_-]*[0-9][A-Za-z0-9_-]*")
 
 
 @frozen
@@ -40,7 +55,8 @@ class _Shared:
     """What a client and its siblings have in common."""
 
     transport: Transport
-    slots: anyio.Semaphore
+    slots: Slots
+    budget: Budget
 
 
 class AsyncClient:
@@ -66,35 +82,17 @@ class AsyncClient:
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed attempt is made again.
         pool: The bounds of connections and answers.
+        hooks: Functions that are told how calls go.
+        tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
+        proxy: The address of a proxy, such as `http://user:password@host:3128`; or
+            `"environment"`, to have `https_proxy` and `no_proxy` obeyed.
+        allow_insecure_http: Whether keys may go over plain http: test keys to other machines,
+            and live keys at all.
         transport: What carries the requests, in place of aiohttp.
 
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
     """
-
-    identity: Identity
-    """Verification sessions and reports."""
-
-    crypto: Crypto
-    """Onramp sessions and quotes."""
-
-    climate: Climate
-    """Orders of carbon removal, products and suppliers."""
-
-    events: Events
-    """What happened to the objects of the account."""
-
-    files: Files
-    """Uploads, what the API made itself, and the content of both."""
-
-    file_links: FileLinks
-    """Ways to the content of files that need no key."""
-
-    forwarding: Forwarding
-    """Requests sent on to other services, with card details filled in."""
-
-    webhook_endpoints: WebhookEndpoints
-    """Addresses to which events are sent."""
 
     def __init__(
         self,
@@ -107,6 +105,10 @@ class AsyncClient:
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         pool: Pool | None = None,
+        hooks: Hooks | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        allow_insecure_http: bool = False,
         transport: Transport | None = None,
     ) -> None:
         config = config_from(
@@ -119,10 +121,14 @@ class AsyncClient:
                 "timeout": timeout,
                 "retry": retry,
                 "pool": pool,
+                "hooks": hooks,
+                "tls": tls,
+                "proxy": proxy,
+                "allow_insecure_http": allow_insecure_http,
             }
         )
-        slots = anyio.Semaphore(config.pool.max_in_flight, fast_acquire=True)
-        self._build(config, _Shared(transport or AiohttpTransport(config), slots))
+        slots = Slots(config.pool.max_in_flight)
+        self._build(config, _Shared(transport or AiohttpTransport(config), slots, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
@@ -133,20 +139,70 @@ class AsyncClient:
         pipeline = Pipeline(
             shared.transport.send,
             shared.slots,
+            shared.budget,
             headers=headers,
             timeout=config.timeout,
             retry=config.retry,
+            hooks=config.hooks,
             clock=Clock(),
         )
         self._send = pipeline.send
-        self.identity = Identity(self._send)
-        self.crypto = Crypto(self._send)
-        self.climate = Climate(self._send)
-        self.events = Events(self._send)
-        self.files = Files(self._send)
-        self.file_links = FileLinks(self._send)
-        self.forwarding = Forwarding(self._send)
-        self.webhook_endpoints = WebhookEndpoints(self._send)
+
+    @property
+    def identity(self) -> Identity:
+        """Verification sessions and reports."""
+        from pinstripe.identity import Identity
+
+        return Identity(self._send)
+
+    @property
+    def crypto(self) -> Crypto:
+        """Onramp sessions and quotes."""
+        from pinstripe.crypto import Crypto
+
+        return Crypto(self._send)
+
+    @property
+    def climate(self) -> Climate:
+        """Orders of carbon removal, products and suppliers."""
+        from pinstripe.climate import Climate
+
+        return Climate(self._send)
+
+    @property
+    def events(self) -> Events:
+        """What happened to the objects of the account."""
+        from pinstripe.events import Events
+
+        return Events(self._send)
+
+    @property
+    def files(self) -> Files:
+        """Uploads, what the API made itself, and the content of both."""
+        from pinstripe.files import Files
+
+        return Files(self._send)
+
+    @property
+    def file_links(self) -> FileLinks:
+        """Ways to the content of files that need no key."""
+        from pinstripe.files import FileLinks
+
+        return FileLinks(self._send)
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """Requests sent on to other services, with card details filled in."""
+        from pinstripe.forwarding import Forwarding
+
+        return Forwarding(self._send)
+
+    @property
+    def webhook_endpoints(self) -> WebhookEndpoints:
+        """Addresses to which events are sent."""
+        from pinstripe.webhook_endpoints import WebhookEndpoints
+
+        return WebhookEndpoints(self._send)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._config.base_url!r})"
@@ -167,13 +223,22 @@ class AsyncClient:
         await self._shared.transport.aclose()
 
     async def warm_up(self) -> None:
-        """Do the slow parts of the first request now, in a thread.
+        """Do the slow parts of first calls now, in a thread.
 
-        Importing aiohttp and reading the certificates take 150 to 300 ms. Without this the first
-        request does it, in a thread too.
+        Importing aiohttp, reading the certificates and making the models of every product take
+        200 to 400 ms. Without this a product is made when its namespace is first touched, and
+        the rest by the first request, in a thread too.
         """
+        await run_sync(self._make_products)
         if isinstance(self._shared.transport, AiohttpTransport):
             await self._shared.transport.open()
+
+    def _make_products(self) -> None:
+        for name, member in vars(AsyncClient).items():
+            if isinstance(member, property):
+                getattr(self, name)
+        prepare_decoders()
+        converter()
 
     def with_options(
         self,
@@ -245,4 +310,5 @@ class AsyncClient:
         if not isinstance(path, str) or not _PATH.fullmatch(path):
             raise ConfigurationError("path", "must look like /v1/name, with params apart from it")
         endpoint = Endpoint(method, path, Response, host)
-        return await self._send(endpoint.request(params or {}, {}, request_options))
+        request = endpoint.request(params or {}, {}, request_options)
+        return await self._send(evolve(request, template=_ID_IN_PATH.sub("{id}", path)))

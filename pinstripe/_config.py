@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._hooks import Hooks
+from pinstripe._network import TLS, check_tls, parse_proxy
 
 DEFAULT_BASE_URL = "https://api.stripe.com"
 DEFAULT_FILES_URL = "https://files.stripe.com"
 DEFAULT_API_VERSION = "2026-10-28.endive"
 """The version that the models were written for; Stripe answers in it whatever the account's."""
+
+MAX_DOWNLOAD = 1024**3
+"""Bytes of a download at most, where the caller names no other bound."""
 
 _API_KEY = re.compile(r"(?:sk|rk)_(?:test|live|org)_[A-Za-z0-9_]+")
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
@@ -122,12 +128,18 @@ class RetryPolicy:
         cap: Seconds; the longest of these pauses.
         max_retry_after: Seconds; where the server asks for a longer wait than this, the call
             fails at once and the error's `retry_after` says how long.
+        budget: Tokens for the retries of a client and all its siblings, so that they do not
+            multiply an outage: a retry takes 5 and gives them back if it succeeds, any other
+            success gives back 1, and without enough of them a call fails at its first error.
+            With 500, a thousand calls to a server that is down cost 1,100 requests; infinity
+            switches the bound off.
     """
 
     max_attempts: int = field(default=3, validator=_whole_number)
     base: float = field(default=0.5, validator=at_least(0))
     cap: float = field(default=5.0, validator=at_least(0))
     max_retry_after: float = field(default=60.0, validator=at_least(0))
+    budget: float = field(default=500, validator=at_least(0))
 
 
 @frozen(kw_only=True)
@@ -183,7 +195,17 @@ def _origin(value: str) -> str:
 
 
 def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None:
-    check_origin(attribute.name, value, live="_live_" in config.api_key)
+    insecure = config.allow_insecure_http
+    check_origin(attribute.name, value, live=bool(config.livemode), insecure=insecure)
+
+
+def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -> None:
+    if value is None or value == "environment":
+        return
+    parse_proxy(attribute.name, value)
+    plain = not all(url.lower().startswith("https:") for url in (config.base_url, config.files_url))
+    if plain and not config.allow_insecure_http:
+        raise ConfigurationError(attribute.name, "could read the key on its way to plain http")
 
 
 @frozen(kw_only=True)
@@ -191,6 +213,7 @@ class Config:
     """Everything a client is made of; see `AsyncClient` for the meaning of each."""
 
     api_key: str = field(repr=False, validator=_check_api_key)
+    allow_insecure_http: bool = field(default=False, validator=_is_a(bool))
     base_url: str = field(default=DEFAULT_BASE_URL, converter=_origin, validator=_check_origin)
     files_url: str = field(default=DEFAULT_FILES_URL, converter=_origin, validator=_check_origin)
     api_version: str = field(default=DEFAULT_API_VERSION, validator=_check_version)
@@ -198,17 +221,28 @@ class Config:
     timeout: Timeout = field(factory=Timeout, converter=_as_timeout)
     retry: RetryPolicy = field(factory=RetryPolicy, validator=_is_a(RetryPolicy))
     pool: Pool = field(factory=Pool, validator=_is_a(Pool))
+    hooks: Hooks = field(factory=Hooks, validator=_is_a(Hooks))
+    tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
+    proxy: str | None = field(default=None, repr=False, validator=_check_proxy)
+
+    @property
+    def livemode(self) -> bool | None:
+        """Whether the key moves real money; None where it does not tell."""
+        if "_live_" in self.api_key:
+            return True
+        return False if "_test_" in self.api_key else None
 
 
-def check_origin(argument: str, url: str, *, live: bool) -> None:
+def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False) -> None:
     """Refuse an address that a key must not be sent to.
 
-    Plain http is for a sandbox on this machine, and a live key never goes over it.
+    Plain http is for a sandbox on this machine, and a live key does not go over it.
 
     Args:
         argument: The name to give in the error.
         url: Scheme, host and port, such as `https://api.stripe.com`.
         live: Whether the key moves real money.
+        insecure: Whether the caller allowed plain http by name.
 
     Raises:
         ConfigurationError: It is not such an address, or not a safe one.
@@ -218,8 +252,9 @@ def check_origin(argument: str, url: str, *, live: bool) -> None:
         problem = "must be an address like https://host:port, without a path"
         raise ConfigurationError(argument, problem)
     local = _LOOPBACK.fullmatch(found["host"].strip("[]"))
-    if found["scheme"].lower() == "http" and (live or not local):
-        raise ConfigurationError(argument, "plain http is only for test keys on this machine")
+    if found["scheme"].lower() == "http" and (live or not local) and not insecure:
+        problem = "plain http is only for test keys on this machine (see allow_insecure_http)"
+        raise ConfigurationError(argument, problem)
 
 
 def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:

@@ -3,7 +3,8 @@
 cattrs decides how each class is built, msgspec builds what it can: a hook factory hands every
 class whose fields msgspec knows (datetime, Decimal, Literal, nested models) to its C decoder, and
 the bytes of an answer are decoded straight into the class. A class with a field that only cattrs
-can build keeps cattrs' generated hook.
+can build keeps cattrs' generated hook. cattrs is imported when it has something to do: a model
+derived from `Record` is one that msgspec builds whole, which the tests hold for each.
 
 msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
 `"12"` as the integer 12 and `"false"` as False: no digit is lost by it, and a value that fits
@@ -13,29 +14,26 @@ neither way is still an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_origin
 
 import attrs
 import msgspec
-from cattrs import BaseValidationError, Converter, transform_error
 
 from pinstripe._errors import DecodeError
+from pinstripe._model import Record
+
+if TYPE_CHECKING:
+    from cattrs import BaseValidationError, Converter
 
 _T = TypeVar("_T")
 
 _AT = re.compile(r"`(\$[^`]*)`$")
 # TypeError: cattrs' hook of a class, given something that is no mapping.
-_FAULTS = (
-    msgspec.MsgspecError,
-    BaseValidationError,
-    UnicodeDecodeError,
-    RecursionError,
-    TypeError,
-)
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 _EXPECTED = re.compile(r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`")
 
 
@@ -68,17 +66,21 @@ def is_native(model: Any) -> bool:
     return not any(isinstance(node, msgspec.inspect.CustomType) for node in nodes)
 
 
+@cache
+def converter() -> Converter:
+    """Return the converter; a room registers a hook where its model needs one."""
+    from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
+
+    made = Converter()
+    made.register_structure_hook_factory(is_native, _native_hook)
+    made.register_unstructure_hook(datetime, _seconds)
+    made.register_unstructure_hook(Decimal, _digits)
+    made.register_unstructure_hook_func(_is_open, made.unstructure)
+    return made
+
+
 def _native_hook(model: Any) -> Callable[[Any, Any], Any]:
     return lambda value, _: msgspec.convert(value, model, strict=False)
-
-
-def _make_converter() -> Converter:
-    converter = Converter()
-    converter.register_structure_hook_factory(is_native, _native_hook)
-    converter.register_unstructure_hook(datetime, _seconds)
-    converter.register_unstructure_hook(Decimal, _digits)
-    converter.register_unstructure_hook_func(_is_open, converter.unstructure)
-    return converter
 
 
 def _is_open(kind: Any) -> bool:
@@ -96,16 +98,41 @@ def _seconds(value: datetime) -> float:
     return int(seconds) if seconds.is_integer() else seconds
 
 
-converter = _make_converter()
-"""Structures every model; a room registers a hook where its model needs one."""
-
-
 @cache
-def _decoder(model: Hashable) -> Callable[[bytes], Any]:
-    if is_native(model):
+def decoder_of(model: Any) -> Callable[[bytes], Any]:
+    """Return what reads a JSON body as a model, made at the first call for each.
+
+    Args:
+        model: The class to build.
+    """
+    if _is_record(model) or is_native(model):
         return msgspec.json.Decoder(model, strict=False).decode
-    hook = converter.get_structure_hook(model)
-    return lambda body: hook(msgspec.json.decode(body), model)
+    return lambda body: _built(msgspec.json.decode(body), model)
+
+
+def _is_record(model: Any) -> bool:
+    kind = getattr(model, "__origin__", model)
+    return isinstance(kind, type) and issubclass(kind, Record)
+
+
+def _built(value: Any, model: Any) -> Any:
+    """Return what cattrs makes of plain data."""
+    from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
+
+    try:
+        return converter().structure(value, model)
+    except BaseValidationError as error:
+        misfit = _Misfit(*_describe_group(error))
+    raise misfit
+
+
+class _Misfit(TypeError):
+    """Where data does not fit a class that cattrs builds, and why, without the data."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{problem} at {path}")
+        self.path = path
+        self.problem = problem
 
 
 def decode(body: bytes, model: type[_T]) -> _T:
@@ -120,7 +147,7 @@ def decode(body: bytes, model: type[_T]) -> _T:
     """
     target: Any = model
     try:
-        value: _T = _decoder(target)(body)
+        value: _T = decoder_of(target)(body)
     except _FAULTS as error:
         problem = _decode_error(error, model)
     else:
@@ -139,7 +166,11 @@ def structure(value: Any, model: type[_T]) -> _T:
         DecodeError: The data is not of that shape.
     """
     try:
-        structured = converter.structure(value, model)
+        structured: _T = (
+            msgspec.convert(value, model, strict=False)
+            if _is_record(model)
+            else _built(value, model)
+        )
     except _FAULTS as error:
         problem = _decode_error(error, model)
     else:
@@ -156,7 +187,7 @@ def to_dict(model: Any) -> dict[str, Any]:
     Args:
         model: A model or a page.
     """
-    data: dict[str, Any] = converter.unstructure(model)
+    data: dict[str, Any] = converter().unstructure(model)
     return data
 
 
@@ -170,14 +201,8 @@ def _decode_error(error: BaseException, model: Any) -> DecodeError:
 
 def _describe(error: BaseException) -> tuple[str, str]:
     """Return where a decoder failed and why, without the values that its message may quote."""
-    if isinstance(error, BaseValidationError):
-        first = transform_error(error, format_exception=lambda inner, _: _describe_text(inner)[1])
-        problem, _, path = first[0].rpartition(" @ ")
-        return path, problem
-    return _describe_text(error)
-
-
-def _describe_text(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, _Misfit):
+        return error.path, error.problem
     text = str(error)
     found, expected = _AT.search(text), _EXPECTED.search(text)
     malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError))
@@ -187,3 +212,11 @@ def _describe_text(error: BaseException) -> tuple[str, str]:
         else "wrong value"
     )
     return found[1] if found else "$", expected[0] if expected else kind
+
+
+def _describe_group(error: BaseValidationError) -> tuple[str, str]:
+    from cattrs import transform_error  # noqa: PLC0415 -- slow, so only when needed
+
+    first = transform_error(error, format_exception=lambda inner, _: _describe(inner)[1])
+    problem, _, path = first[0].rpartition(" @ ")
+    return path, problem

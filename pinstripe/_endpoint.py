@@ -118,6 +118,7 @@ class Endpoint(Generic[_T]):
             host=self.host,
             headers=headers,
             timeout=options.timeout if options else None,
+            asked=next(iter(ids.values()), None),
         )
 
 

@@ -4,6 +4,7 @@
     ├── ConfigurationError (also ValueError)   an argument or setting is wrong; nothing was sent
     ├── TransportError                         no usable answer
     │   ├── ConnectError                       no connection was made: safe to repeat
+    │   │   └── CertificateError               the other side cannot prove who it is
     │   ├── ConnectionLost                     the connection died under way
     │   └── DeadlineExceeded (also TimeoutError)
     ├── ResponseError                          an answer came that cannot be used; it is kept whole
@@ -30,6 +31,7 @@ repeat personal data.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,8 +130,20 @@ class ConnectError(TransportError):
     outcome: Outcome = "not_sent"
 
 
+class CertificateError(ConnectError):
+    """The server's certificate is not one to trust, or not one for its name; never retried."""
+
+
 class ConnectionLost(TransportError):
-    """The connection died before the answer was whole."""
+    """The connection died before the answer was whole.
+
+    Attributes:
+        stale: Whether it was kept from an earlier call and died before any byte of the answer,
+            as one does that the server has closed meanwhile. Such an attempt is made again once
+            at no cost.
+    """
+
+    stale: bool = False
 
 
 class DeadlineExceeded(TransportError, TimeoutError):
@@ -300,8 +314,10 @@ def error_for(
         retry_after: Seconds the server asked to wait.
     """
     facts = _facts(body)
-    kind = _class_for(status, facts)
-    error = kind(facts.get("message") or f"the server answered {status}")
+    message = facts.get("message") or f"the server answered {status}"
+    if retry_after is not None:
+        message = f"the server asks to wait {math.ceil(retry_after)} s: {message}"
+    error = _class_for(status, facts)(message)
     error.type, error.code = facts.get("type"), facts.get("code")
     error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
     error.retry_after = retry_after

@@ -3,7 +3,11 @@
 msgspec builds a plain attrs class attribute by attribute: a page of 100 sessions takes longer
 than `json.loads` of the same bytes. It writes the fields of its own `Struct` straight into
 place, in less than half that time and in less memory. So a model is both: laid out as a frozen
-`Struct`, then decorated by attrs, whose `fields`, `evolve`, `asdict` and repr apply.
+`Struct`, and known to attrs, whose `fields`, `evolve` and `asdict` apply.
+
+attrs compiles methods for each class that it makes, which would be most of what importing a room
+of models costs (14 of 16 ms for `identity`), for methods that are hardly ever called. So models
+have those of `Record`, and attrs makes the fields of a class when somebody asks for them.
 """
 
 from __future__ import annotations
@@ -47,9 +51,19 @@ else:
     class Record(msgspec.Struct, metaclass=_Layout):
         """The base of every structured object."""
 
+        def __eq__(self, other: object) -> Any:
+            return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+
+        def __hash__(self) -> int:
+            return hash((type(self), _values(self)))
+
+        def __repr__(self) -> str:
+            shown = (a.name for a in attrs.fields(type(self)) if a.repr)
+            fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+            return f"{type(self).__name__}({fields})"
+
         def __reduce__(self) -> tuple[Any, ...]:
-            fields = {a.name: getattr(self, a.name) for a in attrs.fields(type(self))}
-            return _rebuild, (type(self), fields)
+            return _rebuild, (type(self), dict(zip(_names(type(self)), _values(self), strict=True)))
 
     class Model(Record, rename={"_response": " response"}):
         """The base of what the API answers with: it knows the answer it came from."""
@@ -64,6 +78,14 @@ def _rebuild(model: type[_T], fields: dict[str, Any]) -> _T:
     return model(**fields)
 
 
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(name for name in cls.__struct_fields__ if name != "_response")
+
+
+def _values(record: object) -> tuple[Any, ...]:
+    return tuple(getattr(record, name) for name in _names(type(record)))
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def model(cls: type[_T]) -> type[_T]:
     """Make a class derived from `Record` an attrs class: frozen, keyword-only, compared by value.
@@ -72,20 +94,35 @@ def model(cls: type[_T]) -> type[_T]:
         cls: The class, with annotated fields; those of type `Private[...]` stay out of its repr.
     """
     laid_out: Any = cls
+    laid_out.__attrs_attrs__ = _Fields()
+    return cls
+
+
+class _Fields:
+    """Stands for the fields of a class until attrs first asks for them."""
+
+    def __get__(self, _: object, owner: Any) -> tuple[attrs.Attribute[Any], ...]:
+        owner.__attrs_attrs__ = fields = _attributes(owner)
+        return fields
+
+
+def _attributes(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
+    """Return the fields of a class as attrs makes them of their names, types and defaults."""
+    laid_out: Any = cls
     names, defaults = laid_out.__struct_fields__, laid_out.__struct_defaults__
     padded = (msgspec.NODEFAULT,) * (len(names) - len(defaults)) + defaults
-    annotations: dict[str, Any] = {}
+    given = dict(zip(names, padded, strict=True))
+    types: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        annotations |= vars(base).get("__annotations__", {})
+        types |= vars(base).get("__annotations__", {})
     these = {
-        name: attrs.field(default=_default(default), repr=not _is_private(annotations[name]))
-        for name, default in zip(names, padded, strict=True)
-        if name != "_response"
+        name: attrs.field(default=_default(given[name]), repr=not _is_private(types[name]))
+        for name in _names(cls)
     }
-    made: type[_T] = attrs.frozen(
-        laid_out, these=these, slots=False, init=False, kw_only=True, match_args=False
-    )
-    return made
+    twin = type(cls.__name__, (), {"__annotations__": types})
+    made: Any = attrs.frozen(twin, these=these, kw_only=True, repr=False, eq=False)
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(made)
+    return fields
 
 
 def _default(value: Any) -> Any:

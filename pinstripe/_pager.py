@@ -198,7 +198,11 @@ async def _fetch(send: Sender, walk: Walk[_L]) -> Page[_L]:
 
 
 class Walker(Generic[_L]):
-    """One walk under way: gives page after page, and asks for the next one ahead of time."""
+    """One walk under way: gives page after page, and asks for the next one ahead of time.
+
+    Attributes:
+        last: The id of the object handed out last, kept by who hands them out.
+    """
 
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
@@ -206,6 +210,12 @@ class Walker(Generic[_L]):
         self._ahead: asyncio.Task[Page[_L]] | None = None
         self._seen: set[str] = set()
         self._items_read = 0
+        self.last: str | None = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the next page was asked for and not taken yet."""
+        return self._ahead is not None
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """Return the next page and its objects in the order of the walk; None at the end."""
@@ -254,7 +264,7 @@ class Pager(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk = walk
-        self._last: str | None = None
+        self._latest: Walker[_L] | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -263,26 +273,32 @@ class Pager(Generic[_L]):
         A short text that `list(..., cursor=...)` goes on from, in another process too; None
         where nothing was handed out and the walk has no start.
         """
-        return evolve(self._walk, at=self._last).cursor if self._last else self._walk.cursor
+        last = self._latest and self._latest.last
+        return evolve(self._walk, at=last).cursor if last else self._walk.cursor
+
+    def walker(self) -> Walker[_L]:
+        """Begin a walk of its own from the start, for who asks for its pages one by one."""
+        self._latest = Walker(self._send, self._walk)
+        return self._latest
 
     async def __aiter__(self) -> AsyncGenerator[_L, None]:
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        walker = Walker(self._send, self._walk)
+        walker = self.walker()
         try:
             while (step := await walker.next_page()) is not None:
                 for item in step[1]:
-                    self._last = item.id
+                    walker.last = item.id
                     yield item
         finally:
             await walker.aclose()
 
     async def pages(self) -> AsyncGenerator[Page[_L], None]:
         """Yield page after page, each as the API gave it: newest object first."""
-        walker = Walker(self._send, self._walk)
+        walker = self.walker()
         try:
             while (step := await walker.next_page()) is not None:
                 page, items = step
-                self._last = items[-1].id if items else self._last
+                walker.last = items[-1].id if items else walker.last
                 yield page
         finally:
             await walker.aclose()

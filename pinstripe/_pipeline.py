@@ -1,6 +1,6 @@
 """From one call to its attempts: slots, the deadline, retries, and what is certain at the end.
 
-`decide` and `Attempts` decide; `Pipeline.send` awaits.
+`_retry` decides; `Pipeline.send` awaits.
 """
 
 from __future__ import annotations
@@ -8,26 +8,35 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from pinstripe._config import RetryPolicy, Timeout
 from pinstripe._errors import (
-    APIError,
     ConfigurationError,
-    ConnectError,
     DeadlineExceeded,
-    Outcome,
     PinstripeError,
     ResponseError,
     TransportError,
+    clean_request_id,
     error_for,
     with_response,
 )
+from pinstripe._hooks import (
+    Hooks,
+    RequestInfo,
+    ResponseInfo,
+    RetryInfo,
+    WaitInfo,
+    tell_request,
+    tell_response,
+    tell_retry,
+    tell_wait,
+)
+from pinstripe._retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._wire import Request, Response, Sender
 
 _E = TypeVar("_E", bound=PinstripeError)
@@ -50,138 +59,39 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
 
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Return the wait that a `Retry-After` header asks for, in seconds.
-
-    Args:
-        value: Whole seconds or an HTTP date; anything else counts as not there.
-        now: Seconds since the Unix epoch.
-    """
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit() and len(value) <= 9:
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
-    return max(0.0, (aware - datetime.fromtimestamp(now, timezone.utc)).total_seconds())
-
-
-def wants_retry(result: Response | TransportError) -> bool:
-    """Return whether another attempt could end better.
-
-    https://docs.stripe.com/error-low-level
-
-    Args:
-        result: How an attempt ended.
-    """
-    if isinstance(result, TransportError):
-        return True
-    said = result.headers.get("Stripe-Should-Retry")
-    if said in ("true", "false"):
-        return said == "true" and result.status >= 400
-    return result.status in (409, 429) or result.status >= 500
-
-
-def decide(
-    policy: RetryPolicy,
-    attempts: int,
-    result: Response | TransportError,
-    *,
-    retry_after: float | None,
-    remaining: float,
-    chance: float,
-) -> float | None:
-    """Return the pause before the next attempt, in seconds; None where there is to be none.
-
-    Args:
-        policy: The limits.
-        attempts: How many requests were sent so far.
-        result: How the latest ended.
-        retry_after: Seconds the server asked to wait.
-        remaining: Seconds until the deadline; a pause that would not end before it is no use.
-        chance: A random number from 0 up to 1, for full jitter.
-    """
-    if attempts >= policy.max_attempts or not wants_retry(result):
-        return None
-    if retry_after is not None and retry_after > policy.max_retry_after:
-        return None
-    backoff = chance * min(policy.cap, policy.base * 2.0 ** min(attempts - 1, 64))
-    pause = backoff if retry_after is None else retry_after + min(backoff, 0.5)
-    return pause if pause < remaining else None
-
-
-@define
-class Attempts:
-    """What is known of a call from the attempts made so far.
-
-    Attributes:
-        count: Requests sent.
-        uncertain: Whether one of them may have had an effect that no answer told of.
-    """
-
-    count: int = 0
-    uncertain: bool = False
-    _before: bool = False
-
-    def begin(self) -> None:
-        """Note that an attempt is about to be sent."""
-        self.count += 1
-        self._before, self.uncertain = self.uncertain, True
-
-    def end(self, result: Response | TransportError) -> None:
-        """Note how it ended.
-
-        401 and 429 are given before the API looks for a stored answer, so they tell nothing of
-        earlier attempts with the same key; other refusals do.
-        """
-        if isinstance(result, ConnectError):
-            self.uncertain = self._before
-        elif isinstance(result, Response) and 400 <= result.status < 500:
-            early = result.status in (401, 409, 429)
-            self.uncertain = self._before if early else False
-
-    def withdraw(self) -> None:
-        """Note that the attempt was refused on this side and nothing of it was sent."""
-        self.count -= 1
-        self.uncertain = self._before
-
-    def outcome(self, error: PinstripeError) -> Outcome:
-        """Return what is certain when the call ends with `error`."""
-        if self.uncertain or error.outcome == "unknown":
-            return "unknown"
-        return "rejected" if isinstance(error, APIError) else "not_sent"
-
-
 class Pipeline:
     """Turns calls into attempts.
 
     Args:
         send: Sends one attempt.
-        slots: Bounds the requests on their way; shared by the clients of a pool.
+        slots: Gives what bounds the requests on their way; shared by the clients of a pool.
+        budget: Bounds the retries; shared likewise.
         headers: Headers of every request, which a call's own replace.
         timeout: The timeouts of a call that has none of its own.
         retry: When to try again.
+        hooks: Who is told.
         clock: Time and chance.
     """
 
     def __init__(
         self,
         send: Sender,
-        slots: anyio.Semaphore,
+        slots: Callable[[], anyio.Semaphore],
+        budget: Budget,
         *,
         headers: Mapping[str, str],
         timeout: Timeout,
         retry: RetryPolicy,
+        hooks: Hooks,
         clock: Clock,
     ) -> None:
         self._send = send
         self._slots = slots
+        self._budget = budget
         self._headers = headers
         self._timeout = timeout
         self._retry = retry
+        self._hooks = hooks
         self._clock = clock
 
     async def send(self, request: Request) -> Response:
@@ -198,7 +108,7 @@ class Pipeline:
         headers = {**self._headers, **request.headers}
         request, total = evolve(request, headers=headers, timeout=timeout), timeout.total
         deadline = self._clock.monotonic() + total
-        attempts = Attempts()
+        attempts = Attempts(deletes=request.method == "DELETE")
         try:
             with anyio.fail_after(total):
                 return await self._until_decided(request, attempts, deadline)
@@ -215,32 +125,108 @@ class Pipeline:
     ) -> Response:
         while True:
             result = await self._attempt(request, attempts)
+            if isinstance(result, Response) and 200 <= result.status < 300:
+                self._budget.give_back(retried=attempts.count - attempts.free > 1)
+                return result if attempts.count == 1 else evolve(result, attempts=attempts.count)
             retry_after = _retry_after(result, self._clock.wall())
-            pause = decide(
-                self._retry,
-                attempts.count,
-                result,
-                retry_after=retry_after,
-                remaining=deadline - self._clock.monotonic(),
-                chance=self._clock.random(),
-            )
+            pause = self._pause(result, attempts, retry_after, deadline)
             if pause is None:
-                return _answer(result, attempts.count, retry_after)
+                raise _failure(result, retry_after)
+            self._tell_retry(request, attempts.count, result, pause)
             await self._clock.sleep(pause)
 
+    def _tell_retry(
+        self, request: Request, attempt: int, result: Response | TransportError, pause: float
+    ) -> None:
+        info = RetryInfo(
+            method=request.method,
+            path=request.template,
+            attempt=attempt,
+            pause=pause,
+            **_end_of(result),
+        )
+        tell_retry(self._hooks, info)
+
+    def _pause(
+        self,
+        result: Response | TransportError,
+        attempts: Attempts,
+        retry_after: float | None,
+        deadline: float,
+    ) -> float | None:
+        """Return the pause before the next attempt, and take its cost; None where there is none."""
+        if attempts.excuse(result):
+            return 0.0
+        pause = decide(
+            self._retry,
+            attempts.count - attempts.free,
+            result,
+            retry_after=retry_after,
+            remaining=deadline - self._clock.monotonic(),
+            spent=self._budget.spent,
+            chance=self._clock.random(),
+        )
+        if pause is not None:
+            self._budget.take()
+        return pause
+
     async def _attempt(self, request: Request, attempts: Attempts) -> Response | TransportError:
-        async with self._slots:
+        slots = self._slots()
+        waits = self._hooks.on_wait is not None and not slots.value
+        since = self._clock.monotonic() if waits else 0.0
+        async with slots:
+            if waits:
+                duration = self._clock.monotonic() - since
+                method, path = request.method, request.template
+                tell_wait(self._hooks, WaitInfo(method=method, path=path, duration=duration))
             attempts.begin()
-            result: Response | TransportError
             try:
-                result = await self._send(request)
-            except TransportError as error:
-                result = error
+                result = await self._observed(request, attempts.count)
             except ConfigurationError:
                 attempts.withdraw()
                 raise
             attempts.end(result)
             return result
+
+    async def _observed(self, request: Request, attempt: int) -> Response | TransportError:
+        """Send a request, and tell those who watch."""
+        if not self._hooks.watches_requests():
+            return await self._try(request)
+        facts: dict[str, Any] = {
+            "method": request.method,
+            "path": request.template,
+            "attempt": attempt,
+        }
+        tell_request(self._hooks, RequestInfo(**facts, idempotency_key=request.idempotency_key))
+        started = self._clock.monotonic()
+        end: dict[str, Any] = {}
+        try:
+            result = await self._try(request)
+            end = _end_of(result)
+        except BaseException as error:
+            end = {"error": type(error).__name__}
+            raise
+        finally:
+            duration = self._clock.monotonic() - started
+            tell_response(self._hooks, ResponseInfo(**facts, **end, duration=duration))
+        return result
+
+    async def _try(self, request: Request) -> Response | TransportError:
+        try:
+            result = await self._send(request)
+        except TransportError as error:
+            return error
+        echo = result.headers.get("Idempotency-Key")
+        if echo is not None and echo != request.idempotency_key:
+            foreign = ResponseError("the answer is to another request: it has another key")
+            raise with_response(foreign, result.status, result.headers, result.body)
+        return result
+
+
+def _end_of(result: Response | TransportError) -> dict[str, Any]:
+    if isinstance(result, TransportError):
+        return {"error": type(result).__name__}
+    return {"status": result.status, "request_id": clean_request_id(result.request_id)}
 
 
 def _retry_after(result: Response | TransportError, now: float) -> float | None:
@@ -249,19 +235,25 @@ def _retry_after(result: Response | TransportError, now: float) -> float | None:
     return parse_retry_after(result.headers.get("Retry-After"), now)
 
 
-def _answer(
-    result: Response | TransportError, attempts: int, retry_after: float | None
-) -> Response:
-    """Return a successful answer; raise what any other means."""
+def _failure(result: Response | TransportError, retry_after: float | None) -> PinstripeError:
+    """Return the error that the end of a call without success stands for."""
     if isinstance(result, TransportError):
-        raise result
-    if 200 <= result.status < 300:
-        return result if attempts == 1 else evolve(result, attempts=attempts)
+        return result
     if result.status >= 400:
-        raise error_for(result.status, result.headers, result.body, retry_after=retry_after)
-    place = result.headers.get("Location", "nowhere")
+        return error_for(result.status, result.headers, result.body, retry_after=retry_after)
+    place = _place(result.headers.get("Location"))
     error = ResponseError(f"the server answered {result.status} and points to {place}")
-    raise with_response(error, result.status, result.headers, result.body)
+    return with_response(error, result.status, result.headers, result.body)
+
+
+def _place(location: str | None) -> str:
+    """Return where a redirect points, without the parts of an address that can hold a secret."""
+    try:
+        parts = urlsplit(location or "nowhere")
+    except ValueError:
+        return "no valid address"
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def _complete(error: _E, request: Request, attempts: Attempts) -> _E:

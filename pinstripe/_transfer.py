@@ -20,9 +20,6 @@ from pinstripe._wire import Request, Response, Sender
 
 _M = TypeVar("_M", bound=Model)
 
-MAX_BYTES = 1024**3
-"""Bytes of a download at most, where the caller names no other bound."""
-
 
 async def upload(
     send: Sender,

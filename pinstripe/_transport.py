@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator
-from types import ModuleType
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from anyio.to_thread import run_sync
 
 from pinstripe._config import Config
 from pinstripe._errors import ConfigurationError
+from pinstripe._local import Local
+from pinstripe._network import proxy_for, ssl_context
 from pinstripe._wire import Request, Response
 
 if TYPE_CHECKING:
@@ -47,45 +48,67 @@ class AiohttpTransport:
     A session belongs to one event loop, so it is made when the first request is sent, and made
     anew where the loop or the process is another one. It is closed by `aclose`, or by the end of
     its loop, whose last act is to close the async generators that were started in it. aiohttp is
-    imported by the first request too, in a thread: the import takes 150 to 250 ms.
+    imported by the first request too, in a thread, where the certificates are read as well: that
+    takes 150 to 300 ms, which count in the deadline but do not hold it up.
 
     Args:
         config: The addresses, the key and the pool.
+
+    Raises:
+        ConfigurationError: The environment names a proxy that is none.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._connections: Connections | None = None
+        self._proxies = {url: proxy_for(url, config.proxy) for url in _origins(config)}
+        self._local: Local[Connections] = Local()
+        self._opening: Local[asyncio.Lock] = Local()
         self._keeper: AsyncGenerator[None, None] | None = None
-        self._owner: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._closed = False
 
     async def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
-        if self._connections is None or self._owner != _here():
-            await self.open()
-        assert self._connections is not None
-        return await self._connections.exchange(request)
+        connections = self._local.get()
+        if connections is None:
+            connections = await self.open()
+        return await connections.exchange(request)
 
-    async def open(self) -> None:
-        """Make the session of this event loop, if it is not there."""
-        aiohttp_leaf = await run_sync(_import_leaf)
+    async def open(self) -> Connections:
+        """Return the session of this event loop, and make it first if it is not there."""
+        lock = self._opening.get()
+        if lock is None:
+            lock = asyncio.Lock()
+            self._opening.put(lock)
+        async with lock:
+            return self._local.get() or await self._open()
+
+    async def _open(self) -> Connections:
+        make = await run_sync(self._prepare, abandon_on_cancel=True)
         if self._closed:
             raise ConfigurationError("client", "is closed")
-        if self._owner == _here():
-            return
-        if self._connections is not None:
-            self._connections.abandon()
-        connections: Connections = aiohttp_leaf.Connections(self._config)
-        self._connections, self._owner = connections, _here()
+        connections = make()
+        replaced = self._local.put(connections)
+        if replaced is not None:
+            replaced.abandon()
         self._keeper = _keep(connections)
         await anext(self._keeper)
+        return connections
+
+    def _prepare(self) -> Callable[[], Connections]:
+        """Do what takes long, and return what is left to be done in the event loop."""
+        from pinstripe._aiohttp import Connections  # noqa: PLC0415 -- slow, so only when needed
+
+        secure = any(url.lower().startswith("https:") for url in _origins(self._config))
+        context = ssl_context(self._config.tls) if secure else None
+        return partial(Connections, self._config, self._proxies, context)
 
     async def aclose(self) -> None:
         """Close every connection; later calls are refused."""
         self._closed = True
-        keeper, self._connections, self._keeper = self._keeper, None, None
-        if keeper is not None and self._owner == _here():
+        here = self._local.get() is not None
+        keeper, self._keeper = self._keeper, None
+        self._local.clear()
+        if keeper is not None and here:
             await keeper.aclose()
 
 
@@ -96,11 +119,5 @@ async def _keep(connections: Connections) -> AsyncGenerator[None, None]:
         await connections.aclose()
 
 
-def _here() -> tuple[asyncio.AbstractEventLoop, int]:
-    return asyncio.get_running_loop(), os.getpid()
-
-
-def _import_leaf() -> ModuleType:
-    from pinstripe import _aiohttp  # noqa: PLC0415 -- slow, so only when needed
-
-    return _aiohttp
+def _origins(config: Config) -> tuple[str, str]:
+    return config.base_url, config.files_url

@@ -74,6 +74,7 @@ class Request:
         host: Which of the two addresses of the API it goes to.
         headers: Headers beside those of every request.
         timeout: The timeouts of this call, where they are not the client's.
+        asked: The id of the object asked for, which the answer has to have too.
     """
 
     method: Method
@@ -87,6 +88,7 @@ class Request:
     host: Host = "api"
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: Timeout | None = None
+    asked: str | None = field(default=None, repr=False)
 
     @property
     def idempotency_key(self) -> str | None:
@@ -103,12 +105,14 @@ class Response:
         headers: The headers, looked up without regard to case.
         body: The body as it came, after decompression.
         attempts: How many requests it took to get it.
+        livemode: Whether the key that asked is a live one; None where it does not tell.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     attempts: int = 1
+    livemode: bool | None = None
 
     @property
     def request_id(self) -> str | None:

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Sized,
+)
 from inspect import isasyncgen, iscoroutinefunction
 from typing import Any, Generic, TypeVar, cast
 
@@ -78,7 +86,7 @@ def fan_out(
     ordered: bool = True,
     window: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
-) -> AsyncGenerator[Outcome[I, T], None]:
+) -> Outcomes[I, T]:
     """Run `function` over `inputs`, many at once, and hand out what becomes of each.
 
     After a `break` the event loop stops what still runs, within a few of its turns; iterate
@@ -93,9 +101,9 @@ def fan_out(
             four times the concurrency by default, and never less than it.
         on_progress: A plain function, called in the event loop after each call of `function`.
 
-    Yields:
-        One outcome an input. An exception of `function` is the error of its outcome, and the
-        others are not touched by it.
+    Returns:
+        Iterate it for one outcome an input. An exception of `function` is the error of its
+        outcome, and the others are not touched by it.
 
     Raises:
         ConfigurationError: An argument is wrong; raised at once, before anything runs.
@@ -104,7 +112,37 @@ def fan_out(
         BaseException: What `function` raised and is no `Exception`, such as a cancellation of
             its own.
     """
-    return _FanOut(function, inputs, concurrency, ordered, window, on_progress).outcomes()
+    return Outcomes(_FanOut(function, inputs, concurrency, ordered, window, on_progress))
+
+
+class Outcomes(AsyncIterator[Outcome[I, T]]):
+    """What `fan_out` hands out: iterate it once, or take what is ready batch by batch."""
+
+    def __init__(self, work: _FanOut[I, T]) -> None:
+        self._work = work
+        self._stream = work.outcomes()
+
+    def __aiter__(self) -> AsyncIterator[Outcome[I, T]]:
+        """Return the one iteration; a loop that is left early has it closed by the event loop."""
+        return self._stream
+
+    async def __anext__(self) -> Outcome[I, T]:
+        """Wait for the next outcome."""
+        return await anext(self._stream)
+
+    @property
+    def window(self) -> int:
+        """How many inputs are started at most and not handed out yet."""
+        return self._work.window or 4 * self._work.concurrency
+
+    async def next_batch(self) -> list[Outcome[I, T]]:
+        """Wait for an outcome and return all that are ready; none at the end."""
+        return await self._work.next_batch()
+
+    async def aclose(self) -> None:
+        """Cancel what still runs; nothing is left running."""
+        await self._stream.aclose()
+        await self._work.aclose()
 
 
 @define(eq=False, repr=False, slots=False)

@@ -12,15 +12,7 @@ hash of a transaction, metadata) is left out of every repr; read the attribute, 
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -51,7 +43,7 @@ from pinstripe._onramp import (
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
 from pinstripe._wire import Sender, headers_for
-from pinstripe.bulk import Outcome, Progress, fan_out
+from pinstripe.bulk import Outcomes, Progress, fan_out
 
 __all__ = [
     "Crypto",
@@ -521,7 +513,7 @@ class OnrampQuotesResource(Resource):
         ordered: bool = True,
         on_progress: Callable[[Progress], object] | None = None,
         request_options: RequestOptions | None = None,
-    ) -> AsyncGenerator[Outcome[QuotesQuery, OnrampQuotes], None]:
+    ) -> Outcomes[QuotesQuery, OnrampQuotes]:
         """Ask for quotes many times, many at once, in bounded memory.
 
             async for outcome in stripe.crypto.onramp_quotes.retrieve_many(queries):
@@ -534,9 +526,9 @@ class OnrampQuotesResource(Resource):
             on_progress: A plain function, called after each query.
             request_options: Options of each call.
 
-        Yields:
-            One outcome a query: its quotes or its error. A query that cannot be sent has a
-            `ConfigurationError`, and the others are not touched by it.
+        Returns:
+            Iterate it for one outcome a query: its quotes or its error. A query that cannot be
+            sent has a `ConfigurationError`, and the others are not touched by it.
 
         Raises:
             ConfigurationError: Another argument is wrong; raised at once.

@@ -23,14 +23,14 @@ from attrs import evolve
 from typing_extensions import NotRequired, TypedDict
 
 from pinstripe import bulk
-from pinstripe._config import RequestOptions
+from pinstripe._config import MAX_DOWNLOAD, RequestOptions
 from pinstripe._disk import FileContent, make_folder
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError, IncompleteError
 from pinstripe._model import Listed, Private, model
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe._transfer import MAX_BYTES, download, upload
+from pinstripe._transfer import download, upload
 from pinstripe._wire import Request, Response, check_metadata
 from pinstripe.identity import VerificationReport
 
@@ -229,7 +229,7 @@ class Files(Resource):
         destination: str | os.PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
         """Write the content of a file to the disk.
@@ -470,7 +470,7 @@ class FileLinks(Resource):
         destination: str | os.PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
         """Follow a link and write what it leads to to the disk; no key is sent.

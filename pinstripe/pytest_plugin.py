@@ -9,6 +9,7 @@ fixture first needs them.
 - `stripe_client`: an `AsyncClient` for that sandbox. A client is made without an event loop and
   closes with the one that it was used in, so the fixture needs neither a loop nor a plugin: tests
   run by anyio, by pytest-asyncio or by `asyncio.run` use it alike, and none has to close it.
+- `stripe_sync_client`: a blocking `Client` for that sandbox, closed with the test.
 - `stripe_event`: builds events as they come to a webhook, signed.
 """
 
@@ -33,6 +34,7 @@ from pinstripe._signature import sign
 if TYPE_CHECKING:
     from pinstripe._client import AsyncClient
     from pinstripe.sandbox import Sandbox
+    from pinstripe.sync import Client
 
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
@@ -185,6 +187,13 @@ def stripe_sandbox(stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
 def stripe_client(stripe_sandbox: Sandbox) -> AsyncClient:
     """Return a client for the sandbox of this test; nobody has to close it."""
     return stripe_sandbox.client()
+
+
+@pytest.fixture
+def stripe_sync_client(stripe_sandbox: Sandbox) -> Iterator[Client]:
+    """Return a blocking client for the sandbox of this test."""
+    with stripe_sandbox.sync_client() as client:
+        yield client
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import contextlib
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -18,6 +20,7 @@ from attrs import frozen
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import pinstripe
 from pinstripe import ConfigurationError, DecodeError, Page, Response, response_of, to_dict
 from pinstripe._convert import converter, decode, is_native, structure
 from pinstripe._model import Listed, Private, Record, bind, model
@@ -42,6 +45,16 @@ class Toy(Listed):
     parts: tuple[Part, ...] = ()
     owner: str | Part | None = None
     metadata: Private[dict[str, str]]
+
+
+@model
+class Nothing(Record):
+    """A model without a field."""
+
+
+@model
+class Filled(Record):
+    values: dict[str, int] = {}
 
 
 @frozen
@@ -74,13 +87,14 @@ def shades() -> Iterator[None]:
             raise TypeError(f"not a shade: {value}")
         return Shade(value)
 
-    before = converter.copy()
-    converter.register_structure_hook(Shade, build)
-    converter.register_unstructure_hook(Shade, lambda shade: shade.value)
-    converter.register_structure_hook(datetime, lambda value, _: datetime.fromtimestamp(value, UTC))
+    one = converter()
+    before = one.copy()
+    one.register_structure_hook(Shade, build)
+    one.register_unstructure_hook(Shade, lambda shade: shade.value)
+    one.register_structure_hook(datetime, lambda value, _: datetime.fromtimestamp(value, UTC))
     yield
     for name in ("_structure_func", "_unstructure_func"):
-        setattr(converter, name, getattr(before, name))
+        setattr(one, name, getattr(before, name))
 
 
 UTC = timezone.utc
@@ -113,6 +127,38 @@ def as_bytes(value: object) -> bytes:
 )
 def test_which_classes_go_to_the_decoder_in_c(kind, native) -> None:
     assert is_native(kind) is native
+
+
+def records(kind: type) -> Iterator[type]:
+    for made in kind.__subclasses__():
+        yield made
+        yield from records(made)
+
+
+def test_every_model_of_the_package_goes_to_the_decoder_in_c() -> None:
+    for name in pinstripe.__all__:
+        getattr(pinstripe, name)
+    ours = [kind for kind in records(Record) if kind.__module__.startswith("pinstripe.")]
+    assert len(ours) > 40
+    for kind in ours:
+        assert is_native(kind) is ("__attrs_attrs__" in vars(kind)), kind
+
+
+@pytest.mark.parametrize("work", ["", "pinstripe._convert.to_dict(session)"])
+def test_cattrs_is_imported_when_it_has_something_to_do(work) -> None:
+    data = {"id": "vs_1", "created": 1790510912, "livemode": False, "metadata": {}, "options": {}}
+    script = f"""
+import sys, json, pinstripe._convert
+from pinstripe.identity import VerificationSession
+data = {json.dumps({**data, "status": "verified", "type": "document"})!r}
+session = pinstripe._convert.decode(data.encode(), VerificationSession)
+assert session == pinstripe._convert.structure(json.loads(data), VerificationSession)
+try: pinstripe._convert.decode(b"{{}}", VerificationSession)
+except pinstripe.DecodeError: pass
+{work}
+assert ("cattrs" in sys.modules) is {bool(work)}
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
 
 
 def test_a_toy() -> None:
@@ -196,6 +242,44 @@ def test_a_model_is_a_value() -> None:
     with pytest.raises(ConfigurationError):
         response_of(pickle.loads(pickle.dumps(toy)))
     assert attrs.evolve(toy, id="toy_2").id == "toy_2"
+
+
+def test_models_are_equal_by_class_and_values() -> None:
+    class Twin(Part):
+        pass
+
+    part = Part(amount=Decimal(1))
+    assert part == Part(amount=Decimal("1.0"), kind="small")
+    assert len({part, Part(amount=Decimal(1)), Part(amount=Decimal(2))}) == 2
+    assert part != Part(amount=Decimal(1), kind="large")
+    assert part != Twin(amount=Decimal(1))
+    assert part != "Part(amount=Decimal('1'), kind='small')"
+    assert Nothing() == Nothing()
+    assert repr(Nothing()) == "Nothing()"
+    assert repr(part) == "Part(amount=Decimal('1'), kind='small')"
+    for change in (setattr, lambda part, name, _: delattr(part, name)):
+        with pytest.raises(AttributeError):
+            change(part, "kind", "large")
+
+
+def test_attrs_knows_the_fields_of_a_model() -> None:
+    fields = attrs.fields_dict(Toy)
+    assert list(fields) == ["id", "object", "created", "count", "parts", "owner", "metadata"]
+    assert fields["id"].default is attrs.NOTHING
+    assert fields["object"].default == "toy"
+    assert [name for name, field in fields.items() if not field.repr] == ["metadata"]
+    assert all(field.kw_only and field.eq and field.init for field in fields.values())
+    assert attrs.fields(Toy) is attrs.fields(Toy) is Toy.__attrs_attrs__
+    toy = decode(as_bytes({**TOY, "parts": [{"amount": "1"}]}), Toy)
+    assert toy.__attrs_attrs__ is attrs.fields(Toy)
+    assert attrs.asdict(toy)["parts"] == ({"amount": Decimal(1), "kind": "small"},)
+    assert attrs.astuple(toy.parts[0]) == (Decimal(1), "small")
+    assert attrs.resolve_types(Part) is Part
+    assert attrs.fields(Part).amount.type is Decimal
+    assert attrs.fields_dict(Nothing) == {}
+    lists = attrs.fields(Filled).values
+    assert isinstance(lists.default, attrs.Factory)
+    assert lists.default.factory is dict
 
 
 def test_private_fields_are_known_by_type_or_by_name() -> None:

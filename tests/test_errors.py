@@ -94,7 +94,9 @@ def test_the_class_follows_status_and_envelope(status, facts, kind, outcome) -> 
     assert (error.status, error.headers, error.body) == (status, headers, body)
     assert error.request_id == "req_1"
     assert error.retry_after == 1.5
-    assert error.message == str(error) == facts.get("message", f"the server answered {status}")
+    said = facts.get("message", f"the server answered {status}")
+    assert error.message == str(error) == f"the server asks to wait 2 s: {said}"
+    assert error_for(status, headers, body).message == said
     for name in ("type", "code", "param", "doc_url"):
         assert getattr(error, name) == facts.get(name)
 
@@ -279,7 +281,7 @@ def test_the_outcome_of_a_class_until_a_call_says_otherwise(kind) -> None:
         expected = "rejected"
     elif issubclass(kind, (pinstripe.ResponseError, pinstripe.TransportError)):
         expected = "unknown"
-    if kind is pinstripe.ConnectError:
+    if issubclass(kind, pinstripe.ConnectError):
         expected = "not_sent"
     assert make(kind).outcome == expected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import types
@@ -18,6 +19,8 @@ PUBLIC = {
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CertificateError",
+    "Client",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -25,6 +28,7 @@ PUBLIC = {
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "Hooks",
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
@@ -37,16 +41,21 @@ PUBLIC = {
     "Pool",
     "RateLimitError",
     "Request",
+    "RequestInfo",
     "RequestOptions",
     "Response",
     "ResponseError",
+    "ResponseInfo",
     "ResponseTooLarge",
+    "RetryInfo",
     "RetryPolicy",
     "ServerError",
     "SignatureError",
+    "TLS",
     "Timeout",
     "Transport",
     "TransportError",
+    "WaitInfo",
     "__version__",
     "bulk",
     "climate",
@@ -56,6 +65,7 @@ PUBLIC = {
     "forwarding",
     "identity",
     "response_of",
+    "sync",
     "to_dict",
     "webhook_endpoints",
 }
@@ -75,15 +85,38 @@ RECEIVING = {
 
 def test_the_names() -> None:
     assert set(pinstripe.__all__) == PUBLIC
-    assert pinstripe.__all__ == sorted(pinstripe.__all__)
     assert len(set(pinstripe.__all__)) == len(pinstripe.__all__)
 
 
-def test_nothing_public_is_imported_and_not_named() -> None:
+def seen_by_type_checkers() -> dict[str, str]:
+    """The names that the package imports for type checkers, each with where it is from."""
     tree = ast.parse(Path(pinstripe.__file__).read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    names = {alias.asname or alias.name for node in imports for alias in node.names}
-    assert names == set(pinstripe.__all__)
+    blocks = [node for node in tree.body if isinstance(node, ast.If)]
+    body = next(block.body for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING")
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+def test_type_checkers_see_every_name() -> None:
+    assert set(seen_by_type_checkers()) == PUBLIC - {"__version__"}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+def test_a_name_is_what_type_checkers_see(name) -> None:
+    room = importlib.import_module(seen_by_type_checkers()[name])
+    assert getattr(pinstripe, name) is getattr(room, name)
+
+
+def test_the_package_lists_its_names_and_knows_no_other() -> None:
+    assert set(dir(pinstripe)) >= PUBLIC
+    with pytest.raises(AttributeError, match="has no attribute 'AsynClient'"):
+        pinstripe.AsynClient  # noqa: B018 -- touched to see it fail
+
+
+def test_a_star_import_gives_every_name() -> None:
+    names: dict[str, Any] = {}
+    exec("from pinstripe import *", names)
+    assert set(names) - {"__builtins__"} == PUBLIC
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
@@ -98,6 +131,8 @@ def test_every_name_is_there_and_documented(name) -> None:
 
 def members(value: Any) -> list[tuple[str, Any]]:
     kinds = (types.FunctionType, property, type)
+    if value is pinstripe:
+        return [(n, getattr(value, n)) for n in PUBLIC if isinstance(getattr(value, n), kinds)]
     return [(n, m) for n, m in vars(value).items() if n[0] != "_" and isinstance(m, kinds)]
 
 
@@ -143,7 +178,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 20
+    assert len(pairs) == 21
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(_errors) if isinstance(value, type)]

@@ -35,7 +35,9 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
-from pinstripe._pipeline import Attempts, Clock, Pipeline, decide, parse_retry_after, wants_retry
+from pinstripe._hooks import Hooks
+from pinstripe._pipeline import Clock, Pipeline
+from pinstripe._retry import Attempts, Budget, decide, parse_retry_after, wants_retry
 
 pytestmark = pytest.mark.anyio
 
@@ -124,7 +126,7 @@ def test_a_lost_connection_is_worth_another_attempt(kind) -> None:
 
 def pause_after(attempts: int, result: Any = None, **given_: Any) -> float | None:
     policy = given_.pop("policy", RetryPolicy(max_attempts=100))
-    usual = {"retry_after": None, "remaining": inf, "chance": 1.0}
+    usual = {"retry_after": None, "remaining": inf, "spent": 0, "chance": 1.0}
     return decide(policy, attempts, result or answer(503), **{**usual, **given_})
 
 
@@ -193,13 +195,22 @@ policies = st.builds(
     st.integers(1, 2000),
     st.sampled_from([answer(s) for s in RETRIED + FINAL]) | st.just(ConnectionLost("x")),
     st.none() | st.floats(0, 1000),
-    st.tuples(st.floats(-10, 100), st.floats(0, 1, exclude_max=True)),
+    st.tuples(st.floats(-10, 100), st.integers(0, 600), st.floats(0, 1, exclude_max=True)),
 )
 def test_every_pause_keeps_every_promise(policy, attempts, result, wait, rest) -> None:
-    remaining, chance = rest
-    pause = decide(policy, attempts, result, retry_after=wait, remaining=remaining, chance=chance)
+    remaining, spent, chance = rest
+    pause = decide(
+        policy,
+        attempts,
+        result,
+        retry_after=wait,
+        remaining=remaining,
+        spent=spent,
+        chance=chance,
+    )
     if pause is None:
         return
+    assert spent + 5 <= policy.budget
     assert attempts < policy.max_attempts
     assert wants_retry(result)
     assert 0 <= pause < remaining
@@ -314,10 +325,12 @@ def pipeline(send: Any, clock: HandClock | Clock | None = None, **settings: Any)
         "headers": {"Stripe-Version": "v", "Stripe-Account": "acct_client"},
         "timeout": Timeout(30),
         "retry": RetryPolicy(),
+        "hooks": Hooks(),
         "clock": clock.clock() if isinstance(clock, HandClock) else clock,
     }
     slots = settings.pop("slots", None) or anyio.Semaphore(1)
-    return Pipeline(send, slots, **{**usual, **settings})
+    budget = settings.pop("budget", None) or Budget()
+    return Pipeline(send, lambda: slots, budget, **{**usual, **settings})
 
 
 POST = Request(

@@ -71,7 +71,8 @@ assert not loaded, loaded
 def test_the_fixtures_are_documented(run: Any) -> None:
     result = run("", "--fixtures", "-v")
     lines = "\n".join(result.outlines)
-    for name in ("stripe_sandbox", "stripe_sandbox_options", "stripe_client", "stripe_event"):
+    clients = ("stripe_client", "stripe_sync_client")
+    for name in ("stripe_sandbox", "stripe_sandbox_options", *clients, "stripe_event"):
         assert f"\n{name} -- " in lines
     assert "Run a sandbox" in lines
 
@@ -138,6 +139,10 @@ def test_tests_without_a_plugin_for_async(run: Any) -> None:
             assert first.id != second.id
             assert stripe_sandbox.identity.submit(first.id)["status"] == "processing"
 
+        def test_no_loop_at_all(stripe_sandbox, stripe_sync_client):
+            made = stripe_sync_client.identity.verification_sessions.create(type="document")
+            assert stripe_sandbox.identity.submit(made.id)["status"] == "processing"
+
         def test_any_client(stripe_sandbox):
             key = {"Authorization": f"Bearer {stripe_sandbox.api_key}"}
             request = urllib.request.Request(f"{stripe_sandbox.url}/v1/events", headers=key)
@@ -148,7 +153,7 @@ def test_tests_without_a_plugin_for_async(run: Any) -> None:
         "-p",
         "no:anyio",
     )
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
 
 
 def test_options_of_the_sandbox(run: Any) -> None:

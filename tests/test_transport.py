@@ -30,6 +30,7 @@ from pinstripe import (
     ConnectionLost,
     DeadlineExceeded,
     DecodeError,
+    InvalidRequestError,
     PinstripeError,
     Pool,
     Request,
@@ -38,6 +39,7 @@ from pinstripe import (
     ResponseError,
     ResponseTooLarge,
     RetryPolicy,
+    ServerError,
     Timeout,
     TransportError,
 )
@@ -466,13 +468,22 @@ async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
                 assert type(await failure(call(client, "GET"))) is ResponseTooLarge
 
 
-async def test_a_long_answer_of_failure_is_bounded_too() -> None:
-    async with (
-        Faulty(ok(b"x" * 300_000, status=500)) as server,
-        client_of(server, pool=SMALL) as client,
-    ):
+@pytest.mark.parametrize("status", [302, 400, 503])
+async def test_an_answer_of_failure_is_read_as_far_as_it_is_of_use(status) -> None:
+    async def endless(exchange: faulty.Exchange) -> None:
+        length = "Content-Length: 9000000000000000000\r\n"
+        head = f"HTTP/1.1 {status} Word\r\nRequest-Id: req_1\r\n{length}\r\n"
+        await exchange.send(head.encode())
+        await faulty._pour(exchange, b" " * 65536)
+
+    async with Faulty(endless) as server, client_of(server) as client:
         error = await failure(call(client, "POST"))
-        assert (type(error), error.status, error.outcome) == (ResponseTooLarge, 500, "unknown")
+        expected = {302: ResponseError, 400: InvalidRequestError, 503: ServerError}
+        assert type(error) is expected[status]
+        assert (error.status, error.request_id, error.attempts) == (status, "req_1", 1)
+        assert len(error.body) == 64 * 1024
+        await server.gone.wait()
+        assert server.written < 32 * 2**20
 
 
 # --- the life of a client -----------------------------------------------------------------------

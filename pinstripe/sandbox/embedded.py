@@ -16,6 +16,7 @@ from pinstripe.sandbox.server import API_KEY, RESTRICTED_KEY, Server, ServerThre
 from pinstripe.sandbox.store import Json
 from pinstripe.sandbox.webhook_driver import WebhookDriver
 from pinstripe.sandbox.world import Settings
+from pinstripe.sync import Client
 
 
 class Sandbox:
@@ -134,12 +135,25 @@ class Sandbox:
         Raises:
             RuntimeError: outside of the `with` block.
         """
-        usual: dict[str, Any] = {
-            "api_key": self.api_key,
-            "base_url": self.url,
-            "files_url": self.url,
-        }
-        return AsyncClient(**{**usual, **options})
+        return AsyncClient(**self._settings(options))
+
+    def sync_client(self, **options: Any) -> Client:
+        """Return a blocking client for this sandbox, which then runs under `with`.
+
+        Args:
+            options: options of `Client`, in place of the usual ones.
+
+        Returns:
+            A client that is not open yet: use it with `with`.
+
+        Raises:
+            RuntimeError: outside of the `with` block.
+        """
+        return Client(**self._settings(options))
+
+    def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
+        usual = {"api_key": self.api_key, "base_url": self.url, "files_url": self.url}
+        return usual | options
 
     async def __aenter__(self) -> Sandbox:
         await self._server.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +9,7 @@ from fractions import Fraction
 from typing_extensions import assert_type
 
 from pinstripe import AsyncClient, Page, Pager
-from pinstripe.bulk import Outcome
+from pinstripe.bulk import Outcomes
 from pinstripe.crypto import OnrampQuote, OnrampQuotes, OnrampSession, QuotesQuery, check_query
 
 
@@ -56,7 +55,7 @@ async def quotes(stripe: AsyncClient, rows: list[dict[str, object]]) -> None:
 async def many(stripe: AsyncClient) -> None:
     queries: list[QuotesQuery] = [{"source_amount": "1"}, {"destination_networks": ["base"]}]
     outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries)
-    assert_type(outcomes, AsyncGenerator[Outcome[QuotesQuery, OnrampQuotes], None])
+    assert_type(outcomes, Outcomes[QuotesQuery, OnrampQuotes])
     async for outcome in outcomes:
         assert_type(outcome.value, OnrampQuotes | None)
         assert_type(outcome.unwrap(), OnrampQuotes)

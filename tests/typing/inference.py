@@ -1,6 +1,5 @@
 """What a type checker infers in a user's code; checked by mypy and pyright, never run."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,7 +11,7 @@ from typing_extensions import assert_type
 
 import pinstripe
 from pinstripe import AsyncClient, Page, Pager, Response
-from pinstripe.bulk import Outcome, fan_out
+from pinstripe.bulk import Outcome, Outcomes, fan_out
 from pinstripe.climate import Order, OrderBeneficiary, Product, ProductPrice, Supplier
 from pinstripe.crypto import OnrampQuote, OnrampQuotes, OnrampSession, QuotesQuery
 from pinstripe.events import Event
@@ -92,7 +91,7 @@ async def orders(stripe: AsyncClient) -> None:
 async def many(stripe: AsyncClient) -> None:
     queries: list[QuotesQuery] = [{"source_amount": "10"}, {"source_amount": Decimal(20)}]
     outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries, concurrency=8)
-    assert_type(outcomes, AsyncGenerator[Outcome[QuotesQuery, OnrampQuotes], None])
+    assert_type(outcomes, Outcomes[QuotesQuery, OnrampQuotes])
     async for outcome in outcomes:
         assert_type(outcome.value, OnrampQuotes | None)
         assert_type(outcome.error, Exception | None)

@@ -1,0 +1,127 @@
+"""The way of one blocking client over to the event loop thread and back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from typing_extensions import ParamSpec
+
+from pinstripe._errors import ConfigurationError
+from pinstripe._loop import Call, LoopEndedError, LoopThread, leases
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_PACKAGE = "pinstripe."
+
+
+def depth_of_caller() -> int:
+    """Return how many frames above its caller the first one outside of this package is."""
+    depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+class Crossing:
+    """Runs the coroutine functions of one client, and of its siblings, from any thread.
+
+    The loop thread is leased by the first call, and anew in a process that was forked off.
+
+    Args:
+        owner: What the client is called in a warning.
+    """
+
+    def __init__(self, owner: str) -> None:
+        frame = sys._getframe(depth_of_caller())  # noqa: SLF001 -- as above
+        self._made = f"{owner}, made at {frame.f_code.co_filename}:{frame.f_lineno}"
+        self._thread: LoopThread | None = None
+        self._closed = False
+        self._warned = False
+
+    def run(
+        self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run a coroutine function on the loop, and return what it returns.
+
+        Args:
+            function: The function.
+            args: Its arguments.
+            kwargs: Its arguments by name.
+
+        Raises:
+            ConfigurationError: The client is closed, or this thread cannot wait for the loop.
+            BaseException: What the function raised.
+        """
+        call = partial(function, *args, **kwargs)
+        thread = self._leased()
+        self._warn(function, thread)
+        try:
+            return thread.run(call)
+        except LoopEndedError:  # between the look at it and the call
+            return self._leased().run(call)
+
+    def post(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Have a coroutine function run on the loop, and do not wait for it.
+
+        Finalizers may call this: it blocks nowhere, and does nothing where the loop has ended.
+
+        Args:
+            function: The function.
+        """
+        if self._thread is not None and self._thread.lives:
+            try:
+                self._thread.post(Call(function).begin)
+            except LoopEndedError:
+                return
+
+    def close(self, aclose: Callable[[], Awaitable[None]]) -> None:
+        """Close the client, and give the lease back.
+
+        Args:
+            aclose: Closes the client; run on the loop where it was used.
+        """
+        opened = self._thread is not None and self._thread.lives and not self._closed
+        try:
+            if opened:
+                self.run(aclose)
+        finally:
+            self._closed, self._thread = True, None
+            leases.give_back(self)
+
+    def _leased(self) -> LoopThread:
+        if self._closed:
+            raise ConfigurationError("client", "is closed")
+        thread = self._thread
+        if thread is None or not thread.lives:
+            thread = self._thread = leases.take(self)
+        return thread
+
+    def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:
+        if self._warned or not _loop_runs_here(thread):
+            return
+        self._warned = True
+        name = getattr(function, "__qualname__", "a call")
+        problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
+        warnings.warn(problem, RuntimeWarning, stacklevel=depth_of_caller() + 1)
+
+    def __del__(self) -> None:
+        thread: LoopThread | None = getattr(self, "_thread", None)
+        if thread is not None and thread.lives:
+            warnings.warn(f"unclosed {self._made}", ResourceWarning, source=self, stacklevel=1)
+
+
+def _loop_runs_here(thread: LoopThread) -> bool:
+    """Whether an event loop runs in this thread that is not our own.
+
+    Our own is seen where gevent runs it in a greenlet of the same thread.
+    """
+    try:
+        return not thread.owns(asyncio.get_running_loop())
+    except RuntimeError:
+        return False

@@ -1,0 +1,78 @@
+"""What belongs to one event loop of one process, and is made anew in any other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Generic, TypeVar
+
+import anyio
+from attrs import define
+
+from pinstripe._errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+
+@define
+class Local(Generic[_T]):
+    """A place for one value; in another event loop, or after a fork, it is empty again."""
+
+    _value: _T | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _process: int = 0
+
+    def get(self) -> _T | None:
+        """Return the value of this event loop and process; None where there is none.
+
+        Raises:
+            ConfigurationError: No event loop of asyncio is running.
+        """
+        here = self._loop is _running_loop() and self._process == os.getpid()
+        return self._value if here else None
+
+    def put(self, value: _T) -> _T | None:
+        """Keep a value for this event loop and process, and return the one it replaces.
+
+        Args:
+            value: The value.
+        """
+        replaced, self._value = self._value, value
+        self._loop, self._process = _running_loop(), os.getpid()
+        return replaced
+
+    def clear(self) -> None:
+        """Forget the value."""
+        self._value = self._loop = None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        problem = "works in an event loop of asyncio, and none is running"
+    raise ConfigurationError("client", problem)
+
+
+class Slots:
+    """The bound on the requests on their way; shared by the clients of a pool.
+
+    Args:
+        count: Requests on their way at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._local: Local[anyio.Semaphore] = Local()
+
+    def __call__(self) -> anyio.Semaphore:
+        """Return the semaphore of this event loop.
+
+        Raises:
+            ConfigurationError: No event loop of asyncio is running.
+        """
+        slots = self._local.get()
+        if slots is None:
+            slots = anyio.Semaphore(self._count, fast_acquire=True)
+            self._local.put(slots)
+        return slots

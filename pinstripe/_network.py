@@ -1,0 +1,171 @@
+"""How the API is reached: whose certificates are trusted, and which proxy stands between.
+
+Nothing of it can be turned off: there is no way to go without verification but an `ssl` context
+made for it, and that is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from attrs import Attribute, field, frozen
+
+from pinstripe._errors import ConfigurationError
+
+_PROXY = re.compile(
+    r"(?:http://)?(?:(?P<user>[^\s:@/]+)(?::(?P<password>[^\s:@/]*))?@)?"
+    r"(?P<address>(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    is_path = isinstance(value, (str, os.PathLike))
+    if not is_path or not os.access(cast("str", value), os.R_OK):
+        raise ConfigurationError(attribute.name, "must be the path of a file that can be read")
+
+
+@frozen(kw_only=True)
+class TLS:
+    """Certificates of one's own; what is None is as the machine has it.
+
+    For what it does not cover, such as a key with a passphrase, a client takes an
+    `ssl.SSLContext` in its place.
+
+    Attributes:
+        ca_file: The PEM file of the authorities to trust, in place of those of the machine.
+        client_certificate: The PEM file of the certificate to show to the server.
+        client_key: The PEM file of its key, where that is a file of its own.
+    """
+
+    ca_file: str | os.PathLike[str] | None = field(default=None, validator=_readable_file)
+    client_certificate: str | os.PathLike[str] | None = field(
+        default=None, validator=_readable_file
+    )
+    client_key: str | os.PathLike[str] | None = field(default=None, validator=_readable_file)
+
+    def __attrs_post_init__(self) -> None:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ConfigurationError("client_certificate", "is needed with client_key")
+
+
+def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Refuse TLS settings under which anybody could pass for the API; an attrs validator.
+
+    Raises:
+        ConfigurationError: It is a context that does not verify, or something else altogether.
+    """
+    if isinstance(value, ssl.SSLContext):
+        if value.verify_mode != ssl.CERT_REQUIRED or not value.check_hostname:
+            problem = "must verify: verify_mode=CERT_REQUIRED and check_hostname=True"
+            raise ConfigurationError(attribute.name, problem)
+    elif value is not None and not isinstance(value, TLS):
+        problem = f"must be a TLS or an ssl.SSLContext, not a {type(value).__name__}"
+        raise ConfigurationError(attribute.name, problem)
+
+
+def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
+    """Return the context for connections; it reads files, so it takes up to 30 ms.
+
+    `ssl.create_default_context` is not used: it writes the secrets of every connection to the
+    file that the environment's `SSLKEYLOGFILE` names.
+
+    Args:
+        tls: The settings.
+
+    Raises:
+        ConfigurationError: A file does not hold what it should.
+    """
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    tls = tls or TLS()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca_file)
+    except (OSError, ValueError):
+        raise ConfigurationError("ca_file", "holds no certificates in PEM form") from None
+    try:
+        if tls.client_certificate is not None:
+            context.load_cert_chain(tls.client_certificate, tls.client_key, password=_no_passphrase)
+    except (OSError, ValueError):
+        problem = "and client_key hold no certificate and key in PEM form that fit each other"
+        raise ConfigurationError("client_certificate", problem) from None
+    return context
+
+
+def _no_passphrase() -> str:
+    """Give a wrong passphrase; without any, OpenSSL would ask for it on the terminal."""
+    return ""
+
+
+@frozen
+class Proxy:
+    """A proxy, with the name and password it wants to see.
+
+    Attributes:
+        url: Its address, without them.
+        user: The name.
+        password: The password.
+    """
+
+    url: str
+    user: str | None = field(default=None, repr=False)
+    password: str = field(default="", repr=False)
+
+
+def parse_proxy(argument: str, value: Any) -> Proxy:
+    """Return the proxy that an address names.
+
+    Args:
+        argument: The name to give in the error, which never repeats the address.
+        value: Such as `http://user:password@proxy.example:3128`.
+
+    Raises:
+        ConfigurationError: It names none.
+    """
+    found = _PROXY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        problem = "must look like http://host:port or http://user:password@host:port"
+        raise ConfigurationError(argument, problem)
+    user = found["user"] and unquote(found["user"])
+    return Proxy(f"http://{found['address']}", user, unquote(found["password"] or ""))
+
+
+def proxy_for(url: str, setting: str | None) -> Proxy | None:
+    """Return the proxy on the way to an address; None where there is none.
+
+    The variables are those that curl reads for https: `https_proxy`, `all_proxy` and `no_proxy`,
+    also in upper case. To plain http none of them applies: the proxy could read the key.
+
+    Args:
+        url: The address.
+        setting: What the client was given: an address, `"environment"` or None.
+
+    Raises:
+        ConfigurationError: The value is not the address of a proxy.
+    """
+    if setting != "environment":
+        return None if setting is None else parse_proxy("proxy", setting)
+    parts = urlsplit(url)
+    if parts.scheme.lower() != "https" or _is_exempt(parts.hostname or "", _variable("no_proxy")):
+        return None
+    address = _variable("https_proxy") or _variable("all_proxy")
+    return parse_proxy("https_proxy", address) if address else None
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name) or os.environ.get(name.upper()) or ""
+
+
+def _is_exempt(host: str, exempt: str) -> bool:
+    names = [name.strip().lower().lstrip(".") for name in exempt.split(",")]
+    return any(name == "*" or f".{host}".endswith(f".{name}") for name in names if name)

@@ -1,0 +1,284 @@
+"""The loop thread of the process: who starts it, who ends it, and what a call on it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+import pinstripe
+from pinstripe._crossing import Crossing
+from pinstripe._loop import Leases, LoopThread, leases
+from pinstripe.sandbox import Sandbox
+from pinstripe.sync import Client, fan_out
+from tests.sync.holding import WAIT, Holding, holding
+
+KEY = "sk_test_pinstripe"
+USER: ContextVar[str] = ContextVar("user", default="nobody")
+
+
+class Interrupted(BaseException):
+    """What a signal handler of these tests raises."""
+
+
+async def user() -> str:
+    return USER.get()
+
+
+def loop_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "pinstripe"]
+
+
+@pytest.fixture
+def crossing() -> Iterator[Crossing]:
+    crossing = Crossing("Thing")
+    yield crossing
+    crossing.close(nothing)
+    assert loop_threads() == []
+
+
+async def nothing() -> None:
+    return None
+
+
+@pytest.fixture
+def server() -> Iterator[Holding]:
+    with holding() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+class TestTheThread:
+    def test_starts_with_the_first_call_and_ends_with_the_last_client(self, sandbox) -> None:
+        first, second = sandbox.sync_client(), sandbox.sync_client()
+        assert loop_threads() == []
+        first.events.list().first()
+        (thread,) = loop_threads()
+        second.events.list().first()
+        first.close()
+        assert loop_threads() == [thread]
+        second.close()
+        assert loop_threads() == []
+        assert not thread.is_alive()
+
+    def test_starts_anew_for_the_next_client(self, sandbox) -> None:
+        for _ in range(3):
+            with sandbox.sync_client() as stripe:
+                assert len(stripe.events.list().first()) == 0
+        assert loop_threads() == []
+
+    @a_dead_thread
+    def test_that_died_is_replaced(self, sandbox) -> None:
+        with sandbox.sync_client() as stripe:
+            stripe.events.list().first()
+            thread = leases.take(stripe)
+
+            def die() -> None:
+                raise SystemExit
+
+            thread.post(die)
+            for one in loop_threads():
+                one.join(WAIT)
+            assert len(stripe.events.list().first()) == 0
+            assert leases.take(stripe) is not thread
+            leases.give_back(stripe)
+
+    @a_dead_thread
+    def test_that_dies_under_a_call_ends_it_with_an_error(self, crossing) -> None:
+        async def die() -> None:
+            def stop() -> None:
+                raise SystemExit
+
+            asyncio.get_running_loop().call_soon(stop)
+            await asyncio.Event().wait()
+
+        with pytest.raises(pinstripe.ConnectionLost, match="event loop of the client was stopped"):
+            crossing.run(die)
+        assert crossing.run(user) == "nobody"
+
+    def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:
+        thread = LoopThread()
+        begun = threading.Event()
+
+        async def hold() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        caught: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                thread.run(hold)
+            except pinstripe.ConnectionLost as error:
+                caught.append(error)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        assert begun.wait(WAIT)
+        thread.stop()
+        caller.join(WAIT)
+        assert len(caught) == 1
+        assert not thread.lives
+
+    def test_of_a_shut_down_interpreter_is_refused(self) -> None:
+        ended = Leases()
+        ended._end()
+        with pytest.raises(pinstripe.ConfigurationError, match="interpreter shuts down"):
+            ended.take(self)
+
+    def test_a_holder_that_was_collected_holds_nothing(self, sandbox) -> None:
+        lost = sandbox.sync_client()
+        lost.events.list().first()
+        with pytest.warns(ResourceWarning, match=r"unclosed Client, made at .*test_loop\.py:\d+"):
+            del lost
+        with sandbox.sync_client() as stripe:
+            stripe.events.list().first()
+        assert loop_threads() == []
+
+
+class TestACall:
+    def test_sees_the_context_of_its_caller(self, crossing) -> None:
+        assert crossing.run(user) == "nobody"
+        token = USER.set("jenny")
+        assert crossing.run(user) == "jenny"
+        USER.reset(token)
+        assert crossing.run(user) == "nobody"
+
+    @pytest.mark.parametrize("kind", [LookupError, SystemExit, KeyboardInterrupt, Interrupted])
+    def test_raises_what_its_function_raises(self, crossing, kind) -> None:
+        async def fail() -> None:
+            raise kind("why")
+
+        with pytest.raises(kind, match="why"):
+            crossing.run(fail)
+        assert crossing.run(user) == "nobody"
+
+    def test_leaves_no_cycle_with_its_error(self, crossing) -> None:
+        async def fail() -> None:
+            raise LookupError
+
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                with pytest.raises(LookupError):
+                    crossing.run(fail)
+            errors = [one for one in gc.get_objects() if isinstance(one, LookupError)]
+            assert len(errors) <= 1
+        finally:
+            gc.enable()
+
+    def test_from_the_loop_thread_itself_is_refused(self, crossing) -> None:
+        async def call_again() -> None:
+            crossing.run(user)
+
+        with pytest.raises(pinstripe.ConfigurationError, match="use AsyncClient here"):
+            crossing.run(call_again)
+
+    def test_after_the_end_is_refused(self) -> None:
+        crossing = Crossing("Thing")
+        assert crossing.run(user) == "nobody"
+        crossing.close(nothing)
+        crossing.close(nothing)
+        with pytest.raises(pinstripe.ConfigurationError, match="client: is closed"):
+            crossing.run(user)
+        crossing.post(nothing)
+
+    def test_in_an_event_loop_warns_once_and_works(self, sandbox) -> None:
+        async def main() -> int:
+            with sandbox.sync_client() as stripe:
+                with pytest.warns(RuntimeWarning) as caught:
+                    found = stripe.events.list().first()
+                assert len(caught) == 1
+                assert "await that of AsyncClient" in str(caught[0].message)
+                assert caught[0].filename == __file__
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    return len(found) + sum(1 for _ in stripe.climate.products.list())
+
+        assert asyncio.run(main()) > 0
+
+
+class TestAnInterruption:
+    """A signal handler raises in the thread that waits; Ctrl-C is one of these."""
+
+    @pytest.fixture(autouse=True)
+    def handler(self) -> Iterator[None]:
+        def interrupt(*_: object) -> None:
+            raise Interrupted
+
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        yield
+        signal.signal(signal.SIGUSR1, before)
+
+    def interrupt_when(self, server: Holding) -> threading.Thread:
+        main = threading.get_ident()
+
+        def wait() -> None:
+            server.came.get(timeout=WAIT)
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+    def test_cancels_the_request(self, server) -> None:
+        with Client(KEY, base_url=server.url, files_url=server.url) as stripe:
+            watcher = self.interrupt_when(server)
+            with pytest.raises(Interrupted):
+                stripe.identity.verification_sessions.create(type="document")
+            assert server.gone.get(timeout=WAIT).startswith(b"POST ")
+            watcher.join()
+            stripe._crossing.run(quiet)
+            assert stripe._crossing.run(tasks) == []
+
+    def test_of_a_walk_leaves_nothing_running(self, server) -> None:
+        with Client(KEY, base_url=server.url, files_url=server.url) as stripe:
+            watcher = self.interrupt_when(server)
+            with pytest.raises(Interrupted):
+                list(stripe.events.list())
+            assert server.gone.get(timeout=WAIT).startswith(b"GET ")
+            watcher.join()
+            stripe._crossing.run(quiet)
+            assert stripe._crossing.run(tasks) == []
+
+    def test_of_a_fan_out_cancels_every_call(self, server) -> None:
+        with Client(KEY, base_url=server.url, files_url=server.url) as stripe:
+            watcher = self.interrupt_when(server)
+            retrieve = stripe.identity.verification_sessions.retrieve
+            with pytest.raises(Interrupted):
+                list(fan_out(retrieve, [f"vs_{n}" for n in range(8)], concurrency=4))
+            watcher.join()
+            stripe._crossing.run(quiet)
+            assert stripe._crossing.run(tasks) == []
+
+
+async def tasks() -> list[str]:
+    """What runs on the loop, beside the portal's own task and the one that looks."""
+    return [repr(task.get_coro()) for task in others()]
+
+
+async def quiet() -> None:
+    """Wait until what was cancelled has ended."""
+    while running := others():
+        assert (await asyncio.wait(running, timeout=WAIT))[0], "something runs on"
+
+
+def others() -> set[asyncio.Task[Any]]:
+    mine = asyncio.current_task()
+    return {t for t in asyncio.all_tasks() if t is not mine and "_serve" not in repr(t.get_coro())}
