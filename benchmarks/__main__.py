@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import decode, sandbox, throughput
+from benchmarks import decode, sandbox, throughput, webhooks
 
-TABLES = {"decode": decode.report, "throughput": throughput.report, "sandbox": sandbox.report}
+TABLES = {
+    "decode": decode.report,
+    "throughput": throughput.report,
+    "webhooks": webhooks.report,
+    "sandbox": sandbox.report,
+}
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ HOUSE = Path(pinstripe.__file__).parent
 FLOORS: list[set[str]] = [
     {"_version", "_errors", "_model", "_samples"},
     {"_config", "_disk", "_signature", "_once"},
-    {"_wire", "_convert", "bulk"},
+    {"_wire", "_convert", "bulk", "_once_sqlite", "_once_redis"},
     {"_endpoint", "_multipart", "_aiohttp"},
     {"_pager", "_transfer", "_transport", "_pipeline"},
     {"_resource", "_onramp"},

@@ -67,7 +67,9 @@ RECEIVING = {
     "MemoryStore",
     "Receipt",
     "Received",
+    "RedisStore",
     "Router",
+    "SQLiteStore",
     "Store",
     "Webhook",
 }
