@@ -216,10 +216,12 @@ def test_blocking_deliveries_over_every_store(shop: Shop) -> None:
     assert runs == [event.id]
 
 
-async def test_each_event_is_handled_once_over_every_store(store: Store) -> None:
+async def test_each_event_is_handled_once_over_every_store(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     draw, handled = random.Random(7), Counter[str]()
     router = Router(Webhook(SECRET), store)
-    logging.getLogger("pinstripe.webhooks").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, "pinstripe.webhooks")
 
     @router.on(Event)
     async def handle(event: Event) -> None:
@@ -243,7 +245,6 @@ async def test_each_event_is_handled_once_over_every_store(store: Store) -> None
     async with anyio.create_task_group() as group:
         for _ in range(16):
             group.start_soon(work)
-    logging.getLogger("pinstripe.webhooks").setLevel(logging.NOTSET)
     assert handled == {f"evt_{number}": 1 for number in range(60)}
     assert statuses[200] == 300
     assert statuses[500] > 3
