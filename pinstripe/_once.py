@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -87,6 +88,10 @@ class Store(Protocol):
         """
         ...
 
+    async def leave_loop(self) -> None:
+        """Close what belongs to the running event loop, which is about to end."""
+        ...
+
 
 class MemoryStore:
     """A store in the memory of this process; what it knows ends with the process.
@@ -105,9 +110,10 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._running: dict[str, tuple[str, float]] = {}
-        # Both in the order in which their entries end.
-        self._done: dict[str, float] = {}
-        self._newest: dict[str, tuple[float, float]] = {}
+        # Both in the order in which their entries end; a plain dict finds its first entry slowly
+        # where many before it are gone.
+        self._done: OrderedDict[str, float] = OrderedDict()
+        self._newest: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._max_ids})"
@@ -135,7 +141,7 @@ class MemoryStore:
             self._done.pop(id, None)
             self._done[id] = now + REMEMBER_SECONDS
             while len(self._done) > self._max_ids or self._done[next(iter(self._done))] <= now:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
             return True
 
     async def release(self, id: str, token: str) -> None:
@@ -155,7 +161,10 @@ class MemoryStore:
             noted, _ = self._newest.pop(subject, (at, 0.0))
             self._newest[subject] = max(at, noted), self._clock() + REMEMBER_SECONDS
             if len(self._newest) > self._max_ids:
-                del self._newest[next(iter(self._newest))]
+                self._newest.popitem(last=False)
+
+    async def leave_loop(self) -> None:
+        """Do nothing: memory belongs to no event loop; see `Store`."""
 
     def _end(self, id: str, token: str, now: float) -> bool:
         """Remove a claim where it is still this one; return whether its lease had not ended."""

@@ -203,7 +203,7 @@ class Router:
         if _loop_runs():
             problem = "an event loop runs in this thread: await Router.receive instead"
             raise ConfigurationError("receive_blocking", problem)
-        return anyio.run(self._receive, body, signature, _right_here)
+        return anyio.run(self._receive_and_leave, body, signature)
 
     async def dispatch(self, event: Received) -> None:
         """Run the handlers of an event, whether or not it was handled before.
@@ -216,6 +216,12 @@ class Router:
         """
         for handler in self._handlers_of(event):
             await _call(handler, event, _in_thread)
+
+    async def _receive_and_leave(self, body: bytes, signature: str | None) -> Receipt:
+        try:
+            return await self._receive(body, signature, _right_here)
+        finally:
+            await self.store.leave_loop()
 
     async def _receive(self, body: bytes, signature: str | None, call_plain: _CallPlain) -> Receipt:
         try:

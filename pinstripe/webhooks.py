@@ -5,6 +5,8 @@
 """
 
 from pinstripe._once import REMEMBER_SECONDS, Claimed, MemoryStore, Store
+from pinstripe._once_redis import RedisStore
+from pinstripe._once_sqlite import SQLiteStore
 from pinstripe._router import Handler, Receipt, Router
 from pinstripe._webhook import Received, Webhook
 
@@ -15,7 +17,9 @@ __all__ = [
     "MemoryStore",
     "Receipt",
     "Received",
+    "RedisStore",
     "Router",
+    "SQLiteStore",
     "Store",
     "Webhook",
 ]

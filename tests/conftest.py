@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +20,24 @@ settings.load_profile("pinstripe")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis server of this run's own, in memory, on a socket in a folder of its own."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        missing = "there is no redis-server here"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with tempfile.TemporaryDirectory() as folder:
+        socket = f"{folder}/redis.sock"
+        command = [binary, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                assert any("eady to accept" in line for line in server.stdout)
+                yield f"unix://{socket}"
+            finally:
+                server.kill()

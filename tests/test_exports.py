@@ -77,7 +77,9 @@ RECEIVING = {
     "MemoryStore",
     "Receipt",
     "Received",
+    "RedisStore",
     "Router",
+    "SQLiteStore",
     "Store",
     "Webhook",
 }
@@ -151,7 +153,7 @@ def test_receiving_is_a_door_of_its_own() -> None:
     assert set(webhooks.__all__) == RECEIVING
     for name in webhooks.__all__:
         value = getattr(webhooks, name)
-        if isinstance(value, type):
+        if str(getattr(value, "__module__", "")).startswith("pinstripe."):
             assert value.__doc__, name
             for inner, member in members(value):
                 assert member.__doc__, f"{name}.{inner}"
