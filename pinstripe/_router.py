@@ -13,9 +13,9 @@ Choices, and their reasons:
   than the lease;
 - where the store fails after the handlers are done, the delivery is answered as handled: refusing
   it would run them again for certain, while this needs a second delivery;
-- `receive_blocking` runs an event loop of its own in the thread of the caller, so that plain
-  functions run in the thread of their request, where a framework keeps its database connection
-  and its request, and no thread outlives the call.
+- `receive_blocking` runs coroutine functions on the one loop thread of the process, where the
+  connections of a client or a store outlive the delivery, and plain functions in the thread of
+  their request, where a framework keeps its database connection and its request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import asyncio
 import inspect
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
@@ -32,7 +32,9 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
+from pinstripe._errand import CallPlain, Errand
 from pinstripe._errors import ConfigurationError, DecodeError, SignatureError
+from pinstripe._loop import Call, LoopThread, leases
 from pinstripe._once import MemoryStore, Store
 from pinstripe._webhook import Received, Webhook
 from pinstripe.events import Event, ThinEvent
@@ -141,6 +143,7 @@ class Router:
         self.store = MemoryStore() if store is None else store
         self._lease = lease
         self._skip_older = skip_older
+        self._thread: LoopThread | None = None
         self._handlers: list[tuple[tuple[type[Received], ...], Handler[Any]]] = []
 
     @overload
@@ -189,8 +192,9 @@ class Router:
     def receive_blocking(self, body: bytes, signature: str | None) -> Receipt:
         """Do the same where no event loop runs, as under WSGI.
 
-        Coroutine functions run in an event loop that lasts as long as the call, plain functions
-        in the thread of the caller.
+        Coroutine functions run in the event loop of the process's blocking clients, so that an
+        `AsyncClient` which only they use keeps its connections; plain functions run in the thread
+        of the caller.
 
         Args:
             body: As for `receive`.
@@ -203,7 +207,7 @@ class Router:
         if _loop_runs():
             problem = "an event loop runs in this thread: await Router.receive instead"
             raise ConfigurationError("receive_blocking", problem)
-        return anyio.run(self._receive_and_leave, body, signature)
+        return Errand(partial(self._receive, body, signature)).run(self._leased())
 
     async def dispatch(self, event: Received) -> None:
         """Run the handlers of an event, whether or not it was handled before.
@@ -217,13 +221,14 @@ class Router:
         for handler in self._handlers_of(event):
             await _call(handler, event, _in_thread)
 
-    async def _receive_and_leave(self, body: bytes, signature: str | None) -> Receipt:
-        try:
-            return await self._receive(body, signature, _right_here)
-        finally:
-            await self.store.leave_loop()
+    def _leased(self) -> LoopThread:
+        thread = leases.take(self)
+        if thread is not self._thread:
+            self._thread = thread
+            thread.post(Call(partial(_leave_at_its_end, self.store)).begin)
+        return thread
 
-    async def _receive(self, body: bytes, signature: str | None, call_plain: _CallPlain) -> Receipt:
+    async def _receive(self, body: bytes, signature: str | None, call_plain: CallPlain) -> Receipt:
         try:
             event = self.webhook.parse(body, signature)
         except SignatureError as error:
@@ -238,14 +243,14 @@ class Router:
     def _handlers_of(self, event: Received) -> list[Handler[Any]]:
         return [handler for kinds, handler in self._handlers if isinstance(event, kinds)]
 
-    async def _handle_once(self, event: Received, call_plain: _CallPlain) -> Receipt:
+    async def _handle_once(self, event: Received, call_plain: CallPlain) -> Receipt:
         try:
             return Receipt(await self._ending(event, call_plain), event)
         except Exception:  # noqa: BLE001 -- whatever it is, Stripe shall send the event again
             _log.exception("event %s (%s) was not handled", event.id, event.type)
             return Receipt("failed", event)
 
-    async def _ending(self, event: Received, call_plain: _CallPlain) -> Ending:
+    async def _ending(self, event: Received, call_plain: CallPlain) -> Ending:
         token = uuid.uuid4().hex
         # Shielded, so that a claim is never made without being known here.
         with anyio.fail_after(_STORE_SECONDS, shield=True):
@@ -260,7 +265,7 @@ class Router:
         await self._finish(event, token, ending)
         return ending
 
-    async def _run(self, event: Received, call_plain: _CallPlain) -> Ending:
+    async def _run(self, event: Received, call_plain: CallPlain) -> Ending:
         if self._skip_older and await self._is_stale(event):
             return "stale"
         with anyio.fail_after(self._lease):
@@ -294,18 +299,19 @@ class Router:
             _log.exception("the store failed to end the claim of event %s", event.id)
 
 
-_CallPlain: TypeAlias = Callable[[Handler[Any], Received], Awaitable[object]]
+async def _in_thread(function: Callable[..., object], /, *args: Any) -> object:
+    return await anyio.to_thread.run_sync(function, *args)
 
 
-async def _in_thread(handler: Handler[Any], event: Received) -> object:
-    return await anyio.to_thread.run_sync(handler, event)
+async def _leave_at_its_end(store: Store) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        with anyio.fail_after(_STORE_SECONDS, shield=True):
+            await store.leave_loop()
 
 
-async def _right_here(handler: Handler[Any], event: Received) -> object:
-    return handler(event)
-
-
-async def _call(handler: Handler[Any], event: Received, call_plain: _CallPlain) -> None:
+async def _call(handler: Handler[Any], event: Received, call_plain: CallPlain) -> None:
     call = cast("Any", handler).__call__
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call):
         result = handler(event)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pinstripe._loop import leases
+
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
 settings.register_profile("pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +22,15 @@ settings.load_profile("pinstripe")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def loop_thread_ends() -> Iterator[None]:
+    """End the loop thread after a test whose routers have leased it: nothing else does so before
+    the process ends."""
+    yield
+    for holder in [*leases._holders, leases]:
+        leases.give_back(holder)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"_version", "_lazy", "_errors", "_model", "_samples", "_gendocs", "_gentypes"},
     {"_hooks", "_local", "_network"},
     {"_config", "_disk", "_signature", "_once", "_loop", "_gensync"},
-    {"_wire", "_convert", "_crossing", "bulk", "_once_sqlite", "_once_redis"},
+    {"_wire", "_convert", "_crossing", "_errand", "bulk", "_once_sqlite", "_once_redis"},
     {"_endpoint", "_multipart", "_aiohttp", "_retry"},
     {"_pager", "_transfer", "_transport", "_pipeline"},
     {"_resource", "_onramp"},

@@ -35,7 +35,7 @@ from pinstripe.webhooks import (
     Webhook,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
 
 WORKER = Path(__file__).with_name("webhook_worker.py")
 

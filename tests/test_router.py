@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import random
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -26,9 +27,10 @@ from pinstripe.events import (
     VerificationSessionVerified,
 )
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
+from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import MemoryStore, Receipt, Router, Webhook
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
 
 CANARY = "canary-51c0"
 VERIFIED = "identity.verification_session.verified"
@@ -438,10 +440,125 @@ def test_a_blocking_delivery_runs_plain_functions_in_its_thread(router: Router) 
         await checkpoint()
         threads.append(threading.get_ident())
 
+    @router.on(Event)
+    def last(event: Event) -> None:
+        threads.append(threading.get_ident())
+
     event = stripe_event("file.created")
     receipts = [router.receive_blocking(event.body, event.signature) for _ in range(2)]
     assert endings(receipts) == ["handled", "duplicate"]
-    assert threads == [threading.get_ident()] * 2
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False, True]
+
+
+def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Router) -> None:
+    loops: list[object] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    with Sandbox() as sandbox, sandbox.sync_client() as stripe:
+        stripe.request("GET", "/v1/events")
+        for _ in range(2):
+            event = stripe_event("file.created")
+            assert router.receive_blocking(event.body, event.signature).ending == "handled"
+        assert stripe._crossing._thread is not None
+        assert all(stripe._crossing._thread.owns(loop) for loop in loops)
+    assert len(loops) == 2
+
+
+class LeavingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+
+    async def leave_loop(self) -> None:
+        self.left += 1
+
+
+def test_the_store_leaves_the_loop_thread_when_that_ends() -> None:
+    store = LeavingStore()
+    router = Router(Webhook(SECRET), store)
+    router.on(Event)(lambda _: None)
+    for _ in range(2):
+        for _ in range(2):
+            event = stripe_event("file.created")
+            assert router.receive_blocking(event.body, event.signature).ending == "handled"
+        thread = router._thread
+        assert thread is not None
+        thread.stop()
+    assert store.left == 2
+
+
+@pytest.mark.parametrize("error", [ValueError(CANARY), StopIteration(), TimeoutError()])
+def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
+    router: Router, error: Exception
+) -> None:
+    failures = [error]
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        if failures:
+            raise failures.pop()
+
+    event = stripe_event("file.created")
+    receipts = [router.receive_blocking(event.body, event.signature) for _ in range(3)]
+    assert endings(receipts) == ["failed", "handled", "duplicate"]
+
+
+def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(router: Router) -> None:
+    interrupts: list[BaseException] = [KeyboardInterrupt(), SystemExit(3)]
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        if interrupts:
+            raise interrupts.pop()
+
+    event = stripe_event("file.created")
+    for kind in (SystemExit, KeyboardInterrupt):
+        with pytest.raises(kind):
+            router.receive_blocking(event.body, event.signature)
+    assert router.receive_blocking(event.body, event.signature).ending == "handled"
+
+
+def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Router) -> None:
+    calls: list[str] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        calls.append(event.id)
+        if len(calls) == 1:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            await anyio.sleep_forever()
+
+    event = stripe_event("file.created")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            router.receive_blocking(event.body, event.signature)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert router.receive_blocking(event.body, event.signature).ending == "handled"
+
+
+def test_a_plain_function_that_outlasts_its_lease_is_ended_first(time: Time) -> None:
+    router = Router(Webhook(SECRET), MemoryStore(clock=time), lease=0.01)
+    ended: list[bool] = []
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        assert not threading.Event().wait(0.1)
+        ended.append(True)
+
+    @router.on(Event)
+    async def after(event: Event) -> None:
+        await checkpoint()
+        ended.append(False)
+
+    event = stripe_event("file.created")
+    assert router.receive_blocking(event.body, event.signature).ending == "failed"
+    assert ended == [True]
 
 
 def test_blocking_deliveries_from_many_threads(router: Router) -> None:
