@@ -30,6 +30,8 @@ FLOORS: list[set[str]] = [
     {"_client", "_webhook"},
     {"_portal", "_router"},
     {"sync", "webhooks"},
+    {"adapters", "adapters._bodies"},
+    {f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")},
     {"sandbox.embedded"},
     {"sandbox", "sandbox.__main__"},
     {"__init__"},
@@ -39,7 +41,8 @@ FLOORS: list[set[str]] = [
 EMULATOR = "sandbox."  # all of the folder but its door: a house of its own, beside the client
 SHARED = {"_signature"}  # what the emulator takes from the client's house
 PRODUCTS = {"identity", "crypto", "climate", "events", "files", "forwarding", "webhook_endpoints"}
-AIOHTTP = {"_aiohttp"}
+AIOHTTP = {"_aiohttp", "adapters.aiohttp"}
+FRAMEWORKS = {"django", "flask", "starlette", "fastapi", "werkzeug", "uvicorn"}
 
 
 def name_of(path: Path) -> str:
@@ -136,13 +139,15 @@ def test_no_room_imports_itself_by_way_of_others() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_aiohttp_is_imported_in_one_room_of_the_client_and_in_the_sandbox(room) -> None:
+def test_libraries_are_imported_where_they_belong(room) -> None:
     libraries = {module.partition(".")[0] for module in imported(room)}
     if room not in AIOHTTP and not room.startswith("sandbox"):
         assert "aiohttp" not in libraries
     if not in_cli(room):
         assert not libraries & {"click", "rich"}
     assert not libraries & {"requests", "httpx", "stripe", "yaml"}
+    own = room.removeprefix("adapters.") if room.startswith("adapters.") else ""
+    assert not libraries & FRAMEWORKS - {own}, "a framework is imported by its adapter only"
     assert ("pytest" in libraries) == (room == "pytest_plugin")
 
 
