@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_origin
 
 import attrs
 import msgspec
@@ -75,11 +75,17 @@ def converter() -> Converter:
     made.register_structure_hook_factory(is_native, _native_hook)
     made.register_unstructure_hook(datetime, _seconds)
     made.register_unstructure_hook(Decimal, _digits)
+    made.register_unstructure_hook_func(_is_open, made.unstructure)
     return made
 
 
 def _native_hook(model: Any) -> Callable[[Any, Any], Any]:
     return lambda value, _: msgspec.convert(value, model, strict=False)
+
+
+def _is_open(kind: Any) -> bool:
+    # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
+    return get_origin(kind) is Annotated and isinstance(kind.__origin__, TypeVar)
 
 
 def _digits(value: Decimal) -> str:

@@ -180,8 +180,8 @@ class LoopThread:
             raise ConfigurationError("client", problem)
         _check_gevent()
         call = Call(function)
-        self.post(call.begin)
         try:
+            self.post(call.begin)
             self._wait_for(call)
         except BaseException:
             with contextlib.suppress(LoopEndedError):

@@ -52,6 +52,23 @@ _MESSAGES: Final[dict[SignatureReason, str]] = {
 }
 
 
+def check_settings(secrets: str | Sequence[str], tolerance: float, max_bytes: int) -> None:
+    """Refuse settings that `verify` would refuse, before there is a delivery.
+
+    Args:
+        secrets: As for `verify`.
+        tolerance: As for `verify`.
+        max_bytes: As for `verify`.
+
+    Raises:
+        ConfigurationError: One of them is wrong.
+    """
+    problem = _secrets_problem(secrets) or _settings_problem(None, 0, tolerance, max_bytes)
+    del secrets
+    if problem is not None:
+        raise problem
+
+
 def sign(payload: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
     """Return the `Stripe-Signature` header of a delivery.
 

@@ -7,15 +7,36 @@ the kind has no model here, and where it does not fit its model: an event shows 
 version of the API that was in use then had it, and an event that could not be read would end
 every walk over the log.
 
-msgspec builds one class a field, unless a tag of its own tells which. So the decoder gives plain
-data, and `EventData` puts in its place what the converter makes of it for the class of its kind.
+An event of a type that is known here is of the class of that type, in the log and in a delivery
+alike, so that `match` narrows it; every one is an `Event`. Its class promises the model of its
+object: an event whose object does not fit is a plain `Event`, as is one of an unknown type.
+
+msgspec builds one class a field, unless a tag of its own tells which, and a tag that it does not
+know is an error to it. So the decoder gives an `Event` with plain data; `EventData` puts in the
+place of that what the converter makes of it for the class of its kind, and the event then takes
+the class of its type, which lays out the same fields. Reading it twice would cost half as much
+again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    get_args,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -27,10 +48,11 @@ from pinstripe._errors import ConfigurationError, DecodeError
 from pinstripe._model import Listed, Model, Private, Record, model
 from pinstripe._pager import Created, Pager, Paging
 from pinstripe._resource import Resource
-from pinstripe.climate import Order, Product
-from pinstripe.crypto import OnrampSession
-from pinstripe.files import File
-from pinstripe.identity import VerificationSession
+from pinstripe._wire import Sender
+from pinstripe.climate import Order, Orders, Product, Products
+from pinstripe.crypto import OnrampSession, OnrampSessions
+from pinstripe.files import File, Files
+from pinstripe.identity import VerificationSession, VerificationSessions
 
 EventType = (
     Literal[
@@ -42,6 +64,7 @@ EventType = (
         "climate.product.created",
         "climate.product.pricing_updated",
         "crypto.onramp_session.updated",
+        "crypto.onramp_session_updated",
         "file.created",
         "identity.verification_session.canceled",
         "identity.verification_session.created",
@@ -54,13 +77,30 @@ EventType = (
 )
 """What happened; these are the types of the resources that have a model here."""
 
+RelatedModel: TypeAlias = VerificationSession | OnrampSession | Order | Product | File
+"""The models of what events tell of."""
+
 if TYPE_CHECKING:
-    EventObject: TypeAlias = (
-        VerificationSession | OnrampSession | Order | Product | File | dict[str, Any]
-    )
+    EventObject: TypeAlias = RelatedModel | dict[str, Any]
     """The object of an event: a model, or plain data."""
 else:
     EventObject: TypeAlias = Any
+
+
+class _Retrievable(Protocol):
+    """A resource whose objects events tell of."""
+
+    def __init__(self, send: Sender) -> None: ...
+
+    async def retrieve(
+        self,
+        id: str,
+        /,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> RelatedModel: ...
+
 
 _MODELS: Mapping[str, type[Model]] = {
     "climate.order": Order,
@@ -70,11 +110,21 @@ _MODELS: Mapping[str, type[Model]] = {
     "identity.verification_session": VerificationSession,
 }
 
+_RESOURCES: Mapping[str, type[_Retrievable]] = {
+    "climate.order": Orders,
+    "climate.product": Products,
+    "crypto.onramp_session": OnrampSessions,
+    "file": Files,
+    "identity.verification_session": VerificationSessions,
+}
+
 _MAX_TYPES = 20
+
+_T_co = TypeVar("_T_co", covariant=True)
 
 
 @model
-class EventData(Record):
+class EventData(Record, Generic[_T_co]):
     """What an event is about.
 
     Attributes:
@@ -82,7 +132,7 @@ class EventData(Record):
         previous_attributes: What an update replaced, by name of the field.
     """
 
-    object: Private[EventObject]
+    object: Private[_T_co]
     previous_attributes: Private[dict[str, Any] | None] = None
 
     def __post_init__(self) -> None:
@@ -130,11 +180,208 @@ class Event(Listed):
     api_version: str | None = None
     context: str | None = None
     created: datetime
-    data: EventData
+    data: EventData[EventObject]
     livemode: bool
     pending_webhooks: int
     request: EventRequest | None = None
     type: EventType
+
+    def __post_init__(self) -> None:
+        found = _typed_events().get(self.type) if type(self) is Event else None
+        if found is not None and isinstance(self.data.object, found.kind):
+            laid_out: Any = self
+            msgspec.structs.force_setattr(laid_out, "__class__", found.event)
+
+
+@model
+class VerificationSessionCreated(Event):
+    """A verification session was created."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.created"]
+
+
+@model
+class VerificationSessionProcessing(Event):
+    """The person has submitted what was asked for, and it is being checked."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.processing"]
+
+
+@model
+class VerificationSessionRequiresInput(Event):
+    """A check failed; `last_error` of the session says why, and the person may try again."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.requires_input"]
+
+
+@model
+class VerificationSessionVerified(Event):
+    """Every check passed."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.verified"]
+
+
+@model
+class VerificationSessionCanceled(Event):
+    """A verification session was canceled, and ends so."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.canceled"]
+
+
+@model
+class VerificationSessionRedacted(Event):
+    """What was collected in a verification session has been removed."""
+
+    data: EventData[VerificationSession]
+    type: Literal["identity.verification_session.redacted"]
+
+
+@model
+class OrderCreated(Event):
+    """An order of carbon removal was placed."""
+
+    data: EventData[Order]
+    type: Literal["climate.order.created"]
+
+
+@model
+class OrderCanceled(Event):
+    """An order was canceled."""
+
+    data: EventData[Order]
+    type: Literal["climate.order.canceled"]
+
+
+@model
+class OrderDelayed(Event):
+    """An order will be delivered later than expected."""
+
+    data: EventData[Order]
+    type: Literal["climate.order.delayed"]
+
+
+@model
+class OrderDelivered(Event):
+    """An order was delivered."""
+
+    data: EventData[Order]
+    type: Literal["climate.order.delivered"]
+
+
+@model
+class OrderProductSubstituted(Event):
+    """Another product took the place of the ordered one."""
+
+    data: EventData[Order]
+    type: Literal["climate.order.product_substituted"]
+
+
+@model
+class ProductCreated(Event):
+    """A product of carbon removal came to the shelf."""
+
+    data: EventData[Product]
+    type: Literal["climate.product.created"]
+
+
+@model
+class ProductPricingUpdated(Event):
+    """The prices of a product changed, or how much of it there is."""
+
+    data: EventData[Product]
+    type: Literal["climate.product.pricing_updated"]
+
+
+@model
+class OnrampSessionUpdated(Event):
+    """The status of an onramp session changed; both spellings of the type are in use."""
+
+    data: EventData[OnrampSession]
+    type: Literal["crypto.onramp_session.updated", "crypto.onramp_session_updated"]
+
+
+@model
+class FileCreated(Event):
+    """The API made a file."""
+
+    data: EventData[File]
+    type: Literal["file.created"]
+
+
+TypedEvent: TypeAlias = (
+    VerificationSessionCreated
+    | VerificationSessionProcessing
+    | VerificationSessionRequiresInput
+    | VerificationSessionVerified
+    | VerificationSessionCanceled
+    | VerificationSessionRedacted
+    | OrderCreated
+    | OrderCanceled
+    | OrderDelayed
+    | OrderDelivered
+    | OrderProductSubstituted
+    | ProductCreated
+    | ProductPricingUpdated
+    | OnrampSessionUpdated
+    | FileCreated
+)
+"""An event whose type is known here: told apart by `match`, or by its `type`."""
+
+
+class _Typed(NamedTuple):
+    """The class of a type of events, and the model of what they are about."""
+
+    event: type[Event]
+    kind: type[Model]
+
+
+@cache
+def _typed_events() -> Mapping[str, _Typed]:
+    found: dict[str, _Typed] = {}
+    for event in get_args(TypedEvent):
+        hints = get_type_hints(event)
+        (kind,) = get_args(hints["data"])
+        found |= {name: _Typed(event, kind) for name in get_args(hints["type"])}
+    return found
+
+
+@model
+class RelatedObject(Record):
+    """The object that a thin event is about.
+
+    Attributes:
+        url: The path of the API where it stands.
+    """
+
+    id: str
+    type: str
+    url: str
+
+
+@model
+class ThinEvent(Record):
+    """An event that says what changed, but not how: it is fetched with `fetch_related`.
+
+    https://docs.stripe.com/event-destinations
+
+    Attributes:
+        context: The account whose event it is, as the `Stripe-Context` header takes it.
+        related_object: What it is about; None where that is no object.
+        type: What happened: `v1.` and the type of the event that is not thin.
+    """
+
+    id: str
+    object: Literal["v2.core.event"] = "v2.core.event"
+    context: str | None = None
+    created: Annotated[datetime, msgspec.Meta(tz=True)]
+    livemode: bool
+    related_object: RelatedObject | None = None
+    type: str
 
 
 class Events(Resource):
@@ -166,6 +413,37 @@ class Events(Resource):
             NotFoundError: There is no such event, or it is over 30 days old.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, id=id)
+
+    async def fetch_related(
+        self,
+        event: ThinEvent,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> RelatedModel:
+        """Return the object that a thin event is about, as it is now.
+
+        It is asked for by its id: the URL in the event is not followed.
+
+        https://docs.stripe.com/event-destinations
+
+        Args:
+            event: The event.
+            expand: Fields to expand.
+            request_options: Options of this call; `account` where the event is that of a
+                connected account.
+
+        Raises:
+            ConfigurationError: The event is about no object, or about one that has no model here.
+            NotFoundError: There is no such object any more.
+        """
+        related = event.related_object
+        resource = _RESOURCES.get(related.type) if related is not None else None
+        if related is None or resource is None:
+            problem = "is about no object that has a model here; see AsyncClient.request"
+            raise ConfigurationError("event", problem)
+        calls = resource(self._send)
+        return await calls.retrieve(related.id, expand=expand, request_options=request_options)
 
     def list(
         self,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pinstripe.bulk import Outcome, Progress
     from pinstripe.climate import BeneficiaryParam, Order, Product, Supplier
     from pinstripe.crypto import OnrampQuotes, OnrampSession, OnrampSessionStatus, SettlementSpeed
-    from pinstripe.events import Event, EventType
+    from pinstripe.events import Event, EventType, RelatedModel, ThinEvent
     from pinstripe.files import File, FileLink, FileLinkDataParam, FilePurpose, UploadPurpose
     from pinstripe.forwarding import ForwardingRequest, ForwardingRequestParam, Replacement
     from pinstripe.identity import (
@@ -975,6 +975,33 @@ class Events(Facade):
             NotFoundError: There is no such event, or it is over 30 days old.
         """
         return self._run(self._twin.retrieve, id, expand=expand, request_options=request_options)
+
+    def fetch_related(
+        self,
+        event: ThinEvent,
+        *,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> RelatedModel:
+        """Return the object that a thin event is about, as it is now.
+
+        It is asked for by its id: the URL in the event is not followed.
+
+        https://docs.stripe.com/event-destinations
+
+        Args:
+            event: The event.
+            expand: Fields to expand.
+            request_options: Options of this call; `account` where the event is that of a
+                connected account.
+
+        Raises:
+            ConfigurationError: The event is about no object, or about one that has no model here.
+            NotFoundError: There is no such object any more.
+        """
+        return self._run(
+            self._twin.fetch_related, event, expand=expand, request_options=request_options
+        )
 
     def list(
         self,

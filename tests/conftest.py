@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from pinstripe._loop import leases
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
@@ -15,3 +23,33 @@ settings.load_profile("pinstripe")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def loop_thread_ends() -> Iterator[None]:
+    """End the loop thread after a test whose routers have leased it: nothing else does so before
+    the process ends."""
+    yield
+    for holder in [*leases._holders, leases]:
+        leases.give_back(holder)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis server of this run's own, in memory, on a socket in a folder of its own."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        missing = "there is no redis-server here"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with tempfile.TemporaryDirectory() as folder:
+        socket = f"{folder}/redis.sock"
+        command = [binary, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                assert any("eady to accept" in line for line in server.stdout)
+                yield f"unix://{socket}"
+            finally:
+                server.kill()

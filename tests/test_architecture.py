@@ -19,17 +19,19 @@ HOUSE = Path(pinstripe.__file__).parent
 FLOORS: list[set[str]] = [
     {"_version", "_lazy", "_errors", "_model", "_samples", "_gendocs", "_gentypes"},
     {"_checks", "_discreet", "_hooks", "_local", "_network"},
-    {"_config", "_disk", "_signature", "_loop", "_gensync"},
-    {"_wire", "_convert", "_crossing", "bulk"},
+    {"_config", "_disk", "_signature", "_once", "_loop", "_gensync"},
+    {"_wire", "_convert", "_crossing", "_errand", "bulk", "_once_sqlite", "_once_redis"},
     {"_endpoint", "_multipart", "_aiohttp", "_retry"},
     {"_pager", "_transfer", "_transport", "_pipeline"},
     {"_resource", "_onramp"},
     {"identity", "crypto", "climate", "forwarding", "webhook_endpoints"},
     {"files"},
     {"events"},
-    {"_client"},
-    {"_portal"},
-    {"sync"},
+    {"_client", "_webhook"},
+    {"_portal", "_router"},
+    {"sync", "webhooks"},
+    {"adapters", "adapters._bodies"},
+    {f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")},
     {"sandbox.embedded"},
     {"sandbox", "sandbox.__main__"},
     {"__init__"},
@@ -39,7 +41,8 @@ FLOORS: list[set[str]] = [
 EMULATOR = "sandbox."  # all of the folder but its door: a house of its own, beside the client
 SHARED = {"_signature"}  # what the emulator takes from the client's house
 PRODUCTS = {"identity", "crypto", "climate", "events", "files", "forwarding", "webhook_endpoints"}
-AIOHTTP = {"_aiohttp"}
+AIOHTTP = {"_aiohttp", "adapters.aiohttp"}
+FRAMEWORKS = {"django", "flask", "starlette", "fastapi", "werkzeug", "uvicorn"}
 
 
 def name_of(path: Path) -> str:
@@ -136,13 +139,15 @@ def test_no_room_imports_itself_by_way_of_others() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_aiohttp_is_imported_in_one_room_of_the_client_and_in_the_sandbox(room) -> None:
+def test_libraries_are_imported_where_they_belong(room) -> None:
     libraries = {module.partition(".")[0] for module in imported(room)}
     if room not in AIOHTTP and not room.startswith("sandbox"):
         assert "aiohttp" not in libraries
     if not in_cli(room):
         assert not libraries & {"click", "rich"}
     assert not libraries & {"requests", "httpx", "stripe", "yaml"}
+    own = room.removeprefix("adapters.") if room.startswith("adapters.") else ""
+    assert not libraries & FRAMEWORKS - {own}, "a framework is imported by its adapter only"
     assert ("pytest" in libraries) == (room == "pytest_plugin")
 
 
@@ -173,7 +178,7 @@ def test_products_do_no_io(room) -> None:
 
 # The products are written out in full: every parameter with its sentence. The generated room has
 # all of that once more, and no bound of its own.
-LONGEST = {"identity": 650, "crypto": 650, "climate": 650, "files": 650, "sync": 2_500}
+LONGEST = dict.fromkeys(("identity", "crypto", "climate", "files", "events"), 650) | {"sync": 2_500}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import attrs
@@ -415,7 +415,7 @@ def fits(spec: Any, annotation: Any, product: str) -> bool:
         inner = {"type": spec["values"]} if isinstance(spec["values"], str) else spec["values"]
         return any(fits(inner, value, product) for value in values)
     if kind == "any":
-        return Any in options
+        return any(option is Any or isinstance(option, TypeVar) for option in options)
     return fits_words(spec, options)
 
 

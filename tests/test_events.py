@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from urllib.parse import parse_qsl
 
 import attrs
@@ -19,9 +19,19 @@ from pinstripe._convert import decode, is_native, structure
 from pinstripe._wire import Request, Response
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession
-from pinstripe.events import Event, EventData, EventRequest, Events
+from pinstripe.events import (
+    Event,
+    EventData,
+    EventRequest,
+    Events,
+    EventType,
+    ThinEvent,
+    TypedEvent,
+    VerificationSessionRequiresInput,
+)
 from pinstripe.files import File
 from pinstripe.identity import VerificationSession
+from pinstripe.pytest_plugin import StripeEvent
 from pinstripe.sandbox import ManualClock, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +108,10 @@ def event_of(subject: Any, **changes: Any) -> dict[str, Any]:
         "type": "identity.verification_session.requires_input",
         **changes,
     }
+
+
+def types_of(event: Any) -> tuple[str, ...]:
+    return get_args(get_type_hints(event)["type"])
 
 
 def read(data: Any, model: Any = Event) -> Any:
@@ -218,6 +232,90 @@ def test_any_object_can_be_read(anything: Any, changes: Any) -> None:
     changed = {**SESSION, **changes}
     subject = read(event_of(changed)).data.object
     assert isinstance(subject, VerificationSession) or subject == changed
+
+
+# The classes of the types
+
+NAMES = {name: event for event in get_args(TypedEvent) for name in types_of(event)}
+
+
+def test_every_type_that_is_known_has_a_class_and_no_other_has() -> None:
+    known, _ = get_args(EventType)
+    assert set(NAMES) == set(get_args(known))
+    assert len(NAMES) == len(get_args(TypedEvent)) + 1  # the onramp's has two spellings
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_an_event_is_of_the_class_of_its_type(name: str) -> None:
+    sampled = StripeEvent()(name.replace("session_updated", "session.updated"))
+    data = {**sampled.event, "type": name}
+    event = read(data)
+    assert type(event) is NAMES[name]
+    assert event.type == name
+    assert read(data, NAMES[name]) == event
+    assert structure(data, Event) == event
+    assert read({"object": "list", "data": [data], "has_more": False}, Page[Event]).data == (event,)
+    for copied in (copy.deepcopy(event), pickle.loads(pickle.dumps(event)), attrs.evolve(event)):
+        assert copied == event
+        assert type(copied) is NAMES[name]
+    assert read(to_dict(event)) == event
+    assert repr(event).startswith(f"{NAMES[name].__name__}(id='evt_")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "identity.verification_session.new"},
+        {"type": "climate.order.created"},
+        {"data": {"object": {**SESSION, "created": "yesterday"}}},
+        {"data": {"object": None}},
+    ],
+)
+def test_an_event_that_breaks_the_promise_of_a_class_is_a_plain_one(changes: Any) -> None:
+    assert type(read(event_of(SESSION))) is VerificationSessionRequiresInput
+    assert type(read(event_of(SESSION, **changes))) is Event
+
+
+THIN: dict[str, Any] = {
+    "id": "evt_thin",
+    "object": "v2.core.event",
+    "type": "v1.identity.verification_session.verified",
+    "created": "2026-09-27T12:08:01.250Z",
+    "livemode": False,
+    "related_object": {
+        "id": "vs_5",
+        "type": "identity.verification_session",
+        "url": "https://elsewhere.example/v1/identity/verification_sessions/vs_6",
+    },
+}
+
+
+def test_a_thin_event_is_read_whole() -> None:
+    event = read(THIN, ThinEvent)
+    assert event.created == datetime(2026, 9, 27, 12, 8, 1, 250_000, tzinfo=timezone.utc)
+    assert (event.related_object.id, event.context) == ("vs_5", None)
+    assert read({**THIN, "related_object": None}, ThinEvent).related_object is None
+    with pytest.raises(DecodeError):
+        read({**THIN, "created": "2026-09-27T12:08:01"}, ThinEvent)
+
+
+async def test_the_object_of_a_thin_event_is_asked_for_by_its_id() -> None:
+    events, requests = events_answering(SESSION)
+    found = await events.fetch_related(read(THIN, ThinEvent), expand=["verified_outputs"])
+    assert found == read(SESSION, VerificationSession)
+    assert requests[0].path == "/v1/identity/verification_sessions/vs_5"
+    assert query(requests[0]) == {"expand[0]": "verified_outputs"}
+
+
+RELATED = {**THIN["related_object"], "type": "customer"}
+
+
+@pytest.mark.parametrize("related", [None, RELATED, {**RELATED, "type": "file", "id": "../x"}])
+async def test_a_thin_event_without_an_object_to_ask_for(related: Any) -> None:
+    events, requests = events_answering(None)
+    with pytest.raises(ConfigurationError):
+        await events.fetch_related(read({**THIN, "related_object": related}, ThinEvent))
+    assert not requests
 
 
 # What is sent

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pinstripe
-from pinstripe import PinstripeError, _errors, bulk, crypto, identity
+from pinstripe import PinstripeError, _errors, bulk, crypto, events, identity, webhooks
 
 PUBLIC = {
     "APIError",
@@ -70,6 +70,20 @@ PUBLIC = {
     "webhook_endpoints",
 }
 
+RECEIVING = {
+    "REMEMBER_SECONDS",
+    "Claimed",
+    "Handler",
+    "MemoryStore",
+    "Receipt",
+    "Received",
+    "RedisStore",
+    "Router",
+    "SQLiteStore",
+    "Store",
+    "Webhook",
+}
+
 
 def test_the_names() -> None:
     assert set(pinstripe.__all__) == PUBLIC
@@ -124,13 +138,23 @@ def members(value: Any) -> list[tuple[str, Any]]:
     return [(n, m) for n, m in vars(value).items() if n[0] != "_" and isinstance(m, kinds)]
 
 
-@pytest.mark.parametrize("module", [pinstripe, identity, crypto, bulk])
+@pytest.mark.parametrize("module", [pinstripe, identity, crypto, events, bulk])
 def test_every_public_class_function_and_method_is_documented(module) -> None:
     for name, value in members(module):
         if inspect.getmodule(value) not in (module, None) and module is not pinstripe:
             continue
         assert value.__doc__, name
         if isinstance(value, type):
+            for inner, member in members(value):
+                assert member.__doc__, f"{name}.{inner}"
+
+
+def test_receiving_is_a_door_of_its_own() -> None:
+    assert set(webhooks.__all__) == RECEIVING
+    for name in webhooks.__all__:
+        value = getattr(webhooks, name)
+        if str(getattr(value, "__module__", "")).startswith("pinstripe."):
+            assert value.__doc__, name
             for inner, member in members(value):
                 assert member.__doc__, f"{name}.{inner}"
 

@@ -1,4 +1,4 @@
-"""Names of the command line: `pinstripe quotes`, `pinstripe demo`, `pinstripe sandbox`."""
+"""Names of the command line: `pinstripe quotes`, `demo`, `sandbox`, `listen` and `trigger`."""
 
 from pinstripe.cli._start import main
 

@@ -7,8 +7,10 @@ import click
 from pinstripe._version import __version__
 from pinstripe.cli._interrupt import INTERRUPTED
 from pinstripe.cli.demo import demo
+from pinstripe.cli.listen import listen
 from pinstripe.cli.quotes import quotes
 from pinstripe.cli.sandbox import sandbox
+from pinstripe.cli.trigger import trigger
 
 
 @click.group()
@@ -20,6 +22,8 @@ def pinstripe() -> None:
 pinstripe.add_command(quotes)
 pinstripe.add_command(demo)
 pinstripe.add_command(sandbox)
+pinstripe.add_command(listen)
+pinstripe.add_command(trigger)
 
 
 def run() -> int:

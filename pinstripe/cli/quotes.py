@@ -19,8 +19,8 @@ from rich.console import Console
 
 from pinstripe._client import AsyncClient
 from pinstripe._config import Pool
-from pinstripe._errors import ConfigurationError
 from pinstripe.bulk import fan_out
+from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
 from pinstripe.cli._output import Kept, Output, OutputError, ResumeError, find_kept, open_output
 from pinstripe.cli._progress import progress_bar
@@ -39,12 +39,6 @@ from pinstripe.sandbox import Sandbox
 _FORMATS = click.Choice(["csv", "jsonl"])
 _BROKEN_PIPE = 141
 _SNIFFED = 4096
-
-
-class BadInput(click.ClickException):
-    """The input, or an earlier output, cannot be used."""
-
-    exit_code = 2
 
 
 @frozen
@@ -196,7 +190,8 @@ def _find_kept(
 
 
 def _execute(run: _Run) -> int:
-    client = None if run.sandbox else _client(run)
+    hint = "; with --sandbox no key is needed"
+    client = None if run.sandbox else open_client(hint, pool=_pool(run))
     done = _Done(run.kept.queries, run.kept.failed)
     try:
         output = open_output(run.path, run.kept)
@@ -222,17 +217,6 @@ def _execute(run: _Run) -> int:
 class _Done:
     def __init__(self, queries: int, failed: int) -> None:
         self.queries, self.failed = queries, failed
-
-
-def _client(run: _Run) -> AsyncClient:
-    try:
-        return AsyncClient(pool=_pool(run))
-    except ConfigurationError as error:
-        problem = error.message
-        if error.argument == "api_key":
-            fault = problem.partition(": ")[2] if os.environ.get("STRIPE_API_KEY") else "is not set"
-            problem = f"STRIPE_API_KEY {fault}; with --sandbox no key is needed"
-        raise BadInput(problem) from None
 
 
 def _pool(run: _Run) -> Pool:

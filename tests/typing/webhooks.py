@@ -1,15 +1,30 @@
-"""What a user's code infers from webhook endpoints and the pytest plugin; checked, never run."""
+"""What a user's code infers from webhooks and the pytest plugin; checked, never run."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from typing_extensions import assert_type
 
 from pinstripe import AsyncClient, Pager
+from pinstripe.climate import Order
+from pinstripe.crypto import OnrampSession
+from pinstripe.events import (
+    Event,
+    EventData,
+    OnrampSessionUpdated,
+    OrderCanceled,
+    OrderCreated,
+    RelatedObject,
+    ThinEvent,
+    VerificationSessionVerified,
+)
+from pinstripe.identity import VerificationSession, VerificationSessionVerifiedOutputs
 from pinstripe.pytest_plugin import SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
+from pinstripe.webhooks import MemoryStore, Receipt, Router, Store, Webhook
 
 
 async def endpoints(stripe: AsyncClient) -> None:
@@ -35,3 +50,63 @@ def events(stripe_event: StripeEvent) -> None:
     assert_type(event.body, bytes)
     assert_type(event.headers, dict[str, str])
     assert_type(event.data, dict[str, Any])
+
+
+def received(webhook: Webhook, body: bytes) -> None:
+    event = webhook.parse(body, "t=1,v1=0")
+    assert_type(event, Event | ThinEvent)
+    match event:
+        case VerificationSessionVerified():
+            assert_type(event, VerificationSessionVerified)
+            assert_type(event.data.object, VerificationSession)
+            assert_type(
+                event.data.object.verified_outputs, VerificationSessionVerifiedOutputs | None
+            )
+        case OrderCreated() | OrderCanceled():
+            assert_type(event.data.object, Order)
+            assert_type(event.data.previous_attributes, dict[str, Any] | None)
+        case OnrampSessionUpdated(data=EventData(object=session)):
+            assert_type(session, OnrampSession)
+        case ThinEvent():
+            assert_type(event.related_object, RelatedObject | None)
+        case _:
+            assert_type(event, Event)
+
+
+def known(event: OrderCreated | VerificationSessionVerified) -> None:
+    if event.type == "climate.order.created":
+        assert_type(event.data.object, Order)
+    else:
+        assert_type(event.data.object, VerificationSession)
+
+
+async def log(stripe: AsyncClient, thin: ThinEvent) -> None:
+    async for event in stripe.events.list():
+        if isinstance(event, OrderCreated):
+            assert_type(event.data.object, Order)
+    found = await stripe.events.fetch_related(thin)
+    if isinstance(found, Order):
+        assert_type(found.metric_tons, Decimal)
+
+
+async def routed(router: Router, body: bytes) -> None:
+    @router.on(OrderCreated)
+    async def one(event: OrderCreated) -> None: ...
+
+    @router.on(OrderCreated, OrderCanceled)
+    def two(event: OrderCreated | OrderCanceled) -> None: ...
+
+    @router.on(OrderCreated, OrderCanceled, VerificationSessionVerified)
+    def three(event: Event) -> None: ...
+
+    @router.on(OrderCreated)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    def wrong(event: OrderCanceled) -> None: ...
+
+    receipt = await router.receive(body, None)
+    assert_type(receipt, Receipt)
+    assert_type(receipt.status, int)
+    assert_type(receipt.event, Event | ThinEvent | None)
+
+
+def stores() -> list[Store]:
+    return [MemoryStore(max_ids=10)]

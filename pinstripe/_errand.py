@@ -1,0 +1,110 @@
+"""An errand: work on the loop thread, whose plain functions are called by the thread that waits.
+
+The two take turns. The caller crosses over to the loop and waits there until the errand has ended
+or wants a function called; then it calls that function itself, and crosses again with the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import anyio
+
+from pinstripe._loop import LoopEndedError, LoopThread
+
+_T = TypeVar("_T")
+
+CallPlain: TypeAlias = Callable[..., Awaitable[object]]
+"""Calls a plain function with the arguments that follow it, wherever such functions run."""
+
+
+class Errand(Generic[_T]):
+    """One errand.
+
+    Args:
+        work: The coroutine function; it is given what calls plain functions in the thread that
+            waits.
+    """
+
+    def __init__(self, work: Callable[[CallPlain], Awaitable[_T]]) -> None:
+        self._work = work
+        self._task: asyncio.Task[_T] | None = None
+        self._wanted: Callable[[], object] | None = None
+        self._value: object = None
+        self._error: Exception | None = None
+
+    def run(self, thread: LoopThread) -> _T:
+        """Run it, and return what it returns.
+
+        Args:
+            thread: Where it runs.
+
+        Raises:
+            BaseException: What it raised, or what interrupted this thread; that cancels it.
+        """
+        try:
+            return self._take_turns(thread)
+        except BaseException:
+            with contextlib.suppress(LoopEndedError):
+                thread.run(self._cancel)
+            raise
+
+    def _take_turns(self, thread: LoopThread) -> _T:
+        thread.run(self._begin)
+        while (wanted := self._wanted) is not None:
+            try:
+                self._value, self._error = wanted(), None
+            except Exception as error:  # noqa: BLE001 -- the errand gets it
+                self._value, self._error = None, error
+            thread.run(self._go_on)
+        return thread.run(self._end)
+
+    async def _begin(self) -> None:
+        self._news, self._answered = asyncio.Event(), asyncio.Event()
+        self._task = asyncio.create_task(self._main())
+        await self._turn()
+
+    async def _main(self) -> _T:
+        try:
+            return await self._work(self._call)
+        finally:
+            self._wanted = None
+            self._news.set()
+
+    async def _go_on(self) -> None:
+        self._wanted = None
+        self._answered.set()
+        await self._turn()
+
+    async def _turn(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    async def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _end(self) -> _T:
+        assert self._task is not None
+        return await self._task
+
+    async def _call(self, function: Callable[..., object], /, *args: Any) -> object:
+        self._answered.clear()
+        self._wanted = partial(function, *args)
+        self._news.set()
+        # What the other thread has begun it also ends, as a worker thread would.
+        with anyio.CancelScope(shield=True):
+            await self._answered.wait()
+        value, error = self._value, self._error
+        self._value = self._error = None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # it holds this frame
+        return value

@@ -1,0 +1,65 @@
+"""Webhooks in Django: an async view and a blocking one.
+
+Both are exempt from the check of CSRF tokens, which Stripe has none of; it is the signature that
+tells who sent a delivery. Under ASGI Django itself has put a body aside, from 2.5 MB on in a file,
+before a view sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
+
+from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, SIGNATURE, read_body
+from pinstripe.webhooks import Receipt, Router
+
+
+def webhook_view(router: Router) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+    """Return an async view that receives deliveries, for a project under ASGI.
+
+        urlpatterns = [path("webhook", webhook_view(router))]
+
+    Plain handlers run in worker threads, whose database connections Django does not close: let
+    handlers that use the database be coroutine functions, or take `blocking_webhook_view`.
+
+    Args:
+        router: What handles them.
+    """
+
+    async def webhook(request: HttpRequest) -> HttpResponse:
+        if request.method != METHOD:
+            return _not_allowed()
+        body = read_body(request.read, router.webhook.max_bytes)
+        return _answer(await router.receive(body, request.headers.get(SIGNATURE)))
+
+    return csrf_exempt(webhook)
+
+
+def blocking_webhook_view(router: Router) -> Callable[[HttpRequest], HttpResponse]:
+    """Return a view that receives deliveries, for a project under WSGI or ASGI.
+
+        urlpatterns = [path("webhook", blocking_webhook_view(router))]
+
+    Plain handlers run in the thread of the view, with its database connection.
+
+    Args:
+        router: What handles them; see `Router.receive_blocking`.
+    """
+
+    def webhook(request: HttpRequest) -> HttpResponse:
+        if request.method != METHOD:
+            return _not_allowed()
+        body = read_body(request.read, router.webhook.max_bytes)
+        return _answer(router.receive_blocking(body, request.headers.get(SIGNATURE)))
+
+    return csrf_exempt(webhook)
+
+
+def _answer(receipt: Receipt) -> HttpResponse:
+    return HttpResponse(receipt.text, content_type=CONTENT_TYPE, status=receipt.status)
+
+
+def _not_allowed() -> HttpResponse:
+    return HttpResponseNotAllowed([METHOD], NOT_ALLOWED, content_type=CONTENT_TYPE)

@@ -1,0 +1,32 @@
+"""Webhooks in Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, request
+
+from pinstripe.adapters._bodies import METHOD, SIGNATURE, read_body
+from pinstripe.webhooks import Router
+
+
+def webhook_view(router: Router) -> Callable[[], Response]:
+    """Return a view that receives deliveries.
+
+        app.add_url_rule("/webhook", view_func=webhook_view(router))
+
+    The bound on a body is that of the `Webhook`, unless `MAX_CONTENT_LENGTH` of the app is lower.
+
+    Args:
+        router: What handles them; see `Router.receive_blocking`.
+    """
+
+    def webhook() -> Response:
+        body = read_body(request.stream.read, router.webhook.max_bytes)
+        receipt = router.receive_blocking(body, request.headers.get(SIGNATURE))
+        return Response(receipt.text, receipt.status, mimetype="text/plain")
+
+    flasks_own: Any = webhook
+    flasks_own.methods, flasks_own.provide_automatic_options = [METHOD], False
+    return webhook

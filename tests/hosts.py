@@ -1,0 +1,223 @@
+"""Real servers for the adapters: each runs an app of its framework in a thread, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
+from wsgiref import simple_server
+
+import attrs
+
+from pinstripe.webhooks import Router
+
+SECONDS = 30
+
+
+@attrs.frozen
+class Adapter:
+    """A row of the table.
+
+    Attributes:
+        app: Makes the app, with the webhook at /webhook.
+        host: Serves it.
+        early: Whether a body that is too long is refused before it has ended.
+        chunked: Whether the server takes a body without Content-Length.
+    """
+
+    app: Callable[[Router], Any]
+    host: Callable[[Any], AbstractContextManager[str]]
+    early: bool = True
+    chunked: bool = True
+
+
+@contextmanager
+def in_thread(run: Callable[[], object], stop: Callable[[], object]) -> Iterator[None]:
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def uvicorn(app: Any) -> Iterator[str]:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready.set()
+
+    ready = threading.Event()
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run = partial(server.run, [listener])
+        with in_thread(run, lambda: setattr(server, "should_exit", True)):
+            assert ready.wait(SECONDS)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def socket_server(server: Any) -> Iterator[str]:
+    with server, in_thread(partial(server.serve_forever, 0.01), server.shutdown):
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+class QuietHandler(simple_server.WSGIRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+class ThreadedServer(socketserver.ThreadingMixIn, simple_server.WSGIServer):
+    daemon_threads = True
+
+
+def wsgiref(app: Any) -> AbstractContextManager[str]:
+    server = simple_server.make_server("127.0.0.1", 0, app, ThreadedServer, QuietHandler)
+    return socket_server(server)
+
+
+def runserver(app: Any) -> AbstractContextManager[str]:
+    """What `manage.py runserver` serves with."""
+    from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+
+    server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
+    server.set_app(app)
+    return socket_server(server)
+
+
+def werkzeug(app: Any) -> AbstractContextManager[str]:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, *_: object) -> None: ...
+
+    return socket_server(make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet))
+
+
+@contextmanager
+def aiohttp_server(app: Any) -> Iterator[str]:
+    from aiohttp import web
+
+    ready, places = threading.Event(), []
+
+    async def serve() -> None:
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        end = asyncio.Event()
+        places.extend([asyncio.get_running_loop(), end, runner.addresses[0][1]])
+        ready.set()
+        await end.wait()
+        await runner.cleanup()
+
+    with in_thread(
+        lambda: asyncio.run(serve()), lambda: places[0].call_soon_threadsafe(places[1].set)
+    ):
+        assert ready.wait(SECONDS)
+        yield f"http://127.0.0.1:{places[2]}"
+
+
+def aiohttp_app(router: Router) -> Any:
+    from aiohttp import web
+
+    from pinstripe.adapters.aiohttp import webhook_handler
+
+    app = web.Application()
+    app.router.add_post("/webhook", webhook_handler(router))
+    return app
+
+
+def asgi_app(router: Router) -> Any:
+    from pinstripe.adapters.asgi import WebhookApp
+
+    return WebhookApp(router)
+
+
+def starlette_app(router: Router) -> Any:
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from pinstripe.adapters.asgi import WebhookApp
+
+    return Starlette(routes=[Route("/webhook", WebhookApp(router))])
+
+
+def fastapi_app(router: Router) -> Any:
+    from fastapi import FastAPI
+
+    from pinstripe.adapters.asgi import WebhookApp
+
+    app = FastAPI()
+    app.add_route("/webhook", WebhookApp(router))
+    return app
+
+
+def wsgi_app(router: Router) -> Any:
+    from pinstripe.adapters.wsgi import WebhookApp
+
+    return WebhookApp(router)
+
+
+def flask_app(router: Router) -> Any:
+    from flask import Flask
+
+    from pinstripe.adapters.flask import webhook_view
+
+    app = Flask("shop")
+    app.add_url_rule("/webhook", view_func=webhook_view(router))
+    return app
+
+
+def django_app(router: Router, *, view: str, server: str) -> Any:
+    import django
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.urls import clear_url_caches, path
+
+    from pinstripe.adapters import django as adapter
+
+    if not settings.configured:
+        middleware = ["common.CommonMiddleware", "csrf.CsrfViewMiddleware"]
+        settings.configure(
+            ALLOWED_HOSTS=["127.0.0.1"],
+            MIDDLEWARE=[f"django.middleware.{name}" for name in middleware],
+            SECRET_KEY="of tests",
+            LOGGING_CONFIG=None,
+            LOGGING={},
+        )
+        django.setup()
+    settings.ROOT_URLCONF = (path("webhook", getattr(adapter, view)(router)),)
+    clear_url_caches()
+    return ASGIHandler() if server == "asgi" else WSGIHandler()
+
+
+def django(view: str, server: str) -> Callable[[Router], Any]:
+    return partial(django_app, view=view, server=server)
+
+
+ADAPTERS = {
+    "aiohttp": Adapter(aiohttp_app, aiohttp_server),
+    "asgi": Adapter(asgi_app, uvicorn),
+    "starlette": Adapter(starlette_app, uvicorn),
+    "fastapi": Adapter(fastapi_app, uvicorn),
+    "django-async-asgi": Adapter(django("webhook_view", "asgi"), uvicorn, early=False),
+    "django-async-wsgi": Adapter(django("webhook_view", "wsgi"), runserver, chunked=False),
+    "django-blocking-asgi": Adapter(django("blocking_webhook_view", "asgi"), uvicorn, early=False),
+    "django-blocking-wsgi": Adapter(
+        django("blocking_webhook_view", "wsgi"), wsgiref, chunked=False
+    ),
+    "wsgi": Adapter(wsgi_app, wsgiref, chunked=False),
+    "wsgi-terminated": Adapter(wsgi_app, werkzeug),
+    "flask": Adapter(flask_app, werkzeug),
+}

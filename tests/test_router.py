@@ -1,0 +1,650 @@
+"""The router: who is called, how a delivery is answered, and that each event is handled once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from pinstripe import ConfigurationError, SignatureError
+from pinstripe.events import (
+    Event,
+    FileCreated,
+    OrderCanceled,
+    OrderCreated,
+    ThinEvent,
+    VerificationSessionVerified,
+)
+from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
+from pinstripe.sandbox import Sandbox
+from pinstripe.webhooks import MemoryStore, Receipt, Router, Webhook
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
+
+CANARY = "canary-51c0"
+VERIFIED = "identity.verification_session.verified"
+
+stripe_event = StripeEvent()
+
+
+class Time:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def router(time: Time) -> Router:
+    return Router(Webhook(SECRET), MemoryStore(clock=time), lease=30.0)
+
+
+async def deliver(router: Router, event: SignedEvent) -> Receipt:
+    return await router.receive(event.body, event.signature)
+
+
+def endings(receipts: list[Receipt]) -> list[str]:
+    return [receipt.ending for receipt in receipts]
+
+
+# Who is called
+
+
+async def test_handlers_get_the_events_of_their_classes(router: Router) -> None:
+    called: list[tuple[str, str]] = []
+
+    @router.on(VerificationSessionVerified)
+    async def verified(event: VerificationSessionVerified) -> None:
+        called.append(("verified", event.data.object.id))
+
+    @router.on(OrderCreated, OrderCanceled)
+    def order(event: OrderCreated | OrderCanceled) -> None:
+        called.append(("order", event.data.object.id))
+
+    @router.on(Event)
+    async def every(event: Event) -> None:
+        called.append(("every", event.type))
+
+    @router.on(ThinEvent)
+    async def thin(event: ThinEvent) -> None:
+        called.append(("thin", event.type))
+
+    for type in (VERIFIED, "climate.order.canceled", "charge.succeeded"):
+        event = stripe_event(type, id="x_1")
+        receipt = await deliver(router, event)
+        assert (receipt.ending, receipt.status, receipt.text) == ("handled", 200, "handled")
+        assert receipt.event is not None
+        assert receipt.event.id == event.id
+    body = (
+        b'{"id": "evt_t", "object": "v2.core.event", "type": "v1.file.created",'
+        b' "created": "2026-09-27T12:08:01.250Z", "livemode": false}'
+    )
+    assert (await router.receive(body, router.webhook.sign(body))).ending == "handled"
+    assert called == [
+        ("verified", "x_1"),
+        ("every", VERIFIED),
+        ("order", "x_1"),
+        ("every", "climate.order.canceled"),
+        ("every", "charge.succeeded"),
+        ("thin", "v1.file.created"),
+    ]
+
+
+async def test_plain_functions_run_in_a_thread_and_coroutine_functions_in_the_loop(
+    router: Router,
+) -> None:
+    threads: dict[str, int] = {}
+
+    def note(name: str, event: Event) -> None:
+        threads[name] = threading.get_ident()
+
+    async def note_async(name: str, event: Event) -> None:
+        note(name, event)
+
+    class Callable:
+        async def __call__(self, event: Event) -> None:
+            note("object", event)
+
+    @wraps(note_async)
+    def returns_awaitable(event: Event) -> Any:
+        note("called", event)
+        return note_async("awaited", event)
+
+    router.on(Event)(partial(note, "plain"))
+    router.on(Event)(partial(note_async, "async"))
+    router.on(Event)(Callable())
+    router.on(Event)(returns_awaitable)
+    assert (await deliver(router, stripe_event(VERIFIED))).ending == "handled"
+    here = threading.get_ident()
+    assert {name for name, thread in threads.items() if thread == here} == {
+        *("async", "object", "awaited")
+    }
+    assert {*threads} == {"plain", "async", "object", "called", "awaited"}
+
+
+async def test_what_no_handler_wants_is_taken_and_not_remembered(router: Router) -> None:
+    event = stripe_event(VERIFIED)
+    receipt = await deliver(router, event)
+    assert (receipt.ending, receipt.status) == ("ignored", 200)
+    router.on(Event)(lambda _: None)
+    assert (await deliver(router, event)).ending == "handled"
+
+
+async def test_dispatch_runs_the_handlers_and_raises_what_they_raise(router: Router) -> None:
+    called: list[str] = []
+
+    @router.on(Event)
+    async def first(event: Event) -> None:
+        called.append("first")
+        raise ValueError(event.id)
+
+    @router.on(Event)
+    async def second(event: Event) -> None:
+        called.append("second")
+
+    delivered = stripe_event(VERIFIED)
+    event = router.webhook.parse(delivered.body, delivered.signature)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=event.id):
+            await router.dispatch(event)
+    assert called == ["first", "first"]
+
+
+@pytest.mark.parametrize("kinds", [(), (int,), (Event, "file.created"), (Event | ThinEvent,)])
+def test_kinds_that_are_no_classes_of_events(router: Router, kinds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="kinds"):
+        router.on(*kinds)
+
+
+def test_arguments_that_are_wrong(router: Router) -> None:
+    with pytest.raises(ConfigurationError, match="handler"):
+        router.on(Event)(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="webhook"):
+        Router(SECRET)  # type: ignore[arg-type]
+    for lease in (0, -1, True, "5", float("nan"), float("inf")):
+        with pytest.raises(ConfigurationError, match="lease"):
+            Router(Webhook(SECRET), lease=lease)  # type: ignore[arg-type]
+
+
+# How a delivery is answered
+
+
+async def test_what_is_refused(router: Router) -> None:
+    router.on(Event)(lambda _: pytest.fail("was called"))
+    event = stripe_event(VERIFIED, metadata={"user": CANARY})
+    large = b" " * (router.webhook.max_bytes + 1)
+    cases = [
+        (event.body, None, 400),
+        (event.body, "nonsense", 400),
+        (event.body + b" ", event.signature, 400),
+        (b"[]", router.webhook.sign(b"[]"), 400),
+        (large, event.signature, 413),
+    ]
+    for body, signature, status in cases:
+        receipt = await router.receive(body, signature)
+        assert (receipt.status, receipt.event) == (status, None)
+        assert receipt.ending == ("too_large" if status == 413 else "invalid")
+        assert receipt.error is not None
+        assert receipt.text == receipt.error.message
+        assert receipt.error.__traceback__ is None
+        assert CANARY not in f"{receipt} {receipt.text}"
+    assert isinstance((await router.receive(event.body, "")).error, SignatureError)
+    with pytest.raises(ConfigurationError, match="raw bytes"):
+        await router.receive(event.body.decode(), event.signature)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_handler_that_fails_is_reported_and_run_again(
+    router: Router, plain: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[str] = []
+
+    def fail_once(event: VerificationSessionVerified) -> None:
+        runs.append(event.data.object.metadata["user"])
+        if len(runs) == 1:
+            raise ZeroDivisionError
+
+    async def fail_once_async(event: VerificationSessionVerified) -> None:
+        fail_once(event)
+
+    router.on(VerificationSessionVerified)(fail_once if plain else fail_once_async)
+    event = stripe_event(VERIFIED, metadata={"user": CANARY})
+    receipt = await deliver(router, event)
+    assert (receipt.ending, receipt.status, receipt.text) == ("failed", 500, "failed")
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("pinstripe.webhooks", logging.ERROR)
+    assert event.id in record.message
+    assert "ZeroDivisionError" in caplog.text
+    assert "fail_once" in caplog.text
+    assert CANARY not in caplog.text + str(receipt)
+    again = [await deliver(router, event) for _ in range(2)]
+    assert endings(again) == ["handled", "duplicate"]
+    assert len(runs) == 2
+
+
+async def test_the_handlers_of_an_event_are_one_unit(router: Router) -> None:
+    runs: Counter[str] = Counter()
+
+    @router.on(Event)
+    async def first(event: Event) -> None:
+        runs["first"] += 1
+
+    @router.on(Event)
+    async def second(event: Event) -> None:
+        runs["second"] += 1
+        assert runs["second"] > 1
+
+    @router.on(Event)
+    async def third(event: Event) -> None:
+        runs["third"] += 1
+
+    event = stripe_event(VERIFIED)
+    receipts = [await deliver(router, event) for _ in range(3)]
+    assert endings(receipts) == ["failed", "handled", "duplicate"]
+    assert runs == {"first": 2, "second": 2, "third": 1}
+
+
+# Once
+
+
+async def test_a_delivery_is_not_kept_waiting_for_another_one(router: Router) -> None:
+    started, finish = anyio.Event(), anyio.Event()
+
+    @router.on(Event)
+    async def wait(event: Event) -> None:
+        started.set()
+        await finish.wait()
+
+    event = stripe_event(VERIFIED)
+    running = asyncio.create_task(deliver(router, event))
+    await started.wait()
+    receipt = await deliver(router, event)
+    assert (receipt.ending, receipt.status) == ("busy", 409)
+    finish.set()
+    assert (await running).ending == "handled"
+    assert (await deliver(router, event)).ending == "duplicate"
+
+
+async def test_a_delivery_that_is_cancelled_may_be_made_again_at_once(router: Router) -> None:
+    started = anyio.Event()
+    runs: list[str] = []
+
+    @router.on(Event)
+    async def hang(event: Event) -> None:
+        runs.append(event.id)
+        started.set()
+        if len(runs) == 1:
+            await anyio.sleep_forever()
+
+    event = stripe_event(VERIFIED)
+    running = asyncio.create_task(deliver(router, event))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await deliver(router, event)).ending == "handled"
+    assert runs == [event.id] * 2
+
+
+async def test_a_coroutine_function_ends_with_its_lease(caplog: pytest.LogCaptureFixture) -> None:
+    router = Router(Webhook(SECRET), lease=0.01)
+
+    @router.on(Event)
+    async def hang(event: Event) -> None:
+        await anyio.sleep_forever()
+
+    assert (await deliver(router, stripe_event(VERIFIED))).ending == "failed"
+    assert "TimeoutError" in caplog.text
+
+
+async def test_a_lease_that_ended_is_told(
+    router: Router, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    @router.on(Event)
+    async def slow(event: Event) -> None:
+        time.now += 31
+
+    event = stripe_event(VERIFIED)
+    receipts = [await deliver(router, event) for _ in range(2)]
+    assert endings(receipts) == ["handled", "handled"]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert event.id in caplog.text
+
+
+class Broken(MemoryStore):
+    """A store of which one method fails."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        setattr(self, method, self._fail)
+
+    async def _fail(self, *arguments: Any) -> Any:
+        raise OSError(28, "no space left")
+
+
+@pytest.mark.parametrize(
+    ("method", "fails", "ending", "later"),
+    [
+        ("claim", False, "failed", "failed"),
+        ("commit", False, "handled", "busy"),
+        ("release", True, "failed", "busy"),
+        ("newest", False, "failed", "failed"),
+        ("note", False, "handled", "busy"),
+    ],
+)
+async def test_a_store_that_fails(
+    caplog: pytest.LogCaptureFixture, method: str, fails: bool, ending: str, later: str
+) -> None:
+    router = Router(Webhook(SECRET), Broken(method), skip_older=True)
+    runs: list[str] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        runs.append(event.id)
+        assert not fails
+
+    event = stripe_event(VERIFIED)
+    receipts = [await deliver(router, event) for _ in range(2)]
+    assert endings(receipts) == [ending, later]
+    assert "no space left" in caplog.text
+    assert len(runs) == (0 if method in ("claim", "newest") else 1)
+
+
+# The order of events
+
+
+async def test_an_older_event_of_an_object_is_skipped_where_asked_for() -> None:
+    router = Router(Webhook(SECRET), skip_older=True)
+    seen: list[str] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        seen.append(event.id)
+
+    def told(object: Any, created: int) -> SignedEvent:
+        fields = {"id": f"evt_{object}_{created}", "created": created}
+        return stripe_event("climate.order.created", id=object, event=fields)
+
+    events = [
+        told("climorder_1", 20),
+        told("climorder_1", 10),
+        told("climorder_2", 10),
+        told("climorder_1", 20),
+        told("climorder_1", 30),
+        told(None, 5),
+        told(None, 4),
+    ]
+    receipts = [await deliver(router, event) for event in events]
+    assert endings(receipts) == ["handled", "stale", "handled", "duplicate"] + ["handled"] * 3
+    assert receipts[1].status == 200
+    assert seen == [
+        *("evt_climorder_1_20", "evt_climorder_2_10", "evt_climorder_1_30"),
+        *("evt_None_5", "evt_None_4"),
+    ]
+    assert (await deliver(router, events[1])).ending == "duplicate"
+
+
+async def test_the_order_of_thin_events() -> None:
+    router = Router(Webhook(SECRET), skip_older=True)
+    router.on(ThinEvent)(lambda _: None)
+
+    async def told(id: str, second: int, related: Any) -> str:
+        event = {
+            "id": id,
+            "object": "v2.core.event",
+            "type": "v1.file.created",
+            "created": f"2026-09-27T12:08:0{second}.250Z",
+            "livemode": False,
+            "related_object": related,
+        }
+        body = json.dumps(event).encode()
+        return (await router.receive(body, router.webhook.sign(body))).ending
+
+    file = {"id": "file_1", "type": "file", "url": "/v1/files/file_1"}
+    assert await told("evt_1", 2, file) == "handled"
+    assert await told("evt_2", 1, file) == "stale"
+    assert await told("evt_3", 1, None) == "handled"
+
+
+# Where no event loop runs
+
+
+def test_a_blocking_delivery_runs_plain_functions_in_its_thread(router: Router) -> None:
+    threads: list[int] = []
+
+    @router.on(FileCreated)
+    def plain(event: FileCreated) -> None:
+        threads.append(threading.get_ident())
+
+    @router.on(Event)
+    async def other(event: Event) -> None:
+        await checkpoint()
+        threads.append(threading.get_ident())
+
+    @router.on(Event)
+    def last(event: Event) -> None:
+        threads.append(threading.get_ident())
+
+    event = stripe_event("file.created")
+    receipts = [router.receive_blocking(event.body, event.signature) for _ in range(2)]
+    assert endings(receipts) == ["handled", "duplicate"]
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False, True]
+
+
+def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Router) -> None:
+    loops: list[object] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    with Sandbox() as sandbox, sandbox.sync_client() as stripe:
+        stripe.request("GET", "/v1/events")
+        for _ in range(2):
+            event = stripe_event("file.created")
+            assert router.receive_blocking(event.body, event.signature).ending == "handled"
+        assert stripe._crossing._thread is not None
+        assert all(stripe._crossing._thread.owns(loop) for loop in loops)
+    assert len(loops) == 2
+
+
+class LeavingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+
+    async def leave_loop(self) -> None:
+        self.left += 1
+
+
+def test_the_store_leaves_the_loop_thread_when_that_ends() -> None:
+    store = LeavingStore()
+    router = Router(Webhook(SECRET), store)
+    router.on(Event)(lambda _: None)
+    for _ in range(2):
+        for _ in range(2):
+            event = stripe_event("file.created")
+            assert router.receive_blocking(event.body, event.signature).ending == "handled"
+        thread = router._thread
+        assert thread is not None
+        thread.stop()
+    assert store.left == 2
+
+
+@pytest.mark.parametrize("error", [ValueError(CANARY), StopIteration(), TimeoutError()])
+def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
+    router: Router, error: Exception
+) -> None:
+    failures = [error]
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        if failures:
+            raise failures.pop()
+
+    event = stripe_event("file.created")
+    receipts = [router.receive_blocking(event.body, event.signature) for _ in range(3)]
+    assert endings(receipts) == ["failed", "handled", "duplicate"]
+
+
+def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(router: Router) -> None:
+    interrupts: list[BaseException] = [KeyboardInterrupt(), SystemExit(3)]
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        if interrupts:
+            raise interrupts.pop()
+
+    event = stripe_event("file.created")
+    for kind in (SystemExit, KeyboardInterrupt):
+        with pytest.raises(kind):
+            router.receive_blocking(event.body, event.signature)
+    assert router.receive_blocking(event.body, event.signature).ending == "handled"
+
+
+def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Router) -> None:
+    calls: list[str] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        calls.append(event.id)
+        if len(calls) == 1:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            await anyio.sleep_forever()
+
+    event = stripe_event("file.created")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            router.receive_blocking(event.body, event.signature)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert router.receive_blocking(event.body, event.signature).ending == "handled"
+
+
+def test_a_plain_function_that_outlasts_its_lease_is_ended_first(time: Time) -> None:
+    router = Router(Webhook(SECRET), MemoryStore(clock=time), lease=0.01)
+    ended: list[bool] = []
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        assert not threading.Event().wait(0.1)
+        ended.append(True)
+
+    @router.on(Event)
+    async def after(event: Event) -> None:
+        await checkpoint()
+        ended.append(False)
+
+    event = stripe_event("file.created")
+    assert router.receive_blocking(event.body, event.signature).ending == "failed"
+    assert ended == [True]
+
+
+def test_blocking_deliveries_from_many_threads(router: Router) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    runs: list[str] = []
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        runs.append(event.id)
+        inside.set()
+        assert go_on.wait(30)
+
+    event = stripe_event("file.created")
+    receipts: list[Receipt] = []
+
+    def deliver_blocking() -> None:
+        receipts.append(router.receive_blocking(event.body, event.signature))
+
+    first = threading.Thread(target=deliver_blocking)
+    first.start()
+    assert inside.wait(30)
+    others = [threading.Thread(target=deliver_blocking) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join()
+    go_on.set()
+    first.join()
+    assert sorted(endings(receipts)) == ["busy"] * 4 + ["handled"]
+    assert runs == [event.id]
+
+
+async def test_a_blocking_delivery_is_refused_where_a_loop_runs(router: Router) -> None:
+    with pytest.raises(ConfigurationError, match="await Router"):
+        router.receive_blocking(b"", "")
+
+
+# Everything together
+
+
+async def settle(
+    deliver_one: Callable[[SignedEvent], Any], deliveries: list[SignedEvent], tasks: int
+) -> Counter[int]:
+    """Deliver as Stripe does, again until there is a success; return how often each status came."""
+    statuses: Counter[int] = Counter()
+    waiting = list(deliveries)
+
+    async def work() -> None:
+        while waiting:
+            event = waiting.pop()
+            receipt = await deliver_one(event)
+            statuses[receipt.status] += 1
+            if receipt.status != 200:
+                waiting.insert(0, event)
+                await checkpoint()  # nothing else lets the other tasks go on
+
+    async with anyio.create_task_group() as group:
+        for _ in range(tasks):
+            group.start_soon(work)
+    return statuses
+
+
+async def test_a_thousand_events_delivered_five_times_in_disorder(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw = random.Random(7)
+    handled: Counter[str] = Counter()
+    crashes = 0
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        nonlocal crashes
+        await checkpoint()
+        if draw.random() < 0.1:
+            crashes += 1
+            raise RuntimeError
+        await checkpoint()
+        handled[event.id] += 1
+
+    events = [stripe_event("charge.succeeded") for _ in range(1000)]
+    deliveries = events * 5
+    draw.shuffle(deliveries)
+    caplog.set_level(logging.CRITICAL, "pinstripe.webhooks")
+    statuses = await settle(partial(deliver, router), deliveries, 16)
+    assert handled == {event.id: 1 for event in events}
+    assert statuses[200] == 5000
+    assert statuses[500] == crashes > 50
+    assert isinstance(router.store, MemoryStore)
+    assert len(router.store) == 1000
