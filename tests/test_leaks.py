@@ -41,12 +41,21 @@ from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
 
 # The fields that are shown; each other field has to be private.
+EVENT = "id object account api_version context created data livemode pending_webhooks request type"
+TYPED = """FileCreated OnrampSessionUpdated OrderCanceled OrderCreated OrderDelayed OrderDelivered
+    OrderProductSubstituted ProductCreated ProductPricingUpdated VerificationSessionCanceled
+    VerificationSessionCreated VerificationSessionProcessing VerificationSessionRedacted
+    VerificationSessionRequiresInput VerificationSessionVerified"""
+
 PUBLIC: dict[str, str] = {
+    **dict.fromkeys(TYPED.split(), EVENT),
     "DeletedWebhookEndpoint": "id object deleted",
-    "Event": """id object account api_version context created data livemode pending_webhooks
-        request type""",
+    "Delivery": "object",
+    "Event": EVENT,
     "EventData": "",
     "EventRequest": "id idempotency_key",
+    "RelatedObject": "id type url",
+    "ThinEvent": "id object context created livemode related_object type",
     "File": "id object created expires_at links purpose size type url",
     "FileLink": "id object created expired expires_at file livemode",
     "ForwardingHeader": "name",
