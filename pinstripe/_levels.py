@@ -25,6 +25,9 @@ _SLOWER = 2.0
 _NOISE = 0.05
 """Seconds more than usual that are not worth a slower pace, such as those of a busy event loop."""
 
+_FASTER = 0.8
+"""What is left of the time that answers take at most, if there was a crowd and it is smaller."""
+
 _SAMPLES = 10
 _ENOUGH = 1.0 - 1e-6
 
@@ -87,6 +90,10 @@ class Level:
         self.low, self.since = max(self.floor, to), now
         return True
 
+    def restore(self) -> None:
+        """Be back at the ceiling."""
+        self.low = inf
+
 
 @define(eq=False)
 class Meter:
@@ -142,23 +149,42 @@ class Pace:
     _mean: float = 0.0
     _lowest: float = inf
     _before: float = inf
+    _crowded: float = inf
 
     def note(self, latency: float) -> float:
         """Take note of an answer, and return the part of its time that is not due to a crowd.
 
         Args:
             latency: Seconds.
+
+        Returns:
+            1 at most times, less where answers are slow; and infinity where they are as slow
+            as they were in the crowd, though there are fewer: it was none.
         """
         self._count += 1
         self._mean += (latency - self._mean) / min(self._count, _SAMPLES)
         if self._count < _SAMPLES:
             return 1.0
+        if self._count == _SAMPLES and self._mean > _FASTER * self._crowded:
+            self._before = self._crowded = inf
+            self._lowest = self._mean
+            return inf
         self._lowest = min(self._lowest, self._mean)
         usual = min(self._lowest, self._before)
         much = _SLOWER * usual + _NOISE
         return usual / self._mean if latency > much and self._mean > much else 1.0
 
+    def note_late(self, latency: float) -> None:
+        """Take note of an answer to what was sent in the crowd that has been seen to.
+
+        Args:
+            latency: Seconds.
+        """
+        if self._crowded < inf:
+            self._crowded += (latency - self._crowded) / _SAMPLES
+
     def begin_anew(self) -> None:
-        """Look again how long answers take; what two looks agree on is no crowd any more."""
-        self._before, self._lowest = self._lowest, inf
+        """Look again how long answers take, now that there are to be fewer on their way."""
+        self._crowded = self._mean
+        self._before, self._lowest = min(self._lowest, self._before), inf
         self._count, self._mean = 0, 0.0

@@ -8,7 +8,8 @@ the semaphore first, those who wait for the rate of one endpoint would hold up a
 
 The number on its way falls when the server refuses some as too many at once, or as too many a
 second where no rate is known that could fall; and when answers take twice as long as they did,
-since then half of what is on its way only stands in a queue. Then it falls to what did not.
+since then half of what is on its way only stands in a queue. Then it falls to what did not stand
+in it, and is restored if that turns out to be no faster.
 
 Libraries were looked at. aiolimiter (1.3) has one fixed rate, whose whole second goes at once,
 and lets newcomers overtake; pyrate-limiter (4) has fixed rates, and whoever waits sleeps and tries
@@ -104,6 +105,7 @@ class Gate(Generic[_W]):
         self._number = 0
         self._waiting = 0
         self._inside = 0
+        self._thinned: Lane[_W] | None = None
 
     @property
     def is_waited_at(self) -> bool:
@@ -224,11 +226,15 @@ class Gate(Generic[_W]):
             sent: When the request was sent.
         """
         if sent < self._most.since:
-            return  # it tells of a crowd that has been seen to
+            lane.pace.note_late(now - sent)
+            return
         part, level = lane.pace.note(now - sent), self._most.at(now)
+        if part == inf and self._thinned is lane:
+            self._most.restore()
         crowded = part < 1.0 and 2 * self._inside > level
         if crowded and self._most.fall(now, sent, max(part, _DEEPEST) * level):
             lane.pace.begin_anew()
+            self._thinned = lane
 
     def refuse(self, lane: Lane[_W], reason: str | None, now: float, sent: float) -> None:
         """Give way to a server that found a request too many, which is still counted.
@@ -247,6 +253,7 @@ class Gate(Generic[_W]):
         if not meters or (reason or "").endswith("-concurrency"):
             most = min(self._most.at(now), self._inside)
             self._most.fall(now, sent, FALL * most)
+            self._thinned = None
             return
         for meter in meters:
             meter.refuse(now, sent)
