@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import blocking, coldstart, decode, sandbox, throughput
+from benchmarks import blocking, coldstart, decode, limits, sandbox, throughput
 
 TABLES = {
     "decode": decode.report,
     "throughput": throughput.report,
     "blocking": blocking.report,
     "coldstart": coldstart.report,
+    "limits": limits.report,
     "sandbox": sandbox.report,
 }
 

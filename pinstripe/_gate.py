@@ -57,7 +57,9 @@ class LoopGate(Gate[Waiter]):
             DeadlineExceeded: Its turn cannot come before that.
         """
         if self.earliest(lane, now) >= deadline:
-            raise DeadlineExceeded("the rate limit does not let it through before its deadline")
+            late = DeadlineExceeded("the rate limit does not let it through before its deadline")
+            late.outcome = "not_sent"
+            raise late
         waiter = asyncio.get_running_loop().create_future()
         self.queue(lane, waiter)
         self._admit(now)

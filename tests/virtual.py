@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
+import statistics
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -97,6 +98,46 @@ class Server:
     def rate(self, start: float, end: float) -> float:
         """Requests a second that were let through."""
         return sum(start <= at < end and status == 200 for at, status in self.log) / (end - start)
+
+
+@attrs.define
+class Crowd:
+    """Answers a few at a time: others wait, or are refused."""
+
+    places: int
+    service: float = 0.05
+    refuses: bool = False
+    log: list[tuple[float, int, float]] = attrs.field(factory=list)
+    _there: int = 0
+    _work: asyncio.Semaphore = attrs.field(init=False)
+    _chance: random.Random = attrs.field(factory=lambda: random.Random(7))
+
+    async def send(self, request: Request) -> Response:
+        came = now()
+        self._there += 1
+        said = await self._serve() if self._there <= self.places or not self.refuses else 429
+        self._there -= 1
+        self.log.append((now(), said, now() - came))
+        return answer(said, "global-concurrency" if said == 429 else None)
+
+    async def _serve(self) -> int:
+        async with self._work:
+            await asyncio.sleep(self.service * self._chance.uniform(0.8, 1.2))
+        return 200
+
+    @_work.default
+    def _make_work(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.places)
+
+    def between(self, start: float, end: float) -> list[tuple[float, int, float]]:
+        return [entry for entry in self.log if start <= entry[0] < end]
+
+    def rate(self, start: float, end: float) -> float:
+        """Requests a second that were let through."""
+        return sum(said == 200 for _, said, _ in self.between(start, end)) / (end - start)
+
+    def latency(self, start: float, end: float) -> float:
+        return statistics.median(taken for *_, taken in self.between(start, end))
 
 
 def pipeline(
