@@ -14,6 +14,7 @@ TABLES = (
     "coldstart",
     "faults",
     "chaos",
+    "limits",
     "webhooks",
     "sandbox",
 )

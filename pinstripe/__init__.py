@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         webhook_endpoints,
     )
     from pinstripe._client import AsyncClient
-    from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
+    from pinstripe._config import Pool, RateLimit, RequestOptions, RetryPolicy, Timeout
     from pinstripe._convert import to_dict
     from pinstripe._endpoint import Page, response_of
     from pinstripe._errors import (
@@ -82,6 +82,7 @@ __all__ = [
     "PermissionDeniedError",
     "PinstripeError",
     "Pool",
+    "RateLimit",
     "RateLimitError",
     "Request",
     "RequestInfo",

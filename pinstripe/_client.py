@@ -18,8 +18,10 @@ from attrs import evolve, frozen
 from typing_extensions import Self
 
 from pinstripe._config import (
+    DEFAULT_RATE_LIMIT,
     Config,
     Pool,
+    RateLimit,
     RequestOptions,
     RetryPolicy,
     Timeout,
@@ -29,8 +31,8 @@ from pinstripe._convert import converter
 from pinstripe._discreet import Unpicklable, discreet
 from pinstripe._endpoint import Endpoint
 from pinstripe._errors import ConfigurationError
+from pinstripe._gate import Gates
 from pinstripe._hooks import Hooks
-from pinstripe._local import Slots
 from pinstripe._network import TLS
 from pinstripe._pipeline import Clock, Pipeline
 from pinstripe._resource import prepare_decoders
@@ -56,7 +58,7 @@ class _Shared:
     """What a client and its siblings have in common."""
 
     transport: Transport
-    slots: Slots
+    gates: Gates
     budget: Budget
 
 
@@ -82,6 +84,9 @@ class AsyncClient(Unpicklable):
         account: The connected account to act for (`acct_...`).
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed attempt is made again.
+        rate_limit: Requests a second at most, for the client and its siblings together; by
+            default what Stripe publishes, unless `base_url` is on this machine. None switches it
+            off.
         pool: The bounds of connections and answers.
         hooks: Functions that are told how calls go.
         tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
@@ -106,6 +111,7 @@ class AsyncClient(Unpicklable):
         account: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
         pool: Pool | None = None,
         hooks: Hooks | None = None,
         tls: TLS | ssl.SSLContext | None = None,
@@ -122,6 +128,7 @@ class AsyncClient(Unpicklable):
                 "account": account,
                 "timeout": timeout,
                 "retry": retry,
+                "rate_limit": rate_limit,
                 "pool": pool,
                 "hooks": hooks,
                 "tls": tls,
@@ -129,8 +136,8 @@ class AsyncClient(Unpicklable):
                 "allow_insecure_http": allow_insecure_http,
             }
         )
-        slots = Slots(config.pool.max_in_flight)
-        self._build(config, _Shared(transport or AiohttpTransport(config), slots, Budget()))
+        gates = Gates(config.pool.max_in_flight, config.rates)
+        self._build(config, _Shared(transport or AiohttpTransport(config), gates, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
@@ -140,7 +147,7 @@ class AsyncClient(Unpicklable):
             headers["Stripe-Account"] = config.account
         pipeline = Pipeline(
             shared.transport.send,
-            shared.slots,
+            shared.gates,
             shared.budget,
             headers=headers,
             timeout=config.timeout,

@@ -12,11 +12,13 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
+from attrs.validators import optional
 
 from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
 from pinstripe._hooks import Hooks
+from pinstripe._levels import Rates
 from pinstripe._network import TLS, check_tls, parse_proxy
 
 DEFAULT_BASE_URL = "https://api.stripe.com"
@@ -143,13 +145,55 @@ class RetryPolicy:
     budget: float = field(default=500, validator=at_least(0))
 
 
+_PUBLISHED = {"live": Rates(account=100, endpoint=25, files=20)}
+_PUBLISHED["test"] = evolve(_PUBLISHED["live"], account=25)
+_RATE = optional(at_least(0, above=True))
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """How many requests a second are sent at most; further calls wait, within their deadline.
+
+    Where the API refuses a request as one too many, the client slows down, and then tries again
+    how fast it may go. A rate that is None is what Stripe publishes for the kind of key that the
+    client has, and no limit where `base_url` is on this machine. Infinity is no limit either.
+
+    https://docs.stripe.com/rate-limits
+
+    Attributes:
+        account: All requests for an account; 100 with a live key, and 25 with a test key.
+        endpoint: Requests to one endpoint; 25.
+        files: Reads of files, and as many writes; 20.
+        burst: Seconds; after a pause, so many seconds' worth go at once.
+    """
+
+    account: float | None = field(default=None, validator=_RATE)
+    endpoint: float | None = field(default=None, validator=_RATE)
+    files: float | None = field(default=None, validator=_RATE)
+    burst: float = field(default=0.5, validator=at_least(0))
+
+    def rates(self, published: Rates) -> Rates:
+        """Return the rates of a client.
+
+        Args:
+            published: What stands for those that are None.
+        """
+        given = {"account": self.account, "endpoint": self.endpoint, "files": self.files}
+        chosen = {name: rate for name, rate in given.items() if rate is not None}
+        return evolve(published, burst=self.burst, **chosen)
+
+
+DEFAULT_RATE_LIMIT = RateLimit()
+
+
 @frozen(kw_only=True)
 class Pool:
     """The connections of a client.
 
     Attributes:
         max_in_flight: Requests on their way at once; further calls wait for a slot, within
-            their deadline.
+            their deadline. While answers come slower the more are on their way, or the API
+            refuses some, there are fewer.
         keepalive: Seconds an idle connection is kept.
         max_response_bytes: The longest body that is read into memory, after decompression.
     """
@@ -191,6 +235,11 @@ def _check_api_key(_: Any, attribute: Attribute[Any], value: Any) -> None:
     raise ConfigurationError(attribute.name, problem)
 
 
+def _check_limit(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None:
+        _is_a(RateLimit)(_, attribute, value)
+
+
 def _origin(value: str) -> str:
     return value.rstrip("/") if isinstance(value, str) else value
 
@@ -221,6 +270,7 @@ class Config(Unpicklable):
     account: str | None = field(default=None, validator=_optional_header)
     timeout: Timeout = field(factory=Timeout, converter=_as_timeout)
     retry: RetryPolicy = field(factory=RetryPolicy, validator=_is_a(RetryPolicy))
+    rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=_check_limit)
     pool: Pool = field(factory=Pool, validator=_is_a(Pool))
     hooks: Hooks = field(factory=Hooks, validator=_is_a(Hooks))
     tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
@@ -232,6 +282,20 @@ class Config(Unpicklable):
         if "_live_" in self.api_key:
             return True
         return False if "_test_" in self.api_key else None
+
+    @property
+    def rates(self) -> Rates:
+        """Requests a second at most.
+
+        A server on this machine is no part of Stripe, and mostly a sandbox, where tests want to
+        be fast; every other address may well lead to Stripe in the end.
+        """
+        if self.rate_limit is None:
+            return Rates()
+        found = _ORIGIN.fullmatch(self.base_url)
+        if found is not None and _LOOPBACK.fullmatch(found["host"].strip("[]")):
+            return self.rate_limit.rates(Rates())
+        return self.rate_limit.rates(_PUBLISHED["live" if self.livemode else "test"])
 
 
 def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False) -> None:
@@ -262,7 +326,8 @@ def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None =
     """Return the configuration of a client, completed from the environment.
 
     Args:
-        settings: The arguments of the client; those that are None count as not given.
+        settings: The arguments of the client; those that are None count as not given, but for
+            `rate_limit`, where it is a value.
         environ: Where `STRIPE_API_KEY` and `PINSTRIPE_BASE_URL` are looked up; `os.environ`
             by default. The address from the environment also serves files.
 
@@ -270,7 +335,9 @@ def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None =
         ConfigurationError: An argument is wrong.
     """
     environ = os.environ if environ is None else environ
-    given = {name: value for name, value in settings.items() if value is not None}
+    given: dict[str, Any] = {
+        name: value for name, value in settings.items() if value is not None or name == "rate_limit"
+    }
     given.setdefault("api_key", environ.get("STRIPE_API_KEY", ""))
     if "base_url" not in given and (address := environ.get("PINSTRIPE_BASE_URL")):
         given["base_url"] = address

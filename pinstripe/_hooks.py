@@ -84,7 +84,7 @@ class RetryInfo:
 
 @frozen(kw_only=True)
 class WaitInfo:
-    """A request that had to wait for others to end, since too many were on their way.
+    """A request that had to wait for its turn: for a free slot, or for the rate limit.
 
     Attributes:
         method: The HTTP method.
@@ -119,7 +119,7 @@ class Hooks:
         on_request: Called before each request.
         on_response: Called when a request has ended, well or not.
         on_retry: Called before the pause between two requests of a call.
-        on_wait: Called when a request has waited for a free slot of the pool.
+        on_wait: Called when a request has waited for a free slot of the pool or the rate limit.
     """
 
     on_request: Callable[[RequestInfo], object] | None = field(
@@ -188,7 +188,7 @@ def tell_retry(hooks: Hooks, info: RetryInfo) -> None:
 
 
 def tell_wait(hooks: Hooks, info: WaitInfo) -> None:
-    """Report that a request had to wait for a slot.
+    """Report that a request had to wait for its turn.
 
     Args:
         hooks: Who to tell.

@@ -6,7 +6,6 @@ import asyncio
 import os
 from typing import Generic, TypeVar
 
-import anyio
 from attrs import define
 
 from pinstripe._errors import ConfigurationError
@@ -52,27 +51,3 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     except RuntimeError:
         problem = "works in an event loop of asyncio, and none is running"
     raise ConfigurationError("client", problem)
-
-
-class Slots:
-    """The bound on the requests on their way; shared by the clients of a pool.
-
-    Args:
-        count: Requests on their way at once.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._local: Local[anyio.Semaphore] = Local()
-
-    def __call__(self) -> anyio.Semaphore:
-        """Return the semaphore of this event loop.
-
-        Raises:
-            ConfigurationError: No event loop of asyncio is running.
-        """
-        slots = self._local.get()
-        if slots is None:
-            slots = anyio.Semaphore(self._count, fast_acquire=True)
-            self._local.put(slots)
-        return slots

@@ -1,4 +1,4 @@
-"""From one call to its attempts: slots, the deadline, retries, and what is certain at the end.
+"""From one call to its attempts: its turn, the deadline, retries, and what is certain at the end.
 
 `_retry` decides; `Pipeline.send` awaits.
 """
@@ -25,6 +25,7 @@ from pinstripe._errors import (
     error_for,
     with_response,
 )
+from pinstripe._gate import LoopGate
 from pinstripe._hooks import (
     Hooks,
     RequestInfo,
@@ -64,7 +65,8 @@ class Pipeline:
 
     Args:
         send: Sends one attempt.
-        slots: Gives what bounds the requests on their way; shared by the clients of a pool.
+        gates: Gives what bounds the requests on their way, and how many a second there are;
+            shared by the clients of a pool.
         budget: Bounds the retries; shared likewise.
         headers: Headers of every request, which a call's own replace.
         timeout: The timeouts of a call that has none of its own.
@@ -76,7 +78,7 @@ class Pipeline:
     def __init__(
         self,
         send: Sender,
-        slots: Callable[[], anyio.Semaphore],
+        gates: Callable[[], LoopGate],
         budget: Budget,
         *,
         headers: Mapping[str, str],
@@ -86,7 +88,7 @@ class Pipeline:
         clock: Clock,
     ) -> None:
         self._send = send
-        self._slots = slots
+        self._gates = gates
         self._budget = budget
         self._headers = headers
         self._timeout = timeout
@@ -124,7 +126,7 @@ class Pipeline:
         self, request: Request, attempts: Attempts, deadline: float
     ) -> Response:
         while True:
-            result = await self._attempt(request, attempts)
+            result = await self._attempt(request, attempts, deadline)
             if isinstance(result, Response) and 200 <= result.status < 300:
                 self._budget.give_back(retried=attempts.count - attempts.free > 1)
                 return result if attempts.count == 1 else evolve(result, attempts=attempts.count)
@@ -170,23 +172,32 @@ class Pipeline:
             self._budget.take()
         return pause
 
-    async def _attempt(self, request: Request, attempts: Attempts) -> Response | TransportError:
-        slots = self._slots()
-        waits = self._hooks.on_wait is not None and not slots.value
-        since = self._clock.monotonic() if waits else 0.0
-        async with slots:
-            if waits:
-                duration = self._clock.monotonic() - since
-                method, path = request.method, request.template
-                tell_wait(self._hooks, WaitInfo(method=method, path=path, duration=duration))
-            attempts.begin()
-            try:
-                result = await self._observed(request, attempts.count)
-            except ConfigurationError:
-                attempts.withdraw()
-                raise
+    async def _attempt(
+        self, request: Request, attempts: Attempts, deadline: float
+    ) -> Response | TransportError:
+        gate, sent = self._gates(), self._clock.monotonic()
+        lane = gate.lane_of(request, sent)
+        if not gate.enter(lane, sent):
+            await gate.wait(lane, sent, deadline)
+            sent = self._tell_wait(request, sent)
+        result: Response | TransportError | None = None
+        attempts.begin()
+        try:
+            result = await self._observed(request, attempts.count)
             attempts.end(result)
             return result
+        except ConfigurationError:
+            attempts.withdraw()
+            raise
+        finally:
+            gate.leave(lane, request, result, sent, self._clock.monotonic())
+
+    def _tell_wait(self, request: Request, since: float) -> float:
+        """Report a wait, and return the time of its end."""
+        now = self._clock.monotonic()
+        info = WaitInfo(method=request.method, path=request.template, duration=now - since)
+        tell_wait(self._hooks, info)
+        return now
 
     async def _observed(self, request: Request, attempt: int) -> Response | TransportError:
         """Send a request, and tell those who watch."""

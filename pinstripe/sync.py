@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinstripe._client import AsyncClient
-from pinstripe._config import MAX_DOWNLOAD
+from pinstripe._config import DEFAULT_RATE_LIMIT, MAX_DOWNLOAD
 from pinstripe._portal import ClientBase, Facade, Pager, fan_out
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
-    from pinstripe._config import Pool, RequestOptions, RetryPolicy, Timeout
+    from pinstripe._config import Pool, RateLimit, RequestOptions, RetryPolicy, Timeout
     from pinstripe._disk import FileContent
     from pinstripe._hooks import Hooks
     from pinstripe._network import TLS
@@ -1790,6 +1790,9 @@ class Client(ClientBase):
         account: The connected account to act for (`acct_...`).
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed attempt is made again.
+        rate_limit: Requests a second at most, for the client and its siblings together; by
+            default what Stripe publishes, unless `base_url` is on this machine. None switches it
+            off.
         pool: The bounds of connections and answers.
         hooks: Functions that are told how calls go.
         tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
@@ -1815,6 +1818,7 @@ class Client(ClientBase):
         account: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
         pool: Pool | None = None,
         hooks: Hooks | None = None,
         tls: TLS | ssl.SSLContext | None = None,
@@ -1831,6 +1835,7 @@ class Client(ClientBase):
             account=account,
             timeout=timeout,
             retry=retry,
+            rate_limit=rate_limit,
             pool=pool,
             hooks=hooks,
             tls=tls,

@@ -35,7 +35,10 @@ from pinstripe import (
     RetryPolicy,
     Timeout,
 )
-from pinstripe._local import Local, Slots
+from pinstripe._gate import Gates
+from pinstripe._levels import Rates
+from pinstripe._limiter import Lane
+from pinstripe._local import Local
 
 pytestmark = pytest.mark.anyio
 
@@ -144,15 +147,15 @@ async def test_a_place_is_empty_elsewhere() -> None:
 
 def test_without_an_event_loop_the_error_says_so() -> None:
     with pytest.raises(ConfigurationError, match="an event loop of asyncio, and none is running"):
-        Slots(1)()
+        Gates(1, Rates())()
 
 
 async def test_slots_are_those_of_the_loop() -> None:
-    slots = Slots(2)
-    assert slots() is slots()
-    assert slots().value == 2
+    gates = Gates(2, Rates())
+    assert gates() is gates()
+    assert [gates().enter(Lane(), 0.0) for _ in range(3)] == [True, True, False]
     with start_blocking_portal() as portal:
-        assert portal.call(slots) is not slots()
+        assert portal.call(gates) is not gates()
 
 
 def test_slots_taken_in_a_loop_that_ended_are_free_in_the_next() -> None:
@@ -197,6 +200,7 @@ def test_a_fork_gets_connections_and_slots_of_its_own() -> None:
     script = """
 import asyncio, os, sys, warnings
 import pinstripe
+from pinstripe._limiter import Lane
 warnings.simplefilter("ignore", DeprecationWarning)  # threads wait for the next import
 url = sys.argv[1]
 client = pinstripe.AsyncClient("sk_test_1", base_url=url, pool=pinstripe.Pool(max_in_flight=1))
@@ -209,7 +213,7 @@ async def answer(name):
 
 async def parent_first():
     await answer("first")
-    await client._shared.slots().acquire()  # as a call that is on its way
+    assert client._shared.gates().enter(Lane(), 0.0)  # as a call that is on its way
 
 loop.run_until_complete(parent_first())
 child = os.fork()
@@ -223,7 +227,7 @@ if not child:
     os._exit(0)
 
 async def parent_again():
-    client._shared.slots().release()
+    client._shared.gates().release()
     await go_on("parent")
     await client.aclose()
 
@@ -315,7 +319,7 @@ async def test_cancelling_calls_at_any_step_leaves_nothing() -> None:
         with anyio.fail_after(10):
             while server.open_connections:
                 await settle()
-        assert client._shared.slots().value == 3
+        assert client._shared.gates()._inside == 0
         assert {task for task in asyncio.all_tasks() if "faulty" not in repr(task)} == before
 
 

@@ -39,6 +39,7 @@ PUBLIC = {
     "PermissionDeniedError",
     "PinstripeError",
     "Pool",
+    "RateLimit",
     "RateLimitError",
     "Request",
     "RequestInfo",

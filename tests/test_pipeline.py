@@ -36,7 +36,10 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
+from pinstripe._gate import LoopGate
 from pinstripe._hooks import Hooks
+from pinstripe._levels import Rates
+from pinstripe._limiter import Lane
 from pinstripe._pipeline import Clock, Pipeline
 from pinstripe._retry import Attempts, Budget, decide, parse_retry_after, wants_retry
 
@@ -372,9 +375,9 @@ def pipeline(send: Any, clock: HandClock | Clock | None = None, **settings: Any)
         "hooks": Hooks(),
         "clock": clock.clock() if isinstance(clock, HandClock) else clock,
     }
-    slots = settings.pop("slots", None) or anyio.Semaphore(1)
+    gate = settings.pop("gate", None) or LoopGate(1, Rates())
     budget = settings.pop("budget", None) or Budget()
-    return Pipeline(send, lambda: slots, budget, **{**usual, **settings})
+    return Pipeline(send, lambda: gate, budget, **{**usual, **settings})
 
 
 POST = Request(
@@ -633,9 +636,14 @@ async def test_the_deadline_of_a_call_goes_before_that_of_the_client() -> None:
     assert str(error) == "no answer within 0.01 s"
 
 
+def taken(gate: LoopGate) -> LoopGate:
+    assert gate.enter(Lane(), 0.0)
+    return gate
+
+
 async def test_the_deadline_while_a_slot_is_awaited() -> None:
     script = Script()
-    pipe = pipeline(script.send, slots=anyio.Semaphore(0), timeout=Timeout(0.01))
+    pipe = pipeline(script.send, gate=taken(LoopGate(1, Rates())), timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts, script.requests) == ("not_sent", 0, [])
@@ -645,13 +653,13 @@ async def test_the_deadline_while_a_slot_is_awaited() -> None:
     ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "not_sent")]
 )
 async def test_the_deadline_before_a_second_attempt(first, outcome) -> None:
-    slots = anyio.Semaphore(1)
+    gate = LoopGate(1, Rates())
 
     async def lose_the_slot(seconds: float) -> None:
-        await slots.acquire()
+        taken(gate)
 
     clock = evolve(HandClock().clock(), sleep=lose_the_slot, random=lambda: 0.0)
-    pipe = pipeline(Script(first).send, clock, slots=slots, timeout=Timeout(0.01))
+    pipe = pipeline(Script(first).send, clock, gate=gate, timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts) == (outcome, 1)
@@ -690,7 +698,7 @@ class Gate:
 
 async def test_slots_bound_what_is_on_its_way() -> None:
     gate = Gate()
-    pipe = pipeline(gate.send, slots=anyio.Semaphore(3))
+    pipe = pipeline(gate.send, gate=LoopGate(3, Rates()))
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(20)]
     await settle()
     assert (gate.flying, gate.sent) == (3, 3)
@@ -701,7 +709,7 @@ async def test_slots_bound_what_is_on_its_way() -> None:
 
 async def test_a_cancelled_call_frees_its_slot() -> None:
     gate = Gate()
-    pipe = pipeline(gate.send, slots=anyio.Semaphore(1))
+    pipe = pipeline(gate.send, gate=LoopGate(1, Rates()))
     flying = asyncio.create_task(pipe.send(GET))
     waiting = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
     await settle()
@@ -715,15 +723,16 @@ async def test_a_cancelled_call_frees_its_slot() -> None:
 
 
 async def test_no_slot_is_held_during_a_pause() -> None:
-    slots = anyio.Semaphore(1)
-    values = []
+    gate = LoopGate(1, Rates())
+    entered = []
 
     async def sleep(seconds: float) -> None:
-        values.append(slots.value)
+        entered.append(gate.enter(Lane(), 0.0))
+        gate.release()
 
     clock = evolve(HandClock().clock(), sleep=sleep)
-    await pipeline(Script(LOST, OK).send, clock, slots=slots).send(GET)
-    assert values == [1]
+    await pipeline(Script(LOST, OK).send, clock, gate=gate).send(GET)
+    assert entered == [True]
 
 
 async def test_calls_do_not_share_what_they_know() -> None:

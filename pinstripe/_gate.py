@@ -1,0 +1,156 @@
+"""Where requests wait for their turn, in one event loop; `_limiter` decides whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pinstripe._errors import DeadlineExceeded, TransportError
+from pinstripe._levels import Rates
+from pinstripe._limiter import Gate, Lane
+from pinstripe._local import Local
+from pinstripe._wire import Request, Response
+
+Waiter = asyncio.Future[None]
+
+
+class LoopGate(Gate[Waiter]):
+    """A gate at which tasks of one event loop wait.
+
+    Args:
+        most: How many requests may be on their way at once.
+        rates: The limits of requests a second.
+        clock: Seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self, most: int, rates: Rates, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(most, rates)
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes = 0.0
+        self._without_key: Lane[Waiter] = Lane()
+
+    def lane_of(self, request: Request, now: float) -> Lane[Waiter]:
+        """Return where a request queues up.
+
+        Args:
+            request: What is to be sent.
+            now: The time.
+        """
+        if request.anonymous:
+            return self._without_key
+        account = request.headers.get("Stripe-Account")
+        return self.lane(account, request.method, request.template, now)
+
+    async def wait(self, lane: Lane[Waiter], now: float, deadline: float) -> None:
+        """Wait until a request may go, which then has to leave; a cancelled one has not entered.
+
+        Args:
+            lane: Where it queues up.
+            now: The time.
+            deadline: When it is too late.
+
+        Raises:
+            DeadlineExceeded: Its turn cannot come before that.
+        """
+        if self.earliest(lane, now) >= deadline:
+            late = DeadlineExceeded("the rate limit does not let it through before its deadline")
+            late.outcome = "not_sent"
+            raise late
+        waiter = asyncio.get_running_loop().create_future()
+        self.queue(lane, waiter)
+        self._admit(now)
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self.give_back(lane)
+                self._admit(self._clock())
+            else:
+                self.withdraw(lane, waiter)
+            raise
+
+    def leave(
+        self,
+        lane: Lane[Waiter],
+        request: Request,
+        result: Response | TransportError | None,
+        sent: float,
+        now: float,
+    ) -> None:
+        """Note how a request ended that was let through.
+
+        Args:
+            lane: Where it queued up.
+            request: What was sent.
+            result: Its answer; None where it was given up.
+            sent: When it was let through.
+            now: The time.
+        """
+        if isinstance(result, Response):
+            if result.status == 429:
+                self._refuse(lane, result, sent, now)
+            elif request.upload is None and request.sink is None:  # those take as long as they are
+                self.note(lane, now, sent)
+        self.release()
+        if self.is_waited_at:
+            self._admit(now)
+
+    def _refuse(self, lane: Lane[Waiter], answer: Response, sent: float, now: float) -> None:
+        reason = answer.headers.get("Stripe-Rate-Limited-Reason")
+        if reason is None and b"lock_timeout" in answer.body:
+            return  # another request works on the same object
+        self.refuse(lane, reason, now, sent)
+
+    def _admit(self, now: float) -> None:
+        while admitted := self.admit(now):
+            for lane, waiter in admitted:
+                if waiter.done():  # cancelled, and its task has not run since
+                    self.give_back(lane)
+                else:
+                    waiter.set_result(None)
+        self._set_timer(now)
+
+    def _set_timer(self, now: float) -> None:
+        wakes = self.wake_at(now)
+        if self._timer is not None:
+            if wakes == self._wakes:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if wakes is not None:
+            loop, self._wakes = asyncio.get_running_loop(), wakes
+            self._timer = loop.call_later(wakes - now, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._admit(self._clock())
+
+
+class Gates:
+    """The gate of a client and its siblings, which every event loop has one of its own of.
+
+    Args:
+        most: How many requests may be on their way at once.
+        rates: The limits of requests a second.
+    """
+
+    def __init__(self, most: int, rates: Rates) -> None:
+        self._most = most
+        self._rates = rates
+        self._local: Local[LoopGate] = Local()
+
+    def __call__(self) -> LoopGate:
+        """Return the gate of this event loop.
+
+        Raises:
+            ConfigurationError: No event loop of asyncio is running.
+        """
+        gate = self._local.get()
+        if gate is None:
+            gate = LoopGate(self._most, self._rates)
+            self._local.put(gate)
+        return gate

@@ -1,0 +1,259 @@
+"""Who may go: requests, in the order in which they came, within all limits that count them.
+
+Nothing here waits, and the time is an argument. A request is let through when a permit is there
+in every meter that counts it (its account's, its endpoint's, that of files) and when fewer are on
+their way than may be. That is one gate, not a limiter and a semaphore one behind the other: with
+the rate first, permits would be saved up before the semaphore and then leave all at once; with
+the semaphore first, those who wait for the rate of one endpoint would hold up all others.
+
+The number on its way falls when the server refuses some as too many at once, or as too many a
+second where no rate is known that could fall; and when answers take twice as long as they did,
+since then half of what is on its way only stands in a queue. Then it falls to what did not stand
+in it, and is restored if that turns out to be no faster.
+
+Libraries were looked at. aiolimiter (1.3) has one fixed rate, whose whole second goes at once,
+and lets newcomers overtake; pyrate-limiter (4) has fixed rates, and whoever waits sleeps and tries
+again; limits (5) counts, but queues nobody. None has several limits for one request, rates that
+change, or permits that are given back.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from heapq import heappop, heappush
+from math import inf
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+from pinstripe._levels import FALL, Level, Meter, Pace, Rates
+
+_W = TypeVar("_W")
+
+_DEEPEST = 0.25
+"""What slow answers leave of the number on its way at least."""
+
+_ACCOUNTS = 1024
+
+
+@define(eq=False)
+class Lane(Generic[_W]):
+    """The requests of an account to one endpoint.
+
+    Attributes:
+        shared: The meters of all requests of the account, none where they have no limit.
+        own: The meters of this endpoint and of its class.
+        waiters: Who waits, in the order in which they came, each with its number.
+        pace: How long answers take.
+        queued: Whether the gate has it among the lanes with waiters.
+    """
+
+    shared: tuple[Meter, ...] = ()
+    own: tuple[Meter, ...] = ()
+    waiters: OrderedDict[_W, int] = field(factory=OrderedDict[_W, int])
+    pace: Pace = field(factory=Pace)
+    queued: bool = False
+    meters: tuple[Meter, ...] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.meters = self.shared + self.own
+
+
+@define(eq=False)
+class _Account(Generic[_W]):
+    rates: Rates
+    lanes: dict[tuple[str, str], Lane[_W]] = field(factory=dict[tuple[str, str], Lane[_W]])
+    _meters: dict[str, Meter] = field(factory=dict[str, Meter])
+
+    def open_lane(self, method: str, path: str) -> Lane[_W]:
+        own = self._metered(f"{method} {path}", self.rates.endpoint)
+        if path.startswith("/v1/files"):
+            own += self._metered("read" if method == "GET" else "write", self.rates.files)
+        lane = Lane[_W](self._metered("", self.rates.account), own)
+        self.lanes[method, path] = lane
+        return lane
+
+    def _metered(self, name: str, rate: float) -> tuple[Meter, ...]:
+        if rate == inf:
+            return ()
+        if name not in self._meters:
+            self._meters[name] = Meter(Level(rate, rate / 100), self.rates.burst)
+        return (self._meters[name],)
+
+    def is_idle(self, now: float) -> bool:
+        waits = any(lane.waiters for lane in self.lanes.values())
+        return not waits and all(meter.is_rested(now) for meter in self._meters.values())
+
+
+class Gate(Generic[_W]):
+    """Decides who may go, in the order in which they came.
+
+    Those who wait for the same endpoint never overtake each other; those who wait for different
+    ones do only where the other's limit does not let it through.
+
+    Args:
+        most: How many may be on their way at once.
+        rates: The limits of requests a second.
+    """
+
+    def __init__(self, most: int, rates: Rates) -> None:
+        self._most = Level(most, 1.0)
+        self._rates = rates
+        self._accounts: dict[str | None, _Account[_W]] = {}
+        self._ready: list[tuple[int, Lane[_W]]] = []
+        self._asleep: list[tuple[float, int, Lane[_W]]] = []
+        self._number = 0
+        self._waiting = 0
+        self._inside = 0
+        self._thinned: Lane[_W] | None = None
+
+    @property
+    def is_waited_at(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
+    def most(self, now: float) -> float:
+        """Return how many may be on their way at this moment."""
+        return self._most.at(now)
+
+    def lane(self, account: str | None, method: str, path: str, now: float) -> Lane[_W]:
+        """Return where the requests of an account to an endpoint queue up.
+
+        Args:
+            account: The id of the account; None for that of the key.
+            method: The HTTP method.
+            path: The path with placeholders.
+            now: The time.
+        """
+        found = self._accounts.get(account)
+        if found is None:
+            found = self._open_account(account, now)
+        return found.lanes.get((method, path)) or found.open_lane(method, path)
+
+    def _open_account(self, account: str | None, now: float) -> _Account[_W]:
+        if len(self._accounts) >= _ACCOUNTS:
+            kept = {name: it for name, it in self._accounts.items() if not it.is_idle(now)}
+            self._accounts = kept
+        opened = self._accounts[account] = _Account[_W](self._rates)
+        return opened
+
+    def enter(self, lane: Lane[_W], now: float) -> bool:
+        """Let a request through if nothing holds it up, and return whether that is so."""
+        if self._waiting or self._inside >= self._most.at(now):
+            return False
+        for meter in lane.meters:
+            if meter.ready_at(now) > now:
+                return False
+        self._pass(lane)
+        return True
+
+    def _pass(self, lane: Lane[_W]) -> None:
+        for meter in lane.meters:
+            meter.permits -= 1.0
+        self._inside += 1
+
+    def earliest(self, lane: Lane[_W], now: float) -> float:
+        """Return the time before which the rates let no further request through."""
+        return max((meter.earliest(now) for meter in lane.meters), default=now)
+
+    def queue(self, lane: Lane[_W], waiter: _W) -> None:
+        """Have a request wait for its turn, behind all that came before it."""
+        self._number += 1
+        lane.waiters[waiter] = self._number
+        self._count(lane, 1)
+        if not lane.queued:
+            lane.queued = True
+            heappush(self._ready, (self._number, lane))
+
+    def _count(self, lane: Lane[_W], change: int) -> None:
+        self._waiting += change
+        for meter in lane.meters:
+            meter.waiting += change
+
+    def withdraw(self, lane: Lane[_W], waiter: _W) -> None:
+        """Forget a request that waits no longer."""
+        if lane.waiters.pop(waiter, None) is not None:
+            self._count(lane, -1)
+
+    def admit(self, now: float) -> list[tuple[Lane[_W], _W]]:
+        """Let through all whose turn it is."""
+        while self._asleep and self._asleep[0][0] <= now:
+            heappush(self._ready, heappop(self._asleep)[1:])
+        admitted: list[tuple[Lane[_W], _W]] = []
+        while self._ready and self._inside < self._most.at(now):
+            number, lane = heappop(self._ready)
+            if lane.waiters and number == self._head(lane):
+                ready = max((meter.ready_at(now) for meter in lane.meters), default=now)
+                if ready > now:
+                    heappush(self._asleep, (ready, number, lane))
+                    continue
+                admitted.append((lane, lane.waiters.popitem(last=False)[0]))
+                self._count(lane, -1)
+                self._pass(lane)
+            self._requeue(lane)
+        return admitted
+
+    def _head(self, lane: Lane[_W]) -> int:
+        return next(iter(lane.waiters.values()))
+
+    def _requeue(self, lane: Lane[_W]) -> None:
+        lane.queued = bool(lane.waiters)
+        if lane.queued:
+            heappush(self._ready, (self._head(lane), lane))
+
+    def wake_at(self, now: float) -> float | None:
+        """Return when to look again who may go; None where someone has to leave first."""
+        if not self._asleep or self._inside >= self._most.at(now):
+            return None
+        return self._asleep[0][0]
+
+    def release(self) -> None:
+        """Note that a request is on its way no longer."""
+        self._inside -= 1
+
+    def give_back(self, lane: Lane[_W]) -> None:
+        """Note that a request that was let through did not go after all."""
+        self._inside -= 1
+        for meter in lane.meters:
+            meter.permits += 1.0
+
+    def note(self, lane: Lane[_W], now: float, sent: float) -> None:
+        """Take note of an answer, while its request is still counted as on its way.
+
+        Args:
+            lane: The lane of the request.
+            now: When it came.
+            sent: When the request was sent.
+        """
+        if sent < self._most.since:
+            lane.pace.note_late(now - sent)
+            return
+        part, level = lane.pace.note(now - sent), self._most.at(now)
+        if part == inf and self._thinned is lane:
+            self._most.restore()
+        crowded = part < 1.0 and 2 * self._inside > level
+        if crowded and self._most.fall(now, sent, max(part, _DEEPEST) * level):
+            lane.pace.begin_anew()
+            self._thinned = lane
+
+    def refuse(self, lane: Lane[_W], reason: str | None, now: float, sent: float) -> None:
+        """Give way to a server that found a request too many, which is still counted.
+
+        https://docs.stripe.com/rate-limits
+
+        Args:
+            lane: The lane of the request.
+            reason: What the server says it was one too many of.
+            now: When it was refused.
+            sent: When it was sent.
+        """
+        if reason == "resource-specific":
+            return  # another object may fare better
+        meters = lane.own if reason == "endpoint-rate" else lane.shared
+        if not meters or (reason or "").endswith("-concurrency"):
+            most = min(self._most.at(now), self._inside)
+            self._most.fall(now, sent, FALL * most)
+            self._thinned = None
+            return
+        for meter in meters:
+            meter.refuse(now, sent)
