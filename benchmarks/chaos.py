@@ -1,4 +1,7 @@
-"""Chaos in full: 20,000 calls, a third of their requests harmed, before a sandbox of its own."""
+"""Chaos in full: 20,000 calls, a third of their requests harmed, before a sandbox of its own.
+
+Half of them are made by `AsyncClient`, half by `Client` from 32 threads.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from chaos_run import SETTINGS, Figures, run
+from chaos_run import SETTINGS, AnyClient, Figures, run
 
 from benchmarks.sandbox import Server, ask, running
+from pinstripe import AsyncClient, Client
 
 CALLS = 20_000
 
@@ -29,11 +33,16 @@ def _lines(figures: Figures) -> list[str]:
     return [f"{name.replace('_', ' '):24}{value}" for name, value in values.items()]
 
 
+def _table(client: Callable[..., AnyClient], name: str) -> str:
+    begun, calls = time.perf_counter(), CALLS // 2
+    with running() as server:
+        figures = asyncio.run(run(server.port, ledger(server), calls=calls, seed=1, client=client))
+    seconds = time.perf_counter() - begun
+    limit = SETTINGS["timeout"]
+    title = f"\nChaos, {name}: {calls} calls with a deadline of {limit} s, in {seconds:.0f} s"
+    return "\n".join([title, *_lines(figures)])
+
+
 def report() -> str:
     """Return the figures."""
-    begun = time.perf_counter()
-    with running() as server:
-        figures = asyncio.run(run(server.port, ledger(server), calls=CALLS, seed=1))
-    seconds = time.perf_counter() - begun
-    title = f"\nChaos: {CALLS} calls with a deadline of {SETTINGS['timeout']} s, in {seconds:.0f} s"
-    return "\n".join([title, *_lines(figures)])
+    return "\n".join((_table(AsyncClient, "AsyncClient"), _table(Client, "Client")))

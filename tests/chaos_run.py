@@ -7,8 +7,10 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import faulty
 from anyio.to_thread import run_sync
@@ -17,8 +19,11 @@ from chaos import Chaos
 from clean import KEY, Open
 from faulty import Faulty
 
-from pinstripe import AsyncClient, PinstripeError, Pool, RequestOptions, RetryPolicy
+from pinstripe import AsyncClient, Client, PinstripeError, Pool, RequestOptions, RetryPolicy
+from pinstripe._gate import LoopGate
 from pinstripe.climate import Order, Product
+
+AnyClient: TypeAlias = AsyncClient | Client
 
 ORDERED = "climsku_mixed_portfolio"
 PRODUCTS = (
@@ -64,7 +69,7 @@ class Record:
         return self.number % 2 == 0
 
 
-async def _call(client: AsyncClient, number: int, key: str | None = None) -> Record:
+async def _call(client: AnyClient, number: int, key: str | None = None) -> Record:
     begun = time.monotonic()
     try:
         value = await _ask(client, number, key)
@@ -79,15 +84,34 @@ async def _call(client: AsyncClient, number: int, key: str | None = None) -> Rec
     return Record(number, time.monotonic() - begun, id=value.id, mine=mine)
 
 
-async def _ask(client: AsyncClient, number: int, key: str | None) -> Order | Product:
+async def _ask(client: AnyClient, number: int, key: str | None) -> Order | Product:
     if number % 2:
-        return await client.climate.products.retrieve(PRODUCTS[number % len(PRODUCTS)])
-    return await client.climate.orders.create(
+        retrieve = awaited(client.climate.products.retrieve)
+        return await retrieve(PRODUCTS[number % len(PRODUCTS)])
+    return await awaited(client.climate.orders.create)(
         product=ORDERED,
         metric_tons="0.001",
         metadata={"call": str(number)},
         request_options=RequestOptions(idempotency_key=key) if key else None,
     )
+
+
+def awaited(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Return a method as it is, or, if it blocks, what runs it in a worker thread."""
+    if iscoroutinefunction(method):
+        return method
+    return lambda *args, **kwargs: run_sync(partial(method, *args, **kwargs))
+
+
+@contextlib.asynccontextmanager
+async def opened(kind: Callable[..., AnyClient], url: str, settings: Any) -> AsyncIterator[Any]:
+    """Open a client of either kind."""
+    client = kind(KEY, base_url=url, files_url=url, **settings)
+    try:
+        await awaited(client.warm_up)()
+        yield client
+    finally:
+        await awaited(client.close if isinstance(client, Client) else client.aclose)()
 
 
 async def _all(
@@ -185,6 +209,7 @@ async def run(
     rounds: int = 20,
     share: float = 1 / 3,
     final: bool = True,
+    client: Callable[..., AnyClient] = AsyncClient,
     **settings: Any,
 ) -> Figures:
     """Make calls through chaos, then finish the orders that failed, and judge.
@@ -198,6 +223,7 @@ async def run(
         rounds: How often an order that failed is repeated, at most.
         share: The part of the requests that is harmed.
         final: Whether harms are among it that no other attempt can mend.
+        client: `AsyncClient`, or `Client`, whose calls come from as many threads.
         settings: Settings of the client, in place of `SETTINGS`.
     """
     settings = {**SETTINGS, **settings}
@@ -211,17 +237,16 @@ async def run(
     async with (
         heartbeat() as gaps,
         Faulty(chaos) as server,
-        AsyncClient(KEY, base_url=server.url, files_url=server.url, **settings) as client,
+        opened(client, server.url, settings) as stripe,
     ):
-        await client.warm_up()
-        records = await _all((_call(client, n) for n in range(calls)), at_once, progress)
+        records = await _all((_call(stripe, n) for n in range(calls)), at_once, progress)
         await chaos.settle()
         requests, harmed = chaos.requests, chaos.requests - chaos.harmed["none"]
         first = await run_sync(effects)
-        unfinished = await _finish(client, records, at_once, rounds)
+        unfinished = await _finish(stripe, records, at_once, rounds)
         await chaos.settle()
         last = await run_sync(effects)
-        slots = await _taken_slots(client, server)
+        slots = await _taken_slots(stripe, server)
     tasks, sockets = await before.left()
     orders = [record for record in records if record.orders]
     made = {effect["id"] for effect in first}
@@ -249,7 +274,7 @@ async def run(
     )
 
 
-async def _finish(client: AsyncClient, records: Sequence[Record], at_once: int, rounds: int) -> int:
+async def _finish(client: AnyClient, records: Sequence[Record], at_once: int, rounds: int) -> int:
     """Repeat orders that failed with the key of their error; return how many stay undone."""
     open_ = [record for record in records if record.orders and record.id is None]
     for _ in range(rounds):
@@ -258,18 +283,27 @@ async def _finish(client: AsyncClient, records: Sequence[Record], at_once: int, 
     return len(open_)
 
 
-async def _taken_slots(client: AsyncClient, server: Faulty) -> int:
+async def _taken_slots(client: AnyClient, server: Faulty) -> int:
     """Return how many of the requests that a pool has room for do not get out at once.
 
     Slow answers and refusals have made the room smaller than the pool; it grows again meanwhile.
     """
-    gate = client._shared.gates()
+    gate = await _gate_of(client)
     left, room = gate._inside, min(POOL.max_in_flight, int(gate.most(time.monotonic())))
     server.script[:] = [faulty.hang]
     server.requests.clear()
     calls = [_call(client, 1) for _ in range(POOL.max_in_flight)]
     await asyncio.gather(*calls)
     return left + max(0, room - len(server.requests))
+
+
+async def _gate_of(client: AnyClient) -> LoopGate:
+    async def find(twin: AsyncClient) -> LoopGate:
+        return twin._shared.gates()
+
+    if isinstance(client, AsyncClient):
+        return await find(client)
+    return await run_sync(client._crossing.run, find, client._twin)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import pkgutil
 
 import pinstripe
 from pinstripe._model import Model, Record
+from pinstripe.events import Event
 
 APART = {"cli", "sandbox", "__main__"}  # the sandbox plays Stripe: it has no models of ours
 
@@ -28,5 +29,9 @@ def models() -> dict[str, type[Record]]:
 
 
 MODELS = models()
-ANSWERS = {name: kind for name, kind in MODELS.items() if issubclass(kind, Model)}
-"""Those that the API answers with; the others are parts of them."""
+ANSWERS = {
+    name: kind
+    for name, kind in MODELS.items()
+    if issubclass(kind, Model) and (kind is Event or not issubclass(kind, Event))
+}
+"""Those that the API answers with; the others are parts of them, or have the fields of `Event`."""

@@ -9,16 +9,18 @@ import pytest
 from chaos_run import Record, denied, doubled, run
 from clean import nothing_left
 
+from pinstripe import AsyncClient, Client
 from pinstripe.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_nothing_is_lost_doubled_or_left_in_chaos() -> None:
+@pytest.mark.parametrize("client", [AsyncClient, Client])
+async def test_nothing_is_lost_doubled_or_left_in_chaos(client: Any) -> None:
     async with nothing_left(), Sandbox(seed=1) as sandbox:
         port = urlsplit(sandbox.url).port
         assert port is not None
-        figures = await run(port, sandbox.effects, calls=400, seed=5)
+        figures = await run(port, sandbox.effects, calls=400, seed=5, client=client)
     assert figures.harmed > 100
     assert figures.effects > 100
     assert figures.succeeded > 200

@@ -109,6 +109,8 @@ class TestTheThread:
 
         with pytest.raises(pinstripe.ConnectionLost, match="event loop of the client was stopped"):
             crossing.run(die)
+        for one in loop_threads():
+            one.join(WAIT)
         assert crossing.run(user) == "nobody"
 
     def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
+import traceback
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,3 +175,34 @@ class TestFanOut:
 def test_a_client_shows_its_address_and_nothing_else(sandbox) -> None:
     with sandbox.sync_client() as stripe:
         assert repr(stripe) == f"Client({sandbox.url!r})"
+
+
+CANARY = "CANARY-who-it-is"
+
+
+def shown_by_own_frames(error: BaseException) -> str:
+    """What a traceback that shows locals shows of the frames of the package."""
+    house = str(Path(pinstripe.__file__).parent)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if frame.f_code.co_filename.startswith(house)]
+    assert own
+    return repr([frame.f_locals for frame in own])
+
+
+class TestSecrets:
+    def test_no_frame_shows_what_a_call_was_given(self, stripe) -> None:
+        create = stripe.identity.verification_sessions.create
+        with pytest.raises(pinstripe.APIError) as refused:
+            create(type="nothing", client_reference_id=CANARY)
+        assert CANARY not in shown_by_own_frames(refused.value)
+        with pytest.raises(pinstripe.ConfigurationError) as wrong:
+            create(type="document", client_reference_id=CANARY, metadata={"a": 1})
+        assert CANARY not in shown_by_own_frames(wrong.value)
+        with pytest.raises(pinstripe.ConfigurationError) as key:
+            Client(f"pk_test_{CANARY}")
+        assert CANARY not in shown_by_own_frames(key.value)
+
+    def test_no_client_is_pickled(self, stripe) -> None:
+        for one in (stripe, stripe.identity, stripe.identity.verification_sessions):
+            with pytest.raises(TypeError, match="neither pickled nor copied"):
+                pickle.dumps(one)
