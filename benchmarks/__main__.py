@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import blocking, coldstart, decode, sandbox, throughput
+from benchmarks import blocking, coldstart, decode, sandbox, throughput, walks
 
 TABLES = {
     "decode": decode.report,
@@ -13,6 +13,7 @@ TABLES = {
     "blocking": blocking.report,
     "coldstart": coldstart.report,
     "sandbox": sandbox.report,
+    "walks": walks.report,
 }
 
 

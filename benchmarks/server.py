@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from multiprocessing.connection import Connection
+from typing import Any
 
 from benchmarks import payloads
 
@@ -47,25 +48,41 @@ async def _serve(port: Connection) -> None:
         SESSIONS: _answer(payloads.page()),
         SESSION: _answer(json.dumps(payloads.session(1)).encode()),
     }
+    await listen(port, lambda: _Protocol(answers))
+
+
+async def listen(port: Connection, protocol: Callable[[], asyncio.Protocol]) -> None:
+    """Serve on a port of loopback, and tell its number."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0)
+    server = await loop.create_server(protocol, "127.0.0.1", 0)
     port.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _run(port: Connection) -> None:
+def _run(
+    serve: Callable[..., Coroutine[Any, Any, None]], port: Connection, *arguments: object
+) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(port))
+        asyncio.run(serve(port, *arguments))
 
 
 @contextlib.contextmanager
-def fixed_answers() -> Iterator[str]:
-    """Run the server in another process and yield its address; it answers GET only."""
+def running(
+    serve: Callable[..., Coroutine[Any, Any, None]], *arguments: object
+) -> Generator[str, None, None]:
+    """Run a server in another process and yield its address."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_run, args=(serve, theirs, *arguments), daemon=True
+    )
     process.start()
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
     finally:
         process.terminate()
         process.join()
+
+
+def fixed_answers() -> contextlib.AbstractContextManager[str]:
+    """Run the server in another process and give its address; it answers GET only."""
+    return running(_serve)

@@ -52,8 +52,9 @@ if TYPE_CHECKING:
     )
     from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
     from pinstripe._network import TLS
-    from pinstripe._pager import Created, Pager
+    from pinstripe._pager import Pager
     from pinstripe._transport import Transport
+    from pinstripe._walk import Created
     from pinstripe._wire import Request, Response
     from pinstripe.sync import Client
 
@@ -126,6 +127,7 @@ if not TYPE_CHECKING:
             "_wire",
             "_convert",
             "_endpoint",
+            "_walk",
             "_pager",
             "_transport",
             "_client",

@@ -24,8 +24,9 @@ from pinstripe._convert import structure
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError, DecodeError
 from pinstripe._model import Listed, Model, Private, Record, model
-from pinstripe._pager import Created, Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Created, Paging
 from pinstripe._wire import check_texts
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession

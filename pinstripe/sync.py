@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         SourceCurrency,
         WalletAddressesParam,
     )
-    from pinstripe._pager import Created
     from pinstripe._transport import Transport
+    from pinstripe._walk import Created
     from pinstripe._wire import Host, Method, Response
     from pinstripe.bulk import Outcome, Progress
     from pinstripe.climate import BeneficiaryParam, Order, Product, Supplier

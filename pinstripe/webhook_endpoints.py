@@ -16,8 +16,9 @@ from typing import Literal
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._model import Listed, Model, Private, model
-from pinstripe._pager import Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Paging
 from pinstripe._wire import check_texts
 
 __all__ = [

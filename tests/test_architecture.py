@@ -22,6 +22,8 @@ FLOORS: list[set[str]] = [
     {"_config", "_disk", "_signature", "_loop", "_gensync"},
     {"_wire", "_convert", "_crossing", "bulk"},
     {"_endpoint", "_multipart", "_aiohttp", "_retry"},
+    {"_walk"},
+    {"_windows"},
     {"_pager", "_transfer", "_transport", "_pipeline"},
     {"_resource", "_onramp"},
     {"identity", "crypto", "climate", "forwarding", "webhook_endpoints"},
