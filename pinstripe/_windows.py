@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from functools import partial
 from itertools import takewhile
 from statistics import median
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -108,7 +107,7 @@ class Plan(Generic[_L]):
     _passed: set[str | None] = field(init=False)
     _upper: int | None = field(init=False)
     _under_way: int = field(default=0, init=False)
-    _paces: deque[float] = field(factory=partial(deque, maxlen=MEMORY), init=False)
+    _paces: deque[float] = field(factory=lambda: deque[float](maxlen=MEMORY), init=False)
 
     def __attrs_post_init__(self) -> None:
         if "created" not in self.walk.params:
@@ -116,7 +115,7 @@ class Plan(Generic[_L]):
             raise ConfigurationError("parallel", problem)
         if self.walk.direction == "ending_before":
             raise ConfigurationError("parallel", "walks from the newest object on, not backwards")
-        lower, upper = _bounds(self.walk.params["created"])
+        lower, upper = bounds_of(self.walk.params["created"])
         self._upper = upper
         self._row = [_Window(upper, lower, self.walk.at)]
         self._remaining = self.walk.remaining
@@ -274,8 +273,12 @@ class Plan(Generic[_L]):
         return error
 
 
-def _bounds(created: Any) -> tuple[int | None, int | None]:
-    """Return the oldest and the newest second that a filter lets through."""
+def bounds_of(created: Any) -> tuple[int | None, int | None]:
+    """Return the oldest and the newest second that a filter lets through.
+
+    Args:
+        created: The filter; None lets all through.
+    """
     if not isinstance(created, Created):
         second = None if created is None else timestamp("created", created)
         return second, second
