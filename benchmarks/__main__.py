@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 
-from benchmarks import blocking, coldstart, decode, sandbox, throughput, walks
+from benchmarks import blocking, coldstart, decode, exports, sandbox, throughput, walks
 
 TABLES = {
     "decode": decode.report,
@@ -14,6 +14,7 @@ TABLES = {
     "coldstart": coldstart.report,
     "sandbox": sandbox.report,
     "walks": walks.report,
+    "exports": exports.report,
 }
 
 

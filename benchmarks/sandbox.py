@@ -34,7 +34,7 @@ _PATH = "/v1/identity/verification_sessions"
 
 
 @frozen
-class _Server:
+class Server:
     port: int
     pid: int
 
@@ -45,7 +45,7 @@ class _Server:
 
 
 @contextlib.contextmanager
-def _running(*arguments: str) -> Generator[_Server, None, None]:
+def running(*arguments: str) -> Generator[Server, None, None]:
     command = [sys.executable, "-m", "pinstripe.sandbox", "--port", "0", "--seed", "1", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -53,7 +53,7 @@ def _running(*arguments: str) -> Generator[_Server, None, None]:
             url = process.stdout.readline().split()[0]
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
-            yield _Server(int(url.rpartition(":")[2]), process.pid)
+            yield Server(int(url.rpartition(":")[2]), process.pid)
         finally:
             process.terminate()
 
@@ -103,7 +103,7 @@ def _request(method: str, path: str, body: str = "", *headers: str) -> bytes:
 
 
 async def _send(
-    server: _Server, requests: Sequence[bytes], connections: int
+    server: Server, requests: Sequence[bytes], connections: int
 ) -> tuple[float, list[bytes]]:
     """Send requests; return the seconds that it took, and the bodies of the answers."""
     loop, bodies, shared = asyncio.get_running_loop(), list[bytes](), iter(requests)
@@ -116,13 +116,13 @@ async def _send(
     return time.perf_counter() - start, bodies
 
 
-def _rate(server: _Server, requests: Sequence[bytes], connections: int = CONNECTIONS) -> float:
+def _rate(server: Server, requests: Sequence[bytes], connections: int = CONNECTIONS) -> float:
     """Return requests a second, the median of some rounds."""
     rounds = [asyncio.run(_send(server, requests, connections))[0] for _ in range(ROUNDS)]
     return len(requests) / statistics.median(rounds)
 
 
-def _ask(server: _Server, method: str, path: str, body: str = "") -> Any:
+def ask(server: Server, method: str, path: str, body: str = "") -> Any:
     _, bodies = asyncio.run(_send(server, [_request(method, path, body)], 1))
     return json.loads(bodies[0])
 
@@ -131,20 +131,20 @@ def _row(name: str, rate: float) -> str:
     return f"{name:56}{rate:12.0f}{1e6 / rate:12.0f}"
 
 
-def _retrievals(server: _Server) -> Iterator[str]:
+def _retrievals(server: Server) -> Iterator[str]:
     for status in ("verified", "requires_input"):
-        page = _ask(server, "GET", f"{_PATH}?limit=100&status={status}")["data"]
+        page = ask(server, "GET", f"{_PATH}?limit=100&status={status}")["data"]
         requests = [_request("GET", f"{_PATH}/{session['id']}") for session in page]
         rate = _rate(server, requests * (REQUESTS // len(requests)))
         yield _row(f"retrieve a session ({status})", rate)
 
 
-def _lists(server: _Server) -> Iterator[str]:
-    newest = _ask(server, "GET", f"{_PATH}?limit=1")["data"][0]["created"]
+def _lists(server: Server) -> Iterator[str]:
+    newest = ask(server, "GET", f"{_PATH}?limit=1")["data"][0]["created"]
     places = {"the newest": ""}
     for place, behind in (("in the middle", SESSIONS // 2), ("the oldest", SESSIONS - 101)):
         query = f"{_PATH}?limit=1&created[lte]={newest - behind * INTERVAL}"
-        cursor = _ask(server, "GET", query)["data"][0]["id"]
+        cursor = ask(server, "GET", query)["data"][0]["id"]
         places[place] = f"&starting_after={cursor}"
     places["in the middle, of one status"] = places["in the middle"] + "&status=verified"
     for limit in (10, 100):
@@ -153,7 +153,7 @@ def _lists(server: _Server) -> Iterator[str]:
             yield _row(f"list {limit}, {place}", _rate(server, requests))
 
 
-def _creations(server: _Server, name: str) -> Iterator[str]:
+def _creations(server: Server, name: str) -> Iterator[str]:
     numbers = count()
     for connections in (1, CONNECTIONS):
         rounds: list[float] = []
@@ -169,9 +169,9 @@ def _creation(number: int) -> bytes:
     return _request("POST", _PATH, f"type=document&metadata[number]={number}", *headers)
 
 
-def _fill(server: _Server) -> str:
+def _fill(server: Server) -> str:
     before = server.memory()
-    _ask(server, "POST", f"/_sandbox/identity/seed?count={SESSIONS}&interval={INTERVAL}")
+    ask(server, "POST", f"/_sandbox/identity/seed?count={SESSIONS}&interval={INTERVAL}")
     grown = server.memory() - before
     objects = SESSIONS + SESSIONS // 4
     return f"{objects} objects take {grown / 1e6:.0f} MB: {grown / objects:.0f} bytes each"
@@ -179,12 +179,12 @@ def _fill(server: _Server) -> str:
 
 def report() -> str:
     """Return the table."""
-    with _running() as server:
+    with running() as server:
         memory = _fill(server)
         rows = [*_retrievals(server), *_lists(server), *_creations(server, "in memory")]
     with (
         tempfile.TemporaryDirectory() as folder,
-        _running("--store", str(Path(folder) / "sandbox.db")) as server,
+        running("--store", str(Path(folder) / "sandbox.db")) as server,
     ):
         rows += _creations(server, "in a file")
     title = f"\nThe sandbox on one core, with {SESSIONS} sessions, {CONNECTIONS} requests at once"

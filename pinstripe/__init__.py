@@ -3,7 +3,8 @@
 The models, parameter types and calls of each product are in a module of their own: `identity`,
 `crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files` and `events`.
 `pinstripe.sandbox` is a server to develop against, `pinstripe.bulk` a bounded fan-out for many
-calls at once, `pinstripe.pytest_plugin` the fixtures of your tests.
+calls at once, `pinstripe.export` what writes lists to files, `pinstripe.pytest_plugin` the
+fixtures of your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         climate,
         crypto,
         events,
+        export,
         files,
         forwarding,
         identity,
@@ -104,6 +106,7 @@ __all__ = [
     "climate",
     "crypto",
     "events",
+    "export",
     "files",
     "forwarding",
     "identity",

@@ -202,6 +202,21 @@ class Pager(Generic[_L]):
         last = self._latest and self._latest.last
         return evolve(self._walk, at=last).cursor if last else self._walk.cursor
 
+    @property
+    def walk(self) -> Walk[_L]:
+        """Where each walk of this pager starts, and what it asks for."""
+        return self._walk
+
+    def behind(self, id: str, items: int) -> Pager[_L]:
+        """Return a pager for what comes behind an object.
+
+        Args:
+            id: The object's.
+            items: How many objects were handed out up to it, all of which `max_items` counts.
+        """
+        left = None if self._walk.remaining is None else self._walk.remaining - items
+        return Pager(self._send, evolve(self._walk, at=id, remaining=left))
+
     def walker(self) -> Walker[_L]:
         """Begin a walk of its own from the start, for who asks for its pages one by one."""
         self._latest = walker = Walker(self._send, self._walk)

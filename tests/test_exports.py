@@ -61,6 +61,7 @@ PUBLIC = {
     "climate",
     "crypto",
     "events",
+    "export",
     "files",
     "forwarding",
     "identity",
