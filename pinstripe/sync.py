@@ -1868,6 +1868,7 @@ class Client(ClientBase):
         account: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        coalesce: bool | None = None,
     ) -> Self:
         """Return a client with other settings on the same connections.
 
@@ -1876,6 +1877,8 @@ class Client(ClientBase):
             account: As for the client.
             timeout: As for the client.
             retry: As for the client.
+            coalesce: Whether identical GETs that this client is asked for at the same time are
+                sent as one, whose answer or error goes to all; keep the client for all of them.
 
         Raises:
             ConfigurationError: An argument is wrong.
@@ -1886,6 +1889,7 @@ class Client(ClientBase):
             account=account,
             timeout=timeout,
             retry=retry,
+            coalesce=coalesce,
         )
 
     def request(

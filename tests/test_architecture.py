@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [
     {"_endpoint", "_multipart", "_aiohttp", "_retry"},
     {"_walk"},
     {"_windows"},
-    {"_pager", "_transfer", "_transport", "_pipeline"},
+    {"_pager", "_coalesce", "_transfer", "_transport", "_pipeline"},
     {"_resource", "_onramp"},
     {"identity", "crypto", "climate", "forwarding", "webhook_endpoints"},
     {"files"},
