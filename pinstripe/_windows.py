@@ -23,7 +23,6 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import takewhile
-from statistics import median
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
@@ -202,7 +201,7 @@ class Plan(Generic[_L]):
     def _cut(self, place: int) -> _Window[_L]:
         """Return the top of a window that waits, and leave the rest of it waiting."""
         window = self._row[place]
-        pace = median(self._paces) if self._paces else 0
+        pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else 0
         if window.upper is None or not pace:
             return window
         seconds = window.upper - (window.lower or 0) + 1
