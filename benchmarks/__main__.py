@@ -17,6 +17,8 @@ TABLES = (
     "limits",
     "webhooks",
     "sandbox",
+    "walks",
+    "exports",
 )
 
 

@@ -7,8 +7,9 @@ import contextlib
 import json
 import multiprocessing
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from multiprocessing.connection import Connection
+from typing import Any
 
 from benchmarks import payloads
 
@@ -48,33 +49,50 @@ async def _serve(port: Connection, certificate: str | None) -> None:
         SESSIONS: _answer(payloads.page()),
         SESSION: _answer(json.dumps(payloads.session(1) | {"id": "vs_1"}).encode()),
     }
-    loop = asyncio.get_running_loop()
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    server = await loop.create_server(lambda: _Protocol(answers), "127.0.0.1", 0, ssl=context)
-    port.send(server.sockets[0].getsockname()[1])
+    await listen(port, lambda: _Protocol(answers), context)
+
+
+async def listen(
+    port: Connection, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None
+) -> None:
+    """Serve on a port of loopback, and tell its address."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
+    number = server.sockets[0].getsockname()[1]
+    port.send(f"http{'s' if tls else ''}://127.0.0.1:{number}")
     await server.serve_forever()
 
 
-def _run(port: Connection, certificate: str | None) -> None:
+def _run(
+    serve: Callable[..., Coroutine[Any, Any, None]], port: Connection, *arguments: object
+) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(port, certificate))
+        asyncio.run(serve(port, *arguments))
 
 
 @contextlib.contextmanager
-def fixed_answers(certificate: str | None = None) -> Iterator[str]:
-    """Run the server in another process and yield its address; it answers GET only.
-
-    With the path of a certificate and its key, it speaks TLS.
-    """
+def running(
+    serve: Callable[..., Coroutine[Any, Any, None]], *arguments: object
+) -> Generator[str, None, None]:
+    """Run a server in another process and yield its address."""
     ours, theirs = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_run, args=(theirs, certificate), daemon=True)
+    process = spawn.Process(target=_run, args=(serve, theirs, *arguments), daemon=True)
     process.start()
     try:
-        yield f"http{'s' if certificate else ''}://127.0.0.1:{ours.recv()}"
+        yield ours.recv()
     finally:
         process.terminate()
         process.join()
+
+
+def fixed_answers(certificate: str | None = None) -> contextlib.AbstractContextManager[str]:
+    """Run the server in another process and give its address; it answers GET only.
+
+    With the path of a certificate and its key, it speaks TLS.
+    """
+    return running(_serve, certificate)

@@ -3,7 +3,8 @@
 The models, parameter types and calls of each product are in a module of their own: `identity`,
 `crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files` and `events`.
 `pinstripe.sandbox` is a server to develop against, `pinstripe.bulk` a bounded fan-out for many
-calls at once, `pinstripe.pytest_plugin` the fixtures of your tests.
+calls at once, `pinstripe.export` what writes lists to files, `pinstripe.pytest_plugin` the
+fixtures of your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         climate,
         crypto,
         events,
+        export,
         files,
         forwarding,
         identity,
@@ -52,8 +54,9 @@ if TYPE_CHECKING:
     )
     from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
     from pinstripe._network import TLS
-    from pinstripe._pager import Created, Pager
+    from pinstripe._pager import Pager
     from pinstripe._transport import Transport
+    from pinstripe._walk import Created
     from pinstripe._wire import Request, Response
     from pinstripe.sync import Client
 
@@ -104,6 +107,7 @@ __all__ = [
     "climate",
     "crypto",
     "events",
+    "export",
     "files",
     "forwarding",
     "identity",
@@ -127,6 +131,7 @@ if not TYPE_CHECKING:
             "_wire",
             "_convert",
             "_endpoint",
+            "_walk",
             "_pager",
             "_transport",
             "_client",

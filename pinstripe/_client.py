@@ -17,6 +17,7 @@ from anyio.to_thread import run_sync
 from attrs import evolve, frozen
 from typing_extensions import Self
 
+from pinstripe._coalesce import Coalescer
 from pinstripe._config import (
     DEFAULT_RATE_LIMIT,
     Config,
@@ -156,6 +157,8 @@ class AsyncClient(Unpicklable):
             clock=Clock(),
         )
         self._send = pipeline.send
+        if config.coalesce:
+            self._send = Coalescer(pipeline.send, config.timeout.total).send
 
     @property
     def identity(self) -> Identity:
@@ -256,6 +259,7 @@ class AsyncClient(Unpicklable):
         account: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        coalesce: bool | None = None,
     ) -> Self:
         """Return a client with other settings on the same connections.
 
@@ -264,6 +268,8 @@ class AsyncClient(Unpicklable):
             account: As for the client.
             timeout: As for the client.
             retry: As for the client.
+            coalesce: Whether identical GETs that this client is asked for at the same time are
+                sent as one, whose answer or error goes to all; keep the client for all of them.
 
         Raises:
             ConfigurationError: An argument is wrong.
@@ -273,6 +279,7 @@ class AsyncClient(Unpicklable):
             "account": account,
             "timeout": timeout,
             "retry": retry,
+            "coalesce": coalesce,
         }
         given: dict[str, Any] = {
             name: value for name, value in changes.items() if value is not None

@@ -275,6 +275,7 @@ class Config(Unpicklable):
     hooks: Hooks = field(factory=Hooks, validator=_is_a(Hooks))
     tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
     proxy: str | None = field(default=None, repr=False, validator=_check_proxy)
+    coalesce: bool = field(default=False, validator=_is_a(bool))
 
     @property
     def livemode(self) -> bool | None:

@@ -1,191 +1,30 @@
-"""Lists: from a list's arguments to its pages and objects, one request ahead of the caller.
+"""Lists, walked: one request ahead of the caller, or many windows at once.
 
-What comes next is decided by `Walk`, a frozen value; only `Walker` awaits.
+What comes next is decided by `Walk`, a frozen value, and by `Plan`; only walkers await.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import AsyncGenerator, Collection, Generator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from anyio import CancelScope
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from pinstripe._checks import check_id
-from pinstripe._config import RequestOptions
-from pinstripe._endpoint import Endpoint, Page, keep, read, response_of
-from pinstripe._errors import ConfigurationError, PaginationError
+from pinstripe._endpoint import Page, read
+from pinstripe._errors import PaginationError
 from pinstripe._model import Listed, bind
-from pinstripe._wire import Request, Sender
+from pinstripe._walk import Walk, check_page, whole
+from pinstripe._windows import Ask, Plan
+from pinstripe._wire import Sender
 
-PAGE_SIZE = 100
-"""Objects a page: the most the API gives, so that a walk costs the fewest calls."""
+WINDOWS = 16
+"""Requests under way at once in a parallel walk."""
 
-Direction = Literal["starting_after", "ending_before"]
-_DIRECTIONS: Mapping[str, Direction] = {
-    "starting_after": "starting_after",
-    "ending_before": "ending_before",
-}
+_MAX_WINDOWS = 256
 
 _L = TypeVar("_L", bound=Listed)
-
-
-@frozen(kw_only=True)
-class Created:
-    """A range of times of creation, to filter a list by.
-
-    Attributes:
-        gt: Created after this second.
-        gte: Created at this second or after it.
-        lt: Created before this second.
-        lte: Created at this second or before it.
-    """
-
-    gt: datetime | None = None
-    gte: datetime | None = None
-    lt: datetime | None = None
-    lte: datetime | None = None
-
-
-@frozen
-class Paging:
-    """Which part of a list is asked for; the arguments that every `list` takes."""
-
-    limit: int | None
-    max_items: int | None
-    starting_after: str | None
-    ending_before: str | None
-    cursor: str | None
-
-    def start(self) -> tuple[Direction, str | None]:
-        """Return the direction of the walk and the id it starts from.
-
-        Raises:
-            ConfigurationError: Two starts are given, or one has not the form of an id.
-        """
-        names = ("starting_after", "ending_before", "cursor")
-        given = [name for name in names if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ConfigurationError(given[1], f"cannot be used together with {given[0]}")
-        if self.cursor is not None:
-            return _parse_cursor(self.cursor)
-        if self.ending_before is not None:
-            return "ending_before", check_id("ending_before", self.ending_before)
-        at = self.starting_after
-        return "starting_after", None if at is None else check_id("starting_after", at)
-
-
-def _whole(argument: str, value: int | None, maximum: int | None = None) -> int | None:
-    if value is None:
-        return None
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not fits or (maximum is not None and value > maximum):
-        bound = f"from 1 to {maximum}" if maximum else "of at least 1"
-        raise ConfigurationError(argument, f"must be a whole number {bound}, not {value!r}")
-    return value
-
-
-def _parse_cursor(cursor: str) -> tuple[Direction, str]:
-    text, _, at = cursor.partition(":") if isinstance(cursor, str) else ("", "", "")
-    direction = _DIRECTIONS.get(text)
-    if direction is not None:
-        return direction, check_id("cursor", at)
-    raise ConfigurationError("cursor", "must be what Pager.cursor gave")
-
-
-@frozen(kw_only=True)
-class Walk(Generic[_L]):
-    """Where a walk over a list stands, and which request comes next."""
-
-    endpoint: Endpoint[Page[_L]]
-    params: Mapping[str, Any] = field(repr=False)
-    options: RequestOptions | None
-    direction: Direction
-    at: str | None
-    page_size: int
-    remaining: int | None
-
-    @property
-    def cursor(self) -> str | None:
-        """The place as text that `list(cursor=...)` goes on from."""
-        return None if self.at is None else f"{self.direction}:{self.at}"
-
-    def request(self) -> Request:
-        """Return the request for the next page."""
-        limit = self.page_size if self.remaining is None else min(self.page_size, self.remaining)
-        params = {**self.params, "limit": limit, self.direction: self.at}
-        return self.endpoint.request(params, {}, self.options)
-
-    def items(self, page: Page[_L]) -> Sequence[_L]:
-        """Return the objects of a page in the order of the walk."""
-        data = page.data if self.direction == "starting_after" else page.data[::-1]
-        return data if self.remaining is None else data[: self.remaining]
-
-    def after(self, page: Page[_L]) -> Walk[_L] | None:
-        """Return where the walk stands after a page; None where that was the last."""
-        items = self.items(page)
-        remaining = None if self.remaining is None else self.remaining - len(items)
-        if not page.has_more or remaining == 0:
-            return None
-        return evolve(self, at=items[-1].id, remaining=remaining)
-
-
-def start(
-    endpoint: Endpoint[Page[_L]],
-    params: Mapping[str, Any],
-    paging: Paging,
-    options: RequestOptions | None,
-) -> Walk[_L]:
-    """Return the walk that a list's arguments ask for.
-
-    Args:
-        endpoint: The list.
-        params: Its filters.
-        paging: Which part of it.
-        options: The options of each call.
-
-    Raises:
-        ConfigurationError: An argument is wrong.
-    """
-    direction, at = paging.start()
-    walk = Walk(
-        endpoint=endpoint,
-        params=params,
-        options=options,
-        direction=direction,
-        at=at,
-        page_size=_whole("limit", paging.limit, maximum=PAGE_SIZE) or PAGE_SIZE,
-        remaining=_whole("max_items", paging.max_items),
-    )
-    walk.request()  # what cannot be sent is refused here, not at the first await
-    return walk
-
-
-def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
-    """Refuse a page after which a walk would never end.
-
-    Args:
-        walk: Where the walk stood when it asked for the page.
-        page: The answer.
-        seen: The ids that earlier pages ended with.
-
-    Raises:
-        PaginationError: The page is empty and says there is more, or ends where another did.
-    """
-    items = walk.items(page)
-    if page.has_more and not items:
-        raise _endless(walk, page, "an empty page says that there is more")
-    if items and (items[-1].id in seen or items[-1].id == walk.at):
-        raise _endless(walk, page, "a page ends where an earlier one did")
-
-
-def _endless(walk: Walk[_L], page: Page[_L], problem: str) -> PaginationError:
-    error = PaginationError(f"the list {walk.endpoint.template} cannot end: {problem}")
-    error.cursor = walk.cursor
-    return keep(error, response_of(page))
 
 
 async def _fetch(send: Sender, walk: Walk[_L]) -> Page[_L]:
@@ -198,12 +37,31 @@ async def _fetch(send: Sender, walk: Walk[_L]) -> Page[_L]:
     return page
 
 
-class Walker(Generic[_L]):
-    """One walk under way: gives page after page, and asks for the next one ahead of time.
+class Steps(Protocol[_L]):
+    """A walk under way, page by page.
 
     Attributes:
         last: The id of the object handed out last, kept by who hands them out.
     """
+
+    last: str | None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a page was asked for and not taken yet."""
+        ...
+
+    async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
+        """Return the next page and its objects in the order of the walk; None at the end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop asking; nothing is left running."""
+        ...
+
+
+class Walker(Generic[_L]):
+    """A serial walk under way; it asks for the next page ahead of time. See `Steps`."""
 
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
@@ -215,11 +73,11 @@ class Walker(Generic[_L]):
 
     @property
     def is_ahead(self) -> bool:
-        """Whether the next page was asked for and not taken yet."""
+        """See `Steps.is_ahead`."""
         return self._ahead is not None
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
-        """Return the next page and its objects in the order of the walk; None at the end."""
+        """See `Steps.next_page`."""
         if self._walk is None:
             return None
         walk = self._walk
@@ -242,13 +100,80 @@ class Walker(Generic[_L]):
             raise
 
     async def aclose(self) -> None:
-        """Stop asking; nothing is left running."""
+        """See `Steps.aclose`."""
         ahead, self._ahead, self._walk = self._ahead, None, None
         if ahead is not None:
-            ahead.cancel()
-            with CancelScope(shield=True):  # a scope around the caller must not cut this short
-                await asyncio.wait([ahead])
-            _ = ahead.cancelled() or ahead.exception()
+            await _stop([ahead])
+
+
+class ParallelWalker(Generic[_L]):
+    """A parallel walk under way; it keeps as many requests under way as its plan asks for."""
+
+    def __init__(self, send: Sender, plan: Plan[_L]) -> None:
+        self._send = send
+        self._plan: Plan[_L] | None = plan
+        self._asked: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self.last: str | None = None
+
+    @property
+    def is_ahead(self) -> bool:
+        """See `Steps.is_ahead`."""
+        return bool(self._asked)
+
+    async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
+        """See `Steps.next_page`; of a page only the objects of its own window come."""
+        self._ask()
+        while self._plan is not None and not self._plan.is_over:
+            self._news.clear()
+            if (step := self._plan.take()) is not None:
+                self._ask()
+                return step
+            await self._news.wait()
+        return None
+
+    def _ask(self) -> None:
+        while self._plan is not None and (ask := self._plan.ask()) is not None:
+            task = asyncio.create_task(self._answer(self._plan, ask))
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+
+    async def _answer(self, plan: Plan[_L], ask: Ask[_L]) -> None:
+        try:
+            plan.answer(ask, await _fetch(self._send, ask.walk))
+        except BaseException as error:
+            plan.fail(ask, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._ask()
+            self._news.set()
+
+    async def aclose(self) -> None:
+        """See `Steps.aclose`."""
+        self._plan = None
+        if self._asked:
+            await _stop(self._asked)
+
+
+async def _stop(tasks: Collection[asyncio.Task[Any]]) -> None:
+    stopped = tuple(tasks)
+    for task in stopped:
+        task.cancel()
+    with CancelScope(shield=True):  # a scope around the caller must not cut this short
+        await asyncio.wait(stopped)
+    for task in stopped:
+        _ = task.cancelled() or task.exception()
+
+
+async def _each(steps: Steps[_L]) -> AsyncGenerator[_L, None]:
+    try:
+        while (step := await steps.next_page()) is not None:
+            for item in step[1]:
+                steps.last = item.id
+                yield item
+    finally:
+        await steps.aclose()
 
 
 class Pager(Generic[_L]):
@@ -265,7 +190,7 @@ class Pager(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk = walk
-        self._latest: Walker[_L] | None = None
+        self._latest: Steps[_L] | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -277,21 +202,59 @@ class Pager(Generic[_L]):
         last = self._latest and self._latest.last
         return evolve(self._walk, at=last).cursor if last else self._walk.cursor
 
+    @property
+    def walk(self) -> Walk[_L]:
+        """Where each walk of this pager starts, and what it asks for."""
+        return self._walk
+
+    def behind(self, id: str, items: int) -> Pager[_L]:
+        """Return a pager for what comes behind an object.
+
+        Args:
+            id: The object's.
+            items: How many objects were handed out up to it, all of which `max_items` counts.
+        """
+        left = None if self._walk.remaining is None else self._walk.remaining - items
+        return Pager(self._send, evolve(self._walk, at=id, remaining=left))
+
     def walker(self) -> Walker[_L]:
         """Begin a walk of its own from the start, for who asks for its pages one by one."""
-        self._latest = Walker(self._send, self._walk)
-        return self._latest
+        self._latest = walker = Walker(self._send, self._walk)
+        return walker
 
-    async def __aiter__(self) -> AsyncGenerator[_L, None]:
+    def parallel_walker(self, windows: int) -> ParallelWalker[_L]:
+        """Begin a parallel walk from the start, for who asks for its pages one by one.
+
+        Args:
+            windows: How many requests may be under way at once.
+
+        Raises:
+            ConfigurationError: An argument is wrong, or the list cannot be walked so.
+        """
+        plan = Plan(self._walk, whole("windows", windows, _MAX_WINDOWS) or WINDOWS)
+        self._latest = walker = ParallelWalker(self._send, plan)
+        return walker
+
+    def __aiter__(self) -> AsyncGenerator[_L, None]:  # noqa: PYI058 -- `aclose` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        walker = self.walker()
-        try:
-            while (step := await walker.next_page()) is not None:
-                for item in step[1]:
-                    walker.last = item.id
-                    yield item
-        finally:
-            await walker.aclose()
+        return _each(self.walker())
+
+    def parallel(self, windows: int = WINDOWS) -> AsyncGenerator[_L, None]:
+        """Yield every object, newest first, asking for many windows of `created` at once.
+
+        The same objects in the same order as a serial walk, also where some are made meanwhile.
+        `cursor` stands after the last one handed out, and either walk goes on from it. Past the
+        oldest object up to `windows` requests find nothing, unless `created` has a lower bound.
+
+        Args:
+            windows: How many requests may be under way at once, up to 256; four times as many
+                pages are held in memory.
+
+        Raises:
+            ConfigurationError: The list has no filter by `created`, or the walk goes backwards.
+            PaginationError: The list cannot end, or its objects do not come newest first.
+        """
+        return _each(self.parallel_walker(windows))
 
     async def pages(self) -> AsyncGenerator[Page[_L], None]:
         """Yield page after page, each as the API gave it: newest object first."""

@@ -11,7 +11,8 @@ from pinstripe._convert import decoder_of
 from pinstripe._discreet import discreet
 from pinstripe._endpoint import Endpoint, Page, read
 from pinstripe._model import Listed, Model, bind
-from pinstripe._pager import Pager, Paging, start
+from pinstripe._pager import Pager
+from pinstripe._walk import Paging, start
 from pinstripe._wire import Response, Sender
 
 _M = TypeVar("_M", bound=Model)

@@ -21,8 +21,9 @@ from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError
 from pinstripe._model import Listed, Private, Record, model
-from pinstripe._pager import Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Paging
 from pinstripe._wire import Sender
 
 OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str

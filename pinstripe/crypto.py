@@ -40,8 +40,9 @@ from pinstripe._onramp import (
     check_query,
     check_session,
 )
-from pinstripe._pager import Created, Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Created, Paging
 from pinstripe._wire import Sender, headers_for
 from pinstripe.bulk import Outcomes, Progress, fan_out
 

@@ -46,8 +46,9 @@ from pinstripe._convert import structure
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError, DecodeError
 from pinstripe._model import Listed, Model, Private, Record, model
-from pinstripe._pager import Created, Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Created, Paging
 from pinstripe._wire import Sender
 from pinstripe.climate import Order, Orders, Product, Products
 from pinstripe.crypto import OnrampSession, OnrampSessions

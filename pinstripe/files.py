@@ -29,9 +29,10 @@ from pinstripe._disk import FileContent, make_folder
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError, IncompleteError
 from pinstripe._model import Listed, Private, model
-from pinstripe._pager import Created, Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
 from pinstripe._transfer import download, upload
+from pinstripe._walk import Created, Paging
 from pinstripe._wire import Request, Response
 from pinstripe.identity import VerificationReport
 

@@ -29,8 +29,9 @@ from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._errors import ConfigurationError
 from pinstripe._model import Listed, Private, Record, model
-from pinstripe._pager import Created, Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Created, Paging
 from pinstripe._wire import Sender
 
 Replacement = (

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         SourceCurrency,
         WalletAddressesParam,
     )
-    from pinstripe._pager import Created
     from pinstripe._transport import Transport
+    from pinstripe._walk import Created
     from pinstripe._wire import Host, Method, Response
     from pinstripe.bulk import Outcome, Progress
     from pinstripe.climate import BeneficiaryParam, Order, Product, Supplier
@@ -1900,6 +1900,7 @@ class Client(ClientBase):
         account: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
+        coalesce: bool | None = None,
     ) -> Self:
         """Return a client with other settings on the same connections.
 
@@ -1908,6 +1909,8 @@ class Client(ClientBase):
             account: As for the client.
             timeout: As for the client.
             retry: As for the client.
+            coalesce: Whether identical GETs that this client is asked for at the same time are
+                sent as one, whose answer or error goes to all; keep the client for all of them.
 
         Raises:
             ConfigurationError: An argument is wrong.
@@ -1918,6 +1921,7 @@ class Client(ClientBase):
             account=account,
             timeout=timeout,
             retry=retry,
+            coalesce=coalesce,
         )
 
     def request(

@@ -17,8 +17,9 @@ from pinstripe._checks import check_texts
 from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._model import Listed, Model, Private, model
-from pinstripe._pager import Pager, Paging
+from pinstripe._pager import Pager
 from pinstripe._resource import Resource
+from pinstripe._walk import Paging
 
 __all__ = [
     "DeletedWebhookEndpoint",

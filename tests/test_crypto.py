@@ -23,7 +23,7 @@ from pinstripe._config import RequestOptions
 from pinstripe._convert import decode, is_native, to_dict
 from pinstripe._endpoint import Page, response_of
 from pinstripe._errors import ConfigurationError, DecodeError, InvalidRequestError, NotFoundError
-from pinstripe._pager import Created
+from pinstripe._walk import Created
 from pinstripe._wire import Request, Response
 from pinstripe.bulk import Progress
 from pinstripe.crypto import (

@@ -62,6 +62,7 @@ PUBLIC = {
     "climate",
     "crypto",
     "events",
+    "export",
     "files",
     "forwarding",
     "identity",

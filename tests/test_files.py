@@ -24,7 +24,7 @@ from pinstripe._errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from pinstripe._pager import Created
+from pinstripe._walk import Created
 from pinstripe._wire import Request, Response
 from pinstripe.files import File, FileLink, FileLinks, Files
 from pinstripe.identity import ReportDocument, ReportSelfie, VerificationReport

@@ -31,7 +31,8 @@ from pinstripe import (
 )
 from pinstripe._endpoint import Endpoint
 from pinstripe._model import Listed, model
-from pinstripe._pager import PAGE_SIZE, Paging, Walker, start
+from pinstripe._pager import Walker
+from pinstripe._walk import PAGE_SIZE, Paging, start
 
 pytestmark = pytest.mark.anyio
 

@@ -7,6 +7,7 @@ import click
 from pinstripe._version import __version__
 from pinstripe.cli._interrupt import INTERRUPTED
 from pinstripe.cli.demo import demo
+from pinstripe.cli.export import export
 from pinstripe.cli.listen import listen
 from pinstripe.cli.quotes import quotes
 from pinstripe.cli.sandbox import sandbox
@@ -20,6 +21,7 @@ def pinstripe() -> None:
 
 
 pinstripe.add_command(quotes)
+pinstripe.add_command(export)
 pinstripe.add_command(demo)
 pinstripe.add_command(sandbox)
 pinstripe.add_command(listen)

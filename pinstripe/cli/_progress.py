@@ -1,7 +1,8 @@
-"""The progress bar of many calls at once."""
+"""The progress bars of many calls at once, and of an export."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from pinstripe.bulk import Progress
+from pinstripe.export import Exporting
 
 
 @contextmanager
@@ -40,5 +42,36 @@ def progress_bar(
         def show(now: Progress) -> None:
             failed = f"{now.failed:,} failed" if now.failed else ""
             bar.update(task, completed=done + now.done, failed=failed)
+
+        yield show
+
+
+@contextmanager
+def export_bar(title: str, console: Console | None) -> Generator[Callable[[Exporting], None]]:
+    """Show a bar while the block runs; what it gives is the `on_progress` of an export.
+
+    Args:
+        title: What stands before the bar.
+        console: Where it is shown; None shows nothing.
+    """
+    if console is None:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[items]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None, items="")
+        started, first = time.monotonic(), list[int]()
+
+        def show(now: Exporting) -> None:
+            first[1:] = [now.items]
+            rate = (now.items - first[0]) / max(0.001, time.monotonic() - started)
+            text = f"{now.items:,} objects, {rate:,.0f} a second"
+            total = None if now.fraction is None else 1.0
+            bar.update(task, completed=now.fraction or 0, total=total, items=text)
 
         yield show

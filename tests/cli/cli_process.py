@@ -32,6 +32,9 @@ class GateClock:
             self._open.wait(SECONDS)
         return ManualClock().now
 
+    def hold_after(self, calls: int) -> None:
+        self._left = calls
+
     def open(self) -> None:
         self._open.set()
 

@@ -1,0 +1,79 @@
+"""A server of one long list of verification sessions, made up as they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from bisect import bisect_left
+from contextlib import AbstractContextManager
+from multiprocessing.connection import Connection
+from urllib.parse import parse_qsl
+
+from benchmarks import payloads
+from benchmarks.server import listen, running
+
+NEWEST = 1_790_000_000
+"""The second in which the newest session is created."""
+
+
+class _List:
+    """Sessions at the steps of a random walk through time, a minute from one to the next."""
+
+    def __init__(self, length: int) -> None:
+        chance, age = random.Random(1), 0.0
+        self._ages: list[int] = []
+        for _ in range(length):
+            self._ages.append(int(age))
+            age += chance.expovariate(1 / 60)
+        session = {**payloads.session(1), "id": "ID", "created": "CREATED"}
+        text = json.dumps(session).replace('"CREATED"', "%d").replace("ID", "vs_%024d")
+        self._template = text.encode()
+
+    def page(self, query: dict[str, str]) -> bytes:
+        begin = 0
+        if "created[lte]" in query:
+            begin = bisect_left(self._ages, NEWEST - int(query["created[lte]"]))
+        if "starting_after" in query:
+            begin = int(query["starting_after"].removeprefix("vs_")) + 1
+        ages = self._ages[begin : begin + int(query["limit"])]
+        more = b"true" if begin + len(ages) < len(self._ages) else b"false"
+        data = b",".join(self._template % (n, NEWEST - age) for n, age in enumerate(ages, begin))
+        return b'{"object":"list","has_more":' + more + b',"data":[' + data + b"]}"
+
+
+class _Protocol(asyncio.Protocol):
+    def __init__(self, sessions: _List, delay: float) -> None:
+        self._sessions, self._delay, self._received = sessions, delay, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, _ = self._received.partition(b"\r\n\r\n")
+        if end:
+            self._received = b""
+            query = head.split(b" ", 2)[1].partition(b"?")[2].decode()
+            asyncio.get_running_loop().call_later(self._delay, self._answer, query)
+
+    def _answer(self, query: str) -> None:
+        body = self._sessions.page(dict(parse_qsl(query)))
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+        self._transport.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
+
+
+async def _serve(port: Connection, length: int, delay: float) -> None:
+    sessions = _List(length)
+    await listen(port, lambda: _Protocol(sessions, delay))
+
+
+def long_list(length: int, delay: float = 0.0) -> AbstractContextManager[str]:
+    """Run the server in another process and give its address.
+
+    Args:
+        length: How many sessions there are.
+        delay: Seconds that each page takes.
+    """
+    return running(_serve, length, delay)

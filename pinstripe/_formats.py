@@ -1,0 +1,208 @@
+"""Rows as bytes, in formats that can be cut between two batches and gone on with.
+
+JSON lines and CSV are written as they are. A Parquet file has its index at its end and cannot be
+gone on with, so its rows wait as a stream of Arrow batches and become Parquet at the end.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pinstripe._columns import Column, Kind
+from pinstripe._errors import ConfigurationError, DecodeError
+
+Format = Literal["jsonl", "csv", "parquet"]
+
+_BATCHES_A_GROUP = 10
+
+
+class Rows(Protocol):
+    """A format."""
+
+    def header(self) -> bytes:
+        """Return what stands before all rows."""
+        ...
+
+    def encode(self, items: Sequence[Any]) -> bytes:
+        """Return the rows of some objects.
+
+        Args:
+            items: The objects.
+
+        Raises:
+            DecodeError: A value does not fit into its column.
+        """
+        ...
+
+    def finish(self, part: Path, output: Path) -> None:
+        """Make the output of what was written, in its own folder and under its own name.
+
+        Args:
+            part: The header and all rows.
+            output: Where the result goes.
+        """
+        ...
+
+
+class JsonRows:
+    """JSON lines: an object a line, decimals as text, times in UTC as ISO 8601."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+
+    def header(self) -> bytes:
+        """See `Rows.header`."""
+        return b""
+
+    def encode(self, items: Sequence[Any]) -> bytes:
+        """See `Rows.encode`."""
+        return b"".join(self._line(item) for item in items)
+
+    def _line(self, item: Any) -> bytes:
+        row = {column.name: _plain(column.read(item)) for column in self._columns}
+        return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+    def finish(self, part: Path, output: Path) -> None:
+        """See `Rows.finish`."""
+        part.replace(output)
+
+
+class CsvRows:
+    """CSV with a header; an empty cell stands for None, times and decimals as in JSON lines."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+
+    def header(self) -> bytes:
+        """See `Rows.header`."""
+        return _csv([[column.name for column in self._columns]])
+
+    def encode(self, items: Sequence[Any]) -> bytes:
+        """See `Rows.encode`."""
+        return _csv([[_plain(column.read(item)) for column in self._columns] for item in items])
+
+    def finish(self, part: Path, output: Path) -> None:
+        """See `Rows.finish`."""
+        part.replace(output)
+
+
+class ParquetRows:
+    """Parquet: decimals as decimal128(38, 18), times as microseconds in UTC."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._arrow = _import("pyarrow")
+        self._types = {column.name: _arrow_type(self._arrow, column.kind) for column in columns}
+        self._schema = self._arrow.schema(list(self._types.items()))
+
+    def header(self) -> bytes:
+        """See `Rows.header`."""
+        return bytes(self._schema.serialize())
+
+    def encode(self, items: Sequence[Any]) -> bytes:
+        """See `Rows.encode`."""
+        arrays = [self._array(column, items) for column in self._columns]
+        return bytes(self._arrow.record_batch(arrays, schema=self._schema).serialize())
+
+    def _array(self, column: Column, items: Sequence[Any]) -> Any:
+        values = [column.read(item) for item in items]
+        try:
+            return self._arrow.array(values, self._types[column.name])
+        except (self._arrow.ArrowInvalid, OverflowError):
+            error = DecodeError(f"a value of the column {column.name} does not fit into it")
+        error.path = column.name
+        raise error
+
+    def finish(self, part: Path, output: Path) -> None:
+        """See `Rows.finish`."""
+        ready = part.with_name(part.name + ".parquet")
+        parquet = _import("pyarrow.parquet")
+        with part.open("rb") as file, parquet.ParquetWriter(ready, self._schema) as writer:
+            waiting: list[Any] = []
+            for batch in _import("pyarrow.ipc").open_stream(file):
+                waiting.append(batch)
+                if len(waiting) == _BATCHES_A_GROUP:
+                    writer.write_table(self._arrow.Table.from_batches(waiting, self._schema))
+                    waiting.clear()
+            writer.write_table(self._arrow.Table.from_batches(waiting, self._schema))
+        ready.chmod(0o600)
+        ready.replace(output)
+        part.unlink()
+
+
+_ROWS: Mapping[Format, type[JsonRows | CsvRows | ParquetRows]] = {
+    "jsonl": JsonRows,
+    "csv": CsvRows,
+    "parquet": ParquetRows,
+}
+
+
+def format_of(format: str | None, output: Path) -> Format:
+    """Return the format that was asked for, or that the name of a file ends with.
+
+    Args:
+        format: What was asked for.
+        output: The file.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    found = output.suffix.removeprefix(".").lower() if format is None else format
+    for name in _ROWS:
+        if name == found:
+            return name
+    raise ConfigurationError("format", f"must be one of {', '.join(_ROWS)}, or the file's ending")
+
+
+def rows_for(format: Format, columns: Sequence[Column]) -> Rows:
+    """Return what writes rows in a format.
+
+    Args:
+        format: Its name.
+        columns: The columns of each row.
+
+    Raises:
+        ConfigurationError: A library is missing.
+    """
+    return _ROWS[format](columns)
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        problem = 'parquet needs pyarrow: pip install "pinstripe[parquet]"'
+        raise ConfigurationError("format", problem) from None
+
+
+def _arrow_type(arrow: Any, kind: Kind) -> Any:
+    plain = {"integer": "int64", "number": "double", "boolean": "bool", "date": "date32"}
+    if kind == "decimal":
+        return arrow.decimal128(38, 18)
+    if kind == "timestamp":
+        return arrow.timestamp("us", tz="UTC")
+    return arrow.type_for_alias(plain.get(kind, "string"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON and CSV have it."""
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows)
+    return text.getvalue().encode(errors="backslashreplace")

@@ -1,0 +1,237 @@
+"""Exports: a list of the API as a file of JSON lines, CSV or Parquet.
+
+    sessions = stripe.identity.verification_sessions.list(status="verified")
+    await pinstripe.export.export(sessions, "sessions.parquet")
+
+The list is walked by windows of `created` where it has that filter. The columns follow from the
+model: names of nested fields joined by dots, the same for every export of a resource. Private
+fields, such as what a person's document says, are left out unless `reveal` asks for them: a file
+travels further than a value in memory does.
+
+The output appears when it is whole. Until then the rows stand in a hidden file beside it, from
+which `resume` goes on, whatever ended the run before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from anyio import CancelScope
+from attrs import define, evolve, field, frozen
+from typing_extensions import ParamSpec
+
+from pinstripe._columns import Column, columns_of
+from pinstripe._errors import ConfigurationError
+from pinstripe._formats import Format, Rows, format_of, rows_for
+from pinstripe._model import Listed
+from pinstripe._pager import WINDOWS, Pager
+from pinstripe._part import Mark, Part
+from pinstripe._walk import PAGE_SIZE
+from pinstripe._windows import bounds_of
+
+BATCH = 1_000
+"""Objects that are written at once."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_L = TypeVar("_L", bound=Listed)
+
+
+@frozen
+class Exporting:
+    """How far an export has come.
+
+    Attributes:
+        items: Objects read so far, those of earlier runs with them.
+        fraction: Which part of the whole that is, by its time or number, from 0 to 1; None where
+            neither `created` has a lower bound nor `max_items` is given.
+    """
+
+    items: int
+    fraction: float | None
+
+
+async def export(
+    pager: Pager[_L],
+    output: str | os.PathLike[str],
+    *,
+    format: Format | None = None,
+    reveal: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    windows: int = WINDOWS,
+    on_progress: Callable[[Exporting], object] | None = None,
+) -> int:
+    """Write all objects of a list to a file, and return how many they are.
+
+    Args:
+        pager: The list, as `list(...)` gives it; it goes from the newest object on.
+        output: The file, which appears when it is whole.
+        format: "jsonl", "csv" or "parquet"; by the ending of the file's name by default. Parquet
+            needs pyarrow.
+        reveal: Whether private fields are written too.
+        resume: Go on from where an unfinished export of the same list stopped; from the start
+            where there is none.
+        overwrite: Whether to do away with an output, or an unfinished one, that is there.
+        windows: How many requests may be under way at once, up to 256.
+        on_progress: A plain function, called in the event loop after each hundred objects.
+
+    Raises:
+        ConfigurationError: An argument is wrong, the output is there already, pyarrow is
+            missing, or what is to be resumed is something else; nothing was sent.
+        DecodeError: A value does not fit into its column exactly.
+        PinstripeError: The list could not be read to its end; `resume` goes on.
+        OSError: The file cannot be written; `resume` goes on.
+    """
+    path = _path(output)
+    run = _prepare(pager, path, format, reveal=reveal, resume=resume, overwrite=overwrite)
+    items = _items(run.pager, windows)
+    await _finished(run.begin)
+    try:
+        await run.write_all(items, on_progress)
+    finally:
+        run.part.close()
+    await _finished(_publish, run, path)
+    return run.mark.items
+
+
+def _path(output: str | os.PathLike[str]) -> Path:
+    if not isinstance(output, (str, os.PathLike)):
+        raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
+    path = Path(output)
+    if not path.parent.is_dir() or path.is_dir():
+        raise ConfigurationError("output", "must be a file in a folder that is there")
+    return path
+
+
+def _prepare(
+    pager: Pager[Any],
+    path: Path,
+    format: str | None,
+    *,
+    reveal: bool,
+    resume: bool,
+    overwrite: bool,
+) -> _Run:
+    if resume and overwrite:
+        raise ConfigurationError("overwrite", "cannot be used together with resume")
+    if pager.walk.direction == "ending_before":
+        raise ConfigurationError("pager", "must go from the newest object on, not backwards")
+    part, form = Part(path), format_of(format, path)
+    if path.exists() and not overwrite:
+        raise ConfigurationError("output", "is there already: give another name, or overwrite")
+    if part.is_there and not (resume or overwrite):
+        raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
+    columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
+    source = _digest(pager, form, columns)
+    mark = part.read_mark(source) if resume and part.is_there else Mark(source)
+    rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
+    return _Run(rest, part, rows_for(form, columns), mark, pager.walk.remaining)
+
+
+def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
+    """Return what tells one export from another; filters, which may be private, stay unseen."""
+    request = pager.walk.request()
+    names = [column.name for column in columns]
+    facts = request.path, request.query, pager.walk.remaining, form, names
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _items(pager: Pager[_L], windows: int) -> AsyncGenerator[_L, None]:
+    """Return the walk that serves a list best."""
+    return pager.parallel(windows) if "created" in pager.walk.params else aiter(pager)
+
+
+@define(eq=False)
+class _Run:
+    """An export under way."""
+
+    pager: Pager[Any]
+    part: Part
+    rows: Rows
+    mark: Mark
+    max_items: int | None
+    _batch: list[Any] = field(factory=list[Any], init=False)
+
+    def begin(self) -> None:
+        """Open the part; one of an export that is not gone on with is done away with."""
+        if not self.mark.size:
+            self.part.remove()
+        self.part.open(self.mark.size)
+
+    async def write_all(
+        self,
+        items: AsyncGenerator[Any, None],
+        report: Callable[[Exporting], object] | None,
+    ) -> None:
+        """Write what a walk gives, batch by batch; what was read is written whatever ends it."""
+        if self.mark.items == self.max_items:
+            return
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    self._batch.append(item)
+                    if len(self._batch) == BATCH:
+                        await self._flush()
+                    if report is not None and len(self._batch) % PAGE_SIZE == 0:
+                        report(self._progress(item))
+        finally:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        await _finished(self._write, batch)
+
+    def _write(self, batch: Sequence[Any]) -> None:
+        """Write some rows, and the header before the first ones."""
+        if not batch and self.part.is_there:
+            return
+        head = b"" if self.mark.size else self.rows.header()
+        data = head + (self.rows.encode(batch) if batch else b"")
+        mark = evolve(
+            self.mark, size=self.mark.size + len(data), items=self.mark.items + len(batch)
+        )
+        if batch:
+            newest = _second(batch[0]) if mark.newest is None else mark.newest
+            mark = evolve(mark, last=batch[-1].id, newest=newest)
+        self.part.write(data, mark)
+        self.mark = mark
+
+    def _progress(self, item: Any) -> Exporting:
+        items = self.mark.items + len(self._batch)
+        if self.max_items is not None:
+            return Exporting(items, items / self.max_items)
+        newest = self.mark.newest or _second(self._batch[0] if self._batch else item)
+        oldest, _ = bounds_of(self.pager.walk.params.get("created"))
+        here = _second(item)
+        if newest is None or oldest is None or here is None:
+            return Exporting(items, None)
+        return Exporting(items, (newest - here) / max(1, newest - oldest))
+
+
+def _second(item: Any) -> int | None:
+    created = getattr(item, "created", None)
+    return int(created.timestamp()) if isinstance(created, datetime) else None
+
+
+def _publish(run: _Run, path: Path) -> None:
+    run.rows.finish(run.part.path, path)
+    run.part.remove()
+
+
+async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a function in a thread; a cancellation waits until it has returned."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with CancelScope(shield=True):
+            await asyncio.wait([running])
+        raise
