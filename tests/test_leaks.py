@@ -36,7 +36,7 @@ from pinstripe import (
 )
 from pinstripe._convert import decode, structure
 from pinstripe._model import Model, bind
-from pinstripe._pager import Created, Paging, start
+from pinstripe._walk import Created, Paging, start
 from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
 
