@@ -111,8 +111,9 @@ class Connections:
         route = self._routes.get((request.host, request.anonymous))
         if route is None:
             route = self._open_route(request.host, anonymous=request.anonymous)
-        timeout = self._timeout if request.timeout is None else _phases(request.timeout)
-        answer = await route.send(request, streamed, timeout, used)
+        timeout = request.timeout or self._config.timeout
+        phases = self._timeout if timeout is self._config.timeout else _phases(timeout)
+        answer = await route.send(request, streamed, phases, used)
         try:
             return await self._whole(request, answer)
         finally:

@@ -58,6 +58,10 @@ class Listener(ResponseHandler):
         self.silent = False
         super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 -- aiohttp's
+        """Go on reading, and have the parser look at what it left only where it left something."""
+        super().resume_reading(resume_parser and self._reading_paused)
+
     def has_news(self) -> bool:
         """Whether the other side sent something, or hung up, since the event loop last looked."""
         return self._watched is not None and bool(self._watched.poll(0))
@@ -204,9 +208,10 @@ class Route:
         body = request.body or b""
         if request.method != "GET":
             lines.append(f"Content-Length: {len(body)}")
-        # Nothing that could end a line has come so far; here is where it would be another request.
-        if not all(line.isascii() and line.isprintable() for line in lines):
-            raise ConfigurationError("headers", "cannot be sent: it holds a control character")
+        # Nothing that could end a line has come so far; here it would be another request.
+        text = "".join(lines)
+        if not (text.isascii() and text.isprintable()):
+            raise ConfigurationError("headers", "hold a character that cannot be sent")
         return "\r\n".join((*lines, self._head, "")).encode() + body
 
 
