@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -40,16 +41,20 @@ http {{
 """
 
 
+class NoNginx(Exception):
+    """There is no nginx, or it does not start."""
+
+
 @contextlib.contextmanager
 def fixed_answers(answers: Mapping[str, bytes]) -> Iterator[str]:
     """Serve each path's answer, and yield the address.
 
     Raises:
-        SystemExit: There is no nginx.
+        NoNginx: There is none, or it does not start.
     """
-    command = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    command = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if command is None:
-        raise SystemExit("this table needs nginx: apt-get install nginx-light, or brew's nginx")
+        raise NoNginx("this table needs nginx: apt-get install nginx-light")
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), _free_port()
         locations = ""
@@ -80,4 +85,4 @@ def _await_answer(process: subprocess.Popen[bytes], port: int) -> None:
             socket.create_connection(("127.0.0.1", port)).close()
             return
         time.sleep(0.01)
-    raise SystemExit(f"nginx ended with {process.returncode}")
+    raise NoNginx(f"nginx ended with {process.returncode}")

@@ -54,6 +54,7 @@ class Connections:
         self, config: Config, proxies: Mapping[str, Proxy | None], context: ssl.SSLContext | None
     ) -> None:
         self._config = config
+        self._livemode = config.livemode
         self._proxies = proxies
         self._limit = config.pool.max_response_bytes
         self._timeout = _phases(config.timeout)
@@ -131,7 +132,7 @@ class Connections:
             status=answer.status,
             headers=answer.headers,
             body=body,
-            livemode=self._config.livemode,
+            livemode=self._livemode,
         )
 
     async def _read(self, answer: Answer) -> bytes:

@@ -59,8 +59,9 @@ class Listener(ResponseHandler):
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 -- aiohttp's
-        """Go on reading, and have the parser look at what it left only where it left something."""
-        super().resume_reading(resume_parser and self._reading_paused)
+        """Go on reading, where it was given up; aiohttp calls this after every piece of a body."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def has_news(self) -> bool:
         """Whether the other side sent something, or hung up, since the event loop last looked."""
