@@ -6,10 +6,12 @@ import argparse
 import platform
 from importlib import import_module
 
+from benchmarks.nginx import NoNginx
+
 TABLES = (
     "decode",
     "pipeline",
-    "throughput",
+    "wire",
     "blocking",
     "coldstart",
     "faults",
@@ -31,7 +33,15 @@ def main() -> None:
         parser.error(f"no such table: {', '.join(sorted(unknown))}")
     print(f"Python {platform.python_version()}, {platform.machine()}")
     for name in chosen:
-        print(import_module(f"benchmarks.{name}").report(), flush=True)
+        print(_report(name), flush=True)
+
+
+def _report(name: str) -> str:
+    try:
+        text: str = import_module(f"benchmarks.{name}").report()
+    except NoNginx as problem:
+        return f"\n{name}: {problem}"
+    return text
 
 
 if __name__ == "__main__":

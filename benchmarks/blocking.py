@@ -17,7 +17,8 @@ import requests
 import stripe
 
 from benchmarks.measure import KEY, ROUNDS, Cost, compare, median, table
-from benchmarks.server import QUOTES, SESSIONS, fixed_answers
+from benchmarks.nginx import fixed_answers
+from benchmarks.wire import PAGE, QUOTES, Question, answers
 from pinstripe import AsyncClient, Client
 
 THREADS = 16
@@ -32,9 +33,9 @@ _OURS = "pinstripe.Client"
 _Call = Callable[[], object]
 
 
-def _official(client: stripe.StripeClient, path: bytes) -> _Call:
+def _official(client: stripe.StripeClient, path: str) -> _Call:
     def call() -> object:
-        answer = client.raw_request("get", path.decode())
+        answer = client.raw_request("get", path)
         return client.deserialize(answer, api_mode="V1")
 
     return call
@@ -109,22 +110,30 @@ def _one_by_one(title: str, contenders: Mapping[str, _Call], repeat: int) -> str
 
 
 def _contenders(
-    path: bytes, url: str, session: requests.Session, official: stripe.StripeClient, ours: _Call
+    question: Question,
+    url: str,
+    session: requests.Session,
+    official: stripe.StripeClient,
+    ours: _Call,
 ) -> dict[str, _Call]:
     return {
-        _OFFICIAL: _official(official, path),
-        _REQUESTS: _requests(session, url + path.decode()),
+        _OFFICIAL: _official(official, question.path),
+        _REQUESTS: _requests(session, url + question.path),
         _OURS: ours,
     }
 
 
 def report() -> str:
     """Return the tables."""
-    with fixed_answers() as url, requests.Session() as session, Client(KEY, base_url=url) as client:
+    with (
+        fixed_answers(answers()) as url,
+        requests.Session() as session,
+        Client(KEY, base_url=url) as client,
+    ):
         official = stripe.StripeClient(KEY, base_addresses={"api": url})
         sides = partial(_contenders, url=url, session=session, official=official)
         quotes = sides(QUOTES, ours=client.crypto.onramp_quotes.retrieve)
-        page = sides(SESSIONS, ours=lambda: client.identity.verification_sessions.list().first())
+        page = sides(PAGE, ours=lambda: client.identity.verification_sessions.list().first())
         return "\n".join(
             (
                 _one_by_one("GET quotes", quotes, CALLS),

@@ -1,11 +1,4 @@
-"""The leaf that talks HTTP: one tuned aiohttp session, and aiohttp's errors made ours.
-
-Three settings lean on private names of aiohttp, whose minor version is pinned for it and which
-tests hold: its hidden second attempt of a GET is switched off, so that attempts are counted in
-one place; a pooled connection on which unasked bytes arrived is thrown away, since aiohttp would
-hand them to the next call as its answer; and a connection counts what it heard, so that one that
-was kept and found dead is told from a server that fails.
-"""
+"""The leaf that talks HTTP: routes over aiohttp's pool, and aiohttp's errors made ours."""
 
 from __future__ import annotations
 
@@ -13,16 +6,13 @@ import asyncio
 import base64
 import math
 import platform
-import select
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.payload import Payload
 from yarl import URL
 
@@ -38,66 +28,17 @@ from pinstripe._errors import (
     with_response,
 )
 from pinstripe._network import Proxy
+from pinstripe._route import Answer, GuardedConnector, Listener, ProxyArguments, Route
 from pinstripe._version import __version__
-from pinstripe._wire import Request, Response, Sink, Upload
+from pinstripe._wire import Host, Request, Response, Sink, Upload
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.client_reqrep import ConnectionKey
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 _KEPT_OF_A_LONG_BODY = 64 * 1024
+_BUFFERED = 256 * 1024
+"""Bytes that aiohttp takes of a body before anybody reads it; in truth twice as many."""
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
-
-
-_reused: ContextVar[list[Listener]] = ContextVar("_reused")
-"""Where the connector tells the request of its task which kept connection it got."""
-
-
-class Listener(ResponseHandler):
-    """A connection that knows whether anything has come since it was last handed out."""
-
-    silent = False
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came."""
-        self.silent = False
-        super().data_received(data)
-
-
-class GuardedConnector(aiohttp.TCPConnector):
-    """A pool that never hands out a connection on which something came unasked."""
-
-    def listen(self) -> None:
-        """Make every connection one that knows what it heard."""
-        make: Any = partial(Listener, loop=self._loop)  # partial is not covariant
-        self._factory = make
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        while (connection := await super()._get(key, traces)) is not None:
-            protocol = connection.protocol
-            assert isinstance(protocol, Listener)
-            if not protocol.should_close and not _has_news(protocol):
-                protocol.silent = True
-                _reused.get().append(protocol)
-                break
-            connection.close()
-        return connection
-
-    def forget(self) -> None:
-        """Drop the pool untouched: closing it would reach into the event loop of a parent."""
-        self._conns.clear()
-
-
-def _has_news(protocol: ResponseHandler) -> bool:
-    """Whether the other side sent something, or hung up, since the event loop last looked."""
-    if not hasattr(select, "poll"):  # Windows: what the event loop has read must do
-        return False
-    assert protocol.transport is not None
-    poll = select.poll()
-    poll.register(protocol.transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class Connections:
@@ -112,39 +53,31 @@ class Connections:
     def __init__(
         self, config: Config, proxies: Mapping[str, Proxy | None], context: ssl.SSLContext | None
     ) -> None:
-        self._origins = {"api": config.base_url, "files": config.files_url}
-        self._proxies = {url: _proxy(proxy) for url, proxy in proxies.items() if proxy is not None}
+        self._config = config
         self._livemode = config.livemode
+        self._proxies = proxies
         self._limit = config.pool.max_response_bytes
         self._timeout = _phases(config.timeout)
         self._connector = GuardedConnector(
             limit=0, keepalive_timeout=config.pool.keepalive, ssl=context or True
         )
         self._connector.listen()
-        self._session = self._open_session({"Authorization": f"Bearer {config.api_key}"})
-        self._anonymous: aiohttp.ClientSession | None = None
+        self._routes: dict[tuple[Host, bool], Route] = {}
 
-    def _open_session(self, headers: dict[str, str]) -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=self._connector,
-            connector_owner=bool(headers),
-            headers={
-                **headers,
-                "User-Agent": _USER_AGENT,
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-            },
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-        )
-        session._retry_connection = False  # noqa: SLF001 -- see above
-        return session
-
-    def _without_key(self) -> aiohttp.ClientSession:
-        """Return a session on the same connections whose requests carry no key."""
-        if self._anonymous is None:
-            self._anonymous = self._open_session({})
-        return self._anonymous
+    def _open_route(self, host: Host, *, anonymous: bool) -> Route:
+        config = self._config
+        origin = config.base_url if host == "api" else config.files_url
+        headers = {
+            "User-Agent": _USER_AGENT,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+        }
+        if not anonymous:
+            headers["Authorization"] = f"Bearer {config.api_key}"
+        proxy = self._proxies.get(origin)
+        way = ProxyArguments() if proxy is None else _proxy(proxy)
+        route = self._routes[host, anonymous] = Route(self._connector, origin, headers, way)
+        return route
 
     async def exchange(self, request: Request) -> Response:
         """Send one request and read its answer to the end.
@@ -157,47 +90,37 @@ class Connections:
             ResponseError: The answer is longer than the limit, or encoded in a way of its own.
         """
         body = None if request.upload is None else _StreamedBody(request.upload)
-        reused: list[Listener] = []
-        _reused.set(reused)
+        used: list[Listener] = []
         problem: Exception
         try:
-            return await self._exchange(request, body)
+            return await self._exchange(request, body, used)
         except _LocalFault as fault:
             problem = fault.error
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError) as error:
             # Raised below, where neither aiohttp's frames nor the key they hold come along.
-            problem = (body and body.fault) or _transport_error(error, reused)
-        except RuntimeError:
-            if not self._session.closed:
-                raise
-            problem = ConfigurationError("client", "was used after the end of its event loop")
-        except (ResponseError, asyncio.CancelledError) as error:
+            problem = (body and body.fault) or _transport_error(error, used)
+        except (ResponseError, ConfigurationError, asyncio.CancelledError) as error:
             # The frames behind hold the key and the whole address.
             raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
         raise problem
 
-    async def _exchange(self, request: Request, streamed: _StreamedBody | None) -> Response:
-        origin = self._origins[request.host]
-        query = f"?{request.query}" if request.query else ""
-        timeout = request.timeout
-        session = self._without_key() if request.anonymous else self._session
-        answer = await session.request(
-            request.method,
-            URL(f"{origin}{request.path}{query}", encoded=True),
-            data=request.body if streamed is None else streamed,
-            headers=request.headers,
-            allow_redirects=False,
-            timeout=self._timeout if timeout is None else _phases(timeout),
-            **self._proxies.get(origin, {}),
-        )
+    async def _exchange(
+        self, request: Request, streamed: _StreamedBody | None, used: list[Listener]
+    ) -> Response:
+        if self._connector.closed:
+            raise ConfigurationError("client", "was used after the end of its event loop")
+        route = self._routes.get((request.host, request.anonymous))
+        if route is None:
+            route = self._open_route(request.host, anonymous=request.anonymous)
+        timeout = request.timeout or self._config.timeout
+        phases = self._timeout if timeout is self._config.timeout else _phases(timeout)
+        answer = await route.send(request, streamed, phases, used)
         try:
             return await self._whole(request, answer)
         finally:
-            # Unlike the end of `async with`, this waits for nothing: neither for an answer that
-            # is of no use any more, nor for an upload that the server does not want.
             answer.close()
 
-    async def _whole(self, request: Request, answer: aiohttp.ClientResponse) -> Response:
+    async def _whole(self, request: Request, answer: Answer) -> Response:
         body = b""
         if answer.status >= 300:
             body = await self._read_start(answer)
@@ -206,13 +129,16 @@ class Connections:
         else:
             body = await self._read(answer)
         return Response(
-            status=answer.status, headers=answer.headers, body=body, livemode=self._livemode
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+            livemode=self._livemode,
         )
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        encoding, length = _encoding_of(answer), answer.content_length
+    async def _read(self, answer: Answer) -> bytes:
+        encoding, length = _encoding_of(answer), answer.length
         if length is not None and length <= self._limit and encoding == "identity":
-            return await answer.read()
+            return await _read_at_once(answer.content, length)
         body = bytearray()
         async for chunk in answer.content.iter_any():
             body += chunk
@@ -220,7 +146,7 @@ class Connections:
                 raise _too_large(answer, self._limit, bytes(body[:_KEPT_OF_A_LONG_BODY]))
         return bytes(body)
 
-    async def _read_start(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def _read_start(self, answer: Answer) -> bytes:
         """Read what an answer of failure begins with; its status says the most of it."""
         _encoding_of(answer)
         limit = min(self._limit, _KEPT_OF_A_LONG_BODY)
@@ -231,8 +157,8 @@ class Connections:
                 break
         return bytes(body[:limit])
 
-    async def _pour(self, answer: aiohttp.ClientResponse, sink: Sink) -> None:
-        encoding, length = _encoding_of(answer), answer.content_length
+    async def _pour(self, answer: Answer, sink: Sink) -> None:
+        encoding, length = _encoding_of(answer), answer.length
         if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
             error = ResponseError("the answer does not say where it ends, so it may be cut short")
             raise with_response(error, answer.status, answer.headers, b"")
@@ -248,16 +174,11 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._anonymous is not None:
-            await self._anonymous.close()
-        await self._session.close()
+        await self._connector.close()
 
     def abandon(self) -> None:
         """Let go of connections whose event loop is gone, or belongs to a parent process."""
         self._connector.forget()
-        self._session.detach()
-        if self._anonymous is not None:
-            self._anonymous.detach()
 
 
 class _LocalFault(Exception):
@@ -302,7 +223,16 @@ class _StreamedBody(Payload):
             raise
 
 
-def _encoding_of(answer: aiohttp.ClientResponse) -> str:
+async def _read_at_once(content: aiohttp.StreamReader, length: int) -> bytes:
+    """Read a body whose length is known, and be woken once for it rather than for each piece."""
+    if length <= _BUFFERED:  # more than that comes only while it is read
+        await content.wait_eof()
+    return content.read_nowait() if content.is_eof() else await content.read()
+
+
+def _encoding_of(answer: Answer) -> str:
+    if "Content-Encoding" not in answer.headers:
+        return "identity"
     encoding = ", ".join(answer.headers.getall("Content-Encoding", ["identity"])).lower()
     if encoding in ("identity", "gzip", "deflate"):
         return encoding
@@ -311,7 +241,7 @@ def _encoding_of(answer: aiohttp.ClientResponse) -> str:
     raise with_response(error, answer.status, answer.headers, b"")
 
 
-def _too_large(answer: aiohttp.ClientResponse, limit: int, start: bytes) -> ResponseTooLarge:
+def _too_large(answer: Answer, limit: int, start: bytes) -> ResponseTooLarge:
     error = ResponseTooLarge(f"the answer is longer than {limit} bytes")
     return with_response(error, answer.status, answer.headers, start)
 
@@ -321,28 +251,24 @@ def _phases(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(sock_connect=timeout.connect, ceil_threshold=math.inf)
 
 
-def _proxy(proxy: Proxy) -> _ProxyArguments:
+def _proxy(proxy: Proxy) -> ProxyArguments:
     if proxy.user is None:
-        return {"proxy": proxy.url}
+        return {"proxy": URL(proxy.url)}
     word = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
     # aiohttp hands it to the proxy alone, as Proxy-Authorization.
-    return {"proxy": proxy.url, "proxy_headers": {"Authorization": f"Basic {word}"}}
-
-
-class _ProxyArguments(TypedDict, total=False):
-    proxy: str
-    proxy_headers: dict[str, str]
+    return {"proxy": URL(proxy.url), "proxy_headers": {"Authorization": f"Basic {word}"}}
 
 
 # The text of these repeats the address, whose query can tell who somebody is, or the answer.
 _IN_OUR_WORDS = (
     (aiohttp.ConnectionTimeoutError, ConnectError, "no connection was made in time"),
     (aiohttp.ClientResponseError, ConnectionLost, "the answer is not valid HTTP"),
+    (HttpProcessingError, ConnectionLost, "the answer is not valid HTTP"),
     (aiohttp.ClientPayloadError, ConnectionLost, "the body of the answer is cut short or damaged"),
 )
 
 
-def _transport_error(error: Exception, reused: list[Listener]) -> TransportError:
+def _transport_error(error: Exception, used: list[Listener]) -> TransportError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return CertificateError(f"the certificate of {error.host} is refused: {_reason(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -353,7 +279,7 @@ def _transport_error(error: Exception, reused: list[Listener]) -> TransportError
         if isinstance(error, kind):
             return ours(text)
     lost = ConnectionLost(str(error) or type(error).__name__)
-    lost.stale = bool(reused) and reused[-1].silent
+    lost.stale = bool(used) and used[-1].silent
     return lost
 
 

@@ -150,9 +150,9 @@ def _check_object(answer: object, request: Request, response: Response) -> None:
     if mode is None:
         return
     if isinstance(answer, Page):
-        for position, item in enumerate(cast("Page[object]", answer).data):
-            if getattr(item, "livemode", mode) is not mode:
-                raise _foreign(f"$.data[{position}].livemode", "of the other mode")
+        modes = [getattr(item, "livemode", mode) for item in cast("Page[object]", answer).data]
+        if (not mode) in modes:
+            raise _foreign(f"$.data[{modes.index(not mode)}].livemode", "of the other mode")
     elif getattr(answer, "livemode", mode) is not mode:
         raise _foreign("$.livemode", "of the other mode")
 

@@ -51,7 +51,8 @@ else:
 
     class _Layout(type(msgspec.Struct)):
         def __new__(cls, *args: Any, **options: Any) -> type:
-            return super().__new__(cls, *args, frozen=True, kw_only=True, **options)
+            # What is frozen and built from JSON is in no cycle, so the collector need not look.
+            return super().__new__(cls, *args, frozen=True, kw_only=True, gc=False, **options)
 
     class Record(msgspec.Struct, metaclass=_Layout):
         """The base of every structured object."""

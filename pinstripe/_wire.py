@@ -92,6 +92,29 @@ class Request(Unpicklable):
     timeout: Timeout | None = None
     asked: str | None = field(default=None, repr=False)
 
+    def completed(self, headers: Mapping[str, str], timeout: Timeout) -> Request:
+        """Return it with what a client adds to it; `evolve` would take three times as long.
+
+        Args:
+            headers: The headers in place of its own.
+            timeout: The timeouts, likewise.
+        """
+        return Request(
+            method=self.method,
+            path=self.path,
+            template=self.template,
+            query=self.query,
+            body=self.body,
+            upload=self.upload,
+            parts=self.parts,
+            sink=self.sink,
+            anonymous=self.anonymous,
+            host=self.host,
+            headers=headers,
+            timeout=timeout,
+            asked=self.asked,
+        )
+
     @property
     def idempotency_key(self) -> str | None:
         """The key that makes this request safe to repeat; None where it has none."""
@@ -210,7 +233,9 @@ def form_pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ConfigurationError: As for `encode_form`.
     """
     for name, value in params.items():
-        yield from _pairs(check_key("params", name), value, _MAX_DEPTH)
+        check_key("params", name)
+        if value is not None:
+            yield from _pairs(name, value, _MAX_DEPTH)
 
 
 def _pairs(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:

@@ -21,10 +21,11 @@ FLOORS: list[set[str]] = [
     {"_checks", "_discreet", "_hooks", "_levels", "_local", "_network", "_part"},
     {"_config", "_disk", "_limiter", "_signature", "_once", "_loop", "_gensync"},
     {"_wire", "_convert", "_crossing", "_errand", "bulk", "_once_sqlite", "_once_redis"},
-    {"_endpoint", "_multipart", "_aiohttp", "_gate", "_retry"},
+    {"_endpoint", "_multipart", "_route", "_gate", "_retry"},
     {"_walk"},
     {"_windows"},
-    {"_pager", "_coalesce", "_transfer", "_transport", "_pipeline"},
+    {"_pager", "_coalesce", "_transfer", "_aiohttp", "_pipeline"},
+    {"_transport"},
     {"_resource", "_onramp"},
     {"identity", "crypto", "climate", "forwarding", "webhook_endpoints"},
     {"files"},
@@ -46,7 +47,7 @@ FLOORS: list[set[str]] = [
 EMULATOR = "sandbox."  # all of the folder but its door: a house of its own, beside the client
 SHARED = {"_signature"}  # what the emulator takes from the client's house
 PRODUCTS = {"identity", "crypto", "climate", "events", "files", "forwarding", "webhook_endpoints"}
-AIOHTTP = {"_aiohttp", "adapters.aiohttp"}
+AIOHTTP = {"_aiohttp", "_route", "adapters.aiohttp"}
 FRAMEWORKS = {"django", "flask", "starlette", "fastapi", "werkzeug", "uvicorn"}
 
 
