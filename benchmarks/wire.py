@@ -29,11 +29,11 @@ from benchmarks.measure import KEY
 from benchmarks.nginx import fixed_answers
 from pinstripe import AsyncClient, Pool
 
-IN_FLIGHT = {1: 0.1, 32: 0.15, 256: 0.5}
+IN_FLIGHT = {1: 0.04, 32: 0.06, 256: 0.25}
 """How many calls are in flight, and the seconds of a round of so many."""
 MOST = max(IN_FLIGHT)
-ROUNDS = 5
-PATIENCE = 2.0
+ROUNDS = 13
+PATIENCE = 1.5
 """Seconds after which a slow contender gets no further round."""
 
 OURS = "pinstripe (typed models)"

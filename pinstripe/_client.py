@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -160,56 +161,56 @@ class AsyncClient(Unpicklable):
         if config.coalesce:
             self._send = Coalescer(pipeline.send, config.timeout.total).send
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
         from pinstripe.identity import Identity
 
         return Identity(self._send)
 
-    @property
+    @cached_property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
         from pinstripe.crypto import Crypto
 
         return Crypto(self._send)
 
-    @property
+    @cached_property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
         from pinstripe.climate import Climate
 
         return Climate(self._send)
 
-    @property
+    @cached_property
     def events(self) -> Events:
         """What happened to the objects of the account."""
         from pinstripe.events import Events
 
         return Events(self._send)
 
-    @property
+    @cached_property
     def files(self) -> Files:
         """Uploads, what the API made itself, and the content of both."""
         from pinstripe.files import Files
 
         return Files(self._send)
 
-    @property
+    @cached_property
     def file_links(self) -> FileLinks:
         """Ways to the content of files that need no key."""
         from pinstripe.files import FileLinks
 
         return FileLinks(self._send)
 
-    @property
+    @cached_property
     def forwarding(self) -> Forwarding:
         """Requests sent on to other services, with card details filled in."""
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
 
-    @property
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpoints:
         """Addresses to which events are sent."""
         from pinstripe.webhook_endpoints import WebhookEndpoints
@@ -247,7 +248,7 @@ class AsyncClient(Unpicklable):
 
     def _make_products(self) -> None:
         for name, member in vars(AsyncClient).items():
-            if isinstance(member, property):
+            if isinstance(member, cached_property):
                 getattr(self, name)
         prepare_decoders()
         converter()

@@ -280,7 +280,7 @@ def _client_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt 
     function = _function(source, node)
     if function.name in _BY_HAND:
         return None
-    if [ast.unparse(one) for one in function.decorator_list] == ["property"]:
+    if [ast.unparse(one) for one in function.decorator_list] in (["property"], ["cached_property"]):
         return _client_property(output, source, function)
     return _method(output, source, function, _CLIENT_WAYS)
 

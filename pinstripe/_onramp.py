@@ -132,8 +132,9 @@ def check_query(query: Mapping[str, Any]) -> dict[str, Any]:
         if key not in _QUERY_KEYS:
             raise ConfigurationError(str(key), f"is none of {', '.join(_QUERY_KEYS)}")
     params = _check_shared({key: given.get(key) for key in _QUERY_KEYS})
-    for name in ("destination_currencies", "destination_networks"):
-        if params["destination_amount"] and len(params[name] or ()) != 1:
+    names = ("destination_currencies", "destination_networks")
+    for name in names if params["destination_amount"] else ():
+        if len(params[name] or ()) != 1:
             raise ConfigurationError(name, "must name exactly one where destination_amount is set")
     return params
 

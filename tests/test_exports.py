@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import types
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_every_name_is_there_and_documented(name) -> None:
 
 
 def members(value: Any) -> list[tuple[str, Any]]:
-    kinds = (types.FunctionType, property, type)
+    kinds = (types.FunctionType, property, cached_property, type)
     if value is pinstripe:
         return [(n, getattr(value, n)) for n in PUBLIC if isinstance(getattr(value, n), kinds)]
     return [(n, m) for n, m in vars(value).items() if n[0] != "_" and isinstance(m, kinds)]

@@ -491,6 +491,39 @@ async def test_what_every_request_carries() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"path": "/v1/things HTTP/1.1\r\nX: y"},
+        {"query": "a=b\nX: y"},
+        {"headers": {"Stripe-Account": "acct_1\r\nX: y"}},
+        {"headers": {"Stripe-Account": "acct_\u00e9"}},
+    ],
+)
+async def test_what_could_end_a_line_of_the_head_is_not_sent(part) -> None:
+    request = attrs.evolve(Request(method="GET", path="/v1/things", template="/v1/things"), **part)
+    async with Faulty(ok()) as server, client_of(server) as client:
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
+            await client._shared.transport.send(request)
+        assert server.requests == []
+        await call(client, "GET")
+
+
+async def test_a_body_in_more_pieces_than_are_taken_ahead_is_whole() -> None:
+    body = bytes(range(256)) * 4096
+    async with Faulty(ok(body)) as server, client_of(server) as client:
+        for _ in range(3):
+            assert (await call(client, "GET")).body == body
+        assert server.accepted == 1
+
+
+async def test_namespaces_are_made_once_for_each_client() -> None:
+    async with AsyncClient(KEY) as client:
+        sibling = client.with_options(account="acct_2")
+        assert client.crypto is client.crypto
+        assert sibling.crypto is not client.crypto
+
+
 async def test_a_sibling_changes_headers_and_leaves_its_origin_alone() -> None:
     async with Faulty(ok()) as server, client_of(server) as client:
         sibling = client.with_options(account="acct_2", api_version="2025-01-27", retry=AT_ONCE)

@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions
+from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions, Timeout
 from pinstripe._checks import check_decimal, check_id, check_metadata, check_texts
 from pinstripe._endpoint import Endpoint
 from pinstripe._resource import Resource
@@ -565,3 +566,11 @@ def test_what_is_not_a_list_of_text(value) -> None:
     with pytest.raises(ConfigurationError) as caught:
         check_texts("expand", value)
     assert caught.value.argument == "expand"
+
+
+def test_a_completed_request_differs_in_nothing_but_what_was_given() -> None:
+    given = {field.name: object() for field in attrs.fields(Request)}
+    request = Request(**given)  # type: ignore[arg-type]
+    headers, timeout = {"Stripe-Version": "2026-10-28.endive"}, Timeout()
+    completed = request.completed(headers, timeout)
+    assert completed == attrs.evolve(request, headers=headers, timeout=timeout)
