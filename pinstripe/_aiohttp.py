@@ -357,5 +357,15 @@ def _transport_error(error: Exception, reused: list[Listener]) -> TransportError
     return lost
 
 
+def ready_context() -> ssl.SSLContext | None:
+    """Return the context that aiohttp made of the machine's certificates when it was imported.
+
+    None where it would write the secrets of connections to a file, or does not verify any more.
+    """
+    made: Any = aiohttp.connector._SSL_CONTEXT_VERIFIED  # noqa: SLF001 -- reading them takes 30 ms
+    verifies = made.verify_mode == ssl.CERT_REQUIRED and made.check_hostname
+    return made if verifies and made.keylog_filename is None else None
+
+
 def _reason(error: aiohttp.ClientConnectorCertificateError) -> str:
     return getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"

@@ -12,6 +12,8 @@ from math import inf
 
 from attrs import define, frozen
 
+from pinstripe._value import Value
+
 RECOVERY = 12.0
 """Seconds in which a level that fell to nothing is back at its ceiling."""
 
@@ -32,8 +34,8 @@ _SAMPLES = 10
 _ENOUGH = 1.0 - 1e-6
 
 
-@frozen(kw_only=True)
-class Rates:
+@frozen(kw_only=True, eq=False, repr=False)
+class Rates(Value):
     """Requests a second at most; infinity where there is no limit.
 
     Attributes:
@@ -49,7 +51,7 @@ class Rates:
     burst: float = 0.5
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Level:
     """A number that falls when a server refuses, and climbs back to its ceiling.
 
@@ -95,7 +97,7 @@ class Level:
         self.low = inf
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Meter:
     """A bucket of permits: it fills at a rate, and holds some seconds' worth, but at least one.
 
@@ -141,7 +143,7 @@ class Meter:
             self.permits = min(self.permits, 0.0)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pace:
     """How long the answers of an endpoint take, now and at the best of times."""
 

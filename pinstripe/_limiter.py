@@ -36,7 +36,7 @@ _DEEPEST = 0.25
 _ACCOUNTS = 1024
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Lane(Generic[_W]):
     """The requests of an account to one endpoint.
 
@@ -59,7 +59,7 @@ class Lane(Generic[_W]):
         self.meters = self.shared + self.own
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Account(Generic[_W]):
     rates: Rates
     lanes: dict[tuple[str, str], Lane[_W]] = field(factory=dict[tuple[str, str], Lane[_W]])

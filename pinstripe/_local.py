@@ -13,7 +13,7 @@ from pinstripe._errors import ConfigurationError
 _T = TypeVar("_T")
 
 
-@define
+@define(eq=False, repr=False)
 class Local(Generic[_T]):
     """A place for one value; in another event loop, or after a fork, it is empty again."""
 

@@ -90,7 +90,7 @@ def decide(
     return pause if pause < remaining else None
 
 
-@define
+@define(eq=False, repr=False)
 class Budget:
     """What retries have cost a client and its siblings lately, so that an outage is not multiplied.
 
@@ -117,7 +117,7 @@ class Budget:
             self.spent = max(0, self.spent - (RETRY_COST if retried else 1))
 
 
-@define
+@define(eq=False, repr=False)
 class Attempts:
     """What is known of a call from the attempts made so far.
 

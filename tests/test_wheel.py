@@ -35,7 +35,7 @@ INSTALLED = {
     "aiohttp": "ours",
     "aiosignal": "aiohttp",
     "anyio": "ours",
-    "async-timeout": "aiohttp, on Python 3.10",
+    "async-timeout": "ours, on Python 3.10",
     "attrs": "ours",
     "cattrs": "ours",
     "exceptiongroup": "anyio and cattrs, on Python 3.10",
