@@ -122,7 +122,7 @@ class Pipeline:
                 return await self._until_decided(request, attempts, deadline)
         except PinstripeError as error:
             problem = _complete(error, request, attempts)
-        except TimeoutError:
+        except asyncio.TimeoutError:  # which Python 3.10 does not take for the built-in one
             late = DeadlineExceeded(f"no answer within {total:g} s")
             late.outcome = "not_sent"
             problem = _complete(late, request, attempts)
