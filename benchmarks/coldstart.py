@@ -11,6 +11,9 @@ What else is installed beside a library can slow it down, so take one environmen
     OUR_PYTHON=/tmp/ours/bin/python OFFICIAL_PYTHON=/tmp/official/bin/python \\
         python -m benchmarks coldstart
 
+Nothing is returned from what `asyncio.run` runs: from Python 3.11 on it makes the repr of that, to
+no end.
+
 The API speaks TLS, for which aiohttp reads the certificates of the system, twice, whenever it is
 imported, and the official SDK its own when it first calls; so the answer is timed both ways. The
 certificate of the server is one more among those of the system, and `openssl` makes it.
@@ -47,8 +50,9 @@ _PINSTRIPE = """
 import asyncio, pinstripe
 async def main():
     async with pinstripe.AsyncClient(sys.argv[1], base_url=sys.argv[2]) as stripe:
-        return await stripe.identity.verification_sessions.retrieve("vs_1")
-assert asyncio.run(main()).status == "requires_input"
+        session = await stripe.identity.verification_sessions.retrieve("vs_1")
+        assert session.status == "requires_input"
+asyncio.run(main())
 """
 
 _BLOCKING = """
@@ -97,8 +101,9 @@ async def main():
     client = stripe.StripeClient(
         sys.argv[1], base_addresses={"api": sys.argv[2]}, http_client=stripe.%s()
     )
-    return await client.v1.identity.verification_sessions.retrieve_async("vs_1")
-assert asyncio.run(main()).status == "requires_input"
+    session = await client.v1.identity.verification_sessions.retrieve_async("vs_1")
+    assert session.status == "requires_input"
+asyncio.run(main())
 """
 
 _AIOHTTP = """
@@ -107,8 +112,8 @@ async def main():
     headers = {"Authorization": f"Bearer {sys.argv[1]}"}
     url = sys.argv[2] + "/v1/identity/verification_sessions/vs_1"
     async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
-        return json.loads(await answer.read())
-assert asyncio.run(main())["status"] == "requires_input"
+        assert json.loads(await answer.read())["status"] == "requires_input"
+asyncio.run(main())
 """
 
 

@@ -7,18 +7,18 @@ them would be most of what a first call waits for.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
 from attrs import evolve, frozen
 from typing_extensions import Self
 
-from pinstripe._coalesce import Coalescer
 from pinstripe._config import (
     DEFAULT_RATE_LIMIT,
     Config,
@@ -51,11 +51,15 @@ if TYPE_CHECKING:
     from pinstripe.identity import Identity
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
-_PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]+)+")
-_ID_IN_PATH = re.compile(r"(?<=/)(?!v[12]/)[A-Za-z_-]*[0-9][A-Za-z0-9_-]*")
+# Not compiled before they are used, which few programs do.
+_PATH = r"/v[12](?:/[A-Za-z0-9_-]+)+"
+_ID_IN_PATH = r"(?<=/)(?!v[12]/)[A-Za-z_-]*[0-9][A-Za-z0-9_-]*"
+
+_SELDOM = ("pinstripe._coalesce", "pinstripe._windows")
+"""What is imported when it is first needed."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Shared:
     """What a client and its siblings have in common."""
 
@@ -159,6 +163,8 @@ class AsyncClient(Unpicklable):
         )
         self._send = pipeline.send
         if config.coalesce:
+            from pinstripe._coalesce import Coalescer
+
             self._send = Coalescer(pipeline.send, config.timeout.total).send
 
     @cached_property
@@ -242,11 +248,16 @@ class AsyncClient(Unpicklable):
         200 to 400 ms. Without this a product is made when its namespace is first touched, and
         the rest by the first request, in a thread too.
         """
-        await run_sync(self._make_products)
+        await asyncio.to_thread(self._prepare)
         if isinstance(self._shared.transport, AiohttpTransport):
             await self._shared.transport.open()
 
-    def _make_products(self) -> None:
+    def _prepare(self) -> None:
+        import anyio
+
+        anyio.run(anyio.sleep, 0)  # has it import what it needs
+        for room in _SELDOM:
+            import_module(room)
         for name, member in vars(AsyncClient).items():
             if isinstance(member, cached_property):
                 getattr(self, name)
@@ -325,8 +336,8 @@ class AsyncClient(Unpicklable):
             raise ConfigurationError("params", "must be a mapping")
         if host not in ("api", "files"):
             raise ConfigurationError("host", f"must be api or files, not {host!r}")
-        if not isinstance(path, str) or not _PATH.fullmatch(path):
+        if not isinstance(path, str) or not re.fullmatch(_PATH, path):
             raise ConfigurationError("path", "must look like /v1/name, with params apart from it")
         endpoint = Endpoint(method, path, Response, host)
         request = endpoint.request(params or {}, {}, request_options)
-        return await self._send(evolve(request, template=_ID_IN_PATH.sub("{id}", path)))
+        return await self._send(evolve(request, template=re.sub(_ID_IN_PATH, "{id}", path)))

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable
 
-from anyio import CancelScope
 from attrs import define
 
 from pinstripe._errors import DeadlineExceeded
 from pinstripe._local import Local
+from pinstripe._shielded import shielded
 from pinstripe._wire import Request, Response, Sender
 
 
@@ -95,7 +95,7 @@ async def _answered(shared: _Shared, seconds: float) -> bool:
         shared.waiting -= 1
         if not shared.waiting and not shared.task.done():
             shared.task.cancel()
-            with CancelScope(shield=True):  # a scope around the caller must not cut this short
+            with shielded():
                 await asyncio.wait([shared.task])
 
 

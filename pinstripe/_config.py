@@ -20,6 +20,7 @@ from pinstripe._errors import ConfigurationError
 from pinstripe._hooks import Hooks
 from pinstripe._levels import Rates
 from pinstripe._network import TLS, check_tls, parse_proxy
+from pinstripe._value import Value
 
 DEFAULT_BASE_URL = "https://api.stripe.com"
 DEFAULT_FILES_URL = "https://files.stripe.com"
@@ -99,8 +100,8 @@ def _check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None
         )
 
 
-@frozen
-class Timeout:
+@frozen(eq=False, repr=False)
+class Timeout(Value):
     """How long a call may take, in seconds.
 
     Attributes:
@@ -121,8 +122,8 @@ def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
     return None if value is None else _as_timeout(value)
 
 
-@frozen(kw_only=True)
-class RetryPolicy:
+@frozen(kw_only=True, eq=False, repr=False)
+class RetryPolicy(Value):
     """When a failed attempt is made again, and after which pause.
 
     Attributes:
@@ -150,8 +151,8 @@ _PUBLISHED["test"] = evolve(_PUBLISHED["live"], account=25)
 _RATE = optional(at_least(0, above=True))
 
 
-@frozen(kw_only=True)
-class RateLimit:
+@frozen(kw_only=True, eq=False, repr=False)
+class RateLimit(Value):
     """How many requests a second are sent at most; further calls wait, within their deadline.
 
     Where the API refuses a request as one too many, the client slows down, and then tries again
@@ -186,8 +187,8 @@ class RateLimit:
 DEFAULT_RATE_LIMIT = RateLimit()
 
 
-@frozen(kw_only=True)
-class Pool:
+@frozen(kw_only=True, eq=False, repr=False)
+class Pool(Value):
     """The connections of a client.
 
     Attributes:
@@ -203,8 +204,8 @@ class Pool:
     max_response_bytes: int = field(default=16 * 2**20, validator=_whole_number)
 
 
-@frozen(kw_only=True)
-class RequestOptions:
+@frozen(kw_only=True, eq=False, repr=False)
+class RequestOptions(Value):
     """Options of a single call; what is None is as the client has it.
 
     Attributes:
@@ -258,8 +259,8 @@ def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -
         raise ConfigurationError(attribute.name, "could read the key on its way to plain http")
 
 
-@frozen(kw_only=True)
-class Config(Unpicklable):
+@frozen(kw_only=True, eq=False, repr=False)
+class Config(Value, Unpicklable):
     """Everything a client is made of; see `AsyncClient` for the meaning of each."""
 
     api_key: str = field(repr=False, validator=_check_api_key)

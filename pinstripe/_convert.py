@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_AT = re.compile(r"`(\$[^`]*)`$")
+# Not compiled before an answer does not fit.
+_AT = r"`(\$[^`]*)`$"
 # TypeError: cattrs' hook of a class, given something that is no mapping.
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
-_EXPECTED = re.compile(r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`")
+_EXPECTED = r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`"
 
 
 def _type_nodes(node: Any) -> Iterator[Any]:
@@ -206,7 +207,7 @@ def _describe(error: BaseException) -> tuple[str, str]:
     if isinstance(error, _Misfit):
         return error.path, error.problem
     text = str(error)
-    found, expected = _AT.search(text), _EXPECTED.search(text)
+    found, expected = re.search(_AT, text), re.search(_EXPECTED, text)
     malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError))
     kind = (
         "malformed JSON"

@@ -12,6 +12,7 @@ from pinstripe._config import RequestOptions
 from pinstripe._convert import decode
 from pinstripe._errors import ConfigurationError, DecodeError, ResponseError, with_response
 from pinstripe._model import Model, model
+from pinstripe._value import Value
 from pinstripe._wire import (
     FORM,
     Host,
@@ -70,8 +71,8 @@ class Page(Model, Generic[_T]):
         return len(self.data)
 
 
-@frozen
-class Endpoint(Generic[_T]):
+@frozen(eq=False, repr=False)
+class Endpoint(Value, Generic[_T]):
     """One endpoint of the API.
 
     Attributes:

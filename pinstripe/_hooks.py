@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 from attrs import Attribute, asdict, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._value import Value
 
 _T = TypeVar("_T")
 
 _log = logging.getLogger("pinstripe")
 
 
-@frozen(kw_only=True)
-class RequestInfo:
+@frozen(kw_only=True, eq=False, repr=False)
+class RequestInfo(Value):
     """A request that is about to be sent.
 
     Attributes:
@@ -36,8 +37,8 @@ class RequestInfo:
     idempotency_key: str | None
 
 
-@frozen(kw_only=True)
-class ResponseInfo:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseInfo(Value):
     """How a request ended: in an answer, or without one.
 
     Attributes:
@@ -59,8 +60,8 @@ class ResponseInfo:
     error: str | None = None
 
 
-@frozen(kw_only=True)
-class RetryInfo:
+@frozen(kw_only=True, eq=False, repr=False)
+class RetryInfo(Value):
     """A request that failed and will be followed by another one.
 
     Attributes:
@@ -82,8 +83,8 @@ class RetryInfo:
     error: str | None = None
 
 
-@frozen(kw_only=True)
-class WaitInfo:
+@frozen(kw_only=True, eq=False, repr=False)
+class WaitInfo(Value):
     """A request that had to wait for its turn: for a free slot, or for the rate limit.
 
     Attributes:
@@ -108,8 +109,8 @@ def _plain_function(_: Any, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(attribute.name, "must be a plain function, not an async one")
 
 
-@frozen(kw_only=True)
-class Hooks:
+@frozen(kw_only=True, eq=False, repr=False)
+class Hooks(Value):
     """Functions that are told how calls go.
 
     They run in the event loop, between two steps of a call, so they must be quick and must not

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from math import inf
 
-from attrs import define, frozen
+from attrs import frozen
+
+from pinstripe._value import Value
 
 RECOVERY = 12.0
 """Seconds in which a level that fell to nothing is back at its ceiling."""
@@ -32,8 +34,8 @@ _SAMPLES = 10
 _ENOUGH = 1.0 - 1e-6
 
 
-@frozen(kw_only=True)
-class Rates:
+@frozen(kw_only=True, eq=False, repr=False)
+class Rates(Value):
     """Requests a second at most; infinity where there is no limit.
 
     Attributes:
@@ -49,7 +51,6 @@ class Rates:
     burst: float = 0.5
 
 
-@define(eq=False)
 class Level:
     """A number that falls when a server refuses, and climbs back to its ceiling.
 
@@ -60,10 +61,13 @@ class Level:
         since: When it fell.
     """
 
-    ceiling: float
-    floor: float
-    low: float = inf
-    since: float = -inf
+    __slots__ = ("ceiling", "floor", "low", "since")
+
+    def __init__(self, ceiling: float, floor: float) -> None:
+        self.ceiling = ceiling
+        self.floor = floor
+        self.low = inf
+        self.since = -inf
 
     def at(self, now: float) -> float:
         """Return the number of this moment."""
@@ -95,7 +99,6 @@ class Level:
         self.low = inf
 
 
-@define(eq=False)
 class Meter:
     """A bucket of permits: it fills at a rate, and holds some seconds' worth, but at least one.
 
@@ -107,11 +110,14 @@ class Meter:
         waiting: How many requests wait that will take a permit.
     """
 
-    rate: Level
-    burst: float
-    permits: float = inf
-    filled: float = 0.0
-    waiting: int = 0
+    __slots__ = ("burst", "filled", "permits", "rate", "waiting")
+
+    def __init__(self, rate: Level, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self.permits = inf
+        self.filled = 0.0
+        self.waiting = 0
 
     def ready_at(self, now: float) -> float:
         """Return when it has a permit: now, or a later time."""
@@ -141,15 +147,15 @@ class Meter:
             self.permits = min(self.permits, 0.0)
 
 
-@define(eq=False)
 class Pace:
     """How long the answers of an endpoint take, now and at the best of times."""
 
-    _count: int = 0
-    _mean: float = 0.0
-    _lowest: float = inf
-    _before: float = inf
-    _crowded: float = inf
+    __slots__ = ("_before", "_count", "_crowded", "_lowest", "_mean")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean = 0.0
+        self._lowest = self._before = self._crowded = inf
 
     def note(self, latency: float) -> float:
         """Take note of an answer, and return the part of its time that is not due to a crowd.

@@ -24,8 +24,6 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Generic, TypeVar
 
-from attrs import define, field
-
 from pinstripe._levels import FALL, Level, Meter, Pace, Rates
 
 _W = TypeVar("_W")
@@ -36,7 +34,6 @@ _DEEPEST = 0.25
 _ACCOUNTS = 1024
 
 
-@define(eq=False)
 class Lane(Generic[_W]):
     """The requests of an account to one endpoint.
 
@@ -48,22 +45,22 @@ class Lane(Generic[_W]):
         queued: Whether the gate has it among the lanes with waiters.
     """
 
-    shared: tuple[Meter, ...] = ()
-    own: tuple[Meter, ...] = ()
-    waiters: OrderedDict[_W, int] = field(factory=OrderedDict[_W, int])
-    pace: Pace = field(factory=Pace)
-    queued: bool = False
-    meters: tuple[Meter, ...] = field(init=False)
+    __slots__ = ("meters", "own", "pace", "queued", "shared", "waiters")
 
-    def __attrs_post_init__(self) -> None:
-        self.meters = self.shared + self.own
+    def __init__(self, shared: tuple[Meter, ...] = (), own: tuple[Meter, ...] = ()) -> None:
+        self.shared = shared
+        self.own = own
+        self.meters = shared + own
+        self.waiters: OrderedDict[_W, int] = OrderedDict()
+        self.pace = Pace()
+        self.queued = False
 
 
-@define(eq=False)
 class _Account(Generic[_W]):
-    rates: Rates
-    lanes: dict[tuple[str, str], Lane[_W]] = field(factory=dict[tuple[str, str], Lane[_W]])
-    _meters: dict[str, Meter] = field(factory=dict[str, Meter])
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self.lanes: dict[tuple[str, str], Lane[_W]] = {}
+        self._meters: dict[str, Meter] = {}
 
     def open_lane(self, method: str, path: str) -> Lane[_W]:
         own = self._metered(f"{method} {path}", self.rates.endpoint)

@@ -6,20 +6,20 @@ import asyncio
 import os
 from typing import Generic, TypeVar
 
-from attrs import define
-
 from pinstripe._errors import ConfigurationError
 
 _T = TypeVar("_T")
 
 
-@define
 class Local(Generic[_T]):
     """A place for one value; in another event loop, or after a fork, it is empty again."""
 
-    _value: _T | None = None
-    _loop: asyncio.AbstractEventLoop | None = None
-    _process: int = 0
+    __slots__ = ("_loop", "_process", "_value")
+
+    def __init__(self) -> None:
+        self._value: _T | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
 
     def get(self) -> _T | None:
         """Return the value of this event loop and process; None where there is none.

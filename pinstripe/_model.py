@@ -17,6 +17,7 @@ that the model came from. `to_dict` is the one way to have everything of a model
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
 
 import attrs
@@ -64,7 +65,7 @@ else:
             return hash((type(self), _values(self)))
 
         def __repr__(self) -> str:
-            shown = (a.name for a in attrs.fields(type(self)) if a.repr)
+            shown = _shown(type(self))
             fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
             return f"{type(self).__name__}({fields})"
 
@@ -73,8 +74,7 @@ else:
 
         def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
             # In place of msgspec's, which shows every field.
-            shown = (a.name for a in attrs.fields(type(self)) if a.repr)
-            return ((name, getattr(self, name)) for name in shown)
+            return ((name, getattr(self, name)) for name in _shown(type(self)))
 
     class Model(Record, rename={"_response": " response"}):
         """The base of what the API answers with: it knows the answer it came from."""
@@ -91,6 +91,19 @@ def _rebuild(model: type[_T], fields: dict[str, Any]) -> _T:
 
 def _names(cls: Any) -> tuple[str, ...]:
     return tuple(name for name in cls.__struct_fields__ if name != "_response")
+
+
+@cache
+def _shown(cls: Any) -> tuple[str, ...]:
+    types = _types(cls)
+    return tuple(name for name in _names(cls) if not _is_private(types[name]))
+
+
+def _types(cls: type[Any]) -> dict[str, Any]:
+    types: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        types |= vars(base).get("__annotations__", {})
+    return types
 
 
 def _values(record: object) -> tuple[Any, ...]:
@@ -123,12 +136,9 @@ def _attributes(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
     names, defaults = laid_out.__struct_fields__, laid_out.__struct_defaults__
     padded = (msgspec.NODEFAULT,) * (len(names) - len(defaults)) + defaults
     given = dict(zip(names, padded, strict=True))
-    types: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        types |= vars(base).get("__annotations__", {})
+    types, shown = _types(cls), _shown(laid_out)
     these = {
-        name: attrs.field(default=_default(given[name]), repr=not _is_private(types[name]))
-        for name in _names(cls)
+        name: attrs.field(default=_default(given[name]), repr=name in shown) for name in _names(cls)
     }
     twin = type(cls.__name__, (), {"__annotations__": types})
     made: Any = attrs.frozen(twin, these=these, kw_only=True, repr=False, eq=False)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import sys
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from attrs import Attribute, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._value import Value
 
-_PROXY = re.compile(
+_PROXY = (  # not compiled before it is used
     r"(?:http://)?(?:(?P<user>[^\s:@/]+)(?::(?P<password>[^\s:@/]*))?@)?"
-    r"(?P<address>(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?",
-    re.IGNORECASE | re.ASCII,
+    r"(?P<address>(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?"
 )
 
 
@@ -31,8 +32,8 @@ def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(attribute.name, "must be the path of a file that can be read")
 
 
-@frozen(kw_only=True)
-class TLS:
+@frozen(kw_only=True, eq=False, repr=False)
+class TLS(Value):
     """Certificates of one's own; what is None is as the machine has it.
 
     For what it does not cover, such as a key with a passphrase, a client takes an
@@ -86,6 +87,9 @@ def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
         return tls
     tls = tls or TLS()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    if sys.version_info >= (3, 13) and tls.ca_file is None:  # as Python's own default context
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     if not _trusts(context, tls.ca_file):
         raise ConfigurationError("ca_file", "holds no certificates in PEM form")
     if tls.client_certificate is not None and not _shows(context, tls):
@@ -119,8 +123,8 @@ def _no_passphrase() -> str:
     return ""
 
 
-@frozen
-class Proxy:
+@frozen(eq=False, repr=False)
+class Proxy(Value):
     """A proxy, with the name and password it wants to see.
 
     Attributes:
@@ -144,7 +148,8 @@ def parse_proxy(argument: str, value: Any) -> Proxy:
     Raises:
         ConfigurationError: It names none.
     """
-    found = _PROXY.fullmatch(value) if isinstance(value, str) else None
+    flags = re.IGNORECASE | re.ASCII
+    found = re.fullmatch(_PROXY, value, flags) if isinstance(value, str) else None
     if found is None:
         problem = "must look like http://host:port or http://user:password@host:port"
         raise ConfigurationError(argument, problem)

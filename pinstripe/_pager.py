@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Generator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from anyio import CancelScope
 from attrs import evolve
 
 from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
 from pinstripe._model import Listed, bind
+from pinstripe._shielded import shielded
 from pinstripe._walk import Walk, check_page, whole
-from pinstripe._windows import Ask, Plan
 from pinstripe._wire import Sender
+
+if TYPE_CHECKING:
+    from pinstripe._windows import Ask, Plan
 
 WINDOWS = 16
 """Requests under way at once in a parallel walk."""
@@ -160,7 +162,7 @@ async def _stop(tasks: Collection[asyncio.Task[Any]]) -> None:
     stopped = tuple(tasks)
     for task in stopped:
         task.cancel()
-    with CancelScope(shield=True):  # a scope around the caller must not cut this short
+    with shielded():
         await asyncio.wait(stopped)
     for task in stopped:
         _ = task.cancelled() or task.exception()
@@ -231,6 +233,8 @@ class Pager(Generic[_L]):
         Raises:
             ConfigurationError: An argument is wrong, or the list cannot be walked so.
         """
+        from pinstripe._windows import Plan  # noqa: PLC0415 -- few walks need it
+
         plan = Plan(self._walk, whole("windows", windows, _MAX_WINDOWS) or WINDOWS)
         self._latest = walker = ParallelWalker(self._send, plan)
         return walker

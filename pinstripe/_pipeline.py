@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import time
@@ -12,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import anyio
 from attrs import evolve, frozen
 
 if sys.version_info >= (3, 11):
@@ -49,7 +49,7 @@ from pinstripe._wire import Request, Response, Sender
 _E = TypeVar("_E", bound=PinstripeError)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Clock:
     """Where a pipeline gets time and chance from; tests bring their own.
 
@@ -63,7 +63,7 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Pipeline:
@@ -122,7 +122,7 @@ class Pipeline:
                 return await self._until_decided(request, attempts, deadline)
         except PinstripeError as error:
             problem = _complete(error, request, attempts)
-        except TimeoutError:
+        except asyncio.TimeoutError:  # which Python 3.10 does not take for the built-in one
             late = DeadlineExceeded(f"no answer within {total:g} s")
             late.outcome = "not_sent"
             problem = _complete(late, request, attempts)

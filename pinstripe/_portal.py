@@ -199,7 +199,7 @@ class _SizedFeed(_Feed[_I]):
         return self._total
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Batches(Generic[_I, _T]):
     """A fan-out under way: the caller reads inputs, the loop works on them.
 

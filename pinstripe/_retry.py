@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from attrs import define
-
 from pinstripe._config import RetryPolicy
 from pinstripe._errors import (
     APIError,
@@ -90,7 +88,6 @@ def decide(
     return pause if pause < remaining else None
 
 
-@define
 class Budget:
     """What retries have cost a client and its siblings lately, so that an outage is not multiplied.
 
@@ -101,7 +98,10 @@ class Budget:
             success at the first attempt gives back 1.
     """
 
-    spent: int = 0
+    __slots__ = ("spent",)
+
+    def __init__(self, spent: int = 0) -> None:
+        self.spent = spent
 
     def take(self) -> None:
         """Note that a retry is about to be made."""
@@ -117,7 +117,6 @@ class Budget:
             self.spent = max(0, self.spent - (RETRY_COST if retried else 1))
 
 
-@define
 class Attempts:
     """What is known of a call from the attempts made so far.
 
@@ -129,11 +128,12 @@ class Attempts:
         uncertain: Whether one of them may have had an effect that no answer told of.
     """
 
-    deletes: bool = False
-    count: int = 0
-    free: int = 0
-    uncertain: bool = False
-    _before: bool = False
+    __slots__ = ("_before", "count", "deletes", "free", "uncertain")
+
+    def __init__(self, *, deletes: bool = False) -> None:
+        self.deletes = deletes
+        self.count = self.free = 0
+        self.uncertain = self._before = False
 
     def begin(self) -> None:
         """Note that an attempt is about to be sent."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
-
-from anyio.to_thread import run_sync
 
 from pinstripe._config import Config
 from pinstripe._errors import ConfigurationError
@@ -86,7 +85,7 @@ class AiohttpTransport:
             return self._local.get() or await self._open()
 
     async def _open(self) -> Connections:
-        make = await run_sync(self._prepare, abandon_on_cancel=True)
+        make = await asyncio.to_thread(self._prepare)
         if self._closed:
             raise ConfigurationError("client", "is closed")
         connections = make()
@@ -99,11 +98,15 @@ class AiohttpTransport:
 
     def _prepare(self) -> Callable[[], Connections]:
         """Do what takes long, and return what is left to be done in the event loop."""
-        from pinstripe._aiohttp import Connections  # noqa: PLC0415 -- slow, so only when needed
+        is_first = "aiohttp" not in sys.modules
+        from pinstripe import _aiohttp  # noqa: PLC0415 -- slow, so only when needed
 
-        secure = any(url.lower().startswith("https:") for url in _origins(self._config))
-        context = ssl_context(self._config.tls) if secure else None
-        return partial(Connections, self._config, self._proxies, context)
+        tls, context = self._config.tls, None
+        if any(url.lower().startswith("https:") for url in _origins(self._config)):
+            # Where aiohttp read the certificates just now, they need not be read once more.
+            ready = _aiohttp.ready_context() if is_first and tls is None else None
+            context = ready or ssl_context(tls)
+        return partial(_aiohttp.Connections, self._config, self._proxies, context)
 
     async def aclose(self) -> None:
         """Close every connection; later calls are refused."""

@@ -14,6 +14,7 @@ from pinstripe._config import RequestOptions
 from pinstripe._endpoint import Endpoint, Page, keep, response_of
 from pinstripe._errors import ConfigurationError, PaginationError
 from pinstripe._model import Listed
+from pinstripe._value import Value
 from pinstripe._wire import Request
 
 PAGE_SIZE = 100
@@ -28,8 +29,8 @@ _DIRECTIONS: Mapping[str, Direction] = {
 _L = TypeVar("_L", bound=Listed)
 
 
-@frozen(kw_only=True)
-class Created:
+@frozen(kw_only=True, eq=False, repr=False)
+class Created(Value):
     """A range of times of creation, to filter a list by.
 
     Attributes:
@@ -45,8 +46,8 @@ class Created:
     lte: datetime | None = None
 
 
-@frozen
-class Paging:
+@frozen(eq=False, repr=False)
+class Paging(Value):
     """Which part of a list is asked for; the arguments that every `list` takes."""
 
     limit: int | None
@@ -101,8 +102,8 @@ def _parse_cursor(cursor: str) -> tuple[Direction, str]:
     raise ConfigurationError("cursor", "must be what Pager.cursor gave")
 
 
-@frozen(kw_only=True)
-class Walk(Generic[_L]):
+@frozen(kw_only=True, eq=False, repr=False)
+class Walk(Value, Generic[_L]):
     """Where a walk over a list stands, and which request comes next."""
 
     endpoint: Endpoint[Page[_L]]

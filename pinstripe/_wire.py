@@ -16,6 +16,7 @@ from pinstripe._checks import check_id, check_key, plain_number
 from pinstripe._config import RequestOptions, Timeout
 from pinstripe._discreet import Unpicklable
 from pinstripe._errors import ConfigurationError
+from pinstripe._value import Value
 
 Method = Literal["GET", "POST", "DELETE"]
 Host = Literal["api", "files"]
@@ -57,8 +58,8 @@ class Sink(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Request(Unpicklable):
+@frozen(kw_only=True, eq=False, repr=False)
+class Request(Value, Unpicklable):
     """One request, before a transport adds the address and the key.
 
     Attributes:
@@ -127,8 +128,8 @@ class Request(Unpicklable):
         return {**dict(parse_qsl(form)), **self.parts}
 
 
-@frozen(kw_only=True)
-class Response(Unpicklable):
+@frozen(kw_only=True, eq=False, repr=False)
+class Response(Value, Unpicklable):
     """One answer, read to its end.
 
     Attributes:

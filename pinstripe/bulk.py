@@ -22,10 +22,10 @@ from collections.abc import (
 from inspect import isasyncgen, iscoroutinefunction
 from typing import Any, Generic, TypeVar, cast
 
-from anyio import CancelScope
 from attrs import define, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._shielded import shielded
 
 I = TypeVar("I")  # noqa: E741 -- input
 T = TypeVar("T")
@@ -204,7 +204,7 @@ class _FanOut(Generic[I, T]):
             worker.cancel()
         # gather waits for its tasks also when it is cancelled, and passes that on; the shield
         # keeps an anyio scope around the consumer from doing so at every turn of the loop.
-        with CancelScope(shield=True):
+        with shielded():
             try:
                 await asyncio.gather(*self._workers, return_exceptions=True)
             finally:

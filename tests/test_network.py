@@ -8,10 +8,13 @@ import gc
 import os
 import pickle
 import ssl
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import anyio
 import pytest
 import trustme
 from faulty import Faulty, ok, redirect
@@ -29,11 +32,13 @@ from pinstripe import (
     ResponseError,
     RetryPolicy,
 )
+from pinstripe._aiohttp import ready_context
 from pinstripe._network import Proxy, parse_proxy, proxy_for, ssl_context
 
 pytestmark = pytest.mark.anyio
 
 AUTHORITY = trustme.CA()
+LOG = "SSLKEYLOGFILE"
 LIVE = KEY.replace("test", "live")
 
 
@@ -194,6 +199,52 @@ def test_the_secrets_of_connections_are_written_nowhere(tmp_path, monkeypatch) -
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.keylog_filename is None
     assert not file.exists()
+
+
+FIRST_CALL = """
+import asyncio, os, sys, pinstripe
+if sys.argv[2]:
+    import aiohttp
+    del os.environ[sys.argv[2]]
+async def main():
+    async with pinstripe.AsyncClient("sk_test_a", base_url=sys.argv[1]) as client:
+        assert (await client.request("GET", "/v1/balance")).status == 200
+        connections = await client._shared.transport.open()
+    from pinstripe._aiohttp import ready_context
+    print(connections._connector._ssl is ready_context())
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "imported", "reads_again"),
+    [("NONE", False, False), ("NONE", True, True), (LOG, False, True), (LOG, True, True)],
+)
+async def test_certificates_are_read_again_only_where_it_matters(
+    folder, tmp_path, variable, imported, reads_again
+) -> None:
+    """A first call takes the context that aiohttp has just made, unless that keeps a log."""
+    file, ca = tmp_path / "keys.log", str(folder / "ca.pem")
+    environ = {**os.environ, "SSL_CERT_FILE": ca, variable: str(file)}
+    async with Faulty(ok(), tls=shown()) as server:
+        arguments = [server.url, variable if imported else ""]
+        command = [sys.executable, "-W", "error", "-c", FIRST_CALL, *arguments]
+        done = await anyio.run_process(command, env=environ)
+    assert done.stdout.decode().strip() == str(not reads_again)
+    assert not file.exists() or b"SECRET" not in file.read_bytes()
+
+
+def test_the_context_of_another_library_is_not_trusted_blindly(monkeypatch) -> None:
+    made = ssl.create_default_context()
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", made)
+    assert ready_context() is made
+    made.check_hostname = False
+    assert ready_context() is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python was more lenient then")
+def test_the_certificates_of_the_machine_are_verified_as_python_does() -> None:
+    assert ssl_context(None).verify_flags == ssl.create_default_context().verify_flags
 
 
 # --- plain http ---------------------------------------------------------------------------------

@@ -745,7 +745,7 @@ async def test_calls_do_not_share_what_they_know() -> None:
 
 def test_the_clock_of_the_machine_is_the_default() -> None:
     clock = Clock()
-    assert clock.sleep is anyio.sleep
+    assert clock.sleep is asyncio.sleep
     assert 0 <= clock.random() < 1
     assert clock.wall() > NOW - 10**9
     assert clock.monotonic() <= clock.monotonic()
