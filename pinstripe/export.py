@@ -133,7 +133,7 @@ def _prepare(
     source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    return _Run(rest, part, rows_for(form, columns), mark, pager.walk.remaining)
+    return _Run(rest.without_bodies(), part, rows_for(form, columns), mark, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:

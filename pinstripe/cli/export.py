@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -148,6 +149,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 
 def _execute(run: _Run) -> int:
     items = [0]
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own takes 10 MB more
     try:
         number = run_interruptible(_export(run, items))
     except KeyboardInterrupt:
