@@ -37,6 +37,7 @@ from pinstripe._hooks import (
     tell_retry,
     tell_wait,
 )
+from pinstripe._patience import PATIENT
 from pinstripe._retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._wire import Request, Response, Sender
 
@@ -109,6 +110,8 @@ class Pipeline:
         timeout = request.timeout or self._timeout
         headers = {**self._headers, **request.headers}
         request, total = evolve(request, headers=headers, timeout=timeout), timeout.total
+        if PATIENT.get():
+            await self._gates().approach(request)
         deadline = self._clock.monotonic() + total
         attempts = Attempts(deletes=request.method == "DELETE")
         try:
