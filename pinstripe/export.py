@@ -28,6 +28,7 @@ from attrs import define, evolve, field, frozen
 from typing_extensions import ParamSpec
 
 from pinstripe._columns import Column, columns_of
+from pinstripe._discreet import discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
@@ -58,6 +59,7 @@ class Exporting:
     fraction: float | None
 
 
+@discreet
 async def export(
     pager: Pager[_L],
     output: str | os.PathLike[str],

@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
     {"_formats"},
     {"export"},
     {"_portal", "_router"},
+    {"_blocking_export"},
     {"sync", "webhooks"},
     {"adapters", "adapters._bodies"},
     {f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")},
