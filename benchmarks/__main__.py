@@ -8,6 +8,7 @@ from importlib import import_module
 
 TABLES = (
     "decode",
+    "memory",
     "pipeline",
     "throughput",
     "blocking",
