@@ -10,6 +10,7 @@ from benchmarks.nginx import NoNginx
 
 TABLES = (
     "decode",
+    "memory",
     "pipeline",
     "wire",
     "blocking",

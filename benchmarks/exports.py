@@ -16,9 +16,9 @@ from benchmarks.measure import KEY
 from benchmarks.sandbox import ask, running
 from pinstripe.sandbox.server import API_KEY
 
-SESSIONS = 20_000
-GROWTH = tuple(int(n) for n in os.environ.get("EXPORT_SIZES", "1000,10000,50000").split(","))
-"""EXPORT_SIZES=1000,10000,100000,1000000 for all of it."""
+SESSIONS = 100_000
+GROWTH = tuple(int(n) for n in os.environ.get("EXPORT_SIZES", "1000,10000,100000").split(","))
+"""EXPORT_SIZES=1000,10000,100000,1000000 for all of it, which takes three minutes."""
 
 _SCRIPT = """
 import asyncio, resource, sys, time

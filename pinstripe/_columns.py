@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -98,6 +99,9 @@ def _column(
 
 
 def _reader(path: tuple[str, ...], shape: Callable[[Any], str] | None) -> Callable[[Any], Any]:
+    if len(path) == 1 and shape is None:
+        return attrgetter(*path)
+
     def read(value: Any) -> Any:
         for name in path:
             if value is None:
@@ -112,8 +116,11 @@ def _id(value: Any) -> str:
     return value if isinstance(value, str) else str(value.id)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(converter().unstructure(value), separators=(",", ":"))
+def _unstructured(value: Any) -> Any:
+    return converter().unstructure(value)
+
+
+_json = json.JSONEncoder(separators=(",", ":"), default=_unstructured).encode
 
 
 def _public_json(value: Any) -> str:

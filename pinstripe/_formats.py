@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
-from decimal import Decimal
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -56,7 +56,8 @@ class JsonRows:
     """JSON lines: an object a line, decimals as text, times in UTC as ISO 8601."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = columns
+        self._readers = {column.name: _plain_reader(column) for column in columns}
+        self._encode = json.JSONEncoder(separators=(",", ":")).encode
 
     def header(self) -> bytes:
         """See `Rows.header`."""
@@ -64,11 +65,10 @@ class JsonRows:
 
     def encode(self, items: Sequence[Any]) -> bytes:
         """See `Rows.encode`."""
-        return b"".join(self._line(item) for item in items)
+        return "".join(f"{self._line(item)}\n" for item in items).encode()
 
-    def _line(self, item: Any) -> bytes:
-        row = {column.name: _plain(column.read(item)) for column in self._columns}
-        return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+    def _line(self, item: Any) -> str:
+        return self._encode({name: read(item) for name, read in self._readers.items()})
 
     def finish(self, part: Path, output: Path) -> None:
         """See `Rows.finish`."""
@@ -79,15 +79,16 @@ class CsvRows:
     """CSV with a header; an empty cell stands for None, times and decimals as in JSON lines."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = columns
+        self._names = [column.name for column in columns]
+        self._readers = [_plain_reader(column) for column in columns]
 
     def header(self) -> bytes:
         """See `Rows.header`."""
-        return _csv([[column.name for column in self._columns]])
+        return _csv([self._names])
 
     def encode(self, items: Sequence[Any]) -> bytes:
         """See `Rows.encode`."""
-        return _csv([[_plain(column.read(item)) for column in self._columns] for item in items])
+        return _csv([[read(item) for read in self._readers] for item in items])
 
     def finish(self, part: Path, output: Path) -> None:
         """See `Rows.finish`."""
@@ -99,7 +100,8 @@ class ParquetRows:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        self._arrow = _import("pyarrow")
+        self._arrow, self._parquet = _import("pyarrow"), _import("pyarrow.parquet")
+        self._pool = self._arrow.system_memory_pool()
         self._types = {column.name: _arrow_type(self._arrow, column.kind) for column in columns}
         self._schema = self._arrow.schema(list(self._types.items()))
 
@@ -110,12 +112,13 @@ class ParquetRows:
     def encode(self, items: Sequence[Any]) -> bytes:
         """See `Rows.encode`."""
         arrays = [self._array(column, items) for column in self._columns]
-        return bytes(self._arrow.record_batch(arrays, schema=self._schema).serialize())
+        batch = self._arrow.record_batch(arrays, schema=self._schema)
+        return bytes(batch.serialize(memory_pool=self._pool))
 
     def _array(self, column: Column, items: Sequence[Any]) -> Any:
         values = [column.read(item) for item in items]
         try:
-            return self._arrow.array(values, self._types[column.name])
+            return self._arrow.array(values, self._types[column.name], memory_pool=self._pool)
         except (self._arrow.ArrowInvalid, OverflowError):
             error = DecodeError(f"a value of the column {column.name} does not fit into it")
         error.path = column.name
@@ -124,15 +127,12 @@ class ParquetRows:
     def finish(self, part: Path, output: Path) -> None:
         """See `Rows.finish`."""
         ready = part.with_name(part.name + ".parquet")
-        parquet = _import("pyarrow.parquet")
-        with part.open("rb") as file, parquet.ParquetWriter(ready, self._schema) as writer:
-            waiting: list[Any] = []
-            for batch in _import("pyarrow.ipc").open_stream(file):
-                waiting.append(batch)
-                if len(waiting) == _BATCHES_A_GROUP:
-                    writer.write_table(self._arrow.Table.from_batches(waiting, self._schema))
-                    waiting.clear()
-            writer.write_table(self._arrow.Table.from_batches(waiting, self._schema))
+        with part.open("rb") as file, self._parquet.ParquetWriter(ready, self._schema) as writer:
+            stream: Any = _import("pyarrow.ipc").open_stream(file, memory_pool=self._pool)
+            batches: Iterator[Any] = iter(stream)
+            while group := list(islice(batches, _BATCHES_A_GROUP)):
+                writer.write_table(self._arrow.Table.from_batches(group, self._schema))
+                self._arrow.default_memory_pool().release_unused()  # where the writer works
         ready.chmod(0o600)
         ready.replace(output)
         part.unlink()
@@ -192,13 +192,23 @@ def _arrow_type(arrow: Any, kind: Kind) -> Any:
     return arrow.type_for_alias(plain.get(kind, "string"))
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON and CSV have it."""
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else value
+def _utc(value: datetime) -> str:
+    return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+_PLAIN: Mapping[Kind, Callable[[Any], str]] = {
+    "timestamp": _utc,
+    "date": date.isoformat,
+    "decimal": "{:f}".format,
+}
+
+
+def _plain_reader(column: Column) -> Callable[[Any], Any]:
+    """Return what reads a column's values as JSON and CSV have them."""
+    read, shape = column.read, _PLAIN.get(column.kind)
+    if shape is None:
+        return read
+    return lambda item: None if (value := read(item)) is None else shape(value)
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> bytes:

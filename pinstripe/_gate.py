@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+
+from attrs import define, field
 
 from pinstripe._errors import DeadlineExceeded, TransportError
 from pinstripe._levels import Rates
@@ -13,6 +16,25 @@ from pinstripe._local import Local
 from pinstripe._wire import Request, Response
 
 Waiter = asyncio.Future[None]
+
+_NEAR = 0.25
+"""Seconds within which the turn of a request is near."""
+
+
+@define(eq=False)
+class _Line:
+    """The patient requests in front of a lane, which do not queue up in it yet.
+
+    While some are in it, others wait in the lane or are coming, so that one of those tells when
+    there is room.
+
+    Attributes:
+        turns: What they wait for, in the order in which they came.
+        coming: How many were called up and have not gone on yet.
+    """
+
+    turns: OrderedDict[Waiter, None] = field(factory=OrderedDict[Waiter, None])
+    coming: int = 0
 
 
 class LoopGate(Gate[Waiter]):
@@ -32,6 +54,7 @@ class LoopGate(Gate[Waiter]):
         self._timer: asyncio.TimerHandle | None = None
         self._wakes = 0.0
         self._without_key: Lane[Waiter] = Lane()
+        self._lines: dict[Lane[Waiter], _Line] = {}
 
     def lane_of(self, request: Request, now: float) -> Lane[Waiter]:
         """Return where a request queues up.
@@ -44,6 +67,50 @@ class LoopGate(Gate[Waiter]):
             return self._without_key
         account = request.headers.get("Stripe-Account")
         return self.lane(account, request.method, request.template, now)
+
+    async def approach(self, request: Request) -> None:
+        """Wait until the turn of a request is near, however long that takes.
+
+        Its deadline can begin then: no more requests wait before it than may go in a quarter of a
+        second, or than may be on their way at once.
+
+        Args:
+            request: What is to be sent.
+        """
+        now = self._clock()
+        lane = self.lane_of(request, now)
+        line = self._lines.get(lane)
+        if line is None:
+            if self._has_room(lane, 0, now):
+                return
+            line = self._lines[lane] = _Line()
+        turn = asyncio.get_running_loop().create_future()
+        line.turns[turn] = None
+        try:
+            await turn
+        finally:
+            if turn.done() and not turn.cancelled():
+                line.coming -= 1
+            else:
+                line.turns.pop(turn, None)
+            self._call_up(lane)
+
+    def _has_room(self, lane: Lane[Waiter], coming: int, now: float) -> bool:
+        soon = [meter.rate.at(now) * _NEAR for meter in lane.meters]
+        return len(lane.waiters) + coming < max(1.0, min([self.most(now), *soon]))
+
+    def _call_up(self, lane: Lane[Waiter]) -> None:
+        """Let as many patient requests go on as a lane has room for."""
+        line = self._lines.get(lane)
+        if line is None:
+            return
+        while line.turns and self._has_room(lane, line.coming, self._clock()):
+            turn = line.turns.popitem(last=False)[0]
+            if not turn.done():  # cancelled, and its task has not run since
+                turn.set_result(None)
+                line.coming += 1
+        if not line.turns and not line.coming:
+            del self._lines[lane]
 
     async def wait(self, lane: Lane[Waiter], now: float, deadline: float) -> None:
         """Wait until a request may go, which then has to leave; a cancelled one has not entered.
@@ -71,6 +138,7 @@ class LoopGate(Gate[Waiter]):
                 self._admit(self._clock())
             else:
                 self.withdraw(lane, waiter)
+                self._call_up(lane)
             raise
 
     def leave(
@@ -112,6 +180,7 @@ class LoopGate(Gate[Waiter]):
                     self.give_back(lane)
                 else:
                     waiter.set_result(None)
+                self._call_up(lane)
         self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:

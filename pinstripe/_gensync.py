@@ -73,8 +73,9 @@ _ALWAYS = {
         name: Origin("pinstripe._portal", name)
         for name in ("ClientBase", "Facade", "Pager", "fan_out")
     },
+    "export": Origin("pinstripe._blocking_export", "export"),
 }
-_EXPORTED = ("Pager", "fan_out")
+_EXPORTED = ("Pager", "export", "fan_out")
 _HERE = "pinstripe.sync"
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,6 +9,9 @@ attrs compiles methods for each class that it makes, which would be most of what
 of models costs (14 of 16 ms for `identity`), for methods that are hardly ever called. So models
 have those of `Record`, and attrs makes the fields of a class when somebody asks for them.
 
+The garbage collector does not visit models, since what was read from JSON holds no cycles: a
+program that holds many pays nothing for them, and each is 16 bytes smaller.
+
 What is private shows in no repr. To pickle or copy a model is to ask for its data, private fields
 included, since a cache or another process needs the whole object; it never takes along the answer
 that the model came from. `to_dict` is the one way to have everything of a model as plain data.

@@ -33,9 +33,10 @@ async def _fetch(send: Sender, walk: Walk[_L]) -> Page[_L]:
     request = walk.request()
     response = await send(request)
     page = read(request, response, walk.endpoint.model)
-    bind(page, response)
+    known = response if walk.keeps_bodies else evolve(response, body=b"")
+    bind(page, known)
     for item in page.data:
-        bind(item, response)
+        bind(item, known)
     return page
 
 
@@ -126,6 +127,7 @@ class ParallelWalker(Generic[_L]):
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `Steps.next_page`; of a page only the objects of its own window come."""
         self._ask()
+        await asyncio.sleep(0)  # what was asked for leaves, also where pages stand ready in a row
         while self._plan is not None and not self._plan.is_over:
             self._news.clear()
             if (step := self._plan.take()) is not None:
@@ -218,6 +220,10 @@ class Pager(Generic[_L]):
         """
         left = None if self._walk.remaining is None else self._walk.remaining - items
         return Pager(self._send, evolve(self._walk, at=id, remaining=left))
+
+    def without_bodies(self) -> Pager[_L]:
+        """Return a pager for the same whose objects do not hold the bytes they were read from."""
+        return Pager(self._send, evolve(self._walk, keeps_bodies=False))
 
     def walker(self) -> Walker[_L]:
         """Begin a walk of its own from the start, for who asks for its pages one by one."""

@@ -43,6 +43,7 @@ from pinstripe._hooks import (
     tell_retry,
     tell_wait,
 )
+from pinstripe._patience import PATIENT
 from pinstripe._retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._wire import Request, Response, Sender
 
@@ -115,6 +116,8 @@ class Pipeline:
         timeout = request.timeout or self._timeout
         request = request.completed({**self._headers, **request.headers}, timeout)
         total = timeout.total
+        if PATIENT.get():
+            await self._gates().approach(request)
         deadline = self._clock.monotonic() + total
         attempts = Attempts(deletes=request.method == "DELETE")
         try:

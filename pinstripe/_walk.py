@@ -104,7 +104,19 @@ def _parse_cursor(cursor: str) -> tuple[Direction, str]:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Walk(Value, Generic[_L]):
-    """Where a walk over a list stands, and which request comes next."""
+    """Where a walk over a list stands, and which request comes next.
+
+    Attributes:
+        endpoint: The list.
+        params: Its filters.
+        options: The options of each call.
+        direction: From newer objects to older ones, or back.
+        at: The id of the object that it stands behind; None for the start.
+        page_size: How many objects are asked for at once.
+        remaining: How many objects it still has to give; None for all.
+        keeps_bodies: Whether its objects know the bytes that they were read from, which are
+            half as large as they are.
+    """
 
     endpoint: Endpoint[Page[_L]]
     params: Mapping[str, Any] = field(repr=False)
@@ -113,6 +125,7 @@ class Walk(Value, Generic[_L]):
     at: str | None
     page_size: int
     remaining: int | None
+    keeps_bodies: bool = True
 
     @property
     def cursor(self) -> str | None:

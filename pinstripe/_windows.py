@@ -6,10 +6,11 @@ newest objects at or before its upper second. Three rules follow:
 
 - An answer reaches down to its last object. What is left of its window becomes a window of its
   own, which begins behind that object, as the next page of a serial walk would.
-- A window that waits for its turn is cut to a few pages, as the nearest answer above it tells
-  how dense the list is. No window is planned further ahead than it is asked for, so that the
-  oldest second need not be known: the request for a window names no lower second, and an answer
-  from below it tells that everything between is empty.
+- A window that waits for its turn is cut to a few pages, as the latest answers tell how dense
+  the list is. No window is planned further ahead than it is asked for, so that the oldest second
+  need not be known: the request for a window names no lower second, and an answer from below it
+  tells that everything between is empty. So where nothing waits any more, towards the end, the
+  widest window under way is halved as it is.
 - Windows meet between two seconds, or behind an object. So objects of the same second are never
   apart, none comes twice and none is left out.
 
@@ -23,6 +24,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import takewhile
+from operator import lt
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
@@ -33,8 +35,16 @@ from pinstripe._model import Listed
 from pinstripe._walk import Created, Walk, endless
 from pinstripe._wire import timestamp
 
-PAGES_A_WINDOW = 4
-"""How many pages a window is cut to; the last page of each is half empty on average."""
+PAGES_A_WINDOW = 5
+"""How many pages a window is cut to at most; some of the last page of each is another's."""
+
+PAGES_HELD = 4
+"""How many pages are under way or held at most, for each request that may be under way."""
+
+_MARGIN = 0.25
+"""Which part of a page a window is cut short by, as one page more is the price of a few objects."""
+
+_WORTH_A_SPLIT = 2.0
 
 MEMORY = 9
 """How many answers tell how dense the list is: their median, which a gap does not move."""
@@ -47,8 +57,12 @@ class _Dated(Protocol):
     def created(self) -> datetime: ...
 
 
+def _created(item: object) -> datetime:
+    return cast("_Dated", item).created
+
+
 def _second(item: object) -> int:
-    return int(cast("_Dated", item).created.timestamp())
+    return int(_created(item).timestamp())
 
 
 @frozen(eq=False)
@@ -149,12 +163,16 @@ class Plan(Generic[_L]):
 
     def ask(self) -> Ask[_L] | None:
         """Return the next request to send; None where enough is under way or held."""
-        place = next((n for n, window in enumerate(self._row) if window.ask is None), None)
-        if place is None or any(window.error is not None for window in self._row[:place]):
+        waiting = (n for n, window in enumerate(self._row) if window.ask is None)
+        place = next(waiting, len(self._row))
+        if any(window.error is not None for window in self._row[:place]):
             return None
         if not self._has_room(place):
             return None
-        window = self._cut(place)
+        found = place if place < len(self._row) else self._split()
+        if found is None:
+            return None
+        window = self._cut(found)
         window.ask = Ask(self._walk_of(window))
         self._under_way += 1
         return window.ask
@@ -193,22 +211,50 @@ class Plan(Generic[_L]):
     def _has_room(self, place: int) -> bool:
         if place == 0 or self._under_way >= self.windows:
             return self._under_way < self.windows
-        room = self.windows * PAGES_A_WINDOW
+        room = self.windows * PAGES_HELD
         if self._remaining is not None:
             room = min(room, -(-self._remaining // self.walk.page_size))
         return self._under_way + sum(bool(window.items) for window in self._row) < room
 
+    def _pages_in(self, seconds: int) -> float:
+        """Return how many pages are in some seconds of the list; 0 where that is not known yet."""
+        pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else 0.0
+        return seconds / pace / self.walk.page_size if pace else 0.0
+
+    def _split(self) -> int | None:
+        """Return the place of a half of the widest window under way; None where none is wide.
+
+        What a request was sent for may end anywhere, as it names no lower second.
+        """
+        under_way = (
+            (window.upper - window.lower + 1, n, window.lower)
+            for n, window in enumerate(self._row)
+            if window.page is None and window.upper is not None and window.lower is not None
+        )
+        seconds, place, lower = max(under_way, default=(0, 0, 0))
+        pages = self._pages_in(seconds)
+        if pages < _WORTH_A_SPLIT:
+            return None
+        edge = lower + int((pages - 1) / 2 / pages * seconds)  # behind the page that comes
+        if edge == lower:
+            return None
+        self._row.insert(place + 1, _Window(edge - 1, lower, None))
+        self._row[place].lower = edge
+        return place + 1
+
     def _cut(self, place: int) -> _Window[_L]:
-        """Return the top of a window that waits, and leave the rest of it waiting."""
+        """Return the top of a window that waits, and leave the rest of it waiting.
+
+        The nearer its turn is, the smaller it is cut, so that windows which were asked for at
+        the same time end one after the other, and are not all held until the first one ends.
+        """
         window = self._row[place]
-        pace = sorted(self._paces)[len(self._paces) // 2] if self._paces else 0
-        if window.upper is None or not pace:
+        if window.upper is None:
             return window
         seconds = window.upper - (window.lower or 0) + 1
-        pages = seconds / pace / self.walk.page_size
-        most = float(PAGES_A_WINDOW) - 0.25
-        if window.lower is not None and window is self._row[-1]:
-            most = min(most, max(1.0, pages / self.windows))  # the last few are shared by all
+        pages = self._pages_in(seconds)
+        turn = (place + 1) * PAGES_A_WINDOW // self.windows
+        most = min(PAGES_A_WINDOW, max(1, turn)) - _MARGIN
         if pages <= 1.5 * most:
             return window
         lower = window.upper - max(1, int(most / pages * seconds)) + 1
@@ -228,12 +274,12 @@ class Plan(Generic[_L]):
     def _problem(self, ask: Ask[_L], window: _Window[_L], page: Page[_L]) -> PaginationError | None:
         if page.has_more and not page.data:
             return endless(ask.walk, page, "an empty page says that there is more")
-        seconds = [_second(item) for item in page.data]
-        inside = page.data and (window.lower is None or seconds[-1] >= window.lower)
+        times = [_created(item) for item in page.data]
+        inside = times and (window.lower is None or _second(page.data[-1]) >= window.lower)
         if inside and window.after is not None and page.data[-1].id in self._passed:
             return endless(ask.walk, page, "a page ends where an earlier one did")
-        limit = [] if window.upper is None else [window.upper]
-        if [*limit, *seconds] != sorted([*limit, *seconds], reverse=True):
+        late = times and window.upper is not None and _second(page.data[0]) > window.upper
+        if late or any(map(lt, times, times[1:])):
             return endless(ask.walk, page, "its objects do not come newest first")
         return None
 
@@ -297,6 +343,6 @@ def _is_held(window: _Window[_L], end: int | None) -> bool:
 
 
 def _at_or_after(lower: int | None, items: Sequence[_L]) -> Sequence[_L]:
-    if lower is None:
+    if lower is None or (items and _second(items[-1]) >= lower):
         return items
     return tuple(takewhile(lambda item: _second(item) >= lower, items))

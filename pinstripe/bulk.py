@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._patience import PATIENT
 from pinstripe._shielded import shielded
 
 I = TypeVar("I")  # noqa: E741 -- input
@@ -90,7 +91,8 @@ def fan_out(
     """Run `function` over `inputs`, many at once, and hand out what becomes of each.
 
     After a `break` the event loop stops what still runs, within a few of its turns; iterate
-    under `contextlib.aclosing` to have it stopped when the block is left.
+    under `contextlib.aclosing` to have it stopped when the block is left. The timeouts of a
+    client's calls begin when its rate limit is about to let them through, however many wait.
 
     Args:
         function: Called with one input at a time; the calls of one worker share a context.
@@ -230,6 +232,7 @@ class _FanOut(Generic[I, T]):
         return self._ready.popleft()
 
     async def _work(self) -> None:
+        PATIENT.set(True)
         try:
             while not self._ended:
                 await self._places.acquire()

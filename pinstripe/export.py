@@ -28,6 +28,7 @@ from attrs import define, evolve, field, frozen
 from typing_extensions import ParamSpec
 
 from pinstripe._columns import Column, columns_of
+from pinstripe._discreet import discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
@@ -58,6 +59,7 @@ class Exporting:
     fraction: float | None
 
 
+@discreet
 async def export(
     pager: Pager[_L],
     output: str | os.PathLike[str],
@@ -133,7 +135,7 @@ def _prepare(
     source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    return _Run(rest, part, rows_for(form, columns), mark, pager.walk.remaining)
+    return _Run(rest.without_bodies(), part, rows_for(form, columns), mark, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinstripe._blocking_export import export
 from pinstripe._client import AsyncClient
 from pinstripe._config import DEFAULT_RATE_LIMIT, MAX_DOWNLOAD
 from pinstripe._portal import ClientBase, Facade, Pager, fan_out
@@ -75,6 +76,7 @@ __all__ = [
     "VerificationReports",
     "VerificationSessions",
     "WebhookEndpoints",
+    "export",
     "fan_out",
 ]
 

@@ -19,7 +19,7 @@ HOUSE = Path(pinstripe.__file__).parent
 FLOORS: list[set[str]] = [
     {"_version", "_lazy", "_errors", "_model", "_samples", "_shielded", "_value"},
     {"_gendocs", "_gentypes"},
-    {"_checks", "_discreet", "_hooks", "_levels", "_local", "_network", "_part"},
+    {"_checks", "_discreet", "_hooks", "_levels", "_local", "_network", "_part", "_patience"},
     {"_config", "_disk", "_limiter", "_signature", "_once", "_loop", "_gensync"},
     {"_wire", "_convert", "_crossing", "_errand", "bulk", "_once_sqlite", "_once_redis"},
     {"_endpoint", "_multipart", "_route", "_gate", "_retry"},
@@ -36,6 +36,7 @@ FLOORS: list[set[str]] = [
     {"_formats"},
     {"export"},
     {"_portal", "_router"},
+    {"_blocking_export"},
     {"sync", "webhooks"},
     {"adapters", "adapters._bodies"},
     {f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")},

@@ -24,6 +24,7 @@ from pinstripe import (
     crypto,
     events,
     files,
+    response_of,
 )
 from pinstripe._columns import columns_of
 from pinstripe._formats import rows_for
@@ -333,6 +334,18 @@ async def test_an_export_whose_last_step_failed_is_finished_without_asking(tmp_p
     asked = len(shelf.asked)
     assert await export(dated_pager(shelf, max_items=2), path, resume=True) == 2
     assert len(shelf.asked) == asked
+
+
+async def test_a_walk_without_bodies_keeps_what_else_is_known_of_an_answer() -> None:
+    async with Sandbox(seed=3) as sandbox, sandbox.client() as stripe:
+        sandbox.identity.seed(3)
+        pager = stripe.identity.verification_sessions.list()
+        for items in (pager.without_bodies(), pager.without_bodies().parallel()):
+            found = [session async for session in items]
+            assert [response_of(session).body for session in found] == [b""] * 3
+            assert response_of(found[0]).status == 200
+            assert response_of(found[0]).request_id
+        assert b"vs_" in response_of(await pager).body
 
 
 async def test_a_list_without_the_filter_is_walked_serially(tmp_path) -> None:

@@ -185,6 +185,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinstripe._blocking_export import export
 from pinstripe._client import AsyncClient
 from pinstripe._portal import ClientBase, Facade, Pager, fan_out
 from pinstripe.toys import LIMIT
@@ -201,7 +202,7 @@ if TYPE_CHECKING:
     from pinstripe.bulk import Outcome
     from pinstripe.toys import Colour, Toy
 
-__all__ = ["Client", "Pager", "Shop", "Toys", "fan_out"]
+__all__ = ["Client", "Pager", "Shop", "Toys", "export", "fan_out"]
 
 
 class Toys(Facade):
@@ -559,7 +560,8 @@ def test_the_file_imports_no_product_when_it_is_imported() -> None:
 
 # --- twins --------------------------------------------------------------------------------------
 
-CLASSES_WRITTEN = [getattr(sync, name) for name in sync.__all__ if name not in ("Pager", "fan_out")]
+BY_HAND = ("Pager", "export", "fan_out")
+CLASSES_WRITTEN = [getattr(sync, name) for name in sync.__all__ if name not in BY_HAND]
 QUOTES = "[QuotesQuery, OnrampQuotes]"
 RETURNS = {f"Outcomes{QUOTES}": f"Generator[Outcome{QUOTES}, None, None]"}
 TAKES = {"Iterable[QuotesQuery] | AsyncIterable[QuotesQuery]": "Iterable[QuotesQuery]"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import anyio
 import pytest
 import virtual
 from attrs import evolve
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from virtual import Crowd, Server, answer, gate, get, keep_busy, now, pipeline
@@ -31,6 +32,8 @@ from pinstripe._gate import Gates, LoopGate
 from pinstripe._hooks import Hooks
 from pinstripe._levels import Level, Meter, Rates
 from pinstripe._limiter import Gate, Lane
+from pinstripe._patience import PATIENT
+from pinstripe.bulk import fan_out
 from pinstripe.sandbox.limits import RateLimits
 
 inf, nan = float("inf"), float("nan")
@@ -121,6 +124,85 @@ def test_files_and_accounts_have_limits_of_their_own() -> None:
     virtual.run(keep_busy(pipeline(server.send, gate(**rates)), 100, 20, requests=wanted))
     assert server.rate(5, 20) >= 0.95 * 60
     assert server.share_refused(0, 20) == 0
+
+
+# --- many more calls than may go soon -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [1.0, 30.0])
+def test_the_calls_of_a_fan_out_wait_as_long_as_it_takes(timeout) -> None:
+    server, door = Server(RateLimits(25)), gate(account=25)
+    pipe, request = pipeline(server.send, door), get(timeout=Timeout(timeout))
+
+    async def ask(_: int) -> Response:
+        return await pipe.send(request)
+
+    async def main() -> None:
+        outcomes = [one async for one in fan_out(ask, range(2000), concurrency=1000)]
+        assert [one.error for one in outcomes] == [None] * 2000
+        assert 2000 / now() >= 0.95 * 25
+
+    virtual.run(main())
+    assert server.share_refused(0, inf) == 0
+    assert door._lines == {}
+
+
+def test_they_wait_for_slow_answers_too() -> None:
+    crowd, door = Crowd(5, service=5.0), gate(5)
+    pipe, request = pipeline(crowd.send, door), get(timeout=Timeout(30))
+
+    async def ask(_: int) -> Response:
+        return await pipe.send(request)
+
+    async def main() -> None:
+        outcomes = [one async for one in fan_out(ask, range(100), concurrency=80)]
+        assert [one.error for one in outcomes] == [None] * 100
+        assert now() < 130
+
+    virtual.run(main())
+
+
+def test_they_wait_in_lines_of_their_own() -> None:
+    server, door = Server(None), gate(account=100, endpoint=10)
+    pipe = pipeline(server.send, door)
+
+    async def ask(path: str) -> Response:
+        return await pipe.send(get(path, timeout=Timeout(20)))
+
+    async def main() -> None:
+        paths = ["/v1/slow"] * 500 + ["/v1/x", "/v1/y"] * 10
+        outcomes = fan_out(ask, paths, concurrency=520, ordered=False)
+        first = [(await anext(outcomes)).input for _ in range(100)]
+        assert sum(path != "/v1/slow" for path in first) == 20
+        await outcomes.aclose()
+
+    virtual.run(main())
+    assert door._lines == {}
+
+
+@given(st.integers(0, 2**32), st.booleans())
+@settings(deadline=None, max_examples=20)
+def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
+    chance, server = random.Random(seed), Server(None)
+    door = gate(3) if slow else gate(account=20)
+    pipe = pipeline(server.send, door)
+
+    async def patient() -> Response:
+        PATIENT.set(True)
+        return await pipe.send(get(timeout=Timeout(5)))
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(patient()) for _ in range(200)]
+        for task in chance.sample(tasks, 120):
+            await asyncio.sleep(chance.choice([0, 0, 0.05]))
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        kept = [one for one in done if not isinstance(one, asyncio.CancelledError)]
+        assert len(kept) >= 80
+        assert {type(one) for one in kept} == {Response}
+
+    virtual.run(main())
+    assert door._lines == {}
 
 
 # --- the number on its way ----------------------------------------------------------------------

@@ -26,7 +26,7 @@ from pinstripe import (
     Response,
 )
 from pinstripe._walk import Paging, start
-from pinstripe._windows import PAGES_A_WINDOW
+from pinstripe._windows import PAGES_HELD
 from pinstripe.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -239,6 +239,27 @@ async def test_sixteen_windows_take_little_more_than_a_sixteenth_of_the_time(ste
     assert shelf.most == 16
 
 
+async def test_towards_the_end_those_who_are_free_take_over_halves() -> None:
+    shelf = DatedShelf(range(NEWEST - 20_000, NEWEST, 10))
+    created = Created(gte=at(NEWEST - 20_000))
+    pager = dated_pager(shelf, limit=10, created=created)
+    assert 200 / await rounds_of(shelf, pager.parallel(windows=64)) >= 30
+    assert len(shelf.asked) <= 270
+
+
+async def test_what_is_asked_for_leaves_while_pages_that_stand_ready_are_taken() -> None:
+    shelf = DatedShelf(range(NEWEST - 20_000, NEWEST, 10))
+    items = dated_pager(shelf, limit=5).parallel(windows=3)
+    await anext(items)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    asked = len(shelf.asked)
+    for _ in range(25):
+        await anext(items)
+    assert len(shelf.asked) > asked + 1
+    await items.aclose()
+
+
 async def test_a_burst_in_one_second_is_walked_by_cursor_alone() -> None:
     shelf = DatedShelf([NEWEST] * 100)
     assert await rounds_of(shelf, dated_pager(shelf, limit=10).parallel()) == 10
@@ -251,7 +272,7 @@ async def test_no_more_pages_are_held_than_said_while_nobody_takes_any() -> None
     assert [(await anext(items)).id] == ["it_1999"]
     for _ in range(200):
         await asyncio.sleep(0)
-    held = 3 * PAGES_A_WINDOW  # some answers more hold nothing of their window
+    held = 3 * PAGES_HELD  # some answers more hold nothing of their window
     assert held / 2 <= len(shelf.asked) - 1 <= 1.5 * held
     assert (shelf.most, shelf.under_way) == (3, 0)
     await items.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -58,8 +59,10 @@ class _Run:
     windows: int
 
 
-@click.command(short_help="Write a list of the API to a file.")
-@click.argument("resource", type=click.Choice(_RESOURCES))
+@click.command(
+    short_help="Write a list of the API to a file.", epilog=f"Resources: {', '.join(_RESOURCES)}."
+)
+@click.argument("resource", metavar="RESOURCE", type=click.Choice(_RESOURCES))
 @click.option(
     "-o",
     "--output",
@@ -72,8 +75,13 @@ class _Run:
     type=click.Choice(["jsonl", "csv", "parquet"]),
     help="Format of the output; by the name of --output otherwise.",
 )
-@click.option("--since", type=_DATE, help="Only what was created then, in UTC, or later.")
-@click.option("--until", type=_DATE, help="Only what was created before then, in UTC.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    type=_DATE,
+    help="Only what was created then or later, in UTC: 2026-01-31 or 2026-01-31T08:00:00.",
+)
+@click.option("--until", metavar="TIME", type=_DATE, help="Only what was created before then.")
 @click.option(
     "--filter",
     "filters",
@@ -111,7 +119,8 @@ def export(
     Each field is a column; those of nested objects are named like options.document. Private
     fields are left out unless --reveal is given.
 
-    The key is read from STRIPE_API_KEY.
+    The key is read from STRIPE_API_KEY. A terminal shows how far it is, and, with --since or
+    --max-items, how long the rest takes.
 
     Ctrl-C, or an error, leaves what was read beside --output, and the same command with --resume
     does the rest.
@@ -148,6 +157,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 
 def _execute(run: _Run) -> int:
     items = [0]
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own takes 10 MB more
     try:
         number = run_interruptible(_export(run, items))
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pty
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -144,3 +145,4 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     os.close(ours)
     assert b"1,000 objects, " in shown
     assert b" a second" in shown
+    assert re.search(rb"a second (\x1b\[\S+?m)*0:00:\d\d", shown)

@@ -19,7 +19,7 @@ from pinstripe.events import Event
 from pinstripe.files import File, FileLink
 from pinstripe.forwarding import ForwardingRequest
 from pinstripe.identity import VerificationReport, VerificationSession
-from pinstripe.sync import Client, Pager, VerificationSessions, fan_out
+from pinstripe.sync import Client, Pager, VerificationSessions, export, fan_out
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
 
 
@@ -71,6 +71,7 @@ def many(stripe: Client, later: AsyncIterator[QuotesQuery]) -> None:
     stripe.crypto.onramp_quotes.retrieve_many(later)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     for retrieved in fan_out(stripe.identity.verification_sessions.retrieve, ["vs_1"]):
         assert_type(retrieved, Outcome[str, VerificationSession])
+    assert_type(export(stripe.events.list(), "events.parquet"), int)
 
 
 def calls(stripe: Client) -> None:

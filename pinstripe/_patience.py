@@ -1,0 +1,8 @@
+"""Who has more calls to make than may go soon, and would rather wait than have them fail."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+PATIENT: ContextVar[bool] = ContextVar("pinstripe_patient", default=False)
+"""True in the tasks of a fan-out: the time of a call begins when its turn is near."""
