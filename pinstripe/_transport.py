@@ -48,7 +48,8 @@ class AiohttpTransport:
     anew where the loop or the process is another one. It is closed by `aclose`, or by the end of
     its loop, whose last act is to close the async generators that were started in it. aiohttp is
     imported by the first request too, in a thread, where the certificates are read as well: that
-    takes 150 to 300 ms, which count in the deadline but do not hold it up. A thread that began it
+    takes 150 to 300 ms, which count in the deadline but do not hold it up. The thread is one of
+    asyncio's, since anyio's would first have 30 ms of imports of its own. A thread that began it
     when the client is made would gain nothing, since all but the reading of certificates, which
     comes last, takes turns with this thread; and a fork meanwhile would leave the child with a
     lock on the import that nobody opens.
