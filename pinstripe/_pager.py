@@ -14,6 +14,7 @@ from attrs import evolve
 from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
 from pinstripe._model import Listed, bind
+from pinstripe._patience import PATIENT
 from pinstripe._shielded import shielded
 from pinstripe._walk import Walk, check_page, whole
 from pinstripe._wire import Sender
@@ -143,6 +144,7 @@ class ParallelWalker(Generic[_L]):
             task.add_done_callback(self._asked.discard)
 
     async def _answer(self, plan: Plan[_L], ask: Ask[_L]) -> None:
+        PATIENT.set(True)
         try:
             plan.answer(ask, await _fetch(self._send, ask.walk))
         except BaseException as error:

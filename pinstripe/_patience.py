@@ -5,4 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 PATIENT: ContextVar[bool] = ContextVar("pinstripe_patient", default=False)
-"""True in the tasks of a fan-out: the time of a call begins when its turn is near."""
+"""True in the tasks of a fan-out or a parallel walk.
+
+The time of their calls begins when their turn is near.
+"""

@@ -12,6 +12,7 @@ import anyio
 import pytest
 import virtual
 from attrs import evolve
+from dated import DATED, DatedShelf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,11 +22,14 @@ from pinstripe import (
     AsyncClient,
     ConfigurationError,
     DeadlineExceeded,
+    Pager,
     RateLimit,
     Request,
+    RequestOptions,
     Response,
     Timeout,
     WaitInfo,
+    _walk,
 )
 from pinstripe._config import Config
 from pinstripe._gate import Gates, LoopGate
@@ -158,6 +162,19 @@ def test_they_wait_for_slow_answers_too() -> None:
         outcomes = [one async for one in fan_out(ask, range(100), concurrency=80)]
         assert [one.error for one in outcomes] == [None] * 100
         assert now() < 130
+
+    virtual.run(main())
+
+
+def test_the_requests_of_a_parallel_walk_wait_too() -> None:
+    shelf = DatedShelf(range(1_790_000_000, 1_790_020_000, 10))
+    paging = _walk.Paging(20, None, None, None, None)
+    walk = _walk.start(DATED, {"created": None}, paging, RequestOptions(timeout=1))
+    pager = Pager(pipeline(shelf.send, gate(account=5)).send, walk)
+
+    async def main() -> None:
+        assert len([item async for item in pager.parallel(windows=64)]) == 2000
+        assert now() >= len(shelf.asked) / 5 - 1
 
     virtual.run(main())
 
