@@ -225,9 +225,11 @@ class _StreamedBody(Payload):
 
 async def _read_at_once(content: aiohttp.StreamReader, length: int) -> bytes:
     """Read a body whose length is known, and be woken once for it rather than for each piece."""
-    if length <= _BUFFERED:  # more than that comes only while it is read
+    if length > _BUFFERED:  # what is longer comes only while it is read
+        return await content.read()
+    if not content.is_eof() and content.exception() is None:
         await content.wait_eof()
-    return content.read_nowait() if content.is_eof() else await content.read()
+    return content.read_nowait()
 
 
 def _encoding_of(answer: Answer) -> str:

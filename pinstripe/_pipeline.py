@@ -192,7 +192,10 @@ class Pipeline:
         result: Response | TransportError | None = None
         attempts.begin()
         try:
-            result = await self._observed(request, attempts.count)
+            if self._hooks.watches_requests():
+                result = await self._observed(request, attempts.count)
+            else:
+                result = await self._try(request)
             attempts.end(result)
             return result
         except ConfigurationError:
@@ -210,8 +213,6 @@ class Pipeline:
 
     async def _observed(self, request: Request, attempt: int) -> Response | TransportError:
         """Send a request, and tell those who watch."""
-        if not self._hooks.watches_requests():
-            return await self._try(request)
         facts: dict[str, Any] = {
             "method": request.method,
             "path": request.template,

@@ -203,6 +203,8 @@ def fill_path(template: str, ids: Mapping[str, str]) -> str:
     Raises:
         ConfigurationError: A value is not of that form.
     """
+    if "{" not in template:
+        return template
     return _PLACEHOLDER.sub(lambda m: check_id(m[1], ids[m[1]]), template)
 
 
@@ -234,9 +236,8 @@ def form_pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ConfigurationError: As for `encode_form`.
     """
     for name, value in params.items():
-        check_key("params", name)
         if value is not None:
-            yield from _pairs(name, value, _MAX_DEPTH)
+            yield from _pairs(check_key("params", name), value, _MAX_DEPTH)
 
 
 def _pairs(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:

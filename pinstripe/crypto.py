@@ -505,7 +505,7 @@ class OnrampQuotesResource(Resource):
             destination_currencies=destination_currencies,
             destination_networks=destination_networks,
         )
-        return await self._ask(query, request_options)
+        return await self._call(self._RETRIEVE, check_query(query), request_options)
 
     async def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> OnrampQuotes:
         return await self._call(self._RETRIEVE, check_query(query), options)
