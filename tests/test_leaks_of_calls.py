@@ -286,13 +286,18 @@ def test_what_is_refused_before_it_is_sent_is_not_shown(name) -> None:
 
 async def cancelled(call: Call) -> BaseException:
     """Cancel a call whose request has arrived, and return what comes out of it."""
-    async with Faulty(faulty.hang) as server, AsyncClient(KEY, **settings(server.url)) as stripe:
+    async with (
+        Faulty(faulty.hang) as server,
+        AsyncClient(KEY, **{**settings(server.url), "timeout": 30}) as stripe,
+    ):
 
         async def make() -> None:
             await call(stripe)
 
         task = asyncio.create_task(make())
-        await server.arrived.wait()
+        arrival = asyncio.create_task(server.arrived.wait())
+        await asyncio.wait([task, arrival], return_when=asyncio.FIRST_COMPLETED)
+        arrival.cancel()
         task.cancel()
         try:
             await task
