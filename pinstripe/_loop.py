@@ -119,9 +119,12 @@ class LoopThread:
         try:
             anyio.run(self._serve, backend_options={"loop_factory": self._make_loop})
         except BaseException as error:
-            if self._ready.done():
+            if not self._ready.done():
+                self._ready.set_exception(error)
+            # Python 3.12 starts no thread while the interpreter ends, not even the one in which
+            # asyncio waits for the workers of a loop; the loop is closed all the same.
+            elif not (self._ended and isinstance(error, RuntimeError)):
                 raise
-            self._ready.set_exception(error)
 
     async def _serve(self) -> None:
         async with BlockingPortal() as portal:
