@@ -498,13 +498,13 @@ class OnrampQuotesResource(Resource):
             destination_networks: The networks to quote; all by default.
             request_options: Options of this call.
         """
-        query = QuotesQuery(
-            source_amount=source_amount,
-            source_currency=source_currency,
-            destination_amount=destination_amount,
-            destination_currencies=destination_currencies,
-            destination_networks=destination_networks,
-        )
+        query: QuotesQuery = {
+            "source_amount": source_amount,
+            "source_currency": source_currency,
+            "destination_amount": destination_amount,
+            "destination_currencies": destination_currencies,
+            "destination_networks": destination_networks,
+        }
         return await self._call(self._RETRIEVE, check_query(query), request_options)
 
     async def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> OnrampQuotes:
