@@ -199,13 +199,11 @@ def _check_shared(given: Mapping[str, Any]) -> dict[str, Any]:
     if None not in amounts.values():
         raise ConfigurationError("destination_amount", "cannot be used together with source_amount")
     for name in ("source_currency", "destination_currency", "destination_network"):
-        if (code := given.get(name)) is not None:
-            check_code(name, code)
+        check_code(name, given.get(name))
     for name in ("destination_currencies", "destination_networks"):
-        if (codes := given[name]) is not None:
-            check_texts(name, codes)
-            for code in codes:
-                check_code(name, code)
+        check_texts(name, given[name])
+        for code in given[name] or ():
+            check_code(name, code)
     return {**given, **amounts}
 
 
