@@ -10,6 +10,7 @@ from pinstripe import _pager
 from pinstripe._discreet import discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._portal import Pager
+from pinstripe._shielded import stop
 
 if TYPE_CHECKING:
     import os
@@ -61,8 +62,7 @@ class _Export:
     async def aclose(self) -> None:
         """Stop it where it still runs; what was read is written."""
         if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await stop([self._task])
 
 
 def _ignore(_: Exporting) -> None:

@@ -15,7 +15,7 @@ from attrs import define
 
 from pinstripe._errors import DeadlineExceeded
 from pinstripe._local import Local
-from pinstripe._shielded import shielded
+from pinstripe._shielded import stop
 from pinstripe._wire import Request, Response, Sender
 
 
@@ -94,9 +94,7 @@ async def _answered(shared: _Shared, seconds: float) -> bool:
     finally:
         shared.waiting -= 1
         if not shared.waiting and not shared.task.done():
-            shared.task.cancel()
-            with shielded():
-                await asyncio.wait([shared.task])
+            await stop([shared.task])
 
 
 def _forget(

@@ -19,11 +19,11 @@ from threading import Lock
 from types import TracebackType
 from typing import IO, Any
 
-from anyio import CancelScope
 from anyio.to_thread import run_sync
 from typing_extensions import Self
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._shielded import shielded
 
 PIECE = 256 * 1024
 """Bytes read or written at once: few enough for the memory, many enough for a change of thread."""
@@ -111,7 +111,7 @@ async def opened(file: FileContent) -> AsyncGenerator[Source, None]:
         await run_sync(source.open)
         yield source
     finally:
-        with CancelScope(shield=True):
+        with shielded():
             await run_sync(source.close)
 
 
@@ -178,7 +178,7 @@ class Destination:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with CancelScope(shield=True):
+        with shielded():
             await run_sync(self._give_up)
 
     async def start(self) -> None:

@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
-import anyio
-
 from pinstripe._loop import LoopEndedError, LoopThread
+from pinstripe._shielded import shielded
 
 _T = TypeVar("_T")
 
@@ -98,7 +97,7 @@ class Errand(Generic[_T]):
         self._wanted = partial(function, *args)
         self._news.set()
         # What the other thread has begun it also ends, as a worker thread would.
-        with anyio.CancelScope(shield=True):
+        with shielded():
             await self._answered.wait()
         value, error = self._value, self._error
         self._value = self._error = None

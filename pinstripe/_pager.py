@@ -6,7 +6,7 @@ What comes next is decided by `Walk`, a frozen value, and by `Plan`; only walker
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from attrs import evolve
@@ -15,7 +15,7 @@ from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
 from pinstripe._model import Listed, bind
 from pinstripe._patience import PATIENT
-from pinstripe._shielded import shielded
+from pinstripe._shielded import stop
 from pinstripe._walk import Walk, check_page, whole
 from pinstripe._wire import Sender
 
@@ -107,7 +107,7 @@ class Walker(Generic[_L]):
         """See `Steps.aclose`."""
         ahead, self._ahead, self._walk = self._ahead, None, None
         if ahead is not None:
-            await _stop([ahead])
+            await stop([ahead])
 
 
 class ParallelWalker(Generic[_L]):
@@ -159,17 +159,7 @@ class ParallelWalker(Generic[_L]):
         """See `Steps.aclose`."""
         self._plan = None
         if self._asked:
-            await _stop(self._asked)
-
-
-async def _stop(tasks: Collection[asyncio.Task[Any]]) -> None:
-    stopped = tuple(tasks)
-    for task in stopped:
-        task.cancel()
-    with shielded():
-        await asyncio.wait(stopped)
-    for task in stopped:
-        _ = task.cancelled() or task.exception()
+            await stop(self._asked)
 
 
 async def _each(steps: Steps[_L]) -> AsyncGenerator[_L, None]:

@@ -23,7 +23,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from anyio import CancelScope
 from attrs import define, evolve, field, frozen
 from typing_extensions import ParamSpec
 
@@ -34,6 +33,7 @@ from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
 from pinstripe._pager import WINDOWS, Pager
 from pinstripe._part import Mark, Part
+from pinstripe._shielded import shielded
 from pinstripe._walk import PAGE_SIZE
 from pinstripe._windows import bounds_of
 
@@ -234,6 +234,6 @@ async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        with CancelScope(shield=True):
+        with shielded():
             await asyncio.wait([running])
         raise
