@@ -235,7 +235,7 @@ async def _read_at_once(content: aiohttp.StreamReader, length: int) -> bytes:
 def _encoding_of(answer: Answer) -> str:
     if "Content-Encoding" not in answer.headers:
         return "identity"
-    encoding = ", ".join(answer.headers.getall("Content-Encoding", ["identity"])).lower()
+    encoding = ", ".join(answer.headers.getall("Content-Encoding")).lower()
     if encoding in ("identity", "gzip", "deflate"):
         return encoding
     # aiohttp leaves it as it is
@@ -261,11 +261,12 @@ def _proxy(proxy: Proxy) -> ProxyArguments:
     return {"proxy": URL(proxy.url), "proxy_headers": {"Authorization": f"Basic {word}"}}
 
 
+_NO_HTTP = (aiohttp.ClientResponseError, HttpProcessingError)
+
 # The text of these repeats the address, whose query can tell who somebody is, or the answer.
 _IN_OUR_WORDS = (
     (aiohttp.ConnectionTimeoutError, ConnectError, "no connection was made in time"),
-    (aiohttp.ClientResponseError, ConnectionLost, "the answer is not valid HTTP"),
-    (HttpProcessingError, ConnectionLost, "the answer is not valid HTTP"),
+    (_NO_HTTP, ConnectionLost, "the answer is not valid HTTP"),
     (aiohttp.ClientPayloadError, ConnectionLost, "the body of the answer is cut short or damaged"),
 )
 

@@ -7,8 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from attrs import define, field
-
 from pinstripe._errors import DeadlineExceeded, TransportError
 from pinstripe._levels import Rates
 from pinstripe._limiter import Gate, Lane
@@ -21,7 +19,6 @@ _NEAR = 0.25
 """Seconds within which the turn of a request is near."""
 
 
-@define(eq=False)
 class _Line:
     """The patient requests in front of a lane, which do not queue up in it yet.
 
@@ -33,8 +30,11 @@ class _Line:
         coming: How many were called up and have not gone on yet.
     """
 
-    turns: OrderedDict[Waiter, None] = field(factory=OrderedDict[Waiter, None])
-    coming: int = 0
+    __slots__ = ("coming", "turns")
+
+    def __init__(self) -> None:
+        self.turns: OrderedDict[Waiter, None] = OrderedDict()
+        self.coming = 0
 
 
 class LoopGate(Gate[Waiter]):

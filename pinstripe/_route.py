@@ -98,7 +98,7 @@ class ProxyArguments(TypedDict, total=False):
     proxy_headers: dict[str, str]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Answer:
     """The head of an answer, whose body is still to be read.
 
@@ -129,7 +129,7 @@ class Route:
     Args:
         connector: The pool.
         origin: The address.
-        headers: Headers of every request, which a request's own replace.
+        headers: Headers of every request; only one with a sink replaces any of them.
         proxy: The proxy on the way.
     """
 

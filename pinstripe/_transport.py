@@ -44,7 +44,7 @@ class Transport(Protocol):
 class AiohttpTransport:
     """A transport over aiohttp.
 
-    A session belongs to one event loop, so it is made when the first request is sent, and made
+    A pool belongs to one event loop, so it is made when the first request is sent, and made
     anew where the loop or the process is another one. It is closed by `aclose`, or by the end of
     its loop, whose last act is to close the async generators that were started in it. aiohttp is
     imported by the first request too, in a thread, where the certificates are read as well: that
@@ -77,7 +77,7 @@ class AiohttpTransport:
         return await connections.exchange(request)
 
     async def open(self) -> Connections:
-        """Return the session of this event loop, and make it first if it is not there."""
+        """Return the connections of this event loop, and make them first if they are not there."""
         lock = self._opening.get()
         if lock is None:
             lock = asyncio.Lock()

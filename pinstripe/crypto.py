@@ -12,7 +12,15 @@ hash of a transaction, metadata) is left out of every repr; read the attribute, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -505,10 +513,10 @@ class OnrampQuotesResource(Resource):
             "destination_currencies": destination_currencies,
             "destination_networks": destination_networks,
         }
-        return await self._call(self._RETRIEVE, check_query(query), request_options)
+        return await self._ask(query, request_options)
 
-    async def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> OnrampQuotes:
-        return await self._call(self._RETRIEVE, check_query(query), options)
+    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[OnrampQuotes]:
+        return self._call(self._RETRIEVE, check_query(query), options)
 
     def retrieve_many(
         self,
