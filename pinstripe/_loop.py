@@ -141,7 +141,8 @@ class LoopThread:
     @property
     def lives(self) -> bool:
         """Whether calls can be made."""
-        return not self._ended and self._thread.is_alive()
+        # A thread that died counts as alive for a moment after its loop was closed.
+        return not self._ended and self._thread.is_alive() and not self._loop.is_closed()
 
     def is_running_here(self) -> bool:
         """Whether the calling thread is the one of this loop."""

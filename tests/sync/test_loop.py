@@ -113,6 +113,30 @@ class TestTheThread:
             one.join(WAIT)
         assert crossing.run(user) == "nobody"
 
+    def test_that_still_ends_after_its_loop_is_replaced_at_once(self, crossing, monkeypatch) -> None:
+        """Between the loop's end and the thread's there is time, which a hook here stretches."""
+        ended, go_on = threading.Event(), threading.Event()
+
+        def hold(_: object) -> None:
+            ended.set()
+            go_on.wait(WAIT)
+
+        def die() -> None:
+            raise SystemExit
+
+        monkeypatch.setattr(threading, "excepthook", hold)
+        assert crossing.run(user) == "nobody"
+        (dying,) = loop_threads()
+        leases.take(self).post(die)
+        assert ended.wait(WAIT)
+        try:
+            assert dying.is_alive()
+            assert crossing.run(user) == "nobody"
+        finally:
+            go_on.set()
+            leases.give_back(self)
+        dying.join(WAIT)
+
     def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:
         thread = LoopThread()
         begun = threading.Event()
