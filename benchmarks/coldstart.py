@@ -8,8 +8,9 @@ What else is installed beside a library can slow it down, so take one environmen
 
     python -m venv /tmp/ours && /tmp/ours/bin/pip install .
     python -m venv /tmp/official && /tmp/official/bin/pip install stripe requests
+    python -m venv /tmp/async && /tmp/async/bin/pip install "stripe[async]"
     OUR_PYTHON=/tmp/ours/bin/python OFFICIAL_PYTHON=/tmp/official/bin/python \\
-        python -m benchmarks coldstart
+        OFFICIAL_ASYNC_PYTHON=/tmp/async/bin/python python -m benchmarks coldstart
 
 Nothing is returned from what `asyncio.run` runs: from Python 3.11 on it makes the repr of that, to
 no end.
@@ -119,10 +120,10 @@ asyncio.run(main())
 
 @frozen
 class _Contender:
-    """A script, and the interpreter it runs in."""
+    """A script, and the variable that names the interpreter it runs in."""
 
     script: str
-    official: bool = False
+    python: str = "OUR_PYTHON"
 
     def runs(self, url: str, environ: Mapping[str, str]) -> bool:
         """Run once; return False where a library is not there."""
@@ -136,10 +137,9 @@ class _Contender:
 
     def run(self, url: str, environ: Mapping[str, str]) -> tuple[float, float]:
         """Return the seconds of wall and CPU time that a fresh process reports."""
-        python = os.environ.get("OFFICIAL_PYTHON" if self.official else "OUR_PYTHON")
         # -I: what is installed, and compiled once, whatever folder and environment this runs in.
         command = [
-            python or sys.executable,
+            os.environ.get(self.python, sys.executable),
             "-I",
             "-c",
             _TIMED.format(script=self.script),
@@ -159,18 +159,22 @@ class _Contender:
 
 
 _IMPORTS = {
-    "import stripe": _Contender("import stripe", official=True),
+    "import stripe": _Contender("import stripe", "OFFICIAL_PYTHON"),
     "import pinstripe": _Contender("import pinstripe"),
     "from pinstripe import AsyncClient": _Contender("from pinstripe import AsyncClient"),
     "import aiohttp": _Contender("import aiohttp"),
 }
 _ANSWERS = {
-    "official SDK, sync (requests)": _Contender(_OFFICIAL, official=True),
+    "official SDK, sync (requests)": _Contender(_OFFICIAL, "OFFICIAL_PYTHON"),
     "pinstripe": _Contender(_PINSTRIPE),
     "pinstripe, blocking": _Contender(_BLOCKING),
     "aiohttp + json.loads": _Contender(_AIOHTTP),
-    "official SDK, async (httpx)": _Contender(_OFFICIAL_ASYNC % "HTTPXClient", official=True),
-    "official SDK, async (aiohttp)": _Contender(_OFFICIAL_ASYNC % "AIOHTTPClient", official=True),
+    "official SDK, async (httpx)": _Contender(
+        _OFFICIAL_ASYNC % "HTTPXClient", "OFFICIAL_ASYNC_PYTHON"
+    ),
+    "official SDK, async (aiohttp)": _Contender(
+        _OFFICIAL_ASYNC % "AIOHTTPClient", "OFFICIAL_ASYNC_PYTHON"
+    ),
 }
 
 
