@@ -92,15 +92,17 @@ async def export(
         PinstripeError: The list could not be read to its end; `resume` goes on.
         OSError: The file cannot be written; `resume` goes on.
     """
-    path = _path(output)
-    run = _prepare(pager, path, format, reveal=reveal, resume=resume, overwrite=overwrite)
+    # In a thread, since it looks at files, and pyarrow alone takes long to import.
+    run = await _finished(
+        _prepare, pager, output, format, reveal=reveal, resume=resume, overwrite=overwrite
+    )
     items = _items(run.pager, windows)
     await _finished(run.begin)
     try:
         await run.write_all(items, on_progress)
     finally:
-        run.part.close()
-    await _finished(_publish, run, path)
+        await _finished(run.part.close)
+    await _finished(run.publish)
     return run.mark.items
 
 
@@ -115,13 +117,14 @@ def _path(output: str | os.PathLike[str]) -> Path:
 
 def _prepare(
     pager: Pager[Any],
-    path: Path,
+    output: str | os.PathLike[str],
     format: str | None,
     *,
     reveal: bool,
     resume: bool,
     overwrite: bool,
 ) -> _Run:
+    path = _path(output)
     if resume and overwrite:
         raise ConfigurationError("overwrite", "cannot be used together with resume")
     if pager.walk.direction == "ending_before":
@@ -135,7 +138,8 @@ def _prepare(
     source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    return _Run(rest.without_bodies(), part, rows_for(form, columns), mark, pager.walk.remaining)
+    rows = rows_for(form, columns)
+    return _Run(rest.without_bodies(), path, part, rows, mark, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
@@ -156,6 +160,7 @@ class _Run:
     """An export under way."""
 
     pager: Pager[Any]
+    output: Path
     part: Part
     rows: Rows
     mark: Mark
@@ -206,6 +211,11 @@ class _Run:
         self.part.write(data, mark)
         self.mark = mark
 
+    def publish(self) -> None:
+        """Make the output of the part."""
+        self.rows.finish(self.part.path, self.output)
+        self.part.remove()
+
     def _progress(self, item: Any) -> Exporting:
         items = self.mark.items + len(self._batch)
         if self.max_items is not None:
@@ -221,11 +231,6 @@ class _Run:
 def _second(item: Any) -> int | None:
     created = getattr(item, "created", None)
     return int(created.timestamp()) if isinstance(created, datetime) else None
-
-
-def _publish(run: _Run, path: Path) -> None:
-    run.rows.finish(run.part.path, path)
-    run.part.remove()
 
 
 async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

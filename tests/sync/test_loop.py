@@ -113,7 +113,9 @@ class TestTheThread:
             one.join(WAIT)
         assert crossing.run(user) == "nobody"
 
-    def test_that_still_ends_after_its_loop_is_replaced_at_once(self, crossing, monkeypatch) -> None:
+    def test_that_still_ends_after_its_loop_is_replaced_at_once(
+        self, crossing, monkeypatch
+    ) -> None:
         """Between the loop's end and the thread's there is time, which a hook here stretches."""
         ended, go_on = threading.Event(), threading.Event()
 
