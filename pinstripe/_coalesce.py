@@ -15,6 +15,7 @@ from attrs import define
 
 from pinstripe._errors import DeadlineExceeded
 from pinstripe._local import Local
+from pinstripe._patience import PATIENT
 from pinstripe._shielded import stop
 from pinstripe._wire import Request, Response, Sender
 
@@ -56,16 +57,25 @@ class Coalescer:
         """
         if request.method != "GET" or request.sink is not None:
             return await self._send(request)
-        loop = asyncio.get_running_loop()
+        shared, is_mine = self._join(request)
+        if not is_mine:
+            return await self._follow(shared, request)
+        await _answered(shared)  # in time or not, as the call itself decides
+        return shared.task.result()
+
+    async def _follow(self, shared: _Shared, request: Request) -> Response:
+        """Wait for what another has begun, as long as one's own time allows for."""
         total = request.timeout.total if request.timeout else self._total
-        deadline = loop.time() + total
+        now = asyncio.get_running_loop().time
+        deadline = None if PATIENT.get() else now() + total
+        is_mine = False
         while True:
-            shared, is_mine = self._join(request)
-            if not await _answered(shared, deadline - loop.time()):
+            if not await _answered(shared, None if deadline is None else deadline - now()):
                 raise _late(total)
             error = None if shared.task.cancelled() else shared.task.exception()
             if is_mine or not isinstance(error, DeadlineExceeded):
                 return shared.task.result()
+            shared, is_mine = self._join(request)
 
     def _join(self, request: Request) -> tuple[_Shared, bool]:
         """Return what is under way for a request, and whether it was begun for it."""
@@ -85,11 +95,12 @@ class Coalescer:
         return await self._send(request)
 
 
-async def _answered(shared: _Shared, seconds: float) -> bool:
+async def _answered(shared: _Shared, seconds: float | None = None) -> bool:
     """Wait for an answer, and return whether it came in time; the last to leave ends it."""
     shared.waiting += 1
     try:
-        done, _ = await asyncio.wait([shared.task], timeout=max(0.0, seconds))
+        timeout = None if seconds is None else max(0.0, seconds)
+        done, _ = await asyncio.wait([shared.task], timeout=timeout)
         return bool(done)
     finally:
         shared.waiting -= 1

@@ -32,65 +32,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import quote_plus
+
+from pinstripe._clean import clean_request_id, clean_text, conceal_fact
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
 """What is certain about the server having acted on a call that failed."""
 
-_MESSAGE_LIMIT = 1024
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
-# No word boundary in front: a key can follow a letter, as in "Bearer%20sk_test_...".
-_SECRET = re.compile(r"(?:[a-z]{2,4}_(?:test|live|org)_|whsec_)\w+|\b\w+_secret_\w+")
-
 _E = TypeVar("_E", bound="PinstripeError")
-
-
-def clean_text(text: str) -> str:
-    """Return `text` fit for one line of a log: no secret, only printable characters, 1 KiB at most.
-
-    Args:
-        text: Anything a server, or another library, said.
-    """
-    start = text[: 4 * _MESSAGE_LIMIT]
-    line = "".join(character if character.isprintable() else " " for character in start)
-    cut = _SECRET.sub("[secret]", line).encode()[:_MESSAGE_LIMIT]
-    return cut.decode(errors="ignore")
-
-
-def conceal(text: str, sent: Mapping[str, str]) -> str:
-    """Return what a server said with the names of parameters in place of what was sent for them.
-
-    An API likes to quote what it refuses: an email address, a name, a wallet.
-
-    Args:
-        text: What it said.
-        sent: The values by the names of their parameters.
-    """
-    names: dict[str, str] = {}
-    for name, value in sent.items():
-        if (
-            len(value) > 1
-        ):  # a single letter or digit stands in too many words, and tells too little
-            names |= dict.fromkeys((value, quote_plus(value)), name)
-    if not names:
-        return text
-    longest_first = sorted(names, key=len, reverse=True)
-    quoted = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-    return quoted.sub(lambda found: f"[{names[found[0]]}]", text)
-
-
-def clean_request_id(value: str | None) -> str | None:
-    """Return a request id that is safe to print, or None where `value` is not one.
-
-    Args:
-        value: The `Request-Id` header, as it came.
-    """
-    return value if value is not None and _REQUEST_ID.fullmatch(value) else None
 
 
 class PinstripeError(Exception):
@@ -326,6 +278,16 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 }
 
 
+_MAY_HAVE_ACTED = (
+    "idempotency_key_in_use",
+    "forwarding_api_retryable_upstream_error",
+    "forwarding_api_upstream_connection_error",
+    "forwarding_api_upstream_connection_timeout",
+    "forwarding_api_upstream_error",
+)
+"""Codes of refusals behind which another request still runs, or a destination may have acted."""
+
+
 def error_for(
     status: int,
     headers: Mapping[str, str],
@@ -351,7 +313,7 @@ def error_for(
     error.type, error.code = facts.get("type"), facts.get("code")
     error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
     error.retry_after = retry_after
-    if error.code == "idempotency_key_in_use":
+    if error.code in _MAY_HAVE_ACTED:
         error.outcome = "unknown"
     return with_response(error, status, headers, body)
 
@@ -393,4 +355,4 @@ def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(error, dict):
         return {}
     facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
-    return {name: clean_text(conceal(text, sent)) for name, text in facts.items()}
+    return {name: clean_text(conceal_fact(name, text, sent)) for name, text in facts.items()}

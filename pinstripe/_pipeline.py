@@ -20,6 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout as deadline_in
 
+from pinstripe._clean import clean_request_id
 from pinstripe._config import RetryPolicy, Timeout
 from pinstripe._errors import (
     ConfigurationError,
@@ -27,7 +28,6 @@ from pinstripe._errors import (
     PinstripeError,
     ResponseError,
     TransportError,
-    clean_request_id,
     error_for,
     with_response,
 )
@@ -120,12 +120,15 @@ class Pipeline:
             await self._gates().approach(request)
         deadline = self._clock.monotonic() + total
         attempts = Attempts(deletes=request.method == "DELETE")
+        scope = deadline_in(total)  # a third of the cost of `anyio.fail_after`
         try:
-            async with deadline_in(total):  # a third of the cost of `anyio.fail_after`
+            async with scope:
                 return await self._until_decided(request, attempts, deadline)
         except PinstripeError as error:
             problem = _complete(error, request, attempts)
         except asyncio.TimeoutError:  # which Python 3.10 does not take for the built-in one
+            if not _has_expired(scope):
+                raise  # that of a file, or of a transport
             late = DeadlineExceeded(f"no answer within {total:g} s")
             late.outcome = "not_sent"
             problem = _complete(late, request, attempts)
@@ -242,6 +245,11 @@ class Pipeline:
             foreign = ResponseError("the answer is to another request: it has another key")
             raise with_response(foreign, result.status, result.headers, result.body)
         return result
+
+
+def _has_expired(scope: Any) -> bool:
+    expired = scope.expired
+    return bool(expired() if callable(expired) else expired)  # a plain bool on Python 3.10
 
 
 def _end_of(result: Response | TransportError) -> dict[str, Any]:

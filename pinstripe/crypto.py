@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import (
     AsyncIterable,
-    Awaitable,
     Callable,
     Iterable,
     Iterator,
@@ -30,6 +29,7 @@ from typing import Literal
 from attrs import asdict
 
 from pinstripe._config import RequestOptions
+from pinstripe._discreet import discreet
 from pinstripe._endpoint import Endpoint, Page
 from pinstripe._model import Listed, Model, Private, Record, model
 from pinstripe._onramp import (
@@ -515,8 +515,8 @@ class OnrampQuotesResource(Resource):
         }
         return await self._ask(query, request_options)
 
-    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[OnrampQuotes]:
-        return self._call(self._RETRIEVE, check_query(query), options)
+    async def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> OnrampQuotes:
+        return await self._call(self._RETRIEVE, check_query(query), options)
 
     def retrieve_many(
         self,
@@ -549,7 +549,7 @@ class OnrampQuotesResource(Resource):
         check_queries(queries)
         headers_for("GET", request_options)  # options that no call can have are refused here
         return fan_out(
-            partial(self._ask, options=request_options),
+            partial(discreet(self._ask), options=request_options),
             queries,
             concurrency=concurrency,
             ordered=ordered,

@@ -176,7 +176,9 @@ class ForwardingRequests(Resource):
         Raises:
             InvalidRequestError: The destination is not enabled, or gave no answer; `code` tells
                 which: `forwarding_api_upstream_connection_error`,
-                `forwarding_api_upstream_connection_timeout` and others.
+                `forwarding_api_upstream_connection_timeout` and others. A destination that gave
+                none may have acted all the same, so `outcome` is `"unknown"` then: the same
+                idempotency key gets the same error again, a new one sends the request again.
             DeadlineExceeded: The client stopped waiting; the destination may have acted.
         """
         if not replacements:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import math
 import threading
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -17,12 +19,14 @@ from pinstripe import (
     DeadlineExceeded,
     Hooks,
     NotFoundError,
+    RateLimit,
     Request,
     RequestOptions,
     Response,
     RetryPolicy,
     Timeout,
 )
+from pinstripe.bulk import fan_out
 from pinstripe.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -180,6 +184,28 @@ async def test_each_has_a_deadline_of_its_own(held) -> None:
     assert (len(held.sent), held.cancelled) == (1, 0)
     held.answers[0].set_result(answer())
     assert (await patient).status == 200
+
+
+async def test_the_call_itself_says_what_its_deadline_found(held) -> None:
+    stripe = client(held, timeout=0.02)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await stripe.request("GET", PATH)
+    assert caught.value.attempts == 1
+
+
+async def test_any_number_may_wait_for_their_turn_in_a_fan_out() -> None:
+    limit, count = RateLimit(account=20, endpoint=math.inf, burst=0), 60
+
+    def ask(number: int) -> Awaitable[object]:
+        # Every second one waits for what another began.
+        source_amount = str(100 + number // 2)
+        return stripe.crypto.onramp_quotes.retrieve(source_amount=source_amount)
+
+    async with Sandbox() as sandbox, sandbox.client(rate_limit=limit, timeout=1) as plain:
+        await plain.warm_up()
+        stripe = plain.with_options(coalesce=True)
+        outcomes = [outcome async for outcome in fan_out(ask, range(count), concurrency=count)]
+    assert [outcome.error for outcome in outcomes] == [None] * count
 
 
 async def test_who_has_time_left_asks_again(held) -> None:

@@ -12,12 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pinstripe
+from pinstripe._clean import clean_request_id, clean_text, conceal
 from pinstripe._errors import (
     APIError,
     PinstripeError,
-    clean_request_id,
-    clean_text,
-    conceal,
     error_for,
     with_response,
 )
@@ -178,6 +176,29 @@ def test_what_was_sent_is_not_repeated(said, shown) -> None:
     assert error.message == error.param == shown
     assert error_for(400, {}, json.dumps({"error": said}).encode(), sent=SENT).message == shown
     assert conceal(said, {}) == said
+
+
+def test_names_of_the_api_are_the_same_whatever_was_sent() -> None:
+    facts = {"type": "idempotency_error", "code": "resource_missing", "param": "options[file]"}
+    sent = {"filename": "file", "metadata[a]": "idempotency_error", "metadata[b]": facts["code"]}
+    error = error_for(400, {}, body_of({**facts, "message": "no such file"}), sent=sent)
+    assert type(error) is IdempotencyError
+    assert {name: getattr(error, name) for name in facts} == facts
+    assert error.message == "no such [filename]"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "upstream_connection_error",
+        "upstream_connection_timeout",
+        "upstream_error",
+        "retryable_upstream_error",
+    ],
+)
+def test_a_destination_without_an_answer_may_have_acted(code) -> None:
+    assert error_for(424, {}, body_of({"code": f"forwarding_api_{code}"})).outcome == "unknown"
+    assert error_for(424, {}, body_of({"code": "forwarding_api_inactive"})).outcome == "rejected"
 
 
 def test_what_was_sent_is_not_repeated_in_part_where_a_text_is_cut() -> None:

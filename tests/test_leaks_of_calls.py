@@ -54,6 +54,13 @@ async def fanned(stripe: AsyncClient) -> None:
 
 
 Call = Callable[[AsyncClient], Awaitable[Any]]
+
+
+async def quoted(stripe: AsyncClient, **query: Any) -> None:
+    async for outcome in stripe.crypto.onramp_quotes.retrieve_many([query]):
+        outcome.unwrap()
+
+
 SENT: dict[str, Call] = {
     "create a session": lambda stripe: stripe.identity.verification_sessions.create(
         type="document", return_url="https://a.example/?t=CANARYtoken", **PERSON
@@ -98,6 +105,7 @@ SENT: dict[str, Call] = {
         "GET", "/v1/customers", {"email": "CANARY@mail.example"}
     ),
     "fan out": fanned,
+    "quotes": lambda stripe: quoted(stripe, destination_currencies=["CANARYcurrency"]),
 }
 
 NEVER: Any = {"user": "CANARYmetadata", "wrong": 5}
@@ -142,6 +150,7 @@ REFUSED: dict[str, Call] = {
         purpose="dispute_evidence",
         file_link_data={"create": True, "metadata": {"user": "CANARY"}},
     ),
+    "a query of many": lambda stripe: quoted(stripe, source_amount="CANARY"),
     "an id": lambda stripe: stripe.identity.verification_sessions.update(
         "CANARY/..", metadata={"user": "CANARYmetadata"}
     ),

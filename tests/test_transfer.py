@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import gzip
 import hashlib
@@ -644,6 +645,17 @@ async def test_a_disk_that_breaks_while_it_is_read() -> None:
         assert type(error) is OSError
         assert error.errno == 5
         assert len(server.heads) == 1  # it is no fault of the network, so there is no retry
+
+
+async def test_a_disk_that_takes_too_long_is_no_deadline() -> None:
+    def wait() -> bytes:
+        raise OSError(errno.ETIMEDOUT, "the disk is far away")
+
+    async with Intake(TAKEN) as server, client_of(server) as client:
+        odd = Odd(4 * PIECE, wait)
+        error = await failure(client.files.create(file=odd, filename="a", purpose="b"))
+    assert type(error) is TimeoutError
+    assert error.errno == errno.ETIMEDOUT
 
 
 async def test_a_file_that_grows_is_sent_as_far_as_it_was(big) -> None:

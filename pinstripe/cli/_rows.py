@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from pinstripe._clean import clean_text
 from pinstripe._convert import to_dict
-from pinstripe._errors import PinstripeError, clean_text
+from pinstripe._errors import PinstripeError
 from pinstripe.bulk import Outcome
 from pinstripe.cli._queries import Format, Query
 from pinstripe.crypto import OnrampQuotes

@@ -26,6 +26,7 @@ from rich.markup import escape
 from yarl import URL
 
 from pinstripe import AsyncClient
+from pinstripe._clean import clean_text
 from pinstripe._endpoint import response_of
 from pinstripe._errors import (
     ConfigurationError,
@@ -33,7 +34,6 @@ from pinstripe._errors import (
     RateLimitError,
     ServerError,
     TransportError,
-    clean_text,
 )
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send

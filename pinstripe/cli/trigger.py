@@ -19,7 +19,8 @@ from attrs import evolve, field, frozen
 from yarl import URL
 
 from pinstripe import AsyncClient
-from pinstripe._errors import PinstripeError, clean_text
+from pinstripe._clean import clean_text
+from pinstripe._errors import PinstripeError
 from pinstripe._wire import encode_form
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send

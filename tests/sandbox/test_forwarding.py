@@ -473,6 +473,7 @@ async def test_our_client_repeats_no_request_that_found_no_destination() -> None
             await stripe.forwarding.requests.create(**arguments(url))
     assert caught.value.code == "forwarding_api_upstream_connection_error"
     assert (caught.value.status, caught.value.attempts) == (424, 1)
+    assert caught.value.outcome == "unknown"
 
 
 async def test_the_official_client(destination: Destination) -> None:
