@@ -3,7 +3,8 @@
 It stands between the resources and the pipeline, so that what is shared is the call with all of
 its attempts. The request runs in the context of the first who asked, and belongs to no one: each
 who waits may be cancelled or run out of time alone, and the last to leave ends the request. Where
-it ran out of the time of the first, those who have some left ask again.
+it ran out of the time of the first, those who have some left ask again. Who asks after a write of
+the same client has ended shares nothing that was sent before.
 """
 
 from __future__ import annotations
@@ -55,13 +56,23 @@ class Coalescer:
         Raises:
             PinstripeError: As of the call; all who wait get the same.
         """
-        if request.method != "GET" or request.sink is not None:
+        if request.method != "GET":
+            return await self._write(request)
+        if request.sink is not None:
             return await self._send(request)
         shared, is_mine = self._join(request)
         if not is_mine:
             return await self._follow(shared, request)
         await _answered(shared)  # in time or not, as the call itself decides
         return shared.task.result()
+
+    async def _write(self, request: Request) -> Response:
+        try:
+            return await self._send(request)
+        finally:
+            # Who asks from now on must see what it did, which earlier GETs may not have seen.
+            if (under_way := self._under_way.get()) is not None:
+                under_way.clear()
 
     async def _follow(self, shared: _Shared, request: Request) -> Response:
         """Wait for what another has begun, as long as one's own time allows for."""

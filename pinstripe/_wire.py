@@ -46,7 +46,7 @@ class Sink(Protocol):
 
     @property
     def max_bytes(self) -> int:
-        """Bytes of the body at most, after decompression."""
+        """Bytes of the body at most."""
         ...
 
     async def start(self) -> None:

@@ -131,6 +131,25 @@ async def test_what_differs_is_not_shared(held, method, path, options) -> None:
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.parametrize("ends", ["well", "badly"])
+async def test_who_asks_after_a_write_shares_nothing_from_before_it(held, ends) -> None:
+    stripe = client(held)
+    (early,) = await asking(1, stripe, held)
+    write = asyncio.create_task(stripe.request("POST", PATH))
+    await settle()
+    if ends == "well":
+        held.answers[1].set_result(answer())
+    else:
+        held.answers[1].set_exception(ConnectionLost("cut"))
+    await asyncio.wait([write])
+    assert (write.exception() is None) == (ends == "well")
+    late = await asking(2, stripe, held)
+    assert len(held.sent) == 3
+    for ready in (0, 2):
+        held.answers[ready].set_result(answer())
+    assert [one.status for one in await asyncio.gather(early, *late)] == [200] * 3
+
+
 async def test_an_error_reaches_all(held) -> None:
     tasks = await asking(3, client(held), held)
     held.answers[0].set_result(answer(404))

@@ -15,6 +15,7 @@ import pinstripe
 from pinstripe._clean import clean_request_id, clean_text, conceal
 from pinstripe._errors import (
     APIError,
+    IdempotencyError,
     PinstripeError,
     error_for,
     with_response,

@@ -96,9 +96,7 @@ def cut(body: bytes = BODY, *, with_reset: bool = False) -> faulty.Behaviour:
     return faulty.then_end(head + body[: len(body) // 2], with_reset=with_reset)
 
 
-@pytest.mark.parametrize(
-    "answer", [whole(), chunked(BODY), faulty.gzipped(BODY), ok(BODY, Connection="close")]
-)
+@pytest.mark.parametrize("answer", [whole(), chunked(BODY), ok(BODY, Connection="close")])
 async def test_what_is_downloaded_is_what_was_sent(tmp_path, answer) -> None:
     async with Faulty(answer) as server, client_of(server) as client:
         path = await client.files.download("file_1", tmp_path / "photo.png")
@@ -154,7 +152,8 @@ async def test_nothing_is_left_of_a_download_that_is_always_cut(tmp_path) -> Non
         (raw(b"HTTP/1.1 204 No Content\r\nX-Y: z\r\n\r\n"), ResponseError),
         (faulty.then_end(b"HTTP/1.1 200 OK\r\nX-Y: z\r\n\r\nwho knows"), ResponseError),
         (ok(b"x", Content_Encoding="rot13"), ResponseError),
-        (faulty.damaged_gzip, ConnectionLost),
+        (faulty.gzipped(BODY), ResponseError),
+        (ok(gzip.compress(BODY)[:-9], Content_Encoding="gzip"), ResponseError),
     ],
 )
 async def test_any_other_answer_is_an_error_and_no_file(tmp_path, answer, kind) -> None:
@@ -177,10 +176,8 @@ async def test_error_answers_are_read_bounded(tmp_path) -> None:
     [
         (faulty.endless_body, 10**6),
         (faulty.endless_chunks, 10**6),
-        (faulty.gzip_bomb(64 * MIB), 10**6),
         (whole(), len(BODY) - 1),
         (chunked(BODY), len(BODY) - 1),
-        (faulty.gzipped(BODY), len(BODY) - 1),
     ],
 )
 async def test_a_download_is_bounded(tmp_path, answer, max_bytes) -> None:
@@ -193,7 +190,7 @@ async def test_a_download_is_bounded(tmp_path, answer, max_bytes) -> None:
         assert left_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("answer", [whole(), chunked(BODY), faulty.gzipped(BODY)])
+@pytest.mark.parametrize("answer", [whole(), chunked(BODY)])
 async def test_a_download_of_exactly_the_bound(tmp_path, answer) -> None:
     async with Faulty(answer) as server, client_of(server) as client:
         path = await client.files.download("file_1", tmp_path / "big", max_bytes=len(BODY))
@@ -779,10 +776,3 @@ async def test_errors_of_transfers_are_plain_data(tmp_path) -> None:
         twin = pickle.loads(pickle.dumps(error))
         assert (twin.param, twin.idempotency_key) == ("file", error.idempotency_key)
         assert error.idempotency_key
-
-
-async def test_a_compressed_download_is_unpacked(tmp_path) -> None:
-    packed = ok(gzip.compress(b"plain" * 1000), Content_Encoding="gzip")
-    async with Faulty(packed) as server, client_of(server) as client:
-        path = await client.files.download("file_1", tmp_path / "x")
-        assert path.read_bytes() == b"plain" * 1000
