@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 
 from pinstripe.sandbox import dispatch
 from pinstripe.sandbox.access import Access, check_host, echoes, read_access
@@ -58,7 +59,7 @@ class Application:
                 await self.world.journal.safe()
         except Refusal as refusal:
             answer = dispatch.refused(refusal)
-        except ConnectionCut:
+        except (ConnectionCut, ConnectionResetError):  # the latter: the client hung up
             return _cut(request)
         except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
             answer = dispatch.broken("the reading or keeping of a request")
@@ -181,12 +182,30 @@ class LoopbackServer(web.Server):
             asyncio.get_running_loop().call_soon(handler.force_close)
 
 
+class _AccessLog(AbstractAccessLogger):
+    """A line for each request, without its query, which can tell who somebody is."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody reads it."""
+        return self.logger.isEnabledFor(logging.INFO)
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Write the line."""
+        path = request.raw_path.partition("?")[0]
+        self.logger.info("%s %s: %d in %.3f s", request.method, path, response.status, time)
+
+
 class _Protocol(web.RequestHandler):
     __slots__ = ("_new_request_id",)
 
     def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
         super().__init__(
-            server, loop=asyncio.get_running_loop(), access_log=_log, auto_decompress=False
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=_log,
+            access_log_class=_AccessLog,
+            auto_decompress=False,
         )
         self._new_request_id = new_request_id
 

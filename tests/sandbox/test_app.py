@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import json
 import logging
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +162,32 @@ async def test_a_bug_while_reading_is_a_500_too(
     with caplog.at_level(logging.ERROR, "pinstripe.sandbox"):
         reply = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="bug")
     assert (reply.status, reply.error["type"]) == (500, "api_error")
+
+
+async def test_a_client_that_hangs_up_in_a_body_is_no_failure(
+    api: Api, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    started = request("POST", SESSIONS, b"", "Expect: 100-continue")
+    writer.write(started.replace(b"Content-Length: 0", b"Content-Length: 100"))
+    await reader.readuntil(b"\r\n\r\n")  # it waits for the body now
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    await api.ok("GET", SESSIONS)
+    await api.ok("GET", SESSIONS)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_access_log_does_not_tell_what_was_asked(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "pinstripe.sandbox.requests"):
+        await api.ok("GET", f"{SESSIONS}?client_reference_id=jenny")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"GET {SESSIONS}: 200 in ")
+    assert "jenny" not in line
 
 
 async def test_the_same_key_gets_the_same_answer(api: Api) -> None:
