@@ -113,7 +113,7 @@ class LoopGate(Gate[Waiter]):
             del self._lines[lane]
 
     async def wait(self, lane: Lane[Waiter], now: float, deadline: float) -> None:
-        """Wait until a request may go. If this returns, `leave` must be called for it.
+        """Wait until a request may go; when this returns, and only then, `leave` is to be called.
 
         Args:
             lane: Where it queues up.

@@ -137,7 +137,7 @@ class Meter:
         return now if permits >= _ENOUGH else now + (1.0 - permits) / rate
 
     def earliest(self, now: float) -> float:
-        """Return the time before which one more request cannot go, as others wait before it."""
+        """Return the time before which one more request, behind all that wait, cannot go."""
         self.ready_at(now)
         return now + max(0.0, self.waiting + 1.0 - self.permits) / self.rate.ceiling
 

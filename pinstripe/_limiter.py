@@ -202,7 +202,7 @@ class Gate(Generic[_W]):
             heappush(self._ready, (self._head(lane), lane))
 
     def wake_at(self, now: float) -> float | None:
-        """Return when to call `admit` again; None where time alone lets no one through."""
+        """Return when to call `admit` again; None where that has to follow some `release`."""
         if not self._asleep or self._inside >= self._most.at(now):
             return None
         return self._asleep[0][0]
