@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
 # Not compiled before they are used, which few programs do.
-_PATH = r"/v[12](?:/[A-Za-z0-9_-]+)+"
-_ID_IN_PATH = r"(?<=/)(?!v[12]/)[A-Za-z_-]*[0-9][A-Za-z0-9_-]*"
+_PATH = r"/v[12](?:/(?:[A-Za-z0-9_-]+|\{[a-z_]+\}))+"
+_PLACEHOLDER = r"\{([a-z_]+)\}"
+# Each segment behind the version that is neither a word nor a placeholder.
+_NO_WORD = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
 _SELDOM = ("pinstripe._coalesce", "pinstripe._windows")
 """What is imported when it is first needed."""
@@ -307,18 +309,26 @@ class AsyncClient(Unpicklable):
         path: str,
         params: Mapping[str, Any] | None = None,
         *,
+        ids: Mapping[str, str] | None = None,
         host: Host = "api",
         request_options: RequestOptions | None = None,
     ) -> Response:
         """Call an endpoint that has no method of its own, with all that calls have otherwise.
 
-            response = await stripe.request("GET", "/v1/balance")
-            balance = json.loads(response.body)
+            path = "/v1/customers/{customer}/sources"
+            response = await stripe.request("GET", path, ids={"customer": "cus_A"})
+            sources = json.loads(response.body)
+
+        Logs and hooks are told the path with its placeholders, and requests with the same one
+        share a rate limit. If you write ids into the path, each segment that is more than
+        lowercase letters and `_` becomes a placeholder for this purpose. An id of only those
+        cannot be told from a word of the API, so pass ids as `ids`.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
-            path: The path, such as `/v1/balance`.
+            path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
+            ids: The id for each placeholder of the path.
             host: Which address of the API serves it.
             request_options: Options of this call.
 
@@ -337,7 +347,19 @@ class AsyncClient(Unpicklable):
         if host not in ("api", "files"):
             raise ConfigurationError("host", f"must be api or files, not {host!r}")
         if not isinstance(path, str) or not re.fullmatch(_PATH, path):
-            raise ConfigurationError("path", "must look like /v1/name, with params apart from it")
+            problem = "must look like /v1/name/{id}, with params and ids apart from it"
+            raise ConfigurationError("path", problem)
         endpoint = Endpoint(method, path, Response, host)
-        request = endpoint.request(params or {}, {}, request_options)
-        return await self._send(evolve(request, template=re.sub(_ID_IN_PATH, "{id}", path)))
+        request = endpoint.request(params or {}, _checked_ids(path, ids), request_options)
+        return await self._send(evolve(request, template=re.sub(_NO_WORD, "{id}", path)))
+
+
+def _checked_ids(path: str, ids: Mapping[str, str] | None) -> Mapping[str, str]:
+    given: Mapping[str, str] = {} if ids is None else ids
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("ids", "must be a mapping")
+    names = re.findall(_PLACEHOLDER, path)
+    if set(given) != set(names):
+        wanted = ", ".join(names) or "this path has none"
+        raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
+    return given

@@ -1,10 +1,10 @@
-"""Identical GETs at the same time: one request, whose answer goes to all who asked.
+"""Identical GETs at the same time: one request, whose answer goes to all callers.
 
 It stands between the resources and the pipeline, so that what is shared is the call with all of
-its attempts. The request runs in the context of the first who asked, and belongs to no one: each
-who waits may be cancelled or run out of time alone, and the last to leave ends the request. Where
-it ran out of the time of the first, those who have some left ask again. Who asks after a write of
-the same client has ended shares nothing that was sent before.
+its attempts. The request runs in the context of the first caller, but in a task that no caller
+owns: each may be cancelled or run out of time alone, and the last one to leave ends the request.
+It has the timeout of the first caller; where that runs out, those with time left ask again. Who
+asks after a write of the same client has ended shares nothing that was sent before it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pinstripe._wire import Request, Response, Sender
 
 @define(eq=False)
 class _Shared:
-    """A request that somebody waits for.
+    """A request under way.
 
     Attributes:
-        task: Sends it.
-        waiting: How many wait for it.
+        task: The task that sends it.
+        waiting: How many callers wait for it.
     """
 
     task: asyncio.Task[Response]
@@ -39,7 +39,7 @@ class Coalescer:
 
     Args:
         send: Sends one call.
-        total: Seconds that a call may take which has no timeouts of its own.
+        total: Seconds that a call without timeouts of its own may take.
     """
 
     def __init__(self, send: Sender, total: float) -> None:
@@ -89,7 +89,7 @@ class Coalescer:
             shared, is_mine = self._join(request)
 
     def _join(self, request: Request) -> tuple[_Shared, bool]:
-        """Return what is under way for a request, and whether it was begun for it."""
+        """Return what is under way for a request, and whether this began it."""
         under_way = self._under_way.get()
         if under_way is None:
             self._under_way.put(under_way := {})
@@ -124,7 +124,7 @@ def _forget(
 ) -> None:
     if (shared := under_way.get(key)) is not None and shared.task is task:
         del under_way[key]
-    _ = task.cancelled() or task.exception()  # which nobody may be left to be told
+    _ = task.cancelled() or task.exception()  # retrieved, as nobody may wait for it
 
 
 def _late(total: float) -> DeadlineExceeded:

@@ -192,9 +192,9 @@ class Pool(Value):
     """The connections of a client.
 
     Attributes:
-        max_in_flight: Requests on their way at once; further calls wait for a slot, within
-            their deadline. While answers come slower the more are on their way, or the API
-            refuses some, there are fewer.
+        max_in_flight: Requests in flight at once; further calls wait for a slot, within their
+            deadline. The client lowers this by itself while more requests only make answers
+            slower, or while the API refuses some.
         keepalive: Seconds an idle connection is kept.
         max_response_bytes: The longest body that is read into memory, after decompression.
     """

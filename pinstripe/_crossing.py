@@ -1,4 +1,4 @@
-"""The way of one blocking client over to the event loop thread and back."""
+"""How the calls of one blocking client get to the event loop thread and back."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def depth_of_caller() -> int:
 class Crossing:
     """Runs the coroutine functions of one client, and of its siblings, from any thread.
 
-    The loop thread is leased by the first call, and anew in a process that was forked off.
+    The first call leases the loop thread, and the first call after a fork leases another.
 
     Args:
-        owner: What the client is called in a warning.
+        owner: The name of the client in warnings.
     """
 
     def __init__(self, owner: str) -> None:
@@ -63,13 +63,13 @@ class Crossing:
         self._warn(function, thread)
         try:
             return thread.run(call)
-        except LoopEndedError:  # between the look at it and the call
+        except LoopEndedError:  # since it was leased
             return self._leased().run(call)
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
         """Have a coroutine function run on the loop, and do not wait for it.
 
-        Finalizers may call this: it blocks nowhere, and does nothing where the loop has ended.
+        Finalizers may call this: it never blocks, and does nothing where the loop has ended.
 
         Args:
             function: The function.
@@ -117,9 +117,9 @@ class Crossing:
 
 
 def _loop_runs_here(thread: LoopThread) -> bool:
-    """Whether an event loop runs in this thread that is not our own.
+    """Whether an event loop other than our own runs in this thread.
 
-    Our own is seen where gevent runs it in a greenlet of the same thread.
+    Our own may run in it too: under gevent, as a greenlet.
     """
     try:
         return not thread.owns(asyncio.get_running_loop())

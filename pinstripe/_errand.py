@@ -1,7 +1,7 @@
-"""An errand: work on the loop thread, whose plain functions are called by the thread that waits.
+"""An errand: work on the loop thread that has the waiting thread call plain functions for it.
 
-The two take turns. The caller crosses over to the loop and waits there until the errand has ended
-or wants a function called; then it calls that function itself, and crosses again with the outcome.
+The two take turns. The caller waits on the loop until the errand has ended or wants a function
+called; then it calls that function in its own thread, and goes back to the loop with the outcome.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from pinstripe._shielded import shielded
 _T = TypeVar("_T")
 
 CallPlain: TypeAlias = Callable[..., Awaitable[object]]
-"""Calls a plain function with the arguments that follow it, wherever such functions run."""
+"""Calls a plain function, with its arguments behind it, in the thread where those are to run."""
 
 
 class Errand(Generic[_T]):
     """One errand.
 
     Args:
-        work: The coroutine function; it is given what calls plain functions in the thread that
-            waits.
+        work: A coroutine function. Its argument calls plain functions in the waiting thread.
     """
 
     def __init__(self, work: Callable[[CallPlain], Awaitable[_T]]) -> None:
@@ -43,7 +42,7 @@ class Errand(Generic[_T]):
             thread: Where it runs.
 
         Raises:
-            BaseException: What it raised, or what interrupted this thread; that cancels it.
+            BaseException: What it raised; or what interrupted this thread, after cancelling it.
         """
         try:
             return self._take_turns(thread)
@@ -96,7 +95,7 @@ class Errand(Generic[_T]):
         self._answered.clear()
         self._wanted = partial(function, *args)
         self._news.set()
-        # What the other thread has begun it also ends, as a worker thread would.
+        # A function that has begun cannot be cancelled: wait for its end, as for a worker thread.
         with shielded():
             await self._answered.wait()
         value, error = self._value, self._error

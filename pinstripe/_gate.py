@@ -20,14 +20,14 @@ _NEAR = 0.25
 
 
 class _Line:
-    """The patient requests in front of a lane, which do not queue up in it yet.
+    """Patient requests, which wait in front of a lane until it has room for them.
 
-    While some are in it, others wait in the lane or are coming, so that one of those tells when
-    there is room.
+    Invariant: while `turns` is not empty, some request waits in the lane or has been called up;
+    when it moves on, it calls `_call_up`.
 
     Attributes:
-        turns: What they wait for, in the order in which they came.
-        coming: How many were called up and have not gone on yet.
+        turns: A future for each request, done when it is called up, in the order of arrival.
+        coming: How many were called up and have not resumed yet.
     """
 
     __slots__ = ("coming", "turns")
@@ -41,7 +41,7 @@ class LoopGate(Gate[Waiter]):
     """A gate at which tasks of one event loop wait.
 
     Args:
-        most: How many requests may be on their way at once.
+        most: How many requests may be in flight at once.
         rates: The limits of requests a second.
         clock: Seconds of a clock that never goes back.
     """
@@ -71,8 +71,8 @@ class LoopGate(Gate[Waiter]):
     async def approach(self, request: Request) -> None:
         """Wait until the turn of a request is near, however long that takes.
 
-        Its deadline can begin then: no more requests wait before it than may go in a quarter of a
-        second, or than may be on their way at once.
+        Only then does its deadline begin: no more requests wait before it than may go in a
+        quarter of a second, nor than may be in flight at once.
 
         Args:
             request: What is to be sent.
@@ -100,7 +100,7 @@ class LoopGate(Gate[Waiter]):
         return len(lane.waiters) + coming < max(1.0, min([self.most(now), *soon]))
 
     def _call_up(self, lane: Lane[Waiter]) -> None:
-        """Let as many patient requests go on as a lane has room for."""
+        """Let as many patient requests join a lane as it has room for."""
         line = self._lines.get(lane)
         if line is None:
             return
@@ -113,7 +113,7 @@ class LoopGate(Gate[Waiter]):
             del self._lines[lane]
 
     async def wait(self, lane: Lane[Waiter], now: float, deadline: float) -> None:
-        """Wait until a request may go, which then has to leave; a cancelled one has not entered.
+        """Wait until a request may go; when this returns, and only then, `leave` is to be called.
 
         Args:
             lane: Where it queues up.
@@ -154,7 +154,7 @@ class LoopGate(Gate[Waiter]):
         Args:
             lane: Where it queued up.
             request: What was sent.
-            result: Its answer; None where it was given up.
+            result: Its answer or error; None where it was given up.
             sent: When it was let through.
             now: The time.
         """
@@ -200,10 +200,10 @@ class LoopGate(Gate[Waiter]):
 
 
 class Gates:
-    """The gate of a client and its siblings, which every event loop has one of its own of.
+    """The gates of a client and its siblings: one for each event loop.
 
     Args:
-        most: How many requests may be on their way at once.
+        most: How many requests may be in flight at once.
         rates: The limits of requests a second.
     """
 

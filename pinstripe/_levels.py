@@ -1,37 +1,44 @@
-"""Numbers that give way to a server and come back: rates, and how many may be on their way.
+"""Numbers that a server can bring down, and that recover: rates, and how many may be in flight.
 
-Both fall by a factor when the server refuses, and climb back alike: slowly at first, since the
-limit is near, then faster and faster, since it was raised. A straight line does one of the two
-badly: one that is back from a tenth within 30 seconds runs into the lower limit every other
-second.
+A refusal multiplies such a number by `FALL`. It climbs back along a cubic curve: slowly at first,
+as the limit of the server is probably near, then faster and faster, as the limit has probably
+been raised. A straight line is too fast at first or too slow later: one that climbs back from a
+tenth within 30 seconds exceeds a limit that stays low every other second.
 """
 
 from __future__ import annotations
 
 from math import inf
+from typing import Literal
 
 from attrs import frozen
 
 from pinstripe._value import Value
 
 RECOVERY = 12.0
-"""Seconds in which a level that fell to nothing is back at its ceiling."""
+"""Seconds in which a level climbs from zero back to its ceiling."""
 
 FALL = 0.7
-"""What a refusal leaves of a level, as in CUBIC and the AWS SDKs."""
+"""The share of a level that is left after a refusal, as in CUBIC and the AWS SDKs."""
 
 _BLINK = 0.25
-"""Seconds in which many refusals count as one, whatever the round trip."""
+"""Seconds after a fall in which a level does not fall again, however many refusals come."""
 
 _SLOWER = 2.0
+"""Answers are slow when they take more than so many times the baseline, and `_NOISE` more."""
+
 _NOISE = 0.05
-"""Seconds more than usual that are not worth a slower pace, such as those of a busy event loop."""
+"""Seconds by which answers may be late for other reasons, such as a busy event loop."""
 
 _FASTER = 0.8
-"""What is left of the time that answers take at most, if there was a crowd and it is smaller."""
+"""After the number in flight was cut, answers must take less than this share of their former time;
+otherwise the cut did not help and is undone."""
 
 _SAMPLES = 10
+"""How many answers a mean is taken over."""
+
 _ENOUGH = 1.0 - 1e-6
+"""A whole permit, but for rounding."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -42,7 +49,7 @@ class Rates(Value):
         account: All requests for an account.
         endpoint: Those to one endpoint.
         files: Reads of files, and writes.
-        burst: Seconds; so many seconds' worth may go at once.
+        burst: So many seconds' worth of requests may go at once.
     """
 
     account: float = inf
@@ -55,10 +62,10 @@ class Level:
     """A number that falls when a server refuses, and climbs back to its ceiling.
 
     Attributes:
-        ceiling: Where it starts.
-        floor: Where it falls to at most.
-        low: Where it fell to.
-        since: When it fell.
+        ceiling: Where it starts, and its highest value.
+        floor: Its lowest value.
+        low: What it last fell to; infinity once it is back at the ceiling.
+        since: When it last fell.
     """
 
     __slots__ = ("ceiling", "floor", "low", "since")
@@ -84,7 +91,7 @@ class Level:
         Args:
             now: The time.
             sent: When the request was sent.
-            to: Where to.
+            to: The new number, if it is above the floor.
 
         Returns:
             Whether it fell.
@@ -95,7 +102,7 @@ class Level:
         return True
 
     def restore(self) -> None:
-        """Be back at the ceiling."""
+        """Go back to the ceiling at once."""
         self.low = inf
 
 
@@ -104,9 +111,9 @@ class Meter:
 
     Attributes:
         rate: Permits a second.
-        burst: Seconds.
-        permits: What was in it when it was last looked at.
-        filled: When that was.
+        burst: How many seconds' worth it holds.
+        permits: How many were in it at the time `filled`.
+        filled: When it was last filled up.
         waiting: How many requests wait that will take a permit.
     """
 
@@ -130,67 +137,75 @@ class Meter:
         return now if permits >= _ENOUGH else now + (1.0 - permits) / rate
 
     def earliest(self, now: float) -> float:
-        """Return the time before which one more request has no chance: others come first."""
+        """Return the time before which one more request, behind all that wait, cannot go."""
         self.ready_at(now)
         return now + max(0.0, self.waiting + 1.0 - self.permits) / self.rate.ceiling
 
     def is_rested(self, now: float) -> bool:
-        """Return whether it is as good as a new one."""
+        """Return whether it is full and nobody waits, so that a new one could take its place."""
         self.ready_at(now)
         full = self.permits >= max(1.0, self.rate.ceiling * self.burst)
         return full and not self.waiting
 
     def refuse(self, now: float, sent: float) -> None:
-        """Slow down, and forget what was saved up, since the server found a request too many."""
+        """Lower the rate, and drop the permits saved up, because the server refused a request."""
         if self.rate.fall(now, sent, FALL * self.rate.at(now)):
             self.ready_at(now)
             self.permits = min(self.permits, 0.0)
 
 
 class Pace:
-    """How long the answers of an endpoint take, now and at the best of times."""
+    """How long the answers of an endpoint take, beside how long they took at best.
 
-    __slots__ = ("_before", "_count", "_crowded", "_lowest", "_mean")
+    A time is the mean of the latest answers. The baseline is the lowest one so far, until a cut
+    that is no help shows that it no longer holds.
+    """
+
+    __slots__ = ("_baseline", "_count", "_earlier_baseline", "_mean", "_mean_before_cut")
 
     def __init__(self) -> None:
         self._count = 0
         self._mean = 0.0
-        self._lowest = self._before = self._crowded = inf
+        self._baseline = self._earlier_baseline = self._mean_before_cut = inf
 
-    def note(self, latency: float) -> float:
-        """Take note of an answer, and return the part of its time that is not due to a crowd.
+    def note(self, latency: float) -> Literal["slower", "no faster"] | None:
+        """Take note of an answer, and return what has changed for the number in flight.
 
         Args:
             latency: Seconds.
 
         Returns:
-            1 at most times, less where answers are slow; and infinity where they are as slow
-            as they were in the crowd, though there are fewer: it was none.
+            None at most times; "slower" while answers take far longer than the baseline, so
+            that a cut may help; "no faster" once, if they take as long as before the cut.
         """
         self._count += 1
         self._mean += (latency - self._mean) / min(self._count, _SAMPLES)
         if self._count < _SAMPLES:
-            return 1.0
-        if self._count == _SAMPLES and self._mean > _FASTER * self._crowded:
-            self._before = self._crowded = inf
-            self._lowest = self._mean
-            return inf
-        self._lowest = min(self._lowest, self._mean)
-        usual = min(self._lowest, self._before)
-        much = _SLOWER * usual + _NOISE
-        return usual / self._mean if latency > much and self._mean > much else 1.0
+            return None
+        if self._count == _SAMPLES and self._mean > _FASTER * self._mean_before_cut:
+            self._earlier_baseline = self._mean_before_cut = inf
+            self._baseline = self._mean
+            return "no faster"
+        self._baseline = min(self._baseline, self._mean)
+        slow = _SLOWER * min(self._baseline, self._earlier_baseline) + _NOISE
+        return "slower" if latency > slow and self._mean > slow else None
+
+    def unqueued_share(self) -> float:
+        """Return the share of the time of answers that they would take without a queue."""
+        return min(self._baseline, self._earlier_baseline) / self._mean
 
     def note_late(self, latency: float) -> None:
-        """Take note of an answer to what was sent in the crowd that has been seen to.
+        """Take note of an answer to a request that was sent before the latest cut.
 
         Args:
             latency: Seconds.
         """
-        if self._crowded < inf:
-            self._crowded += (latency - self._crowded) / _SAMPLES
+        if self._mean_before_cut < inf:
+            self._mean_before_cut += (latency - self._mean_before_cut) / _SAMPLES
 
     def begin_anew(self) -> None:
-        """Look again how long answers take, now that there are to be fewer on their way."""
-        self._crowded = self._mean
-        self._before, self._lowest = min(self._lowest, self._before), inf
+        """Measure anew, because the number in flight was cut."""
+        self._mean_before_cut = self._mean
+        self._earlier_baseline = min(self._baseline, self._earlier_baseline)
+        self._baseline = inf
         self._count, self._mean = 0, 0.0

@@ -1,20 +1,22 @@
-"""Who may go: requests, in the order in which they came, within all limits that count them.
+"""Which requests may go: in the order in which they came, within every limit that counts them.
 
-Nothing here waits, and the time is an argument. A request is let through when a permit is there
-in every meter that counts it (its account's, its endpoint's, that of files) and when fewer are on
-their way than may be. That is one gate, not a limiter and a semaphore one behind the other: with
-the rate first, permits would be saved up before the semaphore and then leave all at once; with
-the semaphore first, those who wait for the rate of one endpoint would hold up all others.
+Nothing here waits, and the time is an argument. A request goes when every meter that counts it
+(its account's, its endpoint's, that of files) has a permit, and when fewer are in flight than may
+be. One gate decides both. A semaphore behind a rate limiter would let permits pile up between the
+two and go all at once; one in front of it would fill with requests that wait for the rate of one
+endpoint, and hold up all others.
 
-The number on its way falls when the server refuses some as too many at once, or as too many a
-second where no rate is known that could fall; and when answers take twice as long as they did,
-since then half of what is on its way only stands in a queue. Then it falls to what did not stand
-in it, and is restored if that turns out to be no faster.
+How many may be in flight follows the latency. The baseline of a lane is the lowest mean time that
+its answers took. When they take more than twice that, a queue has formed at the server, and the
+number is multiplied by baseline / mean time, which leaves those that did not stand in the queue.
+It then climbs back on a cubic curve. If answers are hardly faster after the cut, there was no
+queue: the cut is undone, and the present time is the new baseline. The server's refusals cut the
+number too, by a fixed factor, where they are for too many at once or no rate is known to cut.
 
-Libraries were looked at. aiolimiter (1.3) has one fixed rate, whose whole second goes at once,
-and lets newcomers overtake; pyrate-limiter (4) has fixed rates, and whoever waits sleeps and tries
-again; limits (5) counts, but queues nobody. None has several limits for one request, rates that
-change, or permits that are given back.
+The libraries for this fall short. aiolimiter (1.3) has one fixed rate, lets a whole second's worth
+go at once, and lets newcomers overtake. pyrate-limiter (4) has fixed rates, and whoever waits
+sleeps and tries again. limits (5) counts, but queues nobody. None has several limits for one
+request, rates that change, or permits that are given back.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ from pinstripe._levels import FALL, Level, Meter, Pace, Rates
 _W = TypeVar("_W")
 
 _DEEPEST = 0.25
-"""What slow answers leave of the number on its way at least."""
+"""Slow answers cut the number in flight to no less than this share of it."""
 
 _ACCOUNTS = 1024
+"""With so many accounts, those that are idle are forgotten before another one is added."""
 
 
 class Lane(Generic[_W]):
@@ -42,7 +45,7 @@ class Lane(Generic[_W]):
         own: The meters of this endpoint and of its class.
         waiters: Who waits, in the order in which they came, each with its number.
         pace: How long answers take.
-        queued: Whether the gate has it among the lanes with waiters.
+        queued: Whether the gate keeps it in a heap, as it does while somebody waits.
     """
 
     __slots__ = ("meters", "own", "pace", "queued", "shared", "waiters")
@@ -85,11 +88,11 @@ class _Account(Generic[_W]):
 class Gate(Generic[_W]):
     """Decides who may go, in the order in which they came.
 
-    Those who wait for the same endpoint never overtake each other; those who wait for different
-    ones do only where the other's limit does not let it through.
+    A request never overtakes another to the same endpoint, and one to a different endpoint only
+    while the limit of that endpoint holds it back.
 
     Args:
-        most: How many may be on their way at once.
+        most: How many may be in flight at once.
         rates: The limits of requests a second.
     """
 
@@ -102,7 +105,7 @@ class Gate(Generic[_W]):
         self._number = 0
         self._waiting = 0
         self._inside = 0
-        self._thinned: Lane[_W] | None = None
+        self._cut_for: Lane[_W] | None = None
 
     @property
     def is_waited_at(self) -> bool:
@@ -110,7 +113,7 @@ class Gate(Generic[_W]):
         return bool(self._waiting)
 
     def most(self, now: float) -> float:
-        """Return how many may be on their way at this moment."""
+        """Return how many may be in flight at this moment."""
         return self._most.at(now)
 
     def lane(self, account: str | None, method: str, path: str, now: float) -> Lane[_W]:
@@ -199,13 +202,13 @@ class Gate(Generic[_W]):
             heappush(self._ready, (self._head(lane), lane))
 
     def wake_at(self, now: float) -> float | None:
-        """Return when to look again who may go; None where someone has to leave first."""
+        """Return when to call `admit` again; None where that has to follow some `release`."""
         if not self._asleep or self._inside >= self._most.at(now):
             return None
         return self._asleep[0][0]
 
     def release(self) -> None:
-        """Note that a request is on its way no longer."""
+        """Note that a request is no longer in flight."""
         self._inside -= 1
 
     def give_back(self, lane: Lane[_W]) -> None:
@@ -215,7 +218,7 @@ class Gate(Generic[_W]):
             meter.permits += 1.0
 
     def note(self, lane: Lane[_W], now: float, sent: float) -> None:
-        """Take note of an answer, while its request is still counted as on its way.
+        """Take note of an answer, while its request still counts as in flight.
 
         Args:
             lane: The lane of the request.
@@ -225,22 +228,28 @@ class Gate(Generic[_W]):
         if sent < self._most.since:
             lane.pace.note_late(now - sent)
             return
-        part, level = lane.pace.note(now - sent), self._most.at(now)
-        if part == inf and self._thinned is lane:
+        change = lane.pace.note(now - sent)
+        if change == "slower":
+            self._cut(lane, now, sent)
+        elif change == "no faster" and self._cut_for is lane:
             self._most.restore()
-        crowded = part < 1.0 and 2 * self._inside > level
-        if crowded and self._most.fall(now, sent, max(part, _DEEPEST) * level):
+
+    def _cut(self, lane: Lane[_W], now: float, sent: float) -> None:
+        """Have fewer in flight because answers are slow, unless few are in flight anyway."""
+        level = self._most.at(now)
+        to = level * max(lane.pace.unqueued_share(), _DEEPEST)
+        if 2 * self._inside > level and self._most.fall(now, sent, to):
             lane.pace.begin_anew()
-            self._thinned = lane
+            self._cut_for = lane
 
     def refuse(self, lane: Lane[_W], reason: str | None, now: float, sent: float) -> None:
-        """Give way to a server that found a request too many, which is still counted.
+        """Slow down because the server refused a request, which still counts as in flight.
 
         https://docs.stripe.com/rate-limits
 
         Args:
             lane: The lane of the request.
-            reason: What the server says it was one too many of.
+            reason: Which limit it exceeded, in the server's words; None where it says none.
             now: When it was refused.
             sent: When it was sent.
         """
@@ -250,7 +259,7 @@ class Gate(Generic[_W]):
         if not meters or (reason or "").endswith("-concurrency"):
             most = min(self._most.at(now), self._inside)
             self._most.fall(now, sent, FALL * most)
-            self._thinned = None
+            self._cut_for = None
             return
         for meter in meters:
             meter.refuse(now, sent)

@@ -1,11 +1,11 @@
 """The one event loop thread of the process, leased by every blocking client.
 
-The first lease starts it, on an anyio portal; it ends when the last lease is given back, and with
+The first lease starts it, on an anyio portal; it ends when the last lease is given back, or with
 the process. A call hops onto the loop once and waits on a lock: the portal's own `call` makes two
 hops, at twice the cost.
 
-A loop thread does not survive `fork`. The child forgets the one of its parent, closes its own
-copies of the descriptors, and starts a thread of its own with its next call.
+A loop thread does not survive `fork`. The child forgets its parent's, drops its own copies of
+the file descriptors of that loop, and starts a thread of its own with its next call.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from pinstripe._errors import ConfigurationError, ConnectionLost, PinstripeError
 _T = TypeVar("_T")
 
 _LOOK: Final = 1.0
-"""Seconds after which who waits looks whether the thread still lives."""
+"""Seconds between two looks, by a caller who waits, whether the thread still lives."""
 
 _GRACE: Final = 1.0
-"""Seconds that a call which was interrupted has to end in order."""
+"""Seconds that an interrupted call is given to clean up."""
 
 
 class LoopEndedError(Exception):
@@ -43,7 +43,7 @@ class LoopEndedError(Exception):
 
 
 class Call(Generic[_T]):
-    """One call on its way over the loop.
+    """One call, from the caller's thread to the loop and back.
 
     It runs as a task in a copy of the caller's context.
 
@@ -81,13 +81,13 @@ class Call(Generic[_T]):
             self._done.release()
 
     def give_up(self) -> None:
-        """Cancel what runs, or will not be begun; called on the loop."""
+        """Cancel the task, or keep it from being started; called on the loop."""
         self._given_up = True
         if self._task is not None:
             self._task.cancel()
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it has ended, after some seconds at most."""
+        """Wait for its end, but only so many seconds, and return whether it has ended."""
         return self._done.acquire(timeout=seconds)
 
     def result(self) -> _T:
@@ -168,15 +168,15 @@ class LoopThread:
     def run(self, function: Callable[[], Awaitable[_T]]) -> _T:
         """Run a coroutine function and return what it returns.
 
-        What interrupts the wait, such as Ctrl-C, cancels the call and goes on to the caller.
+        An interrupt of the wait, such as Ctrl-C, cancels the call and is raised here.
 
         Args:
             function: A coroutine function without arguments.
 
         Raises:
             ConfigurationError: The calling thread cannot wait for the loop.
-            LoopEndedError: The loop had ended before.
-            ConnectionLost: It ended under the call.
+            LoopEndedError: The loop had ended before the call was begun.
+            ConnectionLost: It ended during the call.
             BaseException: What the function raised.
         """
         if self.is_running_here():
@@ -209,8 +209,8 @@ class LoopThread:
     def abandon(self) -> None:
         """Let go of a loop of the parent process, in its child.
 
-        Each descriptor is replaced: were it closed, its number could soon be that of another file,
-        which the objects of the loop would close once more when they are collected.
+        Its descriptors are pointed at the null device rather than closed. A closed number may
+        soon be another file's, and the objects of the loop would close that when collected.
         """
         self._ended = True
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -221,8 +221,8 @@ class LoopThread:
             os.close(nothing)
 
     def _descriptors(self) -> set[int]:
-        # The epoll itself, what it watches (sockets and one end of the pipe that wakes the loop),
-        # and the other end, for which asyncio has no public name.
+        # The selector itself, what it watches (sockets, and one end of the pair that wakes the
+        # loop), and the other end of that pair, for which asyncio has no public name.
         watched = [key.fd for key in (self._selector.get_map() or {}).values()]
         own: tuple[Any, ...] = (self._selector, getattr(self._loop, "_csock", None))
         return {*watched, *(one.fileno() for one in own if hasattr(one, "fileno"))}
@@ -240,7 +240,7 @@ class Leases:
         self._ended = False
 
     def _reset(self) -> None:
-        # Another thread may have held the lock when this process was forked off.
+        # A new lock, as some thread of the parent may have held the old one during the fork.
         self._lock = threading.Lock()
         self._thread: LoopThread | None = None
         self._holders: WeakSet[object] = WeakSet()
@@ -252,7 +252,7 @@ class Leases:
             holder: Who will give the lease back.
 
         Raises:
-            ConfigurationError: The interpreter shuts down, which allows for no new thread.
+            ConfigurationError: The interpreter is shutting down and starts no new thread.
         """
         with self._lock:
             if self._thread is None or not self._thread.lives:
@@ -296,10 +296,10 @@ class Leases:
 
 
 def _check_gevent() -> None:
-    """Refuse threads that became greenlets after this room, and anyio, had taken real ones.
+    """Refuse a gevent that patched `threading` after this module and anyio had imported it.
 
     Raises:
-        ConfigurationError: gevent came too late.
+        ConfigurationError: It did.
     """
     monkey: Any = sys.modules.get("gevent.monkey")
     patched = monkey is not None and monkey.is_module_patched("threading")
@@ -309,7 +309,7 @@ def _check_gevent() -> None:
 
 
 leases: Final = Leases()
-"""Those of this process."""
+"""The leases of this process."""
 
 
 def _stopped() -> PinstripeError:

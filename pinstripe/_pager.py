@@ -1,6 +1,6 @@
-"""Lists, walked: one request ahead of the caller, or many windows at once.
+"""Walks over lists: one request ahead of the caller, or many windows at once.
 
-What comes next is decided by `Walk`, a frozen value, and by `Plan`; only walkers await.
+`Walk`, a frozen value, and `Plan` decide which request comes next; only the walkers await.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Steps(Protocol[_L]):
     """A walk under way, page by page.
 
     Attributes:
-        last: The id of the object handed out last, kept by who hands them out.
+        last: The id of the object handed out last; whoever hands objects out sets it.
     """
 
     last: str | None
@@ -126,9 +126,9 @@ class ParallelWalker(Generic[_L]):
         return bool(self._asked)
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
-        """See `Steps.next_page`; of a page only the objects of its own window come."""
+        """See `Steps.next_page`; of each page, only the objects in its own window are returned."""
         self._ask()
-        await asyncio.sleep(0)  # what was asked for leaves, also where pages stand ready in a row
+        await asyncio.sleep(0)  # the requests leave, even if page after page is ready
         while self._plan is not None and not self._plan.is_over:
             self._news.clear()
             if (step := self._plan.take()) is not None:
@@ -208,22 +208,22 @@ class Pager(Generic[_L]):
 
         Args:
             id: The object's.
-            items: How many objects were handed out up to it, all of which `max_items` counts.
+            items: How many objects were handed out up to it; `max_items` is lowered by them.
         """
         left = None if self._walk.remaining is None else self._walk.remaining - items
         return Pager(self._send, evolve(self._walk, at=id, remaining=left))
 
     def without_bodies(self) -> Pager[_L]:
-        """Return a pager for the same whose objects do not hold the bytes they were read from."""
+        """Return a pager like this, whose objects do not keep the bytes they were read from."""
         return Pager(self._send, evolve(self._walk, keeps_bodies=False))
 
     def walker(self) -> Walker[_L]:
-        """Begin a walk of its own from the start, for who asks for its pages one by one."""
+        """Begin a walk from the start, whose pages the caller asks for one by one."""
         self._latest = walker = Walker(self._send, self._walk)
         return walker
 
     def parallel_walker(self, windows: int) -> ParallelWalker[_L]:
-        """Begin a parallel walk from the start, for who asks for its pages one by one.
+        """Begin a parallel walk from the start, whose pages the caller asks for one by one.
 
         Args:
             windows: How many requests may be under way at once.
@@ -244,9 +244,10 @@ class Pager(Generic[_L]):
     def parallel(self, windows: int = WINDOWS) -> AsyncGenerator[_L, None]:
         """Yield every object, newest first, asking for many windows of `created` at once.
 
-        The same objects in the same order as a serial walk, also where some are made meanwhile.
-        `cursor` stands after the last one handed out, and either walk goes on from it. Past the
-        oldest object up to `windows` requests find nothing, unless `created` has a lower bound.
+        They are the objects of a serial walk in the same order, even if some are made meanwhile.
+        `cursor` stands after the last one handed out, and either kind of walk goes on from it.
+        Up to `windows` requests ask for what is older than the oldest object and find nothing,
+        unless `created` has a lower bound.
 
         Args:
             windows: How many requests may be under way at once, up to 256; four times as many

@@ -72,8 +72,8 @@ class Pipeline:
 
     Args:
         send: Sends one attempt.
-        gates: Gives what bounds the requests on their way, and how many a second there are;
-            shared by the clients of a pool.
+        gates: Gives the gate that bounds requests in flight and requests a second; shared by
+            a client and its siblings.
         budget: Bounds the retries; shared likewise.
         headers: Headers of every request, which a call's own replace.
         timeout: The timeouts of a call that has none of its own.

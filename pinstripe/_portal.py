@@ -118,9 +118,10 @@ class Pager(Generic[_L]):
     def parallel(self, windows: int = _pager.WINDOWS) -> Generator[_L, None, None]:
         """Yield every object, newest first, asking for many windows of `created` at once.
 
-        The same objects in the same order as a serial walk, also where some are made meanwhile.
-        `cursor` stands after the last one handed out, and either walk goes on from it. Past the
-        oldest object up to `windows` requests find nothing, unless `created` has a lower bound.
+        They are the objects of a serial walk in the same order, even if some are made meanwhile.
+        `cursor` stands after the last one handed out, and either kind of walk goes on from it.
+        Up to `windows` requests ask for what is older than the oldest object and find nothing,
+        unless `created` has a lower bound.
 
         Args:
             windows: How many requests may be under way at once, up to 256; four times as many
@@ -301,8 +302,8 @@ def fan_out(
         inputs: Read in this thread, only as far as the window reaches.
         concurrency: How many calls may be under way at once.
         ordered: True for outcomes in the order of the inputs, False as they come.
-        window: How many inputs may be started and not handed out yet, which bounds the memory;
-            four times the concurrency by default, and never less than it.
+        window: How many inputs may be started and not handed out yet, which bounds the memory:
+            at least the concurrency, and four times that by default.
         on_progress: Called in this thread, between two outcomes, once a call.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Lists, decided: from a list's arguments to the requests for its pages. Nothing here awaits."""
+"""Lists: from the arguments of a `list` to the requests for its pages. Nothing here awaits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pinstripe._value import Value
 from pinstripe._wire import Request
 
 PAGE_SIZE = 100
-"""Objects a page: the most the API gives, so that a walk costs the fewest calls."""
+"""Objects a page: the most that the API gives, so that a walk takes the fewest calls."""
 
 Direction = Literal["starting_after", "ending_before"]
 _DIRECTIONS: Mapping[str, Direction] = {
@@ -60,7 +60,7 @@ class Paging(Value):
         """Return the direction of the walk and the id it starts from.
 
         Raises:
-            ConfigurationError: Two starts are given, or one has not the form of an id.
+            ConfigurationError: Two starts are given, or one does not have the form of an id.
         """
         names = ("starting_after", "ending_before", "cursor")
         given = [name for name in names if getattr(self, name) is not None]
@@ -114,8 +114,8 @@ class Walk(Value, Generic[_L]):
         at: The id of the object that it stands behind; None for the start.
         page_size: How many objects are asked for at once.
         remaining: How many objects it still has to give; None for all.
-        keeps_bodies: Whether its objects know the bytes that they were read from, which are
-            half as large as they are.
+        keeps_bodies: Whether its objects keep the bytes that they were read from, which adds
+            half of their own size.
     """
 
     endpoint: Endpoint[Page[_L]]
@@ -129,7 +129,7 @@ class Walk(Value, Generic[_L]):
 
     @property
     def cursor(self) -> str | None:
-        """The place as text that `list(cursor=...)` goes on from."""
+        """Where it stands, as text that `list(cursor=...)` goes on from."""
         return None if self.at is None else f"{self.direction}:{self.at}"
 
     def request(self) -> Request:
@@ -192,7 +192,8 @@ def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
         seen: The ids that earlier pages ended with.
 
     Raises:
-        PaginationError: The page is empty and says there is more, or ends where another did.
+        PaginationError: The page is empty and says that there is more, or ends where an earlier
+            one did.
     """
     items = walk.items(page)
     if page.has_more and not items:

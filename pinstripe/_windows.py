@@ -1,21 +1,21 @@
 """Which windows of a list a parallel walk asks for next, and in which order it hands them out.
 
 A list comes newest first, and its `created` filter cuts it anywhere between two seconds. So a
-walk is a row of windows of whole seconds, newest first, each asked for with one request: for the
-newest objects at or before its upper second. Three rules follow:
+walk is a row of windows of whole seconds, newest first. Each is asked for with one request: for
+the newest objects at or before its upper second. Three rules follow:
 
 - An answer reaches down to its last object. What is left of its window becomes a window of its
   own, which begins behind that object, as the next page of a serial walk would.
-- A window that waits for its turn is cut to a few pages, as the latest answers tell how dense
-  the list is. No window is planned further ahead than it is asked for, so that the oldest second
-  need not be known: the request for a window names no lower second, and an answer from below it
-  tells that everything between is empty. So where nothing waits any more, towards the end, the
-  widest window under way is halved as it is.
-- Windows meet between two seconds, or behind an object. So objects of the same second are never
-  apart, none comes twice and none is left out.
+- Before it is asked for, a window is cut to a few pages, by how dense the latest answers show the
+  list to be; the rest waits as one window. A request names no lower second, so the oldest second
+  of the list need not be known: an answer whose objects are older than its window shows that
+  everything between is empty. It also lets a window under way be halved, which is done with the
+  widest one when none waits any more, towards the end of the walk.
+- Two windows meet between two seconds, or behind an object. So no object comes twice and none is
+  left out, even of those made in the same second.
 
-An object made after the first answer is newer than everything in it and stands in no window: it
-does not show, as it does not in a serial walk.
+An object made after the first answer is newer than everything in it and is in no window: it does
+not show, as it does not in a serial walk.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ from pinstripe._walk import Created, Walk, endless
 from pinstripe._wire import timestamp
 
 PAGES_A_WINDOW = 5
-"""How many pages a window is cut to at most; some of the last page of each is another's."""
+"""How many pages a window is cut to at most; its last page runs over into the next window."""
 
 PAGES_HELD = 4
-"""How many pages are under way or held at most, for each request that may be under way."""
+"""How many pages are under way or held at most, for each request allowed at once."""
 
 _MARGIN = 0.25
-"""Which part of a page a window is cut short by, as one page more is the price of a few objects."""
+"""The share of a page by which windows are cut shorter, lest a few objects cost one more page."""
 
 _WORTH_A_SPLIT = 2.0
+"""How many pages a window under way must have, by estimate, to be halved."""
 
 MEMORY = 9
-"""How many answers tell how dense the list is: their median, which a gap does not move."""
+"""The density of the list is a median over so many answers, which a gap does not move."""
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -70,7 +71,7 @@ class Ask(Generic[_L]):
     """One request of a plan.
 
     Attributes:
-        walk: Its request is this walk's.
+        walk: The walk whose next request it is.
     """
 
     walk: Walk[_L]
@@ -78,16 +79,16 @@ class Ask(Generic[_L]):
 
 @define(eq=False)
 class _Window(Generic[_L]):
-    """Some seconds of the list, with what is known of them.
+    """Some seconds of the list, and what is known of them.
 
     Attributes:
         upper: The newest second; None where that is not known.
         lower: The oldest second; None for all that is older.
-        after: The object that it begins behind; None where it begins with its upper second.
+        after: The id of the object it begins behind; None where it begins with `upper`.
         ask: The request that was sent for it.
         page: The answer.
-        items: The objects of it that are in this window.
-        error: What became of the request instead.
+        items: The objects of the page that are in this window.
+        error: What the request raised, or what is wrong with its answer.
     """
 
     upper: int | None
@@ -141,10 +142,10 @@ class Plan(Generic[_L]):
         return not self._row or self._remaining == 0
 
     def take(self) -> tuple[Page[_L], Sequence[_L]] | None:
-        """Return the next page, and those of its objects that come next; None: not there yet.
+        """Return the next page and its objects to hand out; None where it has not come yet.
 
         Raises:
-            BaseException: What became of the request for it.
+            BaseException: What its request raised, or what is wrong with it.
         """
         if self.is_over:
             return None
@@ -190,7 +191,7 @@ class Plan(Generic[_L]):
                 window.error = error
 
     def answer(self, ask: Ask[_L], page: Page[_L]) -> None:
-        """Take the answer to a request; what is wrong with it comes where its objects would.
+        """Take the answer to a request; if something is wrong with it, `take` raises that later.
 
         Args:
             ask: The request.
@@ -222,9 +223,9 @@ class Plan(Generic[_L]):
         return seconds / pace / self.walk.page_size if pace else 0.0
 
     def _split(self) -> int | None:
-        """Return the place of a half of the widest window under way; None where none is wide.
+        """Halve the widest window under way and return the place of its older half.
 
-        What a request was sent for may end anywhere, as it names no lower second.
+        None where no window is wide. Its request stays right, as it names no lower second.
         """
         under_way = (
             (window.upper - window.lower + 1, n, window.lower)
@@ -235,7 +236,7 @@ class Plan(Generic[_L]):
         pages = self._pages_in(seconds)
         if pages < _WORTH_A_SPLIT:
             return None
-        edge = lower + int((pages - 1) / 2 / pages * seconds)  # behind the page that comes
+        edge = lower + int((pages - 1) / 2 / pages * seconds)  # half of what its page will leave
         if edge == lower:
             return None
         self._row.insert(place + 1, _Window(edge - 1, lower, None))
@@ -245,8 +246,8 @@ class Plan(Generic[_L]):
     def _cut(self, place: int) -> _Window[_L]:
         """Return the top of a window that waits, and leave the rest of it waiting.
 
-        The nearer its turn is, the smaller it is cut, so that windows which were asked for at
-        the same time end one after the other, and are not all held until the first one ends.
+        The nearer its turn is, the smaller it is cut. So windows that were asked for at the same
+        time are complete one after the other, and few are held while the first is not.
         """
         window = self._row[place]
         if window.upper is None:
@@ -284,7 +285,7 @@ class Plan(Generic[_L]):
         return None
 
     def _merge(self, place: int, page: Page[_L]) -> None:
-        """Move the edge between a window that was answered and the next one to where it is."""
+        """Move the edge between a window that was answered and the next to where the page ends."""
         window, row = self._row[place], self._row
         end = _second(page.data[-1]) if page.has_more else None
         while len(row) > place + 1 and _is_held(row[place + 1], end):
@@ -337,7 +338,7 @@ def _seconds(bound: datetime | None, step: int) -> list[int]:
 
 
 def _is_held(window: _Window[_L], end: int | None) -> bool:
-    """Whether a page from further up, which reaches to its end, holds all of a window."""
+    """Whether a page of newer windows, down to second `end` (None: all), covers a whole window."""
     below = end is None or (window.lower is not None and window.lower > end)
     return window.page is None and below
 

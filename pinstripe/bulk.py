@@ -2,8 +2,8 @@
 
 A few long-lived workers pull inputs, run the function and leave outcomes for the consumer. They
 are plain asyncio tasks, not children of an anyio task group: a group must not be open while a
-generator yields, and it cancels its children anew at every turn of the loop, also inside a
-`finally: await ...` of the function. Here each worker is cancelled once and waited for.
+generator yields, and it goes on cancelling its children at every turn of the loop, even while the
+function cleans up in a `finally: await ...`. Here each worker is cancelled once and waited for.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Progress:
     """How far a fan-out has come.
 
     Attributes:
-        done: Inputs that the function has finished with, whether or not handed out yet.
+        done: Inputs that the function has finished with, even if not handed out yet.
         failed: Those of them that failed.
         total: How many inputs there are; None where they have no length.
     """
@@ -91,28 +91,28 @@ def fan_out(
     """Run `function` over `inputs`, many at once, and hand out what becomes of each.
 
     After a `break` the event loop stops what still runs, within a few of its turns; iterate
-    under `contextlib.aclosing` to have it stopped when the block is left. The timeouts of a
-    client's calls begin when its rate limit is about to let them through, however many wait.
+    under `contextlib.aclosing` to have it stopped when the block is left. The timeout of a
+    client's call begins when the rate limit is about to let it through, however many wait.
 
     Args:
-        function: Called with one input at a time; the calls of one worker share a context.
+        function: Called with one input. Each of the `concurrency` workers makes its calls one
+            after the other, all in one `contextvars` context.
         inputs: Read only as far as the window reaches; an async generator is closed at the end.
         concurrency: How many calls may be under way at once.
         ordered: True for outcomes in the order of the inputs, False as they come.
-        window: How many inputs may be started and not handed out yet, which bounds the memory;
-            four times the concurrency by default, and never less than it.
+        window: How many inputs may be started and not handed out yet, which bounds the memory:
+            at least the concurrency, and four times that by default.
         on_progress: A plain function, called in the event loop after each call of `function`.
 
     Returns:
-        Iterate it for one outcome an input. An exception of `function` is the error of its
-        outcome, and the others are not touched by it.
+        Iterate it for one outcome an input. An exception of `function` becomes the error of
+        that outcome and does not affect the others.
 
     Raises:
         ConfigurationError: An argument is wrong; raised at once, before anything runs.
         Exception: What `inputs` raised, after the outcomes of all that was read before; or what
-            `on_progress` raised, without the outcomes that were not handed out yet.
-        BaseException: What `function` raised and is no `Exception`, such as a cancellation of
-            its own.
+            `on_progress` raised, at once, dropping the outcomes that were not handed out yet.
+        BaseException: What `function` raised that is not an `Exception`, such as a cancellation.
     """
     return Outcomes(_FanOut(function, inputs, concurrency, ordered, window, on_progress))
 
@@ -125,7 +125,7 @@ class Outcomes(AsyncIterator[Outcome[I, T]]):
         self._stream = work.outcomes()
 
     def __aiter__(self) -> AsyncIterator[Outcome[I, T]]:
-        """Return the one iteration; a loop that is left early has it closed by the event loop."""
+        """Return the one iteration; after a loop is left early, the event loop closes it."""
         return self._stream
 
     async def __anext__(self) -> Outcome[I, T]:
@@ -134,7 +134,7 @@ class Outcomes(AsyncIterator[Outcome[I, T]]):
 
     @property
     def window(self) -> int:
-        """How many inputs are started at most and not handed out yet."""
+        """How many inputs may be started and not handed out yet."""
         return self._work.window or 4 * self._work.concurrency
 
     async def next_batch(self) -> list[Outcome[I, T]]:
@@ -200,12 +200,12 @@ class _FanOut(Generic[I, T]):
         return [self._take() for _ in range(len(self._ready))]
 
     async def aclose(self) -> None:
-        """Cancel what still runs, and wait for its end even if cancelled oneself."""
+        """Cancel what still runs, and wait for its end, even if this task is cancelled too."""
         self._stop(None)
         for worker in self._workers:
             worker.cancel()
-        # gather waits for its tasks also when it is cancelled, and passes that on; the shield
-        # keeps an anyio scope around the consumer from doing so at every turn of the loop.
+        # A cancelled gather passes the cancellation on to the workers and still waits for them.
+        # The shield keeps an anyio scope around the consumer from cancelling at every turn.
         with shielded():
             try:
                 await asyncio.gather(*self._workers, return_exceptions=True)
@@ -248,7 +248,7 @@ class _FanOut(Generic[I, T]):
             return None
         try:
             item = await anext(self._source)
-        except Exception as error:  # noqa: BLE001 -- the consumer raises it, in its turn
+        except Exception as error:  # noqa: BLE001 -- the consumer raises it, later
             self._end(None if isinstance(error, StopAsyncIteration) else error)
             return None
         self._pulled += 1

@@ -1934,18 +1934,26 @@ class Client(ClientBase):
         path: str,
         params: Mapping[str, Any] | None = None,
         *,
+        ids: Mapping[str, str] | None = None,
         host: Host = "api",
         request_options: RequestOptions | None = None,
     ) -> Response:
         """Call an endpoint that has no method of its own, with all that calls have otherwise.
 
-            response = stripe.request("GET", "/v1/balance")
-            balance = json.loads(response.body)
+            path = "/v1/customers/{customer}/sources"
+            response = stripe.request("GET", path, ids={"customer": "cus_A"})
+            sources = json.loads(response.body)
+
+        Logs and hooks are told the path with its placeholders, and requests with the same one
+        share a rate limit. If you write ids into the path, each segment that is more than
+        lowercase letters and `_` becomes a placeholder for this purpose. An id of only those
+        cannot be told from a word of the API, so pass ids as `ids`.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
-            path: The path, such as `/v1/balance`.
+            path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
+            ids: The id for each placeholder of the path.
             host: Which address of the API serves it.
             request_options: Options of this call.
 
@@ -1958,5 +1966,11 @@ class Client(ClientBase):
             TransportError: No usable answer came.
         """
         return self._run(
-            self._twin.request, method, path, params, host=host, request_options=request_options
+            self._twin.request,
+            method,
+            path,
+            params,
+            ids=ids,
+            host=host,
+            request_options=request_options,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -716,6 +717,9 @@ def test_the_client_itself(stripe) -> None:
     options = RequestOptions(timeout=20)
     answer = stripe.request("GET", "/v1/climate/suppliers", {"limit": 1}, request_options=options)
     assert answer.status == 200
+    supplier = json.loads(answer.body)["data"][0]["id"]
+    answer = stripe.request("GET", "/v1/climate/suppliers/{id}", ids={"id": supplier})
+    assert json.loads(answer.body)["id"] == supplier
     sibling = stripe.with_options(account="acct_1")
     assert type(sibling) is sync.Client
     assert sibling.climate.suppliers.list(limit=1).first().data

@@ -33,7 +33,6 @@ from pinstripe import (
     ResponseInfo,
     ResponseTooLarge,
     RetryInfo,
-    RetryPolicy,
     Timeout,
     WaitInfo,
 )
@@ -198,21 +197,50 @@ async def test_levels_are_kept(caplog, level) -> None:
         ("/v1/customers/cus_Na6dX7aXxi11N4", "/v1/customers/{id}"),
         ("/v1/customers/cus_9/sources/card_1x", "/v1/customers/{id}/sources/{id}"),
         ("/v2/core/accounts/acct_1", "/v2/core/accounts/{id}"),
+        ("/v1/coupons/SUMMER", "/v1/coupons/{id}"),
+        ("/v1/customers/cus_AbCdEf/sources", "/v1/customers/{id}/sources"),
+        ("/v1/products/john-smith", "/v1/products/{id}"),
+        ("/v1/products/v1", "/v1/products/{id}"),
+        ("/v1/9/x", "/v1/{id}/x"),
         ("/v1/balance", "/v1/balance"),
+        ("/v1/issuing/personalization_designs", "/v1/issuing/personalization_designs"),
     ],
 )
 async def test_a_path_written_out_is_shown_without_its_ids(path, template) -> None:
-    class Canned:
-        async def send(self, request: Any) -> Response:
-            assert request.path == path
-            return OK
-
-        async def aclose(self) -> None:
-            """Nothing is open."""
-
     hooks, notes = noting()
-    async with AsyncClient(
-        "sk_test_1", transport=Canned(), hooks=hooks, retry=RetryPolicy(max_attempts=1)
-    ) as client:
+    canned = Canned()
+    async with AsyncClient("sk_test_1", transport=canned, hooks=hooks) as client:
         await client.with_options(account="acct_1").request("GET", path)
+    assert canned.paths == [path]
     assert [note.path for note in notes] == [template] * 2
+
+
+@pytest.mark.parametrize(
+    ("template", "ids", "path"),
+    [
+        ("/v1/customers/{customer}/sources", {"customer": "smith"}, "/v1/customers/smith/sources"),
+        ("/v1/a/{a}/b/{b}", {"b": "y", "a": "x"}, "/v1/a/x/b/y"),
+        ("/v1/balance", {}, "/v1/balance"),
+    ],
+)
+async def test_a_path_is_shown_as_the_template_that_was_given(template, ids, path) -> None:
+    hooks, notes = noting()
+    canned = Canned()
+    async with AsyncClient("sk_test_1", transport=canned, hooks=hooks) as client:
+        await client.request("GET", template, ids=ids)
+    assert canned.paths == [path]
+    assert [note.path for note in notes] == [template] * 2
+
+
+class Canned:
+    """A transport that answers everything with the same, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def send(self, request: Any) -> Response:
+        self.paths.append(request.path)
+        return OK
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

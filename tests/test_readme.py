@@ -5,10 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
 
+from pinstripe import AsyncClient
+from pinstripe._resource import Resource
 from pinstripe.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
@@ -56,3 +60,38 @@ def test_snippet_runs(snippet: str, sandbox_environment: dict[str, str], tmp_pat
 def test_there_are_snippets_of_each_kind() -> None:
     assert len(SNIPPETS) >= 2
     assert any(command.startswith("pinstripe ") for command in COMMANDS)
+
+
+def test_the_table_of_calls_names_them_all() -> None:
+    client = AsyncClient("sk_test_1")
+    places = {name for name, it in vars(AsyncClient).items() if isinstance(it, cached_property)}
+    calls = {"the client itself": calls_of(client) - {"aclose"}}
+    for place in places:
+        for name, resource in resources_of(getattr(client, place), place):
+            calls[name] = calls_of(resource)
+    assert calls_in_table() == calls
+
+
+def calls_in_table() -> dict[str, set[str]]:
+    rows = (
+        README.read_text().partition("| namespace | calls |\n|---|---|\n")[2].partition("\n\n")[0]
+    )
+    cells = [row.strip("| ").split(" | ") for row in rows.splitlines()]
+    return {
+        name.strip("`"): set(re.findall(r"`(\w+)`", calls))
+        for names, calls in cells
+        for name in names.split(", ")
+    }
+
+
+def resources_of(namespace: object, place: str) -> Iterator[tuple[str, Resource]]:
+    if isinstance(namespace, Resource):
+        yield place, namespace
+    else:
+        for name, resource in vars(namespace).items():
+            yield f"{place}.{name}", resource
+
+
+def calls_of(owner: object) -> set[str]:
+    members = vars(type(owner)).items()
+    return {name for name, it in members if isfunction(it) and not name.startswith("_")}

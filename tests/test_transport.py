@@ -584,7 +584,9 @@ async def test_the_escape_hatch() -> None:
         (("GET", "/v1/x/"), "path"),
         (("GET", "/v1//x"), "path"),
         (("GET", "/v1/x\r\nHost: evil.example"), "path"),
-        (("GET", "/v1/{x}"), "path"),
+        (("GET", "/v1/{x"), "path"),
+        (("GET", "/v1/{X}"), "path"),
+        (("GET", "/v1/{x}y"), "path"),
         (("GET", "https://evil.example/v1/x"), "path"),
         (("GET", "//evil.example/v1/x"), "path"),
         (("GET", 5), "path"),
@@ -605,6 +607,27 @@ async def test_what_the_escape_hatch_refuses(arguments, argument) -> None:
         options = RequestOptions(idempotency_key="k")
         with pytest.raises(ConfigurationError, match="idempotency_key"):
             await client.request("GET", "/v1/x", request_options=options)
+        assert server.accepted == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "ids", "message"),
+    [
+        ("/v1/a/{a}", None, r"ids: must be those of the placeholders in path: a"),
+        ("/v1/a/{a}/b/{b}", {"a": "x"}, r"ids: must be .* in path: a, b"),
+        ("/v1/a/{a}", {"a": "x", "b": "y"}, r"ids: must be .* in path: a"),
+        ("/v1/a/{a}", {1: "x"}, r"ids: must be .* in path: a"),
+        ("/v1/a", {"a": "x"}, r"ids: must be .* in path: this path has none"),
+        ("/v1/a/{a}", [("a", "x")], r"ids: must be a mapping"),
+        ("/v1/a/{a}", "a", r"ids: must be a mapping"),
+        ("/v1/a/{a}", {"a": "x/y"}, r"a: must be an id"),
+        ("/v1/a/{a}", {"a": 5}, r"a: must be an id"),
+    ],
+)
+async def test_ids_fit_the_placeholders(path, ids, message) -> None:
+    async with Faulty(ok()) as server, client_of(server) as client:
+        with pytest.raises(ConfigurationError, match=f"^{message}"):
+            await client.request("GET", path, ids=ids)
         assert server.accepted == 0
 
 

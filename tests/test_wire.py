@@ -353,6 +353,9 @@ def test_no_id_leads_to_another_endpoint(endpoint, value) -> None:
     assert (sent.raw_path_qs, sent.host) == (path, "api.stripe.com")
 
 
+FILLABLE = re.compile(r"/v[12](/([\w-]+|\{[a-z_]+\}))+", re.ASCII)
+
+
 class Kept:
     """A transport that keeps what it is to send."""
 
@@ -373,13 +376,14 @@ class Kept:
 @example("/v1//y")
 @example("/v1/x?y=1")
 @example("/v1/x\n")
+@example("/v1/{x}")
 def test_any_path_is_refused_or_reached_as_it_is(path) -> None:
     kept = Kept()
     client = AsyncClient("sk_test_1", transport=kept)
     try:
         asyncio.run(client.request("GET", path))
     except ConfigurationError as error:
-        assert error.argument == "path"
+        assert error.argument == ("ids" if FILLABLE.fullmatch(path) else "path")
         assert kept.paths == []
     else:
         assert kept.paths == [path]

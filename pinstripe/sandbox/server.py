@@ -312,7 +312,8 @@ def serve(
         OSError: when the port is taken.
         ValueError: for a host that other machines could reach.
     """
-    asyncio.run(_serve(Server(settings, host=host, port=port), announce))
+    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, where the loop takes no signals
+        asyncio.run(_serve(Server(settings, host=host, port=port), announce))
 
 
 def check_loopback(host: str) -> None:
@@ -332,8 +333,10 @@ def check_loopback(host: str) -> None:
 async def _serve(server: Server, announce: Callable[[str], object]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    # Windows has no such handlers: Ctrl-C cancels this there.
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
     await server.start()
     try:
         announce(f"url={server.url} api_key={API_KEY} restricted_key={RESTRICTED_KEY}")

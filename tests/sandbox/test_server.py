@@ -162,6 +162,38 @@ def test_a_process_says_where_it_is_and_stops_cleanly(number: signal.Signals) ->
     assert (process.returncode, out, err) == (0, "", "")
 
 
+WITHOUT_SIGNALS = """
+import asyncio, signal
+from pinstripe.sandbox.server import serve
+
+class Loop(asyncio.SelectorEventLoop):
+    def add_signal_handler(self, sig, callback, *args):
+        raise NotImplementedError  # as on Windows
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        return Loop()
+
+asyncio.set_event_loop_policy(Policy())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
+serve(0, announce=lambda line: print(line, flush=True))
+print("ended")
+"""
+
+
+def test_an_interrupt_ends_it_where_the_loop_takes_no_signals() -> None:
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_SIGNALS]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = dict(pair.split("=", 1) for pair in process.stdout.readline().split())
+        fetch(said["url"] + SESSIONS, b"type=document")
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "ended\n", "")
+
+
 def test_serving_announces_and_ends() -> None:
     def announce(line: str) -> None:
         said.append(line)

@@ -88,6 +88,7 @@ def calls(stripe: Client) -> None:
 
 def anything_else(stripe: Client, params: dict[str, Any]) -> None:
     assert_type(stripe.request("GET", "/v1/balance", params), Response)
+    assert_type(stripe.request("GET", "/v1/events/{id}", ids={"id": "evt_1"}), Response)
     assert_type(stripe.with_options(timeout=5.0), Client)
     stripe.warm_up()
     stripe.close()
