@@ -130,7 +130,7 @@ def _prepare(
     if pager.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     part, form = Part(path), format_of(format, path)
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise ConfigurationError("output", "is there already: give another name, or overwrite")
     if part.is_there and not (resume or overwrite):
         raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
@@ -139,7 +139,8 @@ def _prepare(
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
     rows = rows_for(form, columns)
-    return _Run(rest.without_bodies(), path, part, rows, mark, pager.walk.remaining)
+    bodiless = rest.without_bodies()
+    return _Run(bodiless, part, rows, mark, overwrite, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
@@ -160,10 +161,10 @@ class _Run:
     """An export under way."""
 
     pager: Pager[Any]
-    output: Path
     part: Part
     rows: Rows
     mark: Mark
+    overwrite: bool
     max_items: int | None
     _batch: list[Any] = field(factory=list[Any], init=False)
 
@@ -213,8 +214,7 @@ class _Run:
 
     def publish(self) -> None:
         """Make the output of the part."""
-        self.rows.finish(self.part.path, self.output)
-        self.part.remove()
+        self.part.publish(self.rows.finish, overwrite=self.overwrite)
 
     def _progress(self, item: Any) -> Exporting:
         items = self.mark.items + len(self._batch)
