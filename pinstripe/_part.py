@@ -32,6 +32,7 @@ class Mark:
         items: How many objects are in them.
         last: The id of the last one.
         newest: The second in which the first one was created; None where objects have none.
+        overwrite: Whether the output may replace another file.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Mark:
     items: int = 0
     last: str | None = None
     newest: int | None = None
+    overwrite: bool = False
 
 
 class Part:
@@ -76,11 +78,9 @@ class Part:
         except (ValueError, TypeError, FileNotFoundError):
             whole, mark = False, Mark(source)
         if not whole:
-            problem = "the unfinished export is damaged; overwrite it"
-            raise ConfigurationError("resume", problem)
+            raise _unfit("is damaged")
         if mark.source != source:
-            problem = "the unfinished export is of another list, filter, format or set of columns"
-            raise ConfigurationError("resume", problem)
+            raise _unfit("is of another list, filter, format or set of columns")
         return mark
 
     def open(self, size: int) -> None:
@@ -150,6 +150,11 @@ class Part:
         """Remove what is left of both files."""
         _remove(self._mark_path)
         _remove(self._path)
+
+
+def _unfit(fault: str) -> ConfigurationError:
+    problem = f"the unfinished export {fault}: give another name, or overwrite without resume"
+    return ConfigurationError("resume", problem)
 
 
 def _remove(path: Path) -> None:

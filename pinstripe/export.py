@@ -9,7 +9,8 @@ fields, such as what a person's document says, are left out unless `reveal` asks
 travels further than a value in memory does.
 
 The output appears when it is whole. Until then the rows stand in a hidden file beside it, from
-which `resume` goes on, whatever ended the run before.
+which `resume` goes on, whatever ended the run before. A run that may replace an output leaves that
+alone until then, and one that goes on with it may replace it too.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ async def export(
         reveal: Whether private fields are written too.
         resume: Go on from where an unfinished export of the same list stopped; from the start
             where there is none.
-        overwrite: Whether to do away with an output, or an unfinished one, that is there.
+        overwrite: Whether the output may replace a file that is there. An unfinished export is
+            begun anew, unless `resume` is given too. One that is gone on with keeps this
+            permission.
         windows: How many requests may be under way at once, up to 256.
         on_progress: A plain function, called in the event loop after each hundred objects.
 
@@ -90,6 +93,8 @@ async def export(
             missing, or what is to be resumed is something else; nothing was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` goes on.
+        FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
+            it.
         OSError: The file cannot be written; `resume` goes on.
     """
     # In a thread, since it looks at files, and pyarrow alone takes long to import.
@@ -125,22 +130,20 @@ def _prepare(
     overwrite: bool,
 ) -> _Run:
     path = _path(output)
-    if resume and overwrite:
-        raise ConfigurationError("overwrite", "cannot be used together with resume")
     if pager.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     part, form = Part(path), format_of(format, path)
-    if os.path.lexists(path) and not overwrite:
-        raise ConfigurationError("output", "is there already: give another name, or overwrite")
     if part.is_there and not (resume or overwrite):
         raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
     columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
     source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
+    mark = evolve(mark, overwrite=overwrite or mark.overwrite)
+    if os.path.lexists(path) and not mark.overwrite:
+        raise ConfigurationError("output", "is there already: give another name, or overwrite")
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
     rows = rows_for(form, columns)
-    bodiless = rest.without_bodies()
-    return _Run(bodiless, part, rows, mark, overwrite, pager.walk.remaining)
+    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
@@ -164,7 +167,6 @@ class _Run:
     part: Part
     rows: Rows
     mark: Mark
-    overwrite: bool
     max_items: int | None
     _batch: list[Any] = field(factory=list[Any], init=False)
 
@@ -214,7 +216,7 @@ class _Run:
 
     def publish(self) -> None:
         """Make the output of the part."""
-        self.part.publish(self.rows.finish, overwrite=self.overwrite)
+        self.part.publish(self.rows.finish, overwrite=self.mark.overwrite)
 
     def _progress(self, item: Any) -> Exporting:
         items = self.mark.items + len(self._batch)

@@ -379,7 +379,6 @@ async def test_progress_tells_a_part_where_the_end_is_known(tmp_path, given) -> 
         (".", {"format": "csv"}, "output"),
         ("there.csv", {}, "output"),
         ("there.csv", {"resume": True}, "output"),
-        ("things.csv", {"resume": True, "overwrite": True}, "overwrite"),
         ("things.csv", {"windows": 0}, "windows"),
     ],
 )

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from dated import DatedShelf, dated_pager
 
-from pinstripe import ConfigurationError
+from pinstripe import ConfigurationError, ConnectionLost
 from pinstripe.export import export
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +131,79 @@ async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest)
     assert names_in(tmp_path) == [".things.parquet.mark", ".things.parquet.part"]
     assert await export(dated_pager(shelf), path, resume=True) == 60
     assert names_in(tmp_path) == [path.name]
+
+
+# --- going on with a run that may replace the output --------------------------------------------
+
+
+@pytest.fixture
+def small_batches(monkeypatch) -> None:
+    monkeypatch.setattr("pinstripe.export.BATCH", 7)
+
+
+async def cut_off(shelf: DatedShelf, path: Path, **settings: bool) -> None:
+    """Begin an export of twelve requests whose fourth one fails."""
+    shelf.fail_at = len(shelf.asked) + 4
+    with pytest.raises(ConnectionLost):
+        await export(dated_pager(shelf, limit=5), path, windows=1, **settings)
+    shelf.fail_at = None
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("again", [{}, {"overwrite": True}])
+@pytest.mark.usefixtures("small_batches")
+async def test_resume_goes_on_with_a_run_that_may_overwrite(tmp_path, format, again) -> None:
+    shelf, path = sixty(), tmp_path / f"things.{format}"
+    path.write_text("mine")
+    for settings in ({}, {"resume": True, **again}):
+        before = len(shelf.asked)
+        await cut_off(shelf, path, **(settings or {"overwrite": True}))
+        assert path.read_text() == "mine"
+        assert len(shelf.asked) == before + 4
+    before = len(shelf.asked)
+    assert await export(dated_pager(shelf, limit=5), path, resume=True, windows=1, **again) == 60
+    assert len(shelf.asked) - before == 6
+    assert count(path) == 60
+    assert names_in(tmp_path) == [path.name]
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_resume_that_may_overwrite_allows_it_to_a_run_that_might_not(tmp_path) -> None:
+    shelf, path = sixty(), tmp_path / "things.csv"
+    await cut_off(shelf, path)
+    path.write_text("mine")
+    asked = len(shelf.asked)
+    with pytest.raises(ConfigurationError, match="is there already"):
+        await export(dated_pager(shelf, limit=5), path, resume=True)
+    assert len(shelf.asked) == asked
+    await cut_off(shelf, path, resume=True, overwrite=True)
+    assert path.read_text() == "mine"
+    assert await export(dated_pager(shelf, limit=5), path, resume=True) == 60
+    assert count(path) == 60
+
+
+async def test_resume_that_may_overwrite_begins_where_nothing_was_begun(tmp_path) -> None:
+    path = tmp_path / "things.csv"
+    path.write_text("mine")
+    assert await export(dated_pager(sixty()), path, resume=True, overwrite=True) == 60
+    assert count(path) == 60
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_overwrite_alone_begins_anew(tmp_path) -> None:
+    shelf, path = sixty(), tmp_path / "things.csv"
+    await cut_off(shelf, path, overwrite=True)
+    before = len(shelf.asked)
+    assert await export(dated_pager(shelf, limit=5), path, windows=1, overwrite=True) == 60
+    assert len(shelf.asked) - before == 12
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_resume_that_may_overwrite_keeps_what_it_cannot_go_on_with(tmp_path) -> None:
+    shelf, path = sixty(), tmp_path / "things.csv"
+    await cut_off(shelf, path, overwrite=True)
+    left = names_in(tmp_path)
+    other = dated_pager(shelf, limit=5, max_items=9)
+    with pytest.raises(ConfigurationError, match=r"another list.*overwrite without resume"):
+        await export(other, path, resume=True, overwrite=True)
+    assert names_in(tmp_path) == left

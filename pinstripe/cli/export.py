@@ -99,7 +99,11 @@ class _Run:
 )
 @click.option("--reveal", is_flag=True, help="Write private fields, such as names, too.")
 @click.option("--resume", is_flag=True, help="Go on from where an earlier run stopped.")
-@click.option("--overwrite", is_flag=True, help="Do away with what is there.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what --output holds; without --resume, begin an unfinished run anew too.",
+)
 def export(
     *,
     resource: str,
@@ -123,7 +127,7 @@ def export(
     --max-items, how long the rest takes.
 
     Ctrl-C, or an error, leaves what was read beside --output, and the same command with --resume
-    does the rest.
+    does the rest. Until it is done, --output stays as it was, with --overwrite too.
 
     The exit status is 0 where the output is whole; 1 where the list could not be read, or the
     file not be written, to the end; 2 where the usage is wrong, and nothing was sent; 130 after

@@ -69,7 +69,6 @@ def test_every_list_can_be_exported(
         (("--filter", "limit=5"), "NAME=VALUE"),
         (("--filter", "colour=red"), "client_reference_id, related_customer"),
         (("--format", "xml"), "xml"),
-        (("--resume", "--overwrite"), "overwrite"),
     ],
 )
 @pytest.mark.usefixtures("sandbox")
@@ -126,6 +125,25 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
         assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.iterdir()) == [out, whole]
+
+
+def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(tmp_path: Path) -> None:
+    gate, out = GateClock(10**9), tmp_path / "out.csv"
+    out.write_text("mine")
+    command = ("export", SESSIONS, "-o", out, "--overwrite")
+    with same_sandbox(gate) as sandbox:
+        sandbox.identity.seed(9000)
+        gate.hold_after(50)
+        with start(*command, sandbox=sandbox) as process:
+            assert gate.held.wait(SECONDS)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=SECONDS)
+            gate.open()
+        assert process.returncode == 130
+        assert out.read_text() == "mine"
+        done = run(*command, "--resume", sandbox=sandbox)
+        assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
