@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ import pytest
 from dated import DatedShelf, dated_pager
 
 from pinstripe import ConfigurationError, ConnectionLost
-from pinstripe.export import export
+from pinstripe.export import _finished, export
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +37,10 @@ def count(path: Path) -> int:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def frames_of(error: BaseException | None) -> list[str]:
+    return [frame.name for frame in traceback.extract_tb(error.__traceback__ if error else None)]
 
 
 @pytest.fixture
@@ -122,12 +130,16 @@ async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest)
     def fill_disk(*args: Any) -> None:
         longest(10)
         write(*args)
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetWriter, "write_table", fill_disk)
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             await export(dated_pager(shelf), path)
     longest(None)
+    first = caught.value.__context__
+    assert isinstance(first, OSError)
+    assert frames_of(first) == []  # those have rows
     assert names_in(tmp_path) == [".things.parquet.mark", ".things.parquet.part"]
     assert await export(dated_pager(shelf), path, resume=True) == 60
     assert names_in(tmp_path) == [path.name]
@@ -207,3 +219,107 @@ async def test_resume_that_may_overwrite_keeps_what_it_cannot_go_on_with(tmp_pat
     with pytest.raises(ConfigurationError, match=r"another list.*overwrite without resume"):
         await export(other, path, resume=True, overwrite=True)
     assert names_in(tmp_path) == left
+
+
+# --- a cancellation, and what fails on the way out ----------------------------------------------
+
+
+@pytest.fixture
+async def unheard() -> AsyncIterator[list[dict[str, Any]]]:
+    """What the event loop is left with, such as errors that nobody asked for."""
+    loop, found = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: found.append(context))
+    yield found
+    loop.set_exception_handler(None)
+
+
+async def cancelled_in_thread(error: Exception, times: int) -> asyncio.CancelledError:
+    """The end of a task that was cancelled, with all that it began, while its thread worked."""
+    before = asyncio.all_tasks()
+    begun, go, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+    ended: list[asyncio.CancelledError] = []
+
+    def work(private: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert go.wait(30)
+        raise error
+
+    async def main() -> None:
+        # Caught inside: Python 3.10 makes a new cancellation where a task is awaited.
+        try:
+            await _finished(work, "CANARY")
+        except asyncio.CancelledError as cancelled:
+            assert go.is_set()
+            ended.append(cancelled)
+
+    task = asyncio.create_task(main())
+    await begun.wait()
+    for _ in range(times):
+        for begun_since in asyncio.all_tasks() - before:
+            begun_since.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    go.set()
+    await task
+    return ended.pop()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_cancellation_waits_for_the_thread_and_tells_its_error(unheard, times) -> None:
+    error = OSError(28, "No space left on device")
+    cancelled = await cancelled_in_thread(error, times)
+    assert cancelled.__cause__ is error
+    assert frames_of(error) == []
+    gc.collect()
+    assert unheard == []
+
+
+async def test_a_fault_of_the_program_under_a_cancellation_keeps_its_frames(unheard) -> None:
+    cancelled = await cancelled_in_thread(KeyError("bug"), 1)
+    assert frames_of(cancelled.__cause__)[-1] == "work"
+
+
+async def test_a_cancelled_export_that_cannot_write_what_it_read(
+    tmp_path, longest, unheard
+) -> None:
+    shelf, path, stopped = sixty(), tmp_path / "things.csv", list[BaseException]()
+    seen = asyncio.Event()
+
+    async def wait() -> None:
+        if len(shelf.asked) > 4:
+            seen.set()
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        try:
+            await export(dated_pager(shelf, limit=5), path, windows=1)
+        except BaseException as error:  # noqa: BLE001 -- looked at below
+            stopped.append(error)
+
+    shelf.wait = wait
+    task = asyncio.create_task(main())
+    await seen.wait()
+    longest(10)
+    task.cancel()
+    await task
+    longest(None)
+    assert isinstance(stopped[0], asyncio.CancelledError)
+    assert isinstance(stopped[0].__cause__, OSError)
+    assert frames_of(stopped[0].__cause__) == []
+    assert frames_of(stopped[0]) == ["main", "door"]
+    gc.collect()
+    assert unheard == []
+    shelf.wait = lambda: asyncio.sleep(0)
+    assert await export(dated_pager(shelf), path, overwrite=True) == 60
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_an_export_whose_list_and_disk_fail_at_once(tmp_path, longest) -> None:
+    shelf, path = sixty(), tmp_path / "things.csv"
+    shelf.on_answer = lambda: longest(10) if len(shelf.asked) == 1 else None
+    shelf.fail_at = 2
+    with pytest.raises(OSError, match="too large") as caught:
+        await export(dated_pager(shelf, limit=5), path, windows=1)
+    longest(None)
+    assert isinstance(caught.value.__context__, ConnectionLost)
+    assert frames_of(caught.value.__context__) == []
