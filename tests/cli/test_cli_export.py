@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_process import SECONDS, GateClock, run, same_sandbox, start
+from cli_process import SECONDS, GateClock, environment, run, same_sandbox, start
 
 from pinstripe.cli.export import _RESOURCES
 from pinstripe.sandbox import Sandbox
@@ -81,6 +81,26 @@ def test_usage_that_is_wrong(
 ) -> None:
     assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv", *arguments) == 2
     assert problem in capfdbinary.readouterr().err.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ({"STRIPE_API_KEY": ""}, b"STRIPE_API_KEY is not set"),
+        ({"STRIPE_API_KEY": "pk_test_1"}, b"STRIPE_API_KEY is a publishable key"),
+        ({"PINSTRIPE_BASE_URL": "nowhere"}, b"base_url: must be an address"),
+    ],
+)
+def test_an_account_that_cannot_be_asked_reads_as_in_other_commands(
+    tmp_path: Path, setting: dict[str, str], problem: bytes
+) -> None:
+    env = {**environment(None), "STRIPE_API_KEY": "sk_test_1", **setting}
+    ours = run("export", SESSIONS, "-o", tmp_path / "out.csv", env=env)
+    theirs = run("listen", "--forward-to", "http://127.0.0.1:1/hooks", env=env)
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+    assert ours.returncode == 2
+    assert ours.stderr.startswith(b"Error: " + problem)
     assert list(tmp_path.iterdir()) == []
 
 
