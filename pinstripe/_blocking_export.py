@@ -95,7 +95,9 @@ def export(
         reveal: Whether private fields are written too.
         resume: Go on from where an unfinished export of the same list stopped; from the start
             where there is none.
-        overwrite: Whether to do away with an output, or an unfinished one, that is there.
+        overwrite: Whether the output may replace a file that is there. An unfinished export is
+            begun anew, unless `resume` is given too. One that is gone on with keeps this
+            permission.
         windows: How many requests may be under way at once, up to 256.
         on_progress: Called in this thread for each hundred objects.
 
@@ -104,6 +106,8 @@ def export(
             missing, or what is to be resumed is something else; nothing was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` goes on.
+        FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
+            it.
         OSError: The file cannot be written; `resume` goes on.
         Exception: What `on_progress` raised; `resume` goes on.
     """

@@ -243,26 +243,9 @@ class Destination:
 
     def _publish(self) -> None:
         with self._lock:
-            stream = self._stream
-            if stream is None:
-                return
-            stream.flush()
-            os.fsync(stream.fileno())
-            stream.close()
-            self._rename(Path(stream.name))
-
-    def _rename(self, temporary: Path) -> None:
-        if not self._overwrite:
-            try:
-                os.link(temporary, self.path)
-            except FileExistsError:
-                raise _taken(self.path) from None
-            except OSError:  # a file system without hard links: take the name, then replace it
-                self.path.touch(mode=0o600, exist_ok=False)
-            else:
-                return
-        temporary.replace(self.path)
-        self._stream = None
+            if self._stream is not None:
+                self._stream.close()
+                publish(Path(self._stream.name), self.path, overwrite=self._overwrite)
 
     def _give_up(self) -> None:
         with self._lock:
@@ -275,6 +258,32 @@ class Destination:
             with suppress(OSError):  # a full disk, which was told before
                 stream.close()
             Path(stream.name).unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a file that is whole its name, once it is on the disk.
+
+    Args:
+        temporary: The file; where it still has this name afterwards, the caller removes that.
+        path: Its name, in the same folder.
+        overwrite: Whether it may replace another one.
+
+    Raises:
+        FileExistsError: Another file has taken the name.
+        OSError: It cannot be written.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    if not overwrite:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise _taken(path) from None
+        except OSError:  # a file system without hard links: take the name, then replace it
+            path.touch(mode=0o600, exist_ok=False)
+        else:
+            return
+    temporary.replace(path)
 
 
 def _taken(path: Path) -> FileExistsError:

@@ -14,10 +14,11 @@ from datetime import date, datetime, timezone
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from pinstripe._columns import Column, Kind
 from pinstripe._errors import ConfigurationError, DecodeError
+from pinstripe._part import Finish
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -42,18 +43,16 @@ class Rows(Protocol):
         """
         ...
 
-    def finish(self, part: Path, output: Path) -> None:
-        """Make the output of what was written, in its own folder and under its own name.
-
-        Args:
-            part: The header and all rows.
-            output: Where the result goes.
-        """
+    @property
+    def finish(self) -> Finish | None:
+        """What makes the output of the header and all rows; None where they are the output."""
         ...
 
 
 class JsonRows:
     """JSON lines: an object a line, decimals as text, times in UTC as ISO 8601."""
+
+    finish = None
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._readers = {column.name: _plain_reader(column) for column in columns}
@@ -70,13 +69,11 @@ class JsonRows:
     def _line(self, item: Any) -> str:
         return self._encode({name: read(item) for name, read in self._readers.items()})
 
-    def finish(self, part: Path, output: Path) -> None:
-        """See `Rows.finish`."""
-        part.replace(output)
-
 
 class CsvRows:
     """CSV with a header; an empty cell stands for None, times and decimals as in JSON lines."""
+
+    finish = None
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
@@ -89,10 +86,6 @@ class CsvRows:
     def encode(self, items: Sequence[Any]) -> bytes:
         """See `Rows.encode`."""
         return _csv([[read(item) for read in self._readers] for item in items])
-
-    def finish(self, part: Path, output: Path) -> None:
-        """See `Rows.finish`."""
-        part.replace(output)
 
 
 class ParquetRows:
@@ -124,18 +117,14 @@ class ParquetRows:
         error.path = column.name
         raise error
 
-    def finish(self, part: Path, output: Path) -> None:
+    def finish(self, part: IO[bytes], output: IO[bytes]) -> None:
         """See `Rows.finish`."""
-        ready = part.with_name(part.name + ".parquet")
-        with part.open("rb") as file, self._parquet.ParquetWriter(ready, self._schema) as writer:
-            stream: Any = _import("pyarrow.ipc").open_stream(file, memory_pool=self._pool)
+        with self._parquet.ParquetWriter(output, self._schema) as writer:
+            stream: Any = _import("pyarrow.ipc").open_stream(part, memory_pool=self._pool)
             batches: Iterator[Any] = iter(stream)
             while group := list(islice(batches, _BATCHES_A_GROUP)):
                 writer.write_table(self._arrow.Table.from_batches(group, self._schema))
                 self._arrow.default_memory_pool().release_unused()  # where the writer works
-        ready.chmod(0o600)
-        ready.replace(output)
-        part.unlink()
 
 
 _ROWS: Mapping[Format, type[JsonRows | CsvRows | ParquetRows]] = {

@@ -9,7 +9,8 @@ fields, such as what a person's document says, are left out unless `reveal` asks
 travels further than a value in memory does.
 
 The output appears when it is whole. Until then the rows stand in a hidden file beside it, from
-which `resume` goes on, whatever ended the run before.
+which `resume` goes on, whatever ended the run before. A run that may replace an output leaves that
+alone until then, and one that goes on with it may replace it too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -27,7 +29,7 @@ from attrs import define, evolve, field, frozen
 from typing_extensions import ParamSpec
 
 from pinstripe._columns import Column, columns_of
-from pinstripe._discreet import discreet
+from pinstripe._discreet import TELLING, discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
@@ -81,7 +83,9 @@ async def export(
         reveal: Whether private fields are written too.
         resume: Go on from where an unfinished export of the same list stopped; from the start
             where there is none.
-        overwrite: Whether to do away with an output, or an unfinished one, that is there.
+        overwrite: Whether the output may replace a file that is there. An unfinished export is
+            begun anew, unless `resume` is given too. One that is gone on with keeps this
+            permission.
         windows: How many requests may be under way at once, up to 256.
         on_progress: A plain function, called in the event loop after each hundred objects.
 
@@ -90,6 +94,8 @@ async def export(
             missing, or what is to be resumed is something else; nothing was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` goes on.
+        FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
+            it.
         OSError: The file cannot be written; `resume` goes on.
     """
     # In a thread, since it looks at files, and pyarrow alone takes long to import.
@@ -98,10 +104,7 @@ async def export(
     )
     items = _items(run.pager, windows)
     await _finished(run.begin)
-    try:
-        await run.write_all(items, on_progress)
-    finally:
-        await _finished(run.part.close)
+    await _and_at_last(run.write_all(items, on_progress), run.end)
     await _finished(run.publish)
     return run.mark.items
 
@@ -125,21 +128,20 @@ def _prepare(
     overwrite: bool,
 ) -> _Run:
     path = _path(output)
-    if resume and overwrite:
-        raise ConfigurationError("overwrite", "cannot be used together with resume")
     if pager.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     part, form = Part(path), format_of(format, path)
-    if path.exists() and not overwrite:
-        raise ConfigurationError("output", "is there already: give another name, or overwrite")
     if part.is_there and not (resume or overwrite):
         raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
     columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
     source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
+    mark = evolve(mark, overwrite=overwrite or mark.overwrite)
+    if os.path.lexists(path) and not mark.overwrite:
+        raise ConfigurationError("output", "is there already: give another name, or overwrite")
     rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
     rows = rows_for(form, columns)
-    return _Run(rest.without_bodies(), path, part, rows, mark, pager.walk.remaining)
+    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
@@ -160,7 +162,6 @@ class _Run:
     """An export under way."""
 
     pager: Pager[Any]
-    output: Path
     part: Part
     rows: Rows
     mark: Mark
@@ -178,26 +179,27 @@ class _Run:
         items: AsyncGenerator[Any, None],
         report: Callable[[Exporting], object] | None,
     ) -> None:
-        """Write what a walk gives, batch by batch; what was read is written whatever ends it."""
+        """Write what a walk gives, batch by batch; `end` writes the last one."""
         if self.mark.items == self.max_items:
             return
+        async with aclosing(items):
+            async for item in items:
+                self._batch.append(item)
+                if len(self._batch) == BATCH:
+                    await _finished(self._flush)
+                if report is not None and len(self._batch) % PAGE_SIZE == 0:
+                    report(self._progress(item))
+
+    def end(self) -> None:
+        """Write what was read last, and close the part."""
         try:
-            async with aclosing(items):
-                async for item in items:
-                    self._batch.append(item)
-                    if len(self._batch) == BATCH:
-                        await self._flush()
-                    if report is not None and len(self._batch) % PAGE_SIZE == 0:
-                        report(self._progress(item))
+            self._flush()
         finally:
-            await self._flush()
+            self.part.close()
 
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
+        """Write the rows that were read since, and the header before the first ones."""
         batch, self._batch = self._batch, []
-        await _finished(self._write, batch)
-
-    def _write(self, batch: Sequence[Any]) -> None:
-        """Write some rows, and the header before the first ones."""
         if not batch and self.part.is_there:
             return
         head = b"" if self.mark.size else self.rows.header()
@@ -213,8 +215,7 @@ class _Run:
 
     def publish(self) -> None:
         """Make the output of the part."""
-        self.rows.finish(self.part.path, self.output)
-        self.part.remove()
+        self.part.publish(self.rows.finish, overwrite=self.mark.overwrite)
 
     def _progress(self, item: Any) -> Exporting:
         items = self.mark.items + len(self._batch)
@@ -234,11 +235,60 @@ def _second(item: Any) -> int | None:
 
 
 async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run a function in a thread; a cancellation waits until it has returned."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    """Run a function in a thread; a cancellation waits until it has returned.
+
+    What the function raises then is the cause of the cancellation.
+    """
+    work = partial(function, *args, **kwargs)
+    # No task, which the end of an event loop would cancel, while the thread went on.
+    running = asyncio.get_running_loop().run_in_executor(None, _telling, work)
     try:
         return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with shielded():
-            await asyncio.wait([running])
+    except asyncio.CancelledError as cancelled:
+        await _end_of(running)
+        if (error := running.exception()) is not None:
+            raise cancelled from _without_frames(error)
         raise
+
+
+async def _end_of(running: asyncio.Future[Any]) -> None:
+    """Wait until a thread is done, however often the caller is cancelled meanwhile."""
+    with shielded():
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+
+
+async def _and_at_last(work: Awaitable[None], function: Callable[[], None]) -> None:
+    """Wait for some work, and run a function in a thread after it, as `finally` would.
+
+    But a cancellation that ends the work stays one: an error of the function is its cause.
+    """
+    try:
+        await work
+    except BaseException as ending:
+        try:
+            await _finished(function)
+        except Exception as error:
+            if isinstance(ending, asyncio.CancelledError):
+                raise ending from _without_frames(error)
+            _without_frames(ending)
+            raise
+        raise
+    await _finished(function)
+
+
+def _telling(work: Callable[[], _T]) -> _T:
+    """Work in a thread; errors that one that tells all came after are left without frames."""
+    try:
+        return work()
+    except TELLING as error:
+        before = error.__context__
+        while before is not None:
+            before = before.with_traceback(None).__context__
+        raise
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return an error to be shown under another one, without what its frames would show."""
+    return error.with_traceback(None) if isinstance(error, TELLING) else error

@@ -21,6 +21,7 @@ from pinstripe._errors import ConfigurationError, PinstripeError
 from pinstripe._formats import Format
 from pinstripe._pager import WINDOWS, Pager
 from pinstripe._walk import Created
+from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
 from pinstripe.cli._progress import export_bar
 from pinstripe.export import Exporting
@@ -42,12 +43,6 @@ _RESOURCES = (
 _PAGING = {"limit", "max_items", "starting_after", "ending_before", "cursor"}
 _NO_FILTERS = {*_PAGING, "created", "expand", "request_options"}
 _DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-
-
-class BadUse(click.ClickException):
-    """An argument, or an earlier output, cannot be used; nothing was sent."""
-
-    exit_code = 2
 
 
 @frozen
@@ -99,7 +94,11 @@ class _Run:
 )
 @click.option("--reveal", is_flag=True, help="Write private fields, such as names, too.")
 @click.option("--resume", is_flag=True, help="Go on from where an earlier run stopped.")
-@click.option("--overwrite", is_flag=True, help="Do away with what is there.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what --output holds; without --resume, begin an unfinished run anew too.",
+)
 def export(
     *,
     resource: str,
@@ -123,7 +122,7 @@ def export(
     --max-items, how long the rest takes.
 
     Ctrl-C, or an error, leaves what was read beside --output, and the same command with --resume
-    does the rest.
+    does the rest. Until it is done, --output stays as it was, with --overwrite too.
 
     The exit status is 0 where the output is whole; 1 where the list could not be read, or the
     file not be written, to the end; 2 where the usage is wrong, and nothing was sent; 130 after
@@ -158,14 +157,15 @@ def _in_utc(time: datetime | None) -> datetime | None:
 def _execute(run: _Run) -> int:
     items = [0]
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own takes 10 MB more
+    client = open_client(pool=Pool(max_in_flight=run.windows))
     try:
-        number = run_interruptible(_export(run, items))
+        number = run_interruptible(_export(client, run, items))
     except KeyboardInterrupt:
         hint = "The same command with --resume does the rest."
         click.echo(f"Stopped after {items[0]:,} objects. {hint}", err=True)
         return INTERRUPTED
     except ConfigurationError as error:
-        raise BadUse(str(error)) from None
+        raise BadInput(error.message) from None
     except (PinstripeError, OSError) as error:
         problem = f"{error}; the same command with --resume goes on after {items[0]:,} objects"
         raise click.ClickException(problem) from None
@@ -173,8 +173,8 @@ def _execute(run: _Run) -> int:
     return 0
 
 
-async def _export(run: _Run, items: list[int]) -> int:
-    async with AsyncClient(pool=Pool(max_in_flight=run.windows)) as client:
+async def _export(client: AsyncClient, run: _Run, items: list[int]) -> int:
+    async with client:
         pager = _list(client, run)
         with export_bar(run.resource, _console()) as show:
 

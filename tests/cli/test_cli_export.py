@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_process import SECONDS, GateClock, run, same_sandbox, start
+from cli_process import SECONDS, GateClock, environment, run, same_sandbox, start
 
 from pinstripe.cli.export import _RESOURCES
 from pinstripe.sandbox import Sandbox
@@ -69,7 +69,6 @@ def test_every_list_can_be_exported(
         (("--filter", "limit=5"), "NAME=VALUE"),
         (("--filter", "colour=red"), "client_reference_id, related_customer"),
         (("--format", "xml"), "xml"),
-        (("--resume", "--overwrite"), "overwrite"),
     ],
 )
 @pytest.mark.usefixtures("sandbox")
@@ -82,6 +81,26 @@ def test_usage_that_is_wrong(
 ) -> None:
     assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv", *arguments) == 2
     assert problem in capfdbinary.readouterr().err.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ({"STRIPE_API_KEY": ""}, b"STRIPE_API_KEY is not set"),
+        ({"STRIPE_API_KEY": "pk_test_1"}, b"STRIPE_API_KEY is a publishable key"),
+        ({"PINSTRIPE_BASE_URL": "nowhere"}, b"base_url: must be an address"),
+    ],
+)
+def test_an_account_that_cannot_be_asked_reads_as_in_other_commands(
+    tmp_path: Path, setting: dict[str, str], problem: bytes
+) -> None:
+    env = {**environment(None), "STRIPE_API_KEY": "sk_test_1", **setting}
+    ours = run("export", SESSIONS, "-o", tmp_path / "out.csv", env=env)
+    theirs = run("listen", "--forward-to", "http://127.0.0.1:1/hooks", env=env)
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+    assert ours.returncode == 2
+    assert ours.stderr.startswith(b"Error: " + problem)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,6 +145,25 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
         assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.iterdir()) == [out, whole]
+
+
+def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(tmp_path: Path) -> None:
+    gate, out = GateClock(10**9), tmp_path / "out.csv"
+    out.write_text("mine")
+    command = ("export", SESSIONS, "-o", out, "--overwrite")
+    with same_sandbox(gate) as sandbox:
+        sandbox.identity.seed(9000)
+        gate.hold_after(50)
+        with start(*command, sandbox=sandbox) as process:
+            assert gate.held.wait(SECONDS)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=SECONDS)
+            gate.open()
+        assert process.returncode == 130
+        assert out.read_text() == "mine"
+        done = run(*command, "--resume", sandbox=sandbox)
+        assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
