@@ -20,11 +20,11 @@ import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
-from typing_extensions import ParamSpec
 
 from pinstripe._columns import Column, columns_of
 from pinstripe._discreet import discreet
@@ -33,15 +33,13 @@ from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
 from pinstripe._pager import WINDOWS, Pager
 from pinstripe._part import Mark, Part
-from pinstripe._shielded import shielded
+from pinstripe._shielded import finish
 from pinstripe._walk import PAGE_SIZE
 from pinstripe._windows import bounds_of
 
 BATCH = 1_000
 """Objects that are written at once."""
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 _L = TypeVar("_L", bound=Listed)
 
 
@@ -93,16 +91,15 @@ async def export(
         OSError: The file cannot be written; `resume` goes on.
     """
     # In a thread, since it looks at files, and pyarrow alone takes long to import.
-    run = await _finished(
-        _prepare, pager, output, format, reveal=reveal, resume=resume, overwrite=overwrite
-    )
+    prepare = partial(_prepare, reveal=reveal, resume=resume, overwrite=overwrite)
+    run = await finish(asyncio.to_thread(prepare, pager, output, format))
     items = _items(run.pager, windows)
-    await _finished(run.begin)
+    await finish(asyncio.to_thread(run.begin))
     try:
         await run.write_all(items, on_progress)
     finally:
-        await _finished(run.part.close)
-    await _finished(run.publish)
+        await finish(asyncio.to_thread(run.part.close))
+    await finish(asyncio.to_thread(run.publish))
     return run.mark.items
 
 
@@ -194,7 +191,7 @@ class _Run:
 
     async def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        await _finished(self._write, batch)
+        await finish(asyncio.to_thread(self._write, batch))
 
     def _write(self, batch: Sequence[Any]) -> None:
         """Write some rows, and the header before the first ones."""
@@ -231,14 +228,3 @@ class _Run:
 def _second(item: Any) -> int | None:
     created = getattr(item, "created", None)
     return int(created.timestamp()) if isinstance(created, datetime) else None
-
-
-async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run a function in a thread; a cancellation waits until it has returned."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with shielded():
-            await asyncio.wait([running])
-        raise
