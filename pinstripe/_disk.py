@@ -23,7 +23,7 @@ from anyio.to_thread import run_sync
 from typing_extensions import Self
 
 from pinstripe._errors import ConfigurationError
-from pinstripe._shielded import shielded
+from pinstripe._shielded import finish
 
 PIECE = 256 * 1024
 """Bytes read or written at once: few enough for the memory, many enough for a change of thread."""
@@ -111,8 +111,7 @@ async def opened(file: FileContent) -> AsyncGenerator[Source, None]:
         await run_sync(source.open)
         yield source
     finally:
-        with shielded():
-            await run_sync(source.close)
+        await finish(run_sync(source.close))
 
 
 def _check_kind(file: Any) -> None:
@@ -178,8 +177,7 @@ class Destination:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with shielded():
-            await run_sync(self._give_up)
+        await finish(run_sync(self._give_up))
 
     async def start(self) -> None:
         """Begin anew; what came of an earlier attempt is dropped.

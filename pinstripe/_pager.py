@@ -271,5 +271,12 @@ class Pager(Generic[_L]):
             await walker.aclose()
 
     def __await__(self) -> Generator[Any, None, Page[_L]]:
-        """Return the first page, and ask for no other."""
-        return _fetch(self._send, self._walk).__await__()
+        """Return the first page, and ask for no other; `cursor` stands after it."""
+        return self._first().__await__()
+
+    async def _first(self) -> Page[_L]:
+        walker = self.walker()
+        page = await _fetch(self._send, self._walk)
+        items = self._walk.items(page)
+        walker.last = items[-1].id if items else None
+        return page

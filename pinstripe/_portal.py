@@ -141,7 +141,7 @@ class Pager(Generic[_L]):
             yield page
 
     def first(self) -> Page[_L]:
-        """Return the first page, and ask for no other."""
+        """Return the first page, and ask for no other; `cursor` stands after it."""
         return self._crossing.run(_first, self._twin)
 
     def _each(self, walker: _pager.Steps[_L]) -> Generator[_L, None, None]:

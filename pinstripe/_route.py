@@ -17,13 +17,14 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from attrs import frozen
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from pinstripe._errors import ConfigurationError
@@ -129,7 +130,7 @@ class Route:
     Args:
         connector: The pool.
         origin: The address.
-        headers: Headers of every request; only one with a sink replaces any of them.
+        headers: Headers of every request that has none of the same name, in whatever case.
         proxy: The proxy on the way.
     """
 
@@ -146,7 +147,8 @@ class Route:
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self._any = aiohttp.ClientRequest("GET", URL(origin), headers=headers, loop=self._loop)
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in self._any.headers.items())
+        self._names = frozenset(name.lower() for name in self._any.headers)
+        self._head = self._head_without(frozenset())
 
     async def send(
         self,
@@ -183,10 +185,12 @@ class Route:
 
     def _sender(self, request: Request, body: Payload | None) -> aiohttp.ClientRequest:
         query = f"?{request.query}" if request.query else ""
+        headers = CIMultiDict(self._headers)
+        headers.update(request.headers)
         return aiohttp.ClientRequest(
             request.method,
             URL(f"{self._origin}{request.path}{query}", encoded=True),
-            headers={**self._headers, **request.headers},
+            headers=headers,
             data=request.body if body is None else body,
             loop=self._loop,
             **self._proxy,
@@ -213,7 +217,14 @@ class Route:
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()):
             raise ConfigurationError("headers", "hold a character that cannot be sent")
-        return "\r\n".join((*lines, self._head, "")).encode() + body
+        head = self._head
+        if not self._names.isdisjoint(map(str.lower, request.headers)):
+            head = self._head_without({name.lower() for name in request.headers})
+        return "\r\n".join((*lines, head, "")).encode() + body
+
+    def _head_without(self, names: AbstractSet[str]) -> str:
+        kept = [(n, value) for n, value in self._any.headers.items() if n.lower() not in names]
+        return "".join(f"{name}: {value}\r\n" for name, value in kept)
 
 
 async def _ask_in_pieces(connection: Connection, sender: aiohttp.ClientRequest) -> Answer:

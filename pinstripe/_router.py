@@ -11,6 +11,9 @@ Choices, and their reasons:
 - an async handler that still runs when the lease of its event ends is cancelled, so that no other
   delivery can run it meanwhile; a thread cannot be stopped, so a plain function has to be faster
   than the lease;
+- a delivery that is cancelled first waits for the step that its store is in, ten seconds at most,
+  and gives its claim back: a claim left behind would refuse every other delivery until its lease
+  ends;
 - where the store fails after the handlers are done, the delivery is answered as handled: refusing
   it would run them again for certain, while this needs a second delivery;
 - `receive_blocking` runs coroutine functions on the one loop thread of the process, where the
@@ -24,7 +27,7 @@ import asyncio
 import inspect
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, overload
 
@@ -36,11 +39,13 @@ from pinstripe._errand import CallPlain, Errand
 from pinstripe._errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._loop import Call, LoopThread, leases
 from pinstripe._once import MemoryStore, Store
+from pinstripe._shielded import finish
 from pinstripe._webhook import Received, Webhook
 from pinstripe.events import Event, ThinEvent
 
 _A = TypeVar("_A", bound=Received)
 _B = TypeVar("_B", bound=Received)
+_T = TypeVar("_T")
 _H = TypeVar("_H", bound=Callable[..., object])
 
 Handler: TypeAlias = Callable[[_A], object]
@@ -252,14 +257,13 @@ class Router:
 
     async def _ending(self, event: Received, call_plain: CallPlain) -> Ending:
         token = uuid.uuid4().hex
-        # Shielded, so that a claim is never made without being known here.
-        with anyio.fail_after(_STORE_SECONDS, shield=True):
-            claimed = await self.store.claim(event.id, token, self._lease)
-        if claimed != "claimed":
-            return "duplicate" if claimed == "done" else "busy"
         try:
+            claimed = await _told(self.store.claim(event.id, token, self._lease))
+            if claimed != "claimed":
+                return "duplicate" if claimed == "done" else "busy"
             ending = await self._run(event, call_plain)
         except BaseException:
+            # A claim whose outcome never came here may have been made all the same.
             await self._finish(event, token, "failed")
             raise
         await self._finish(event, token, ending)
@@ -281,22 +285,34 @@ class Router:
     async def _finish(self, event: Received, token: str, ending: Ending) -> None:
         """Tell the store how it ended, also while the delivery is being cancelled."""
         try:
-            with anyio.fail_after(_STORE_SECONDS, shield=True):
-                if ending == "failed":
-                    await self.store.release(event.id, token)
-                    return
-                subject = _subject(event)
-                if self._skip_older and subject is not None:
-                    await self.store.note(subject, event.created.timestamp())
-                if not await self.store.commit(event.id, token):
-                    _log.warning(
-                        "event %s (%s) was handled, but its lease had ended: it may be handled"
-                        " again; the handlers need a longer lease",
-                        event.id,
-                        event.type,
-                    )
+            if ending == "failed":
+                await _told(self.store.release(event.id, token))
+            else:
+                await _told(self._commit(event, token))
         except Exception:  # noqa: BLE001 -- what the handlers came to stands
             _log.exception("the store failed to end the claim of event %s", event.id)
+
+    async def _commit(self, event: Received, token: str) -> None:
+        subject = _subject(event)
+        if self._skip_older and subject is not None:
+            await self.store.note(subject, event.created.timestamp())
+        if not await self.store.commit(event.id, token):
+            _log.warning(
+                "event %s (%s) was handled, but its lease had ended: it may be handled again;"
+                " the handlers need a longer lease",
+                event.id,
+                event.type,
+            )
+
+
+async def _told(step: Awaitable[_T]) -> _T:
+    """Wait for a step of the store to its end: none is left half done by a cancelled delivery."""
+    return await finish(_in_time(step))
+
+
+async def _in_time(step: Awaitable[_T]) -> _T:
+    with anyio.fail_after(_STORE_SECONDS):
+        return await step
 
 
 async def _in_thread(function: Callable[..., object], /, *args: Any) -> object:
@@ -307,8 +323,7 @@ async def _leave_at_its_end(store: Store) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        with anyio.fail_after(_STORE_SECONDS, shield=True):
-            await store.leave_loop()
+        await _told(store.leave_loop())
 
 
 async def _call(handler: Handler[Any], event: Received, call_plain: CallPlain) -> None:

@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Awaitable, Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from anyio import CancelScope
+_T = TypeVar("_T")
 
 
-def shielded() -> CancelScope:
-    """Return a scope that one around the caller, which was cancelled, does not cut short.
+def shielded() -> AbstractContextManager[object]:
+    """Return a scope that a scope of anyio around the caller does not cut short.
 
     A cancelled task group or scope of anyio interrupts every wait inside it, those of clean-up
-    too.
+    too. That is all it protects from: `asyncio.Task.cancel` interrupts a wait inside it as any
+    other, and so do `asyncio.timeout` and `asyncio.wait_for`. What must not be lost to those
+    goes through `finish`.
     """
-    from anyio import CancelScope  # noqa: PLC0415 -- 30 ms of a first call, so only when needed
+    if "anyio" not in sys.modules:  # then nobody is in a scope of it, and the import takes 30 ms
+        return nullcontext()
+    from anyio import CancelScope  # noqa: PLC0415 -- see above
 
     return CancelScope(shield=True)
+
+
+async def finish(work: Awaitable[_T]) -> _T:
+    """Do work to its end, in a task of its own, whatever cancels the caller meanwhile.
+
+    Scopes of anyio are not heard of before the end. After `asyncio.Task.cancel` the work is still
+    waited for; then its outcome is dropped. The end of `asyncio.run`, which cancels every task,
+    cancels that of the work too.
+
+    Args:
+        work: What to do.
+
+    Raises:
+        CancelledError: The caller was cancelled.
+        Exception: What the work raised.
+    """
+    task = asyncio.ensure_future(work)
+    await outlast([task])
+    try:
+        return task.result()
+    finally:
+        del task  # it holds an error that holds this frame
 
 
 async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -26,11 +53,36 @@ async def stop(tasks: Collection[asyncio.Task[Any]]) -> None:
 
     Args:
         tasks: At least one; those that have ended already do no harm.
+
+    Raises:
+        CancelledError: The caller was cancelled; it comes after their end too.
     """
     stopped = tuple(tasks)
     for task in stopped:
         task.cancel()
+    await outlast(stopped)
+
+
+async def outlast(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Wait for the end of tasks, or threads, however often the caller is cancelled meanwhile.
+
+    Args:
+        tasks: At least one; what they end in is for the caller to look up.
+
+    Raises:
+        CancelledError: The caller was cancelled.
+    """
+    cancelled: asyncio.CancelledError | None = None
     with shielded():
-        await asyncio.wait(stopped)
-    for task in stopped:
-        _ = task.cancelled() or task.exception()
+        while not all(task.done() for task in tasks):
+            try:
+                await asyncio.wait(tasks)
+            except asyncio.CancelledError as error:  # noqa: PERF203 -- each is outlasted
+                cancelled = error
+    for task in tasks:
+        _ = task.cancelled() or task.exception()  # or asyncio would report that nobody looked
+    if cancelled is not None:
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # it holds this frame

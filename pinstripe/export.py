@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
 from pinstripe._pager import WINDOWS, Pager
 from pinstripe._part import Mark, Part
-from pinstripe._shielded import shielded
+from pinstripe._shielded import outlast
 from pinstripe._walk import PAGE_SIZE
 from pinstripe._windows import bounds_of
 
@@ -243,20 +243,12 @@ async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
     # No task, which the end of an event loop would cancel, while the thread went on.
     running = asyncio.get_running_loop().run_in_executor(None, _telling, work)
     try:
-        return await asyncio.shield(running)
+        await outlast([running])
     except asyncio.CancelledError as cancelled:
-        await _end_of(running)
         if (error := running.exception()) is not None:
             raise cancelled from _without_frames(error)
         raise
-
-
-async def _end_of(running: asyncio.Future[Any]) -> None:
-    """Wait until a thread is done, however often the caller is cancelled meanwhile."""
-    with shielded():
-        while not running.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([running])
+    return running.result()
 
 
 async def _and_at_last(work: Awaitable[None], function: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import tracemalloc
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -248,6 +250,52 @@ async def test_each_event_is_handled_once_over_every_store(
     assert handled == {f"evt_{number}": 1 for number in range(60)}
     assert statuses[200] == 300
     assert statuses[500] > 3
+
+
+def router_of(store: Store) -> Router:
+    router = Router(Webhook(SECRET), store)
+    router.on(Event)(lambda _: None)
+    return router
+
+
+@pytest.mark.parametrize("turns", range(0, 30, 2))
+async def test_a_delivery_cancelled_at_any_time_leaves_no_claim(store: Store, turns: int) -> None:
+    router = router_of(store)
+    running = asyncio.create_task(deliver(router, "evt_1"))
+    for _ in range(turns):
+        await checkpoint()
+    running.cancel()
+    await asyncio.wait([running])
+    assert await deliver(router, "evt_1") == 200
+
+
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_a_claim_that_waits_for_the_file_ends_with_its_delivery(
+    tmp_path: Path, cancels: int
+) -> None:
+    path, begun, loop = tmp_path / "once.db", asyncio.Event(), asyncio.get_running_loop()
+
+    def clock() -> float:
+        loop.call_soon_threadsafe(begun.set)  # the thread looks at it first
+        return time.time()
+
+    store = SQLiteStore(path, clock=clock)
+    assert await store.claim("evt_0", "a", 60) == "claimed"
+    await begun.wait()
+    begun.clear()
+    router = router_of(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        running = asyncio.create_task(deliver(router, "evt_1"))
+        await begun.wait()
+        for _ in range(cancels):
+            running.cancel()
+            await checkpoint()
+        other.execute("ROLLBACK")
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert await deliver(router, "evt_1") == 200
+    store.close()
 
 
 # Processes, and their sudden end

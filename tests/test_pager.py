@@ -239,6 +239,60 @@ def test_a_cursor_goes_on_after_an_error(walk, fail_at) -> None:
     asyncio.run(run())
 
 
+async def iterated(things: Pager[Thing]) -> None:
+    async with aclosing(aiter(things)) as items:
+        for _ in range(await shown(things)):
+            await anext(items)
+
+
+async def paged(things: Pager[Thing]) -> None:
+    async with aclosing(things.pages()) as pages:
+        await anext(pages)
+
+
+async def shown(things: Pager[Thing]) -> int:
+    return len(await things)
+
+
+@given(walks())
+@settings(deadline=None)
+def test_the_first_page_leaves_the_same_cursor_however_it_is_read(walk) -> None:
+    ids, arguments, _ = walk
+
+    async def cursor_after(read: Callable[[Pager[Thing]], Any]) -> str | None:
+        things = pager(Shelf(ids).send, **arguments)
+        await read(things)
+        return things.cursor
+
+    async def run() -> None:
+        cursor = await cursor_after(shown)
+        assert cursor == await cursor_after(iterated) == await cursor_after(paged)
+
+    asyncio.run(run())
+
+
+@given(walks())
+@settings(deadline=None)
+def test_shown_page_by_page_from_stored_cursors_a_list_is_whole(walk) -> None:
+    ids, arguments, expected = walk
+    arguments["max_items"] = None
+    backwards = "ending_before" in str(arguments.get("cursor")) or "ending_before" in arguments
+
+    async def run() -> None:
+        read: list[str] = []
+        things = pager(Shelf(ids).send, **arguments)
+        for _ in range(len(ids) + 1):
+            page = await things
+            read += [thing.id for thing in (page.data[::-1] if backwards else page.data)]
+            if not page.has_more:
+                break
+            things = pager(Shelf(ids).send, limit=arguments["limit"], cursor=things.cursor)
+        assert read[: len(expected)] == expected
+        assert len(set(read)) == len(read)
+
+    asyncio.run(run())
+
+
 # --- requests -----------------------------------------------------------------------------------
 
 IDS = [f"it_{n}" for n in range(10)]
@@ -249,7 +303,8 @@ async def test_awaiting_gives_the_first_page_for_one_request() -> None:
     things = pager(shelf.send, limit=4)
     page = await things
     assert [thing.id for thing in page] == IDS[:4]
-    assert (len(page), page.has_more, things.cursor) == (4, True, None)
+    assert (len(page), page.has_more, things.cursor) == (4, True, "starting_after:it_3")
+    await no_task_is_left()
     assert shelf.asked == [{"limit": "4"}]
     assert [thing.id for thing in await things] == IDS[:4]
 
@@ -257,6 +312,16 @@ async def test_awaiting_gives_the_first_page_for_one_request() -> None:
 async def test_awaiting_backwards_keeps_the_order_of_the_api() -> None:
     page = await pager(Shelf(IDS).send, limit=3, ending_before="it_5")
     assert [thing.id for thing in page] == ["it_2", "it_3", "it_4"]
+
+
+async def test_a_first_page_that_fails_leaves_the_cursor_at_the_start() -> None:
+    shelf = Shelf(IDS)
+    shelf.fail_at = 2
+    things = pager(shelf.send, limit=4, starting_after="it_1")
+    await things
+    with pytest.raises(ConnectionLost):
+        await things
+    assert things.cursor == "starting_after:it_1"
 
 
 async def test_the_first_page_is_no_longer_than_the_walk() -> None:
@@ -577,6 +642,7 @@ async def test_an_empty_list_is_no_error() -> None:
     things = pager(Scripted(page_of([], has_more=False)).send)
     assert await ids_of(aiter(things)) == []
     assert [len(page) async for page in things.pages()] == [0]
+    assert len(await things) == 0
     assert things.cursor is None
 
 

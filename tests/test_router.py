@@ -305,6 +305,70 @@ async def test_a_delivery_that_is_cancelled_may_be_made_again_at_once(router: Ro
     assert runs == [event.id] * 2
 
 
+class Slow(MemoryStore):
+    """A store that does one of its steps at once, and answers when it is told to."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self._step = step
+        self.done, self.answer = anyio.Event(), anyio.Event()
+
+    async def _pause(self, step: str, *, before: bool) -> None:
+        # A commit waits before it is done, as if it were still on its way.
+        if step == self._step and before == (step == "commit"):
+            self.done.set()
+            await self.answer.wait()
+
+    async def claim(self, id: str, token: str, lease: float) -> Any:
+        claimed = await super().claim(id, token, lease)
+        await self._pause("claim", before=False)
+        return claimed
+
+    async def commit(self, id: str, token: str) -> bool:
+        await self._pause("commit", before=True)
+        return await super().commit(id, token)
+
+
+@pytest.mark.parametrize(("step", "later"), [("claim", "handled"), ("commit", "duplicate")])
+@pytest.mark.parametrize("cancels", [1, 3])
+async def test_a_delivery_that_is_cancelled_loses_no_step_of_the_store(
+    step: str, later: str, cancels: int
+) -> None:
+    store = Slow(step)
+    router = Router(Webhook(SECRET), store)
+    router.on(Event)(lambda _: None)
+    event = stripe_event(VERIFIED)
+    running = asyncio.create_task(deliver(router, event))
+    await store.done.wait()
+    for _ in range(cancels):
+        running.cancel()
+        await asyncio.sleep(0)
+    store.answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await deliver(router, event)).ending == later
+
+
+class Deaf(MemoryStore):
+    """A store whose answer to the first claim is lost on the way."""
+
+    lost = False
+
+    async def claim(self, id: str, token: str, lease: float) -> Any:
+        claimed = await super().claim(id, token, lease)
+        if not self.lost:
+            self.lost = True
+            raise ConnectionResetError
+        return claimed
+
+
+async def test_a_claim_whose_answer_was_lost_is_given_back() -> None:
+    router = Router(Webhook(SECRET), Deaf())
+    router.on(Event)(lambda _: None)
+    event = stripe_event(VERIFIED)
+    assert endings([await deliver(router, event) for _ in range(2)]) == ["failed", "handled"]
+
+
 async def test_a_coroutine_function_ends_with_its_lease(caplog: pytest.LogCaptureFixture) -> None:
     router = Router(Webhook(SECRET), lease=0.01)
 

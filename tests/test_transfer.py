@@ -23,6 +23,7 @@ import anyio
 import faulty
 import pytest
 from anyio.from_thread import start_blocking_portal
+from anyio.to_thread import current_default_thread_limiter
 from faulty import Faulty, ok, raw
 
 from pinstripe import (
@@ -43,7 +44,7 @@ from pinstripe import (
     ServerError,
     Timeout,
 )
-from pinstripe._disk import PIECE
+from pinstripe._disk import PIECE, Destination
 from pinstripe.files import File, FileLink
 
 pytestmark = pytest.mark.anyio
@@ -244,6 +245,29 @@ async def test_a_download_cancelled_at_any_time_leaves_all_or_nothing(tmp_path, 
         assert left_in(tmp_path) in ([], ["photo.png"])
         if left_in(tmp_path):
             assert (tmp_path / "photo.png").read_bytes() == BODY
+
+
+async def test_who_is_cancelled_twice_leaves_nothing_behind_either(tmp_path) -> None:
+    begun, limiter = asyncio.Event(), current_default_thread_limiter()
+
+    async def write() -> None:
+        async with Destination(tmp_path / "x", max_bytes=1, overwrite=False) as destination:
+            await destination.start()
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write())
+    await begun.wait()
+    threads, limiter.total_tokens = limiter.total_tokens, 1
+    async with limiter:  # no thread is free
+        for _ in range(2):
+            task.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+    limiter.total_tokens = threads
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert left_in(tmp_path) == []
 
 
 async def test_what_is_there_is_not_replaced_unless_asked(tmp_path) -> None:

@@ -42,6 +42,8 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
+from pinstripe._config import Config
+from pinstripe._transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +69,7 @@ SESSION = json.dumps(
 ).encode()
 
 
-def client_of(server: Faulty, **settings: Any) -> AsyncClient:
+def client_of(server: Faulty | Wire, **settings: Any) -> AsyncClient:
     usual: dict[str, Any] = {"base_url": server.url, "files_url": server.url, "retry": ONCE}
     return AsyncClient(KEY, **{**usual, **settings})
 
@@ -156,6 +158,84 @@ async def test_an_answer_that_cannot_be_used_is_kept() -> None:
         error = await failure(client.identity.verification_sessions.create(type="document"))
         assert (type(error), error.path) == (DecodeError, "$.created")
         assert (error.body, error.status, error.request_id) == (body, 200, "req_1")
+
+
+# --- heads --------------------------------------------------------------------------------------
+
+
+class Wire:
+    """A socket server that keeps the head of each request as it came, and answers with `{}`."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self.url = ""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                writer.write(faulty.raw_answer(b"{}"))
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = "http://{}:{}".format(*self._server.sockets[0].getsockname())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    def sent(self, *names: str) -> list[tuple[str, str]]:
+        """Return the headers of the last request that have one of these names, in lower case."""
+        lines = [line.partition(": ") for line in self.heads[-1].split("\r\n")[1:-2]]
+        return sorted((n.lower(), value) for n, _, value in lines if n.lower() in names)
+
+
+ACCEPTED = ("accept", "accept-encoding")
+OF_JSON = [("accept", "application/json"), ("accept-encoding", "gzip, deflate")]
+OF_BYTES = [("accept", "*/*"), ("accept-encoding", "identity")]
+
+
+class Nowhere:
+    """A sink; in a request it has aiohttp make the head."""
+
+    max_bytes = 100
+
+    async def start(self) -> None:
+        pass
+
+    async def write(self, piece: bytes) -> None:
+        pass
+
+
+async def test_a_file_that_is_read_is_asked_for_as_it_is() -> None:
+    async with Wire() as wire, client_of(wire) as client:
+        await client.files.read("file_1")
+        assert wire.sent(*ACCEPTED) == OF_BYTES
+        await client.request("GET", "/v1/x")
+        assert wire.sent(*ACCEPTED) == OF_JSON
+
+
+@pytest.mark.parametrize("sink", [None, Nowhere()])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_headers_of_a_request_replace_those_of_its_route(method: Any, sink: Any) -> None:
+    async with Wire() as wire:
+        config = Config(api_key=KEY, base_url=wire.url, files_url=wire.url)
+        transport = AiohttpTransport(config)
+        own = {"ACCEPT": "*/*", "accept-encoding": "identity", "User-agent": "x", "X-Own": "1"}
+        for headers in (own, {"X-Own": "1"}):
+            request = Request(method=method, path="/", template="/", headers=headers, sink=sink)
+            await transport.send(request)
+        await transport.aclose()
+    names = [line.partition(":")[0].lower() for head in wire.heads for line in head.split("\r\n")]
+    assert len(wire.heads) == 2
+    for name in ("host", "user-agent", "accept", "accept-encoding", "authorization", "x-own"):
+        assert names.count(name) == 2
+    assert wire.sent(*ACCEPTED) == OF_JSON
+    del wire.heads[1]
+    assert wire.sent(*ACCEPTED, "user-agent") == [*OF_BYTES, ("user-agent", "x")]
 
 
 # --- connections that are kept ------------------------------------------------------------------

@@ -81,6 +81,9 @@ class TestWalks:
         assert pager.cursor is None
         ids = [session.id for _, session in zip(range(15), pager, strict=False)]
         assert pager.cursor == f"starting_after:{ids[-1]}"
+        assert pager.first().data[-1].id == ids[9]
+        assert pager.cursor == f"starting_after:{ids[9]}"
+        assert stripe._crossing.run(tasks) == []
 
 
 class TestFanOut:
