@@ -122,7 +122,7 @@ async def test_nobody_else_may_read_what_becomes_parquet(tmp_path, monkeypatch) 
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", note)
     await export(dated_pager(sixty()), tmp_path / "things.parquet")
-    assert list(modes.values()) == [0o600] * 3  # the part, its mark and the output
+    assert list(modes.values()) == [0o600] * 4  # the part, its mark, its lock and the output
 
 
 async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest) -> None:
