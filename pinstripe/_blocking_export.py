@@ -102,8 +102,9 @@ def export(
         on_progress: Called in this thread for each hundred objects.
 
     Raises:
-        ConfigurationError: An argument is wrong, the output is there already, pyarrow is
-            missing, or what is to be resumed is something else; nothing was sent.
+        ConfigurationError: An argument is wrong, the output is there already, another run is
+            writing it, pyarrow is missing, or what is to be resumed is something else; nothing
+            was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` goes on.
         FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces

@@ -259,7 +259,7 @@ class Destination:
 
 
 def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a file that is whole its name, once it is on the disk.
+    """Give a file that is whole its name, once it is on the disk; then the name is there too.
 
     Args:
         temporary: The file; where it still has this name afterwards, the caller removes that.
@@ -279,9 +279,22 @@ def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
             raise _taken(path) from None
         except OSError:  # a file system without hard links: take the name, then replace it
             path.touch(mode=0o600, exist_ok=False)
-        else:
-            return
-    temporary.replace(path)
+            temporary.replace(path)
+    else:
+        temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can do that."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):  # the file is whole and has its name: no reason to fail
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _taken(path: Path) -> FileExistsError:

@@ -42,6 +42,8 @@ from pinstripe._windows import bounds_of
 BATCH = 1_000
 """Objects that are written at once."""
 
+_NO_FILE = "must be a file in a folder that is there"
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _L = TypeVar("_L", bound=Listed)
@@ -90,21 +92,31 @@ async def export(
         on_progress: A plain function, called in the event loop after each hundred objects.
 
     Raises:
-        ConfigurationError: An argument is wrong, the output is there already, pyarrow is
-            missing, or what is to be resumed is something else; nothing was sent.
+        ConfigurationError: An argument is wrong, the output is there already, another run is
+            writing it, pyarrow is missing, or what is to be resumed is something else; nothing
+            was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` goes on.
         FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
             it.
         OSError: The file cannot be written; `resume` goes on.
     """
-    # In a thread, since it looks at files, and pyarrow alone takes long to import.
-    run = await _finished(
-        _prepare, pager, output, format, reveal=reveal, resume=resume, overwrite=overwrite
+    part = Part(_path(output))
+    prepare = partial(
+        _prepare, pager, part, format, reveal=reveal, resume=resume, overwrite=overwrite
     )
+    return await _and_at_last(_export(prepare, windows, on_progress), part.release)
+
+
+async def _export(
+    prepare: Callable[[], _Run], windows: int, report: Callable[[Exporting], object] | None
+) -> int:
+    # In a thread, since it looks at files, and pyarrow alone takes long to import.
+    run = await _finished(prepare)
     items = _items(run.pager, windows)
-    await _finished(run.begin)
-    await _and_at_last(run.write_all(items, on_progress), run.end)
+    if not run.is_published:
+        await _finished(run.begin)
+        await _and_at_last(run.write_all(items, report), run.end)
     await _finished(run.publish)
     return run.mark.items
 
@@ -113,35 +125,42 @@ def _path(output: str | os.PathLike[str]) -> Path:
     if not isinstance(output, (str, os.PathLike)):
         raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
     path = Path(output)
-    if not path.parent.is_dir() or path.is_dir():
-        raise ConfigurationError("output", "must be a file in a folder that is there")
+    if not path.name:
+        raise ConfigurationError("output", _NO_FILE)
     return path
 
 
 def _prepare(
     pager: Pager[Any],
-    output: str | os.PathLike[str],
+    part: Part,
     format: str | None,
     *,
     reveal: bool,
     resume: bool,
     overwrite: bool,
 ) -> _Run:
-    path = _path(output)
+    if not part.output.parent.is_dir() or part.output.is_dir():
+        raise ConfigurationError("output", _NO_FILE)
     if pager.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
-    part, form = Part(path), format_of(format, path)
+    form = format_of(format, part.output)
+    columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
+    rows = rows_for(form, columns)
+    part.claim()  # before anything is decided by what is there
+    mark = _mark_of(part, _digest(pager, form, columns), resume=resume, overwrite=overwrite)
+    rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
+    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
+
+
+def _mark_of(part: Part, source: str, *, resume: bool, overwrite: bool) -> Mark:
+    """Return where a run starts from, if it may."""
     if part.is_there and not (resume or overwrite):
         raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
-    columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
-    source = _digest(pager, form, columns)
     mark = part.read_mark(source) if resume and part.is_there else Mark(source)
     mark = evolve(mark, overwrite=overwrite or mark.overwrite)
-    if os.path.lexists(path) and not mark.overwrite:
+    if os.path.lexists(part.output) and not (mark.overwrite or mark.whole):
         raise ConfigurationError("output", "is there already: give another name, or overwrite")
-    rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    rows = rows_for(form, columns)
-    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
+    return mark
 
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
@@ -168,11 +187,14 @@ class _Run:
     max_items: int | None
     _batch: list[Any] = field(factory=list[Any], init=False)
 
+    @property
+    def is_published(self) -> bool:
+        """Whether an earlier run was killed when it had published the output."""
+        return self.mark.whole is not None
+
     def begin(self) -> None:
         """Open the part; one of an export that is not gone on with is done away with."""
-        if not self.mark.size:
-            self.part.remove()
-        self.part.open(self.mark.size)
+        self.part.open(self.mark)
 
     async def write_all(
         self,
@@ -191,17 +213,13 @@ class _Run:
                     report(self._progress(item))
 
     def end(self) -> None:
-        """Write what was read last, and close the part."""
-        try:
+        """Write what was read last."""
+        if self._batch:
             self._flush()
-        finally:
-            self.part.close()
 
     def _flush(self) -> None:
         """Write the rows that were read since, and the header before the first ones."""
         batch, self._batch = self._batch, []
-        if not batch and self.part.is_there:
-            return
         head = b"" if self.mark.size else self.rows.header()
         data = head + (self.rows.encode(batch) if batch else b"")
         mark = evolve(
@@ -214,8 +232,10 @@ class _Run:
         self.mark = mark
 
     def publish(self) -> None:
-        """Make the output of the part."""
-        self.part.publish(self.rows.finish, overwrite=self.mark.overwrite)
+        """Make the output of the part; an empty list is one too."""
+        if not self.part.is_there:
+            self._flush()
+        self.part.publish(self.rows.finish, self.mark)
 
     def _progress(self, item: Any) -> Exporting:
         items = self.mark.items + len(self._batch)
@@ -251,13 +271,13 @@ async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
     return running.result()
 
 
-async def _and_at_last(work: Awaitable[None], function: Callable[[], None]) -> None:
+async def _and_at_last(work: Awaitable[_T], function: Callable[[], None]) -> _T:
     """Wait for some work, and run a function in a thread after it, as `finally` would.
 
     But a cancellation that ends the work stays one: an error of the function is its cause.
     """
     try:
-        await work
+        result = await work
     except BaseException as ending:
         try:
             await _finished(function)
@@ -268,6 +288,7 @@ async def _and_at_last(work: Awaitable[None], function: Callable[[], None]) -> N
             raise
         raise
     await _finished(function)
+    return result
 
 
 def _telling(work: Callable[[], _T]) -> _T:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import stat
 import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -121,7 +122,7 @@ async def test_nobody_else_may_read_what_becomes_parquet(tmp_path, monkeypatch) 
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", note)
     await export(dated_pager(sixty()), tmp_path / "things.parquet")
-    assert list(modes.values()) == [0o600] * 3  # the part, its mark and the output
+    assert list(modes.values()) == [0o600] * 4  # the part, its mark, its lock and the output
 
 
 async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest) -> None:
@@ -142,6 +143,33 @@ async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest)
     assert frames_of(first) == []  # those have rows
     assert names_in(tmp_path) == [".things.parquet.mark", ".things.parquet.part"]
     assert await export(dated_pager(shelf), path, resume=True) == 60
+    assert names_in(tmp_path) == [path.name]
+
+
+async def test_the_name_is_on_the_disk_at_the_end(tmp_path, monkeypatch) -> None:
+    path, synced, fsync = tmp_path / "things.csv", list[int](), os.fsync
+
+    def note(file: int) -> None:
+        synced.extend([os.fstat(file).st_ino] if path.exists() else [])
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", note)
+    for overwrite in (False, True):
+        synced.clear()
+        await export(dated_pager(sixty()), path, overwrite=overwrite)
+        assert synced[-1] == tmp_path.stat().st_ino
+
+
+async def test_a_folder_that_cannot_be_synced_is_as_good(tmp_path, monkeypatch) -> None:
+    path, fsync = tmp_path / "things.csv", os.fsync
+
+    def refuse(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert await export(dated_pager(sixty()), path) == 60
     assert names_in(tmp_path) == [path.name]
 
 

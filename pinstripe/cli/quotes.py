@@ -17,6 +17,7 @@ import click
 from attrs import field, frozen
 from rich.console import Console
 
+from pinstripe._claim import Claim
 from pinstripe._client import AsyncClient
 from pinstripe._config import Pool
 from pinstripe.bulk import fan_out
@@ -74,8 +75,12 @@ class _Run:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file; it must not exist, unless --resume or --overwrite is given.",
 )
-@click.option("--resume", is_flag=True, help="Keep what --output holds, and do the rest.")
-@click.option("--overwrite", is_flag=True, help="Do away with what --output holds.")
+@click.option("--resume", is_flag=True, help="Go on from where an earlier run stopped.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what --output holds; without --resume, begin an unfinished run anew too.",
+)
 @click.option(
     "--format",
     "output_format",
@@ -122,25 +127,48 @@ def quotes(
     the output cannot be written any more; 2 where the usage or the input is wrong, and nothing was
     sent; 130 after Ctrl-C; 141 where whoever read the output stopped reading.
     """
-    _check_output(queries, output, resume=resume, overwrite=overwrite)
     name = "<stdin>" if queries == "-" else queries
     rows = rows_for(output_format or (format_by_name(output.name) if output else None) or "jsonl")
     try:
-        with _open_input(queries) as file:
-            form = input_format or format_by_name(queries) or _sniff(file)
-            total = sum(1 for _ in read_queries(file, form))
-            file.seek(0)
-            kept, rest = _find_kept(output if resume else None, rows, read_queries(file, form))
-            return _execute(_Run(output, rows, rest, total, kept, concurrency, sandbox))
+        with _claimed(output):
+            _check_output(queries, output, resume=resume, overwrite=overwrite)
+            with _open_input(queries) as file:
+                form = input_format or format_by_name(queries) or _sniff(file)
+                total = sum(1 for _ in read_queries(file, form))
+                file.seek(0)
+                kept, rest = _find_kept(output if resume else None, rows, read_queries(file, form))
+                return _execute(_Run(output, rows, rest, total, kept, concurrency, sandbox))
     except InputError as error:
         raise BadInput(f"{name}:{error}") from None
+
+
+@contextmanager
+def _claimed(output: Path | None) -> Generator[None]:
+    """Keep other runs away from a plain file, before anything is decided by what it holds."""
+    found = None if output is None else _stat(output)
+    if output is None or (found is not None and not stat.S_ISREG(found.st_mode)):
+        yield
+        return
+    claim = Claim(Path(os.path.realpath(output)))  # the rows go to where a symbolic link leads
+    try:
+        taken = claim.take()
+    except OSError as error:
+        raise _unopened(error) from None
+    if not taken:
+        raise BadInput(f"{output} is being written by another run")
+    try:
+        yield
+    finally:
+        claim.give_back()
+
+
+def _unopened(error: OSError) -> BadInput:
+    return BadInput(f"the output cannot be opened: {error}")
 
 
 def _check_output(queries: str, output: Path | None, *, resume: bool, overwrite: bool) -> None:
     if output is None and (resume or overwrite):
         raise click.UsageError(f"--{'resume' if resume else 'overwrite'} needs --output.")
-    if resume and overwrite:
-        raise click.UsageError("--resume and --overwrite exclude each other.")
     if output is None or (found := _stat(output)) is None:
         return
     if queries != "-" and output.samefile(queries):
@@ -186,7 +214,8 @@ def _find_kept(
         with output.open("rb") as file:
             return find_kept(file, rows, queries)
     except (OSError, ResumeError) as error:
-        raise BadInput(f"{output}:{error}; nothing was changed") from None
+        hint = "give another name, or use --overwrite without --resume"
+        raise BadInput(f"{output}:{error}; nothing was changed: {hint}") from None
 
 
 def _execute(run: _Run) -> int:
@@ -196,7 +225,7 @@ def _execute(run: _Run) -> int:
     try:
         output = open_output(run.path, run.kept)
     except OSError as error:
-        raise BadInput(f"the output cannot be opened: {error}") from None
+        raise _unopened(error) from None
     try:
         with output:
             run_interruptible(_ask_with(client, run, output, done))

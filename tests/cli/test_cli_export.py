@@ -166,6 +166,35 @@ def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(tmp_p
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_second_run_to_an_output_is_refused(tmp_path: Path) -> None:
+    gate, out = GateClock(10**9), tmp_path / "out.csv"
+    command = ("export", SESSIONS, "-o", out)
+    with same_sandbox(gate) as sandbox:
+        sandbox.identity.seed(9000)
+        gate.hold_after(50)
+        with start(*command, sandbox=sandbox) as process:
+            assert gate.held.wait(SECONDS)
+            for words in ((), ("--resume",), ("--overwrite",)):
+                done = run(*command, *words, sandbox=sandbox)
+                problem = b"Error: output: is being written by another export\n"
+                assert (done.returncode, done.stderr) == (2, problem)
+            gate.open()
+            process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+    assert len(out.read_text().splitlines()) == 9001
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_run_that_reached_nobody_can_be_run_again(
+    pinstripe: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    monkeypatch.setenv("PINSTRIPE_BASE_URL", "http://127.0.0.1:1")  # where nobody answers
+    for _ in range(2):
+        assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv") == 1
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     with same_sandbox() as sandbox:

@@ -69,6 +69,45 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
     assert 0 < part.count(b"\n") < whole.count(b"\n")
     assert whole.startswith(part)
     assert out.read_bytes() == whole
+    assert sorted(tmp_path.iterdir()) == sorted([queries, out])
+
+
+def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(
+    gate: GateClock, tmp_path: Path
+) -> None:
+    queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
+    out.write_bytes(b"mine\n")
+    command = ("quotes", queries, "-o", out, "--overwrite")
+    with same_sandbox(gate) as sandbox:
+        with held_run(sandbox, gate, *command) as process:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=SECONDS)
+        assert err.endswith(b"The same command with --resume does the rest.\n")
+        part = out.read_bytes()
+        done = run(*command, "--resume", sandbox=sandbox)
+    assert (done.returncode, done.stderr) == (0, b"")
+    whole = whole_run(queries, "jsonl")
+    assert len(part) < len(whole)
+    assert whole.startswith(part)
+    assert out.read_bytes() == whole
+
+
+def test_a_second_run_to_an_output_is_refused(gate: GateClock, tmp_path: Path) -> None:
+    queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(out)
+    with (
+        same_sandbox(gate) as sandbox,
+        held_run(sandbox, gate, "quotes", queries, "-o", out) as process,
+    ):
+        for words in ([out], [out, "--resume"], [link, "--overwrite"]):
+            done = run("quotes", queries, "-o", *words, sandbox=sandbox)
+            problem = f"Error: {words[0]} is being written by another run\n".encode()
+            assert (done.returncode, done.stderr) == (2, problem)
+        gate.open()
+        assert process.wait(SECONDS) == 0
+    assert out.read_bytes() == whole_run(queries, "jsonl")
+    assert sorted(tmp_path.iterdir()) == sorted([queries, out, link])
 
 
 def test_the_count_of_a_stopped_run_is_that_of_its_rows(gate: GateClock, tmp_path: Path) -> None:

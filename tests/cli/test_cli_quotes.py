@@ -181,10 +181,6 @@ def test_standard_input_is_named(tmp_path: Path) -> None:
     [
         (["--resume"], "Error: --resume needs --output."),
         (["--overwrite"], "Error: --overwrite needs --output."),
-        (
-            ["-o", "{out}", "--resume", "--overwrite"],
-            "Error: --resume and --overwrite exclude each",
-        ),
         (["-o", "{out}"], "is there already: use --resume or --overwrite."),
         (["-o", "{queries}", "--overwrite"], "Error: --output is the file of the queries."),
         (
@@ -267,10 +263,12 @@ def test_resume_refuses_another_file(
     queries, out = amounts(tmp_path / "q.csv", 2), tmp_path / "out.jsonl"
     for content in (b"notes\n", b'{"line":9,"quotes":{}}\n', b'{"line":2,"quotes":{}}\n{}\n'):
         out.write_bytes(content)
-        message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out, "--resume")
-        assert message.startswith(f"Error: {out}:")
-        assert message.endswith("; nothing was changed")
-        assert out.read_bytes() == content
+        for words in (["--resume"], ["--resume", "--overwrite"]):
+            message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out, *words)
+            assert message.startswith(f"Error: {out}:")
+            assert "; nothing was changed: " in message
+            assert message.endswith("use --overwrite without --resume")
+            assert out.read_bytes() == content
 
 
 def test_a_full_disk(sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured):

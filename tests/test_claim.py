@@ -1,0 +1,88 @@
+"""One run at a time writes a file, and none that died keeps the others out."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pinstripe._claim import Claim
+
+TAKE = "from pathlib import Path; import sys; from pinstripe._claim import Claim; "
+TAKE += "claim = Claim(Path(sys.argv[1])); print(claim.take(), flush=True); sys.stdin.read()"
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_one_run_of_a_process_has_it(tmp_path) -> None:
+    first, second, other = (Claim(tmp_path / name) for name in "xxy")
+    assert first.take()
+    assert other.take()
+    assert not second.take()
+    second.give_back()
+    assert not second.take()
+    first.give_back()
+    assert second.take()
+    for claim in (second, second, other):
+        claim.give_back()
+    assert names_in(tmp_path) == []
+
+
+def test_one_process_has_it_until_it_is_killed(tmp_path) -> None:
+    command = [sys.executable, "-c", TAKE, str(tmp_path / "x")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        claim = Claim(tmp_path / "x")
+        assert not claim.take()
+        other.kill()
+    assert names_in(tmp_path) == [".x.lock"]
+    assert claim.take()
+    claim.give_back()
+    assert names_in(tmp_path) == []
+
+
+def test_never_two_at_once_have_it(tmp_path) -> None:
+    inside, most, times = list[int](), list[int](), 2000
+
+    def work(number: int) -> int:
+        taken = 0
+        for _ in range(times):
+            claim = Claim(tmp_path / "x")
+            if claim.take():
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+                claim.give_back()
+                taken += 1
+        return taken
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(work, range(4)))
+    assert sum(taken) == len(most)
+    assert set(most) == {1}
+    assert names_in(tmp_path) == []
+
+
+def test_a_file_system_without_locks_can_be_written_to(tmp_path, monkeypatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    claim = Claim(tmp_path / "x")
+    assert claim.take()
+    claim.give_back()
+    assert names_in(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Claim(tmp_path / "no" / "x").take()
