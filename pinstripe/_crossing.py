@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from typing_extensions import ParamSpec
 
+from pinstripe._call import Call
 from pinstripe._errors import ConfigurationError
-from pinstripe._loop import Call, LoopEndedError, LoopThread, leases
+from pinstripe._loop import LoopEndedError, LoopThread, leases, refuse_loop_thread
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -58,13 +59,16 @@ class Crossing:
             ConfigurationError: The client is closed, or this thread cannot wait for the loop.
             BaseException: What the function raised.
         """
-        call = partial(function, *args, **kwargs)
-        thread = self._leased()
-        self._warn(function, thread)
-        try:
-            return thread.run(call)
-        except LoopEndedError:  # between the look at it and the call
-            return self._leased().run(call)
+        refuse_loop_thread()
+        call = Call(partial(function, *args, **kwargs))
+        del args, kwargs  # which a traceback would show
+        while True:
+            thread = self._leased()
+            self._warn(function, thread)
+            try:
+                return thread.run(call)
+            except LoopEndedError:  # between the look at it and the call
+                continue
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
         """Have a coroutine function run on the loop, and do not wait for it.
@@ -85,11 +89,18 @@ class Crossing:
 
         Args:
             aclose: Closes the client; run on the loop where it was used.
+
+        Raises:
+            ConfigurationError: This thread cannot wait for the loop; nothing has changed.
         """
+        refuse_loop_thread()
         opened = self._thread is not None and self._thread.lives and not self._closed
         try:
             if opened:
                 self.run(aclose)
+        except ConfigurationError:
+            if not self._closed:  # by a signal handler or another thread in the meantime
+                raise
         finally:
             self._closed, self._thread = True, None
             leases.give_back(self)
@@ -100,6 +111,10 @@ class Crossing:
         thread = self._thread
         if thread is None or not thread.lives:
             thread = self._thread = leases.take(self)
+            if self._closed:  # by a signal handler or another thread in the meantime
+                self._thread = None
+                leases.give_back(self)
+                return self._leased()
         return thread
 
     def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from pinstripe._call import Call
 from pinstripe._loop import LoopEndedError, LoopThread
 from pinstripe._shielded import shielded
 
@@ -49,18 +50,18 @@ class Errand(Generic[_T]):
             return self._take_turns(thread)
         except BaseException:
             with contextlib.suppress(LoopEndedError):
-                thread.run(self._cancel)
+                thread.run(Call(self._cancel))
             raise
 
     def _take_turns(self, thread: LoopThread) -> _T:
-        thread.run(self._begin)
+        thread.run(Call(self._begin))
         while (wanted := self._wanted) is not None:
             try:
                 self._value, self._error = wanted(), None
             except Exception as error:  # noqa: BLE001 -- the errand gets it
                 self._value, self._error = None, error
-            thread.run(self._go_on)
-        return thread.run(self._end)
+            thread.run(Call(self._go_on))
+        return thread.run(Call(self._end))
 
     async def _begin(self) -> None:
         self._news, self._answered = asyncio.Event(), asyncio.Event()

@@ -32,9 +32,10 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
+from pinstripe._call import Call
 from pinstripe._errand import CallPlain, Errand
 from pinstripe._errors import ConfigurationError, DecodeError, SignatureError
-from pinstripe._loop import Call, LoopThread, leases
+from pinstripe._loop import LoopThread, leases
 from pinstripe._once import MemoryStore, Store
 from pinstripe._webhook import Received, Webhook
 from pinstripe.events import Event, ThinEvent

@@ -19,7 +19,17 @@ HOUSE = Path(pinstripe.__file__).parent
 FLOORS: list[set[str]] = [
     {"_version", "_lazy", "_errors", "_model", "_samples", "_shielded", "_value"},
     {"_gendocs", "_gentypes"},
-    {"_checks", "_discreet", "_hooks", "_levels", "_local", "_network", "_part", "_patience"},
+    {
+        "_call",
+        "_checks",
+        "_discreet",
+        "_hooks",
+        "_levels",
+        "_local",
+        "_network",
+        "_part",
+        "_patience",
+    },
     {"_config", "_disk", "_limiter", "_signature", "_once", "_loop", "_gensync"},
     {"_wire", "_convert", "_crossing", "_errand", "bulk", "_once_sqlite", "_once_redis"},
     {"_endpoint", "_multipart", "_route", "_gate", "_retry"},

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import pinstripe
+from pinstripe._call import Call
 from pinstripe._crossing import Crossing
 from pinstripe._loop import Leases, LoopThread, leases
 from pinstripe.sandbox import Sandbox
@@ -141,6 +142,7 @@ class TestTheThread:
 
     def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:
         thread = LoopThread()
+        thread.start()
         begun = threading.Event()
 
         async def hold() -> None:
@@ -151,7 +153,7 @@ class TestTheThread:
 
         def call() -> None:
             try:
-                thread.run(hold)
+                thread.run(Call(hold))
             except pinstripe.ConnectionLost as error:
                 caught.append(error)
 
@@ -217,6 +219,23 @@ class TestACall:
 
         with pytest.raises(pinstripe.ConfigurationError, match="use AsyncClient here"):
             crossing.run(call_again)
+
+    def test_that_closes_on_the_loop_thread_is_refused_and_changes_nothing(self, sandbox) -> None:
+        refusals: list[BaseException] = []
+
+        def close(_: object) -> None:
+            try:
+                stripe.close()
+            except BaseException as error:  # noqa: BLE001 -- looked at below
+                refusals.append(error)
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_response=close)) as stripe:
+            for _ in range(2):
+                assert len(stripe.events.list().first()) == 0
+            assert len(loop_threads()) == 1
+        assert loop_threads() == []
+        assert [type(error) for error in refusals] == [pinstripe.ConfigurationError] * 2
+        assert "use AsyncClient here" in str(refusals[0])
 
     def test_after_the_end_is_refused(self) -> None:
         crossing = Crossing("Thing")
@@ -297,7 +316,7 @@ class TestAnInterruption:
 
 
 async def tasks() -> list[str]:
-    """What runs on the loop, beside the portal's own task and the one that looks."""
+    """What runs on the loop, beside what keeps the loop and the one that looks."""
     return [repr(task.get_coro()) for task in others()]
 
 
