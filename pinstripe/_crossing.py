@@ -12,19 +12,18 @@ from typing import TypeVar
 from typing_extensions import ParamSpec
 
 from pinstripe._call import Call
+from pinstripe._discreet import is_own
 from pinstripe._errors import ConfigurationError
 from pinstripe._loop import LoopEndedError, LoopThread, leases, refuse_loop_thread
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_PACKAGE = "pinstripe."
-
 
 def depth_of_caller() -> int:
     """Return how many frames above its caller the first one outside of this package is."""
     depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame.f_back is not None and is_own(frame):
         depth, frame = depth + 1, frame.f_back
     return depth
 
@@ -57,6 +56,7 @@ class Crossing:
 
         Raises:
             ConfigurationError: The client is closed, or this thread cannot wait for the loop.
+            Interruption: The wait was interrupted; for the door that this is called behind.
             BaseException: What the function raised.
         """
         refuse_loop_thread()

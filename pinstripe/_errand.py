@@ -44,7 +44,8 @@ class Errand(Generic[_T]):
             thread: Where it runs.
 
         Raises:
-            BaseException: What it raised, or what interrupted this thread; that cancels it.
+            Interruption: The wait was interrupted, which cancels it; for the door around this.
+            BaseException: What it raised, or what a plain function did that is no Exception.
         """
         try:
             return self._take_turns(thread)

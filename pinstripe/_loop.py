@@ -25,7 +25,8 @@ from weakref import WeakSet
 import anyio
 
 from pinstripe._call import Call, loop_stopped
-from pinstripe._errors import ConfigurationError
+from pinstripe._discreet import Interruption
+from pinstripe._errors import ConfigurationError, PinstripeError
 
 _T = TypeVar("_T")
 
@@ -86,11 +87,15 @@ class LoopThread:
 
         Raises:
             ConfigurationError: gevent came too late.
+            Interruption: The wait was interrupted.
             BaseException: What the system refused, such as another thread or more descriptors.
         """
         if self._stopping is None and not self._ended:
             _check_gevent()
-            self._begin()
+            try:
+                self._begin()
+            except BaseException as error:  # noqa: BLE001 -- the door raises it
+                raise Interruption(error) from None
         failure, self._failure = self._failure, None
         if failure is not None:
             try:
@@ -176,7 +181,7 @@ class LoopThread:
     def run(self, call: Call[_T]) -> _T:
         """Run a call and return what its function returns.
 
-        What interrupts the wait, such as Ctrl-C, cancels the call and goes on to the caller.
+        What interrupts the wait, such as Ctrl-C, cancels the call and goes on to the door.
 
         Args:
             call: The call, which was not begun yet.
@@ -185,10 +190,16 @@ class LoopThread:
             ConfigurationError: gevent came too late.
             LoopEndedError: The loop had ended before.
             ConnectionLost: It ended under the call.
+            Interruption: The wait was interrupted.
             BaseException: What the function raised.
         """
         _check_gevent()
-        self._pass(call)
+        try:
+            self._pass(call)
+        except (LoopEndedError, PinstripeError):
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the door raises it
+            raise Interruption(error) from None
         return call.result()
 
     def _pass(self, call: Call[Any]) -> None:
@@ -273,6 +284,7 @@ class Leases:
 
         Raises:
             ConfigurationError: The interpreter shuts down, which allows for no new thread.
+            Interruption: The wait for the thread was interrupted; the lease is held all the same.
         """
         while True:
             with self._lock:

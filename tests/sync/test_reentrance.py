@@ -18,6 +18,7 @@ import pytest
 
 from pinstripe import _call, _crossing, _loop
 from pinstripe._crossing import Crossing
+from pinstripe._discreet import Interruption
 from pinstripe._errors import ConfigurationError
 from pinstripe._loop import Leases
 from tests.sync.holding import WAIT
@@ -151,7 +152,7 @@ def test_an_exception_of_it_in_the_first_call_loses_no_thread() -> None:
     def attempt(number: int) -> bool:
         clients = Clients()
         steps = Steps(number, interrupt, beside=Leases)
-        with steps, contextlib.suppress(Interrupted):
+        with steps, contextlib.suppress(Interrupted, Interruption):
             clients.mine.run(user)
         clients.close()
         return steps.came
