@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pinstripe import _pager
+from pinstripe._apart import begin, outcome
 from pinstripe._discreet import discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._portal import Pager
@@ -35,7 +36,7 @@ class _Export:
     async def next_reports(self) -> list[Exporting]:
         """Wait for news of it and return them; none at its end."""
         if self._task is None:
-            self._task = asyncio.create_task(self._begin())
+            self._task = begin(self._begin)
             self._task.add_done_callback(lambda _: self._news.set())
         await self._news.wait()
         if not self._task.done():
@@ -57,7 +58,7 @@ class _Export:
     async def result(self) -> int:
         """Return how many objects were written, or raise what ended it."""
         assert self._task is not None
-        return await self._task
+        return await outcome(self._task)
 
     async def aclose(self) -> None:
         """Stop it where it still runs; what was read is written."""

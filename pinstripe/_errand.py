@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from pinstripe._apart import begin, outcome
 from pinstripe._call import Call
 from pinstripe._loop import LoopEndedError, LoopThread
-from pinstripe._shielded import shielded
+from pinstripe._shielded import shielded, stop
 
 _T = TypeVar("_T")
 
@@ -66,7 +67,7 @@ class Errand(Generic[_T]):
 
     async def _begin(self) -> None:
         self._news, self._answered = asyncio.Event(), asyncio.Event()
-        self._task = asyncio.create_task(self._main())
+        self._task = begin(self._main)
         await self._turn()
 
     async def _main(self) -> _T:
@@ -87,12 +88,11 @@ class Errand(Generic[_T]):
 
     async def _cancel(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await stop([self._task])
 
     async def _end(self) -> _T:
         assert self._task is not None
-        return await self._task
+        return await outcome(self._task)
 
     async def _call(self, function: Callable[..., object], /, *args: Any) -> object:
         self._answered.clear()

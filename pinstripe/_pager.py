@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from attrs import evolve
 
+from pinstripe._apart import begin, outcome
 from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
 from pinstripe._model import Listed, bind
@@ -85,7 +86,7 @@ class Walker(Generic[_L]):
         if self._walk is None:
             return None
         walk = self._walk
-        page = await (self._ahead or _fetch(self._send, walk))
+        page = await (outcome(self._ahead) if self._ahead else _fetch(self._send, walk))
         self._ahead = None
         self._check(walk, page)
         items = walk.items(page)
@@ -93,7 +94,7 @@ class Walker(Generic[_L]):
         self._walk = walk.after(page)
         if self._walk is not None:
             self._seen.add(items[-1].id)
-            self._ahead = asyncio.create_task(_fetch(self._send, self._walk))
+            self._ahead = begin(_fetch, self._send, self._walk)
         return page, items
 
     def _check(self, walk: Walk[_L], page: Page[_L]) -> None:
@@ -149,7 +150,7 @@ class ParallelWalker(Generic[_L]):
             plan.answer(ask, await _fetch(self._send, ask.walk))
         except BaseException as error:
             plan.fail(ask, error)
-            if not isinstance(error, Exception):
+            if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
                 raise
         finally:
             self._ask()

@@ -18,7 +18,7 @@ from pinstripe._call import Call
 from pinstripe._crossing import Crossing
 from pinstripe._loop import Leases, LoopThread, leases
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, fan_out
+from pinstripe.sync import Client, export, fan_out
 from tests.sync.holding import WAIT, Holding, holding
 
 KEY = "sk_test_pinstripe"
@@ -259,6 +259,58 @@ class TestACall:
                     return len(found) + sum(1 for _ in stripe.climate.products.list())
 
         assert asyncio.run(main()) > 0
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Interrupted])
+class TestAnExitInTheLoop:
+    """Code of the user that runs there ends in what ends a process."""
+
+    @pytest.fixture
+    def stripe(self, sandbox, kind) -> Iterator[Client]:
+        """A client whose third request raises."""
+        sandbox.identity.seed(9)
+        before: list[object] = [None] * 3
+
+        def leave(info: object) -> None:
+            before.pop()
+            if not before:
+                raise kind("why")
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_request=leave)) as stripe:
+            stripe.events.list().first()
+            (thread,) = loop_threads()
+            yield stripe
+            stripe._crossing.run(quiet)
+            assert stripe._crossing.run(tasks) == []
+            assert loop_threads() == [thread]
+
+    def test_goes_to_who_waits_for_a_call(self, stripe, kind) -> None:
+        stripe.climate.products.list().first()
+        with pytest.raises(kind, match="why"):
+            stripe.events.list().first()
+
+    def test_goes_to_who_waits_for_a_request_that_others_share(self, stripe, kind) -> None:
+        stripe.climate.products.list().first()
+        with pytest.raises(kind, match="why"):
+            stripe.identity.verification_sessions.retrieve("vs_1")
+
+    def test_goes_to_who_walks(self, stripe, kind) -> None:
+        with pytest.raises(kind, match="why"):
+            list(stripe.identity.verification_sessions.list(limit=2))
+
+    def test_goes_to_who_walks_in_parallel(self, stripe, kind) -> None:
+        with pytest.raises(kind, match="why"):
+            list(stripe.identity.verification_sessions.list(limit=2).parallel())
+
+    def test_goes_to_who_fans_out(self, stripe, kind) -> None:
+        retrieve = stripe.identity.verification_sessions.retrieve
+        with pytest.raises(kind, match="why"):
+            list(fan_out(retrieve, [f"vs_{n}" for n in range(9)], concurrency=2))
+
+    def test_goes_to_who_exports(self, stripe, kind, tmp_path) -> None:
+        sessions = stripe.identity.verification_sessions.list(limit=2)
+        with pytest.raises(kind, match="why"):
+            export(sessions, tmp_path / "sessions.jsonl")
 
 
 class TestAnInterruption:
