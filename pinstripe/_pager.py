@@ -14,6 +14,7 @@ from attrs import evolve
 from pinstripe._apart import begin, outcome
 from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
+from pinstripe._local import Home, Local
 from pinstripe._model import Listed, bind
 from pinstripe._patience import PATIENT
 from pinstripe._shielded import stop
@@ -66,12 +67,15 @@ class Steps(Protocol[_L]):
 
 
 class Walker(Generic[_L]):
-    """A serial walk under way; it asks for the next page ahead of time. See `Steps`."""
+    """A serial walk under way; it asks for the next page ahead of time. See `Steps`.
+
+    In another event loop, or after a fork, it goes on from where it stood.
+    """
 
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk: Walk[_L] | None = walk
-        self._ahead: asyncio.Task[Page[_L]] | None = None
+        self._ahead: Local[asyncio.Task[Page[_L]]] = Local()
         self._seen: set[str] = set()
         self._items_read = 0
         self.last: str | None = None
@@ -79,22 +83,23 @@ class Walker(Generic[_L]):
     @property
     def is_ahead(self) -> bool:
         """See `Steps.is_ahead`."""
-        return self._ahead is not None
+        return self._ahead.is_full
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `Steps.next_page`."""
         if self._walk is None:
             return None
         walk = self._walk
-        page = await (outcome(self._ahead) if self._ahead else _fetch(self._send, walk))
-        self._ahead = None
+        ahead = self._ahead.get()
+        page = await (outcome(ahead) if ahead else _fetch(self._send, walk))
+        self._ahead.clear()
         self._check(walk, page)
         items = walk.items(page)
         self._items_read += len(items)
         self._walk = walk.after(page)
         if self._walk is not None:
             self._seen.add(items[-1].id)
-            self._ahead = begin(_fetch, self._send, self._walk)
+            self._ahead.put(begin(_fetch, self._send, self._walk))
         return page, items
 
     def _check(self, walk: Walk[_L], page: Page[_L]) -> None:
@@ -106,7 +111,8 @@ class Walker(Generic[_L]):
 
     async def aclose(self) -> None:
         """See `Steps.aclose`."""
-        ahead, self._ahead, self._walk = self._ahead, None, None
+        ahead, self._walk = self._ahead.get(), None
+        self._ahead.clear()
         if ahead is not None:
             await stop([ahead])
 
@@ -119,6 +125,7 @@ class ParallelWalker(Generic[_L]):
         self._plan: Plan[_L] | None = plan
         self._asked: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._home = Home("parallel", "begin a new walk here, which `cursor` lets go on from there")
         self.last: str | None = None
 
     @property
@@ -128,6 +135,7 @@ class ParallelWalker(Generic[_L]):
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `Steps.next_page`; of a page only the objects of its own window come."""
+        self._home.enter()
         self._ask()
         await asyncio.sleep(0)  # what was asked for leaves, also where pages stand ready in a row
         while self._plan is not None and not self._plan.is_over:
@@ -159,7 +167,7 @@ class ParallelWalker(Generic[_L]):
     async def aclose(self) -> None:
         """See `Steps.aclose`."""
         self._plan = None
-        if self._asked:
+        if self._asked and not self._home.is_elsewhere():
             await stop(self._asked)
 
 
@@ -254,7 +262,8 @@ class Pager(Generic[_L]):
                 pages are held in memory.
 
         Raises:
-            ConfigurationError: The list has no filter by `created`, or the walk goes backwards.
+            ConfigurationError: The list has no filter by `created`, or the walk goes backwards; or
+                it was begun in another event loop or before a fork, and goes on only there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
         return _each(self.parallel_walker(windows))

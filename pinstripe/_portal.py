@@ -127,7 +127,8 @@ class Pager(Generic[_L]):
                 pages are held in memory.
 
         Raises:
-            ConfigurationError: The list has no filter by `created`, or the walk goes backwards.
+            ConfigurationError: The list has no filter by `created`, or the walk goes backwards; or
+                it was begun in another event loop or before a fork, and goes on only there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
         return self._each(self._twin.parallel_walker(windows))
@@ -321,7 +322,8 @@ def fan_out(
         Iterate it for one outcome an input. An exception of a call is the error of its outcome.
 
     Raises:
-        ConfigurationError: An argument is wrong; raised at once, before anything runs.
+        ConfigurationError: An argument is wrong; raised at once, before anything runs. Or it was
+            begun before a fork, and goes on only there.
         Exception: What `inputs` raised, after the outcomes of all that was read before; or what
             `on_progress` raised.
     """

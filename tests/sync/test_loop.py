@@ -100,6 +100,24 @@ class TestTheThread:
             leases.give_back(stripe)
 
     @a_dead_thread
+    def test_that_died_takes_no_walk_with_it_but_a_parallel_one(self, sandbox) -> None:
+        def die() -> None:
+            raise SystemExit
+
+        sandbox.identity.seed(9)
+        with sandbox.sync_client() as stripe:
+            sessions = stripe.identity.verification_sessions.list(limit=2)
+            walk, parallel = iter(sessions), sessions.parallel()
+            next(walk), next(parallel)
+            leases.take(stripe).post(die)
+            for one in loop_threads():
+                one.join(WAIT)
+            assert len(list(walk)) == 8
+            with pytest.raises(pinstripe.ConfigurationError, match="another event loop"):
+                list(parallel)
+            leases.give_back(stripe)
+
+    @a_dead_thread
     def test_that_dies_under_a_call_ends_it_with_an_error(self, crossing) -> None:
         async def die() -> None:
             def stop() -> None:
