@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pinstripe import _pager
+from pinstripe._apart import begin, outcome
 from pinstripe._discreet import discreet
 from pinstripe._errors import ConfigurationError
+from pinstripe._local import Home
 from pinstripe._portal import Pager
 from pinstripe._shielded import stop
 
@@ -31,11 +33,13 @@ class _Export:
         self._task: asyncio.Task[int] | None = None
         self._reports: list[Exporting] = []
         self._news = asyncio.Event()
+        self._home = Home("export", "leave it to that one")
 
     async def next_reports(self) -> list[Exporting]:
         """Wait for news of it and return them; none at its end."""
+        self._home.enter()
         if self._task is None:
-            self._task = asyncio.create_task(self._begin())
+            self._task = begin(self._begin)
             self._task.add_done_callback(lambda _: self._news.set())
         await self._news.wait()
         if not self._task.done():
@@ -57,11 +61,11 @@ class _Export:
     async def result(self) -> int:
         """Return how many objects were written, or raise what ended it."""
         assert self._task is not None
-        return await self._task
+        return await outcome(self._task)
 
     async def aclose(self) -> None:
         """Stop it where it still runs; what was read is written."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None and not self._task.done() and not self._home.is_elsewhere():
             await stop([self._task])
 
 

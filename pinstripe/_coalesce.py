@@ -14,6 +14,7 @@ from collections.abc import Hashable
 
 from attrs import define
 
+from pinstripe._apart import begin, outcome
 from pinstripe._errors import DeadlineExceeded
 from pinstripe._local import Local
 from pinstripe._patience import PATIENT
@@ -64,7 +65,7 @@ class Coalescer:
         if not is_mine:
             return await self._follow(shared, request)
         await _answered(shared)  # in time or not, as the call itself decides
-        return shared.task.result()
+        return await outcome(shared.task)
 
     async def _write(self, request: Request) -> Response:
         try:
@@ -85,7 +86,7 @@ class Coalescer:
                 raise _late(total)
             error = None if shared.task.cancelled() else shared.task.exception()
             if is_mine or not isinstance(error, DeadlineExceeded):
-                return shared.task.result()
+                return await outcome(shared.task)
             shared, is_mine = self._join(request)
 
     def _join(self, request: Request) -> tuple[_Shared, bool]:
@@ -98,12 +99,9 @@ class Coalescer:
         shared = under_way.get(key)
         is_mine = shared is None or shared.waiting == 0 or shared.task.done()
         if shared is None or is_mine:
-            shared = under_way[key] = _Shared(asyncio.create_task(self._call(request)))
+            shared = under_way[key] = _Shared(begin(self._send, request))
             shared.task.add_done_callback(lambda task: _forget(under_way, key, task))
         return shared, is_mine
-
-    async def _call(self, request: Request) -> Response:
-        return await self._send(request)
 
 
 async def _answered(shared: _Shared, seconds: float | None = None) -> bool:

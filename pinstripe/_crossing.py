@@ -11,19 +11,19 @@ from typing import TypeVar
 
 from typing_extensions import ParamSpec
 
+from pinstripe._call import Call
+from pinstripe._discreet import is_own
 from pinstripe._errors import ConfigurationError
-from pinstripe._loop import Call, LoopEndedError, LoopThread, leases
+from pinstripe._loop import LoopEndedError, LoopThread, leases, refuse_loop_thread
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-_PACKAGE = "pinstripe."
 
 
 def depth_of_caller() -> int:
     """Return how many frames above its caller the first one outside of this package is."""
     depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame.f_back is not None and is_own(frame):
         depth, frame = depth + 1, frame.f_back
     return depth
 
@@ -56,15 +56,19 @@ class Crossing:
 
         Raises:
             ConfigurationError: The client is closed, or this thread cannot wait for the loop.
+            Interruption: The wait was interrupted; for the door that this is called behind.
             BaseException: What the function raised.
         """
-        call = partial(function, *args, **kwargs)
-        thread = self._leased()
-        self._warn(function, thread)
-        try:
-            return thread.run(call)
-        except LoopEndedError:  # since it was leased
-            return self._leased().run(call)
+        refuse_loop_thread()
+        call = Call(partial(function, *args, **kwargs))
+        del args, kwargs  # which a traceback would show
+        while True:
+            thread = self._leased()
+            self._warn(function, thread)
+            try:
+                return thread.run(call)
+            except LoopEndedError:  # since it was leased
+                continue
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
         """Have a coroutine function run on the loop, and do not wait for it.
@@ -85,11 +89,18 @@ class Crossing:
 
         Args:
             aclose: Closes the client; run on the loop where it was used.
+
+        Raises:
+            ConfigurationError: This thread cannot wait for the loop; nothing has changed.
         """
+        refuse_loop_thread()
         opened = self._thread is not None and self._thread.lives and not self._closed
         try:
             if opened:
                 self.run(aclose)
+        except ConfigurationError:
+            if not self._closed:  # by a signal handler or another thread in the meantime
+                raise
         finally:
             self._closed, self._thread = True, None
             leases.give_back(self)
@@ -100,6 +111,10 @@ class Crossing:
         thread = self._thread
         if thread is None or not thread.lives:
             thread = self._thread = leases.take(self)
+            if self._closed:  # by a signal handler or another thread in the meantime
+                self._thread = None
+                leases.give_back(self)
+                return self._leased()
         return thread
 
     def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:

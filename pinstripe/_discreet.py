@@ -4,7 +4,8 @@ A traceback keeps the frames that an error came through, and many tools show the
 what the call was given, down to somebody's name. An error of ours says all that there is to say,
 so the public doors drop the frames behind them from its traceback. So they do with what the
 operating system says of a file, and with a cancellation, which comes out of frames that hold the
-key. An exception of any other kind is a fault of the program and keeps every frame.
+key. What a signal handler raises while a call waits is no fault of the call either: of its frames
+those of the handler stay. Any other exception is a fault of the program and keeps every frame.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
+from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar, cast
 
 from typing_extensions import ParamSpec
@@ -22,8 +24,36 @@ from pinstripe._errors import PinstripeError
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+_PACKAGE = "pinstripe."
+
 TELLING = (PinstripeError, OSError, CancelledError)
 """What says all there is to say without the frames that it came through."""
+
+
+class Interruption(BaseException):
+    """Carries to the door what came from outside, as of a signal handler, while a call waited.
+
+    Attributes:
+        error: What the door raises, with the frames that it has outside of this package.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        if isinstance(error.__context__, Interruption):
+            error.__context__ = error.__context__.error
+        self.error: BaseException = error.with_traceback(_behind(error.__traceback__))
+
+
+def _behind(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from where it leaves this package."""
+    while traceback is not None and is_own(traceback.tb_frame):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def is_own(frame: FrameType) -> bool:
+    """Return whether a frame is one of this package."""
+    return str(frame.f_globals.get("__name__")).startswith(_PACKAGE)
 
 
 def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -42,6 +72,13 @@ def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except TELLING as error:
             del args, kwargs
             raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
+        except Interruption as interruption:
+            del args, kwargs
+            outside = interruption.error
+        try:
+            raise outside  # where nothing is handled that could become its context
+        finally:
+            del outside  # it holds this frame
 
     return door
 

@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from pinstripe._apart import begin, outcome
+from pinstripe._call import Call
 from pinstripe._loop import LoopEndedError, LoopThread
-from pinstripe._shielded import shielded
+from pinstripe._shielded import shielded, stop
 
 _T = TypeVar("_T")
 
@@ -42,28 +44,29 @@ class Errand(Generic[_T]):
             thread: Where it runs.
 
         Raises:
-            BaseException: What it raised; or what interrupted this thread, after cancelling it.
+            Interruption: This thread was interrupted, and the errand cancelled; for the door.
+            BaseException: What it raised, or what a plain function did that is no Exception.
         """
         try:
             return self._take_turns(thread)
         except BaseException:
             with contextlib.suppress(LoopEndedError):
-                thread.run(self._cancel)
+                thread.run(Call(self._cancel))
             raise
 
     def _take_turns(self, thread: LoopThread) -> _T:
-        thread.run(self._begin)
+        thread.run(Call(self._begin))
         while (wanted := self._wanted) is not None:
             try:
                 self._value, self._error = wanted(), None
             except Exception as error:  # noqa: BLE001 -- the errand gets it
                 self._value, self._error = None, error
-            thread.run(self._go_on)
-        return thread.run(self._end)
+            thread.run(Call(self._go_on))
+        return thread.run(Call(self._end))
 
     async def _begin(self) -> None:
         self._news, self._answered = asyncio.Event(), asyncio.Event()
-        self._task = asyncio.create_task(self._main())
+        self._task = begin(self._main)
         await self._turn()
 
     async def _main(self) -> _T:
@@ -84,12 +87,11 @@ class Errand(Generic[_T]):
 
     async def _cancel(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await stop([self._task])
 
     async def _end(self) -> _T:
         assert self._task is not None
-        return await self._task
+        return await outcome(self._task)
 
     async def _call(self, function: Callable[..., object], /, *args: Any) -> object:
         self._answered.clear()

@@ -40,9 +40,45 @@ class Local(Generic[_T]):
         self._loop, self._process = _running_loop(), os.getpid()
         return replaced
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is a value, wherever it belongs."""
+        return self._loop is not None
+
     def clear(self) -> None:
         """Forget the value."""
         self._value = self._loop = None
+
+
+class Home:
+    """Where something was begun: it goes on only in this event loop and this process.
+
+    Args:
+        what: What was begun, as its error names it.
+        advice: What to do elsewhere.
+    """
+
+    __slots__ = ("_advice", "_mark", "_what")
+
+    def __init__(self, what: str, advice: str) -> None:
+        self._what = what
+        self._advice = advice
+        self._mark: Local[bool] = Local()
+
+    def is_elsewhere(self) -> bool:
+        """Return whether it was begun, and not here."""
+        return self._mark.is_full and self._mark.get() is None
+
+    def enter(self) -> None:
+        """Begin here, or go on here.
+
+        Raises:
+            ConfigurationError: It was begun elsewhere.
+        """
+        if self.is_elsewhere():
+            problem = "belongs to another event loop, or to the parent of this process"
+            raise ConfigurationError(self._what, f"{problem}, where it was begun; {self._advice}")
+        self._mark.put(True)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

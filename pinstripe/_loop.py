@@ -17,17 +17,18 @@ import os
 import selectors
 import sys
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from collections.abc import Callable
 from contextvars import copy_context
 from threading import get_ident
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from pinstripe._errors import ConfigurationError, ConnectionLost, PinstripeError
+from pinstripe._call import Call, loop_stopped
+from pinstripe._discreet import Interruption
+from pinstripe._errors import ConfigurationError, PinstripeError
 
 _T = TypeVar("_T")
 
@@ -42,85 +43,87 @@ class LoopEndedError(Exception):
     """The loop ended before anything of the call was begun."""
 
 
-class Call(Generic[_T]):
-    """One call, from the caller's thread to the loop and back.
+class _First(Generic[_T]):
+    """A place for the first value that it is given, whoever else gives one at the same time."""
 
-    It runs as a task in a copy of the caller's context.
+    __slots__ = ("_kept",)
 
-    Args:
-        function: A coroutine function without arguments.
-    """
+    def __init__(self) -> None:
+        self._kept: dict[None, _T] = {}
 
-    __slots__ = ("_done", "_error", "_function", "_given_up", "_task", "_value")
+    def give(self, value: _T) -> _T:
+        """Return what is kept: this value, unless another one came first."""
+        return self._kept.setdefault(None, value)  # one step: nothing comes in between
 
-    def __init__(self, function: Callable[[], Awaitable[_T]]) -> None:
-        self._function = function
-        self._done = threading.Lock()
-        self._done.acquire()
-        self._task: asyncio.Task[None] | None = None
-        self._value: _T | None = None
-        self._error: BaseException | None = None
-        self._given_up = False
+    def get(self) -> _T | None:
+        """Return what is kept; None where nothing is."""
+        return self._kept.get(None)
 
-    def begin(self) -> None:
-        """Start; called on the loop."""
-        if self._given_up:
-            return
-        self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def _run(self) -> None:
-        try:
-            self._value = await self._function()
-        except asyncio.CancelledError:
-            self._error = _stopped()
-            raise
-        except BaseException as error:  # noqa: BLE001 -- the caller raises it
-            self._error = error
-        finally:
-            self._task = None
-            self._done.release()
-
-    def give_up(self) -> None:
-        """Cancel the task, or keep it from being started; called on the loop."""
-        self._given_up = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for its end, but only so many seconds, and return whether it has ended."""
-        return self._done.acquire(timeout=seconds)
-
-    def result(self) -> _T:
-        """Return what the function returned, or raise what it raised."""
-        error, self._error = self._error, None
-        if error is None:
-            return cast("_T", self._value)
-        try:
-            raise error
-        finally:
-            del error  # it holds this frame
+class _Thread(threading.Thread):
+    """A thread that an event loop runs in."""
 
 
 class LoopThread:
-    """An event loop that runs in a thread of its own until it is stopped."""
+    """An event loop that runs in a thread of its own, from its start until it is stopped.
 
-    _loop: asyncio.AbstractEventLoop
+    A signal handler can come in the middle of any of this and use it in turn, while what it
+    interrupted stands still. So no lock is held here that such a handler could wait for.
+    """
 
     def __init__(self) -> None:
-        _check_gevent()
         self._ended = False
-        self._selector = selectors.DefaultSelector()
-        self._ready: Future[BlockingPortal] = Future()
-        self._thread = threading.Thread(target=self._main, name="pinstripe", daemon=True)
-        self._thread.start()
-        self._portal = self._ready.result()
+        self._runner: _First[threading.Thread] = _First()
+        self._next: _First[LoopThread] = _First()
+        self._up = threading.Lock()  # held until calls can be made, or never will be
+        self._up.acquire()
+        self._portal: BlockingPortal | None = None  # there as soon as calls can be made
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._selector: selectors.BaseSelector | None = None
+
+    def start(self) -> None:
+        """Start, unless that was done, and wait until calls can be made.
+
+        Where it is stopped meanwhile it returns too, and `has_ended` tells.
+
+        Raises:
+            ConfigurationError: gevent came too late.
+            Interruption: The wait was interrupted.
+            BaseException: What the system refused, such as another thread or more descriptors.
+        """
+        if self._portal is None and not self._ended:
+            _check_gevent()
+            try:
+                self._begin()
+            except BaseException as error:  # noqa: BLE001 -- the door raises it
+                raise Interruption(error) from None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # it holds this frame
+
+    def _begin(self) -> None:
+        # A signal handler may find that it was begun without a thread, and begins it once more:
+        # of these threads only the first goes on.
+        if self._runner.get() is None:
+            _Thread(target=self._main, name="pinstripe", daemon=True).start()
+        while self._portal is None and not self._ended:
+            if self._up.acquire(timeout=_LOOK):
+                self._up.release()
 
     def _main(self) -> None:
+        thread = threading.current_thread()
+        if self._runner.give(thread) is not thread:
+            return
         try:
             anyio.run(self._serve, backend_options={"loop_factory": self._make_loop})
         except BaseException as error:
-            if not self._ready.done():
-                self._ready.set_exception(error)
+            if self._portal is None:
+                self._failure, self._ended = error, True
+                self._up.release()
             # Python 3.12 starts no thread while the interpreter ends, not even the one in which
             # asyncio waits for the workers of a loop; the loop is closed all the same.
             elif not (self._ended and isinstance(error, RuntimeError)):
@@ -128,25 +131,36 @@ class LoopThread:
 
     async def _serve(self) -> None:
         async with BlockingPortal() as portal:
-            self._ready.set_result(portal)
-            await portal.sleep_until_stopped()
+            self._portal = portal
+            self._up.release()
+            if not self._ended:  # or it was stopped before there was a portal
+                await portal.sleep_until_stopped()
 
     def _make_loop(self) -> asyncio.AbstractEventLoop:
-        posix = os.name == "posix"
-        self._loop = (
-            asyncio.SelectorEventLoop(self._selector) if posix else asyncio.new_event_loop()
-        )
+        if os.name == "posix":
+            self._selector = selectors.DefaultSelector()
+            self._loop = asyncio.SelectorEventLoop(self._selector)
+        else:
+            self._loop = asyncio.new_event_loop()
         return self._loop
 
     @property
     def lives(self) -> bool:
         """Whether calls can be made."""
-        # A thread that died counts as alive for a moment after its loop was closed.
-        return not self._ended and self._thread.is_alive() and not self._loop.is_closed()
+        return self._portal is not None and not self.has_ended
 
-    def is_running_here(self) -> bool:
-        """Whether the calling thread is the one of this loop."""
-        return threading.current_thread() is self._thread
+    @property
+    def has_ended(self) -> bool:
+        """Whether calls can be made no longer; false where it was not started yet."""
+        thread, loop = self._runner.get(), self._loop
+        # A thread that died counts as alive for a moment after its loop was closed.
+        dead = thread is not None and not thread.is_alive()
+        return self._ended or dead or (loop is not None and loop.is_closed())
+
+    @property
+    def successor(self) -> LoopThread:
+        """The one that comes after this one; the same for all who ask."""
+        return self._next.give(LoopThread())
 
     def owns(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether this is the thread of that loop."""
@@ -160,30 +174,38 @@ class LoopThread:
         Raises:
             LoopEndedError: The loop has ended.
         """
+        if self._loop is None:
+            raise LoopEndedError
         try:
             self._loop.call_soon_threadsafe(callback, context=copy_context())
         except RuntimeError:
             raise LoopEndedError from None
 
-    def run(self, function: Callable[[], Awaitable[_T]]) -> _T:
-        """Run a coroutine function and return what it returns.
+    def run(self, call: Call[_T]) -> _T:
+        """Run a call and return what its function returns.
 
-        An interrupt of the wait, such as Ctrl-C, cancels the call and is raised here.
+        An interrupt of the wait, such as Ctrl-C, cancels the call and goes on to the door.
 
         Args:
-            function: A coroutine function without arguments.
+            call: The call, which was not begun yet.
 
         Raises:
-            ConfigurationError: The calling thread cannot wait for the loop.
+            ConfigurationError: gevent came too late.
             LoopEndedError: The loop had ended before the call was begun.
             ConnectionLost: It ended during the call.
+            Interruption: The wait was interrupted.
             BaseException: What the function raised.
         """
-        if self.is_running_here():
-            problem = "waits for the very thread that this is called from; use AsyncClient here"
-            raise ConfigurationError("client", problem)
         _check_gevent()
-        call = Call(function)
+        try:
+            self._pass(call)
+        except (LoopEndedError, PinstripeError):
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the door raises it
+            raise Interruption(error) from None
+        return call.result()
+
+    def _pass(self, call: Call[Any]) -> None:
         try:
             self.post(call.begin)
             self._wait_for(call)
@@ -192,19 +214,26 @@ class LoopThread:
                 self.post(call.give_up)
                 call.wait(_GRACE)
             raise
-        return call.result()
 
     def _wait_for(self, call: Call[Any]) -> None:
         while not call.wait(_LOOK):
             if not self.lives and not call.wait(0):
-                raise _stopped()
+                raise loop_stopped()
+
+    def retire(self) -> None:
+        """Be no longer there for calls to come; `stop` is to follow."""
+        self._ended = True
 
     def stop(self) -> None:
-        """Cancel what still runs, and wait for the end of the thread."""
-        self._ended = True
-        with contextlib.suppress(RuntimeError):
-            self._portal.start_task_soon(self._portal.stop, True)
-        self._thread.join()
+        """Cancel what still runs, and wait for the end of the thread, if it was ever started."""
+        self.retire()
+        thread = self._runner.give(_Thread())
+        if self._portal is not None:
+            # Not the portal's way to be called, which waits for the loop.
+            with contextlib.suppress(LoopEndedError):
+                self.post(Call(self._portal.stop).begin)
+        while thread.is_alive():
+            thread.join(_LOOK)
 
     def abandon(self) -> None:
         """Let go of a loop of the parent process, in its child.
@@ -223,6 +252,8 @@ class LoopThread:
     def _descriptors(self) -> set[int]:
         # The selector itself, what it watches (sockets, and one end of the pair that wakes the
         # loop), and the other end of that pair, for which asyncio has no public name.
+        if self._selector is None or self._loop is None or self._loop.is_closed():
+            return set()
         watched = [key.fd for key in (self._selector.get_map() or {}).values()]
         own: tuple[Any, ...] = (self._selector, getattr(self._loop, "_csock", None))
         return {*watched, *(one.fileno() for one in own if hasattr(one, "fileno"))}
@@ -232,6 +263,10 @@ class Leases:
     """The loop thread of a process, and who uses it.
 
     A holder that is collected without having given its lease back holds it no longer.
+
+    The lock is held over nothing that waits. A signal handler passes it, and may change anything
+    between two steps of what it interrupted. That then finds the same thread as the handler, or
+    goes on to the same next one, so that none is ever forgotten.
     """
 
     def __init__(self) -> None:
@@ -241,8 +276,8 @@ class Leases:
 
     def _reset(self) -> None:
         # A new lock, as some thread of the parent may have held the old one during the fork.
-        self._lock = threading.Lock()
-        self._thread: LoopThread | None = None
+        self._lock = threading.RLock()
+        self._thread = LoopThread()
         self._holders: WeakSet[object] = WeakSet()
 
     def take(self, holder: object) -> LoopThread:
@@ -253,46 +288,60 @@ class Leases:
 
         Raises:
             ConfigurationError: The interpreter is shutting down and starts no new thread.
+            Interruption: The wait for the thread was interrupted; the lease is held all the same.
         """
-        with self._lock:
-            if self._thread is None or not self._thread.lives:
-                self._thread = self._start()
-            self._holders.add(holder)
-            return self._thread
+        while True:
+            with self._lock:
+                self._holders.add(holder)
+                thread = self._latest()
+            thread.start()
+            if thread.lives:
+                return thread
 
     def give_back(self, holder: object) -> None:
         """End a lease; the last one ends the thread."""
         with self._lock:
             self._holders.discard(holder)
-            thread, self._thread = self._thread, None
             if self._holders:
-                self._thread, thread = thread, None
-        if thread is not None:
-            thread.stop()
+                return
+            thread = self._thread
+            thread.retire()
+        thread.stop()
 
-    def _start(self) -> LoopThread:
+    def _latest(self) -> LoopThread:
         if self._ended:
             raise ConfigurationError("client", "cannot be used while the interpreter shuts down")
         if not self._at_exit:
-            self._at_exit = True
             atexit.register(self._end)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._forget)
-        return LoopThread()
+            self._at_exit = True
+        thread = self._thread  # looked at once: it may be another one at every step
+        while thread.has_ended:
+            thread = self._thread = thread.successor
+        return thread
 
     def _end(self) -> None:
         self._ended = True
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            with contextlib.suppress(ConfigurationError):
-                _check_gevent()
-                thread.stop()
+        with contextlib.suppress(ConfigurationError):
+            _check_gevent()
+            self._thread.stop()
 
     def _forget(self) -> None:
         thread = self._thread
         self._reset()
-        if thread is not None:
-            thread.abandon()
+        thread.abandon()
+
+
+def refuse_loop_thread() -> None:
+    """Refuse to wait for an event loop in the very thread that it runs in.
+
+    Raises:
+        ConfigurationError: This is that thread.
+    """
+    if isinstance(threading.current_thread(), _Thread):
+        problem = "waits for the very thread that this is called from; use AsyncClient here"
+        raise ConfigurationError("client", problem)
 
 
 def _check_gevent() -> None:
@@ -310,7 +359,3 @@ def _check_gevent() -> None:
 
 leases: Final = Leases()
 """The leases of this process."""
-
-
-def _stopped() -> PinstripeError:
-    return ConnectionLost("the event loop of the client was stopped under the call")

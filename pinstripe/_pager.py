@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from attrs import evolve
 
+from pinstripe._apart import begin, outcome
 from pinstripe._endpoint import Page, read
 from pinstripe._errors import PaginationError
+from pinstripe._local import Home, Local
 from pinstripe._model import Listed, bind
 from pinstripe._patience import PATIENT
 from pinstripe._shielded import stop
@@ -65,12 +67,15 @@ class Steps(Protocol[_L]):
 
 
 class Walker(Generic[_L]):
-    """A serial walk under way; it asks for the next page ahead of time. See `Steps`."""
+    """A serial walk under way; it asks for the next page ahead of time. See `Steps`.
+
+    In another event loop, or after a fork, it goes on from where it stood.
+    """
 
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk: Walk[_L] | None = walk
-        self._ahead: asyncio.Task[Page[_L]] | None = None
+        self._ahead: Local[asyncio.Task[Page[_L]]] = Local()
         self._seen: set[str] = set()
         self._items_read = 0
         self.last: str | None = None
@@ -78,22 +83,23 @@ class Walker(Generic[_L]):
     @property
     def is_ahead(self) -> bool:
         """See `Steps.is_ahead`."""
-        return self._ahead is not None
+        return self._ahead.is_full
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `Steps.next_page`."""
         if self._walk is None:
             return None
         walk = self._walk
-        page = await (self._ahead or _fetch(self._send, walk))
-        self._ahead = None
+        ahead = self._ahead.get()
+        page = await (outcome(ahead) if ahead else _fetch(self._send, walk))
+        self._ahead.clear()
         self._check(walk, page)
         items = walk.items(page)
         self._items_read += len(items)
         self._walk = walk.after(page)
         if self._walk is not None:
             self._seen.add(items[-1].id)
-            self._ahead = asyncio.create_task(_fetch(self._send, self._walk))
+            self._ahead.put(begin(_fetch, self._send, self._walk))
         return page, items
 
     def _check(self, walk: Walk[_L], page: Page[_L]) -> None:
@@ -105,7 +111,8 @@ class Walker(Generic[_L]):
 
     async def aclose(self) -> None:
         """See `Steps.aclose`."""
-        ahead, self._ahead, self._walk = self._ahead, None, None
+        ahead, self._walk = self._ahead.get(), None
+        self._ahead.clear()
         if ahead is not None:
             await stop([ahead])
 
@@ -118,6 +125,7 @@ class ParallelWalker(Generic[_L]):
         self._plan: Plan[_L] | None = plan
         self._asked: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._home = Home("parallel", "begin a new walk here, which `cursor` lets go on from there")
         self.last: str | None = None
 
     @property
@@ -127,6 +135,7 @@ class ParallelWalker(Generic[_L]):
 
     async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `Steps.next_page`; of each page, only the objects in its own window are returned."""
+        self._home.enter()
         self._ask()
         await asyncio.sleep(0)  # the requests leave, even if page after page is ready
         while self._plan is not None and not self._plan.is_over:
@@ -149,7 +158,7 @@ class ParallelWalker(Generic[_L]):
             plan.answer(ask, await _fetch(self._send, ask.walk))
         except BaseException as error:
             plan.fail(ask, error)
-            if not isinstance(error, Exception):
+            if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
                 raise
         finally:
             self._ask()
@@ -158,7 +167,7 @@ class ParallelWalker(Generic[_L]):
     async def aclose(self) -> None:
         """See `Steps.aclose`."""
         self._plan = None
-        if self._asked:
+        if self._asked and not self._home.is_elsewhere():
             await stop(self._asked)
 
 
@@ -254,7 +263,8 @@ class Pager(Generic[_L]):
                 pages are held in memory.
 
         Raises:
-            ConfigurationError: The list has no filter by `created`, or the walk goes backwards.
+            ConfigurationError: The list has no filter by `created`, or the walk goes backwards; or
+                it was begun in another event loop or before a fork, and goes on only there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
         return _each(self.parallel_walker(windows))

@@ -128,7 +128,8 @@ class Pager(Generic[_L]):
                 pages are held in memory.
 
         Raises:
-            ConfigurationError: The list has no filter by `created`, or the walk goes backwards.
+            ConfigurationError: The list has no filter by `created`, or the walk goes backwards; or
+                it was begun in another event loop or before a fork, and goes on only there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
         return self._each(self._twin.parallel_walker(windows))
@@ -140,6 +141,7 @@ class Pager(Generic[_L]):
             walker.last = items[-1].id if items else walker.last
             yield page
 
+    @discreet
     def first(self) -> Page[_L]:
         """Return the first page, and ask for no other; `cursor` stands after it."""
         return self._crossing.run(_first, self._twin)
@@ -154,11 +156,15 @@ class Pager(Generic[_L]):
         self, walker: _pager.Steps[_L]
     ) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
         try:
-            while (step := self._crossing.run(walker.next_page)) is not None:
+            while (step := self._next_page(walker)) is not None:
                 yield step
         finally:
             if walker.is_ahead:
                 self._crossing.post(walker.aclose)
+
+    @discreet
+    def _next_page(self, walker: _pager.Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
+        return self._crossing.run(walker.next_page)
 
 
 async def _first(pager: _pager.Pager[_L]) -> Page[_L]:
@@ -220,7 +226,7 @@ class _Batches(Generic[_I, _T]):
         """Yield every outcome, and leave nothing running."""
         room = self.work.window
         try:
-            while batch := self.crossing.run(self._step, self._read(room)):
+            while batch := self._next_batch(room):
                 self._report()
                 yield from batch
                 room = len(batch)
@@ -229,6 +235,10 @@ class _Batches(Generic[_I, _T]):
             self.crossing.post(self.work.aclose)
         if self._failure is not None:
             raise self._failure
+
+    @discreet
+    def _next_batch(self, room: int) -> list[Outcome[_I, _T]]:
+        return self.crossing.run(self._step, self._read(room))
 
     async def _step(self, items: list[_I]) -> list[Outcome[_I, _T]]:
         self.feed.give(items, ended=self._ended)
@@ -240,6 +250,9 @@ class _Batches(Generic[_I, _T]):
             items.extend(islice(self.inputs, room))
         except Exception as error:  # noqa: BLE001 -- raised after the outcomes of those before it
             self._failure = error
+        except BaseException:
+            del items  # which the traceback would show
+            raise
         self._ended = self._failure is not None or len(items) < room
         return items
 
@@ -310,7 +323,8 @@ def fan_out(
         Iterate it for one outcome an input. An exception of a call is the error of its outcome.
 
     Raises:
-        ConfigurationError: An argument is wrong; raised at once, before anything runs.
+        ConfigurationError: An argument is wrong; raised at once, before anything runs. Or it was
+            begun before a fork, and goes on only there.
         Exception: What `inputs` raised, after the outcomes of all that was read before; or what
             `on_progress` raised.
     """

@@ -35,9 +35,11 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
+from pinstripe._call import Call
+from pinstripe._discreet import discreet
 from pinstripe._errand import CallPlain, Errand
 from pinstripe._errors import ConfigurationError, DecodeError, SignatureError
-from pinstripe._loop import Call, LoopThread, leases
+from pinstripe._loop import LoopThread, leases
 from pinstripe._once import MemoryStore, Store
 from pinstripe._shielded import finish
 from pinstripe._webhook import Received, Webhook
@@ -194,6 +196,7 @@ class Router:
         """
         return await self._receive(body, signature, _in_thread)
 
+    @discreet
     def receive_blocking(self, body: bytes, signature: str | None) -> Receipt:
         """Do the same where no event loop runs, as under WSGI.
 

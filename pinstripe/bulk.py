@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field, frozen
 
 from pinstripe._errors import ConfigurationError
+from pinstripe._local import Home
 from pinstripe._patience import PATIENT
 from pinstripe._shielded import shielded
 
@@ -109,7 +110,8 @@ def fan_out(
         that outcome and does not affect the others.
 
     Raises:
-        ConfigurationError: An argument is wrong; raised at once, before anything runs.
+        ConfigurationError: An argument is wrong; raised at once, before anything runs. Or it was
+            begun in another event loop or before a fork, and goes on only there.
         Exception: What `inputs` raised, after the outcomes of all that was read before; or what
             `on_progress` raised, at once, dropping the outcomes that were not handed out yet.
         BaseException: What `function` raised that is not an `Exception`, such as a cancellation.
@@ -168,6 +170,9 @@ class _FanOut(Generic[I, T]):
         self._ready: deque[Outcome[I, T]] = deque()
         self._news = asyncio.Event()
         self._pulled = self._done = self._failed = self._turn = 0
+        self._home = Home(
+            "fan_out", "begin a new one here, with the inputs that are to be done here"
+        )
         self._ended = self._stopped = False
         self._failure: BaseException | None = None
 
@@ -201,6 +206,8 @@ class _FanOut(Generic[I, T]):
 
     async def aclose(self) -> None:
         """Cancel what still runs, and wait for its end, even if this task is cancelled too."""
+        if self._home.is_elsewhere():
+            return
         self._stop(None)
         for worker in self._workers:
             worker.cancel()
@@ -213,6 +220,7 @@ class _FanOut(Generic[I, T]):
                 await self._source.aclose()
 
     async def _wait(self) -> bool:
+        self._home.enter()
         if not self._workers and not self._stopped:
             self._start()
         while not (self._ready or self._stopped or (self._ended and self._done == self._pulled)):

@@ -586,6 +586,25 @@ def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(router: Router
     assert router.receive_blocking(event.body, event.signature).ending == "handled"
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_an_exit_of_a_coroutine_function_goes_to_who_waits(
+    router: Router, kind: type[BaseException]
+) -> None:
+    loops: list[object] = []
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        loops.append(asyncio.get_running_loop())
+        if len(loops) == 1:
+            raise kind("why")
+
+    event = stripe_event("file.created")
+    with pytest.raises(kind, match="why"):
+        router.receive_blocking(event.body, event.signature)
+    assert router.receive_blocking(event.body, event.signature).ending == "handled"
+    assert loops[0] is loops[1]
+
+
 def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Router) -> None:
     calls: list[str] = []
 

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 import pinstripe
+from pinstripe._call import Call
 from pinstripe._crossing import Crossing
 from pinstripe._loop import Leases, LoopThread, leases
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, fan_out
+from pinstripe.sync import Client, export, fan_out
 from tests.sync.holding import WAIT, Holding, holding
 
 KEY = "sk_test_pinstripe"
@@ -99,6 +100,24 @@ class TestTheThread:
             leases.give_back(stripe)
 
     @a_dead_thread
+    def test_that_died_takes_no_walk_with_it_but_a_parallel_one(self, sandbox) -> None:
+        def die() -> None:
+            raise SystemExit
+
+        sandbox.identity.seed(9)
+        with sandbox.sync_client() as stripe:
+            sessions = stripe.identity.verification_sessions.list(limit=2)
+            walk, parallel = iter(sessions), sessions.parallel()
+            next(walk), next(parallel)
+            leases.take(stripe).post(die)
+            for one in loop_threads():
+                one.join(WAIT)
+            assert len(list(walk)) == 8
+            with pytest.raises(pinstripe.ConfigurationError, match="another event loop"):
+                list(parallel)
+            leases.give_back(stripe)
+
+    @a_dead_thread
     def test_that_dies_under_a_call_ends_it_with_an_error(self, crossing) -> None:
         async def die() -> None:
             def stop() -> None:
@@ -141,6 +160,7 @@ class TestTheThread:
 
     def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:
         thread = LoopThread()
+        thread.start()
         begun = threading.Event()
 
         async def hold() -> None:
@@ -151,7 +171,7 @@ class TestTheThread:
 
         def call() -> None:
             try:
-                thread.run(hold)
+                thread.run(Call(hold))
             except pinstripe.ConnectionLost as error:
                 caught.append(error)
 
@@ -218,6 +238,23 @@ class TestACall:
         with pytest.raises(pinstripe.ConfigurationError, match="use AsyncClient here"):
             crossing.run(call_again)
 
+    def test_that_closes_on_the_loop_thread_is_refused_and_changes_nothing(self, sandbox) -> None:
+        refusals: list[BaseException] = []
+
+        def close(_: object) -> None:
+            try:
+                stripe.close()
+            except BaseException as error:  # noqa: BLE001 -- looked at below
+                refusals.append(error)
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_response=close)) as stripe:
+            for _ in range(2):
+                assert len(stripe.events.list().first()) == 0
+            assert len(loop_threads()) == 1
+        assert loop_threads() == []
+        assert [type(error) for error in refusals] == [pinstripe.ConfigurationError] * 2
+        assert "use AsyncClient here" in str(refusals[0])
+
     def test_after_the_end_is_refused(self) -> None:
         crossing = Crossing("Thing")
         assert crossing.run(user) == "nobody"
@@ -240,6 +277,58 @@ class TestACall:
                     return len(found) + sum(1 for _ in stripe.climate.products.list())
 
         assert asyncio.run(main()) > 0
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Interrupted])
+class TestAnExitInTheLoop:
+    """Code of the user that runs there ends in what ends a process."""
+
+    @pytest.fixture
+    def stripe(self, sandbox, kind) -> Iterator[Client]:
+        """A client whose third request raises."""
+        sandbox.identity.seed(9)
+        before: list[object] = [None] * 3
+
+        def leave(info: object) -> None:
+            before.pop()
+            if not before:
+                raise kind("why")
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_request=leave)) as stripe:
+            stripe.events.list().first()
+            (thread,) = loop_threads()
+            yield stripe
+            stripe._crossing.run(quiet)
+            assert stripe._crossing.run(tasks) == []
+            assert loop_threads() == [thread]
+
+    def test_goes_to_who_waits_for_a_call(self, stripe, kind) -> None:
+        stripe.climate.products.list().first()
+        with pytest.raises(kind, match="why"):
+            stripe.events.list().first()
+
+    def test_goes_to_who_waits_for_a_request_that_others_share(self, stripe, kind) -> None:
+        stripe.climate.products.list().first()
+        with pytest.raises(kind, match="why"):
+            stripe.identity.verification_sessions.retrieve("vs_1")
+
+    def test_goes_to_who_walks(self, stripe, kind) -> None:
+        with pytest.raises(kind, match="why"):
+            list(stripe.identity.verification_sessions.list(limit=2))
+
+    def test_goes_to_who_walks_in_parallel(self, stripe, kind) -> None:
+        with pytest.raises(kind, match="why"):
+            list(stripe.identity.verification_sessions.list(limit=2).parallel())
+
+    def test_goes_to_who_fans_out(self, stripe, kind) -> None:
+        retrieve = stripe.identity.verification_sessions.retrieve
+        with pytest.raises(kind, match="why"):
+            list(fan_out(retrieve, [f"vs_{n}" for n in range(9)], concurrency=2))
+
+    def test_goes_to_who_exports(self, stripe, kind, tmp_path) -> None:
+        sessions = stripe.identity.verification_sessions.list(limit=2)
+        with pytest.raises(kind, match="why"):
+            export(sessions, tmp_path / "sessions.jsonl")
 
 
 class TestAnInterruption:
@@ -297,7 +386,7 @@ class TestAnInterruption:
 
 
 async def tasks() -> list[str]:
-    """What runs on the loop, beside the portal's own task and the one that looks."""
+    """What runs on the loop, beside what keeps the loop and the one that looks."""
     return [repr(task.get_coro()) for task in others()]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,15 @@ from typing import Any
 import pytest
 
 import pinstripe
+from pinstripe._loop import leases
 from pinstripe.bulk import Progress
+from pinstripe.events import Event
+from pinstripe.pytest_plugin import SECRET, StripeEvent
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, Pager, fan_out
-from tests.sync.test_loop import quiet, tasks
+from pinstripe.sync import Client, Pager, export, fan_out
+from pinstripe.webhooks import Router, Webhook
+from tests.sync.holding import WAIT, Holding, holding
+from tests.sync.test_loop import Interrupted, quiet, tasks
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +199,32 @@ def shown_by_own_frames(error: BaseException) -> str:
     return repr([frame.f_locals for frame in own])
 
 
+def check_that_an_interruption_is_discreet(server: Holding, call: Callable[[], object]) -> None:
+    """Let a signal handler raise while a call waits, and look at the frames that it came by."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    def wait() -> None:
+        server.came.get(timeout=WAIT)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    main = threading.get_ident()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    watcher = threading.Thread(target=wait)
+    watcher.start()
+    try:
+        with pytest.raises(Interrupted) as caught:
+            call()
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert CANARY not in shown_by_own_frames(caught.value)
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[-1] == "interrupt"
+    assert caught.value.__context__ is None
+
+
 class TestSecrets:
     def test_no_frame_shows_what_a_call_was_given(self, stripe) -> None:
         create = stripe.identity.verification_sessions.create
@@ -204,6 +237,58 @@ class TestSecrets:
         with pytest.raises(pinstripe.ConfigurationError) as key:
             Client(f"pk_test_{CANARY}")
         assert CANARY not in shown_by_own_frames(key.value)
+
+    def test_no_frame_shows_what_was_given_to_a_call_that_is_interrupted(self) -> None:
+        with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
+            sessions = stripe.identity.verification_sessions
+            quote = stripe.crypto.onramp_quotes.retrieve_many
+            for call in (
+                lambda: sessions.create(type="document", client_reference_id=CANARY),
+                lambda: next(iter(sessions.list(client_reference_id=CANARY))),
+                lambda: next(iter(sessions.list(client_reference_id=CANARY).parallel())),
+                sessions.list(client_reference_id=CANARY).first,
+                lambda: next(quote([{"destination_currencies": [CANARY]}])),
+            ):
+                check_that_an_interruption_is_discreet(server, call)
+
+    def test_no_frame_shows_what_was_given_to_an_interrupted_export(self, tmp_path) -> None:
+        with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
+            found = stripe.identity.verification_sessions.list(client_reference_id=CANARY)
+            output = tmp_path / f"{CANARY}.jsonl"
+            check_that_an_interruption_is_discreet(server, lambda: export(found, output))
+
+    def test_no_frame_shows_what_was_given_to_an_interrupted_delivery(self) -> None:
+        router = Router(Webhook(SECRET))
+
+        @router.on(Event)
+        async def handle(_: Event) -> None:
+            with pytest.raises(pinstripe.ConnectionLost):
+                async with pinstripe.AsyncClient("sk_test_a", base_url=server.url) as stripe:
+                    await stripe.events.list()
+
+        body = json.dumps({**json.loads(StripeEvent()("file.created").body), "x": CANARY}).encode()
+        signature = router.webhook.sign(body)
+        try:
+            with holding() as server:
+                call = partial(router.receive_blocking, body, signature)
+                check_that_an_interruption_is_discreet(server, call)
+        finally:
+            leases.give_back(router)
+
+    def test_the_way_over_keeps_nothing_of_a_call_that_ends_in_a_fault(self, sandbox) -> None:
+        def fail(_: object) -> None:
+            raise Interrupted
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_request=fail)) as stripe:
+            create = stripe.identity.verification_sessions.create
+            with pytest.raises(Interrupted) as fault:
+                create(type="document", client_reference_id=CANARY)
+        frames = [frame for frame, _ in traceback.walk_tb(fault.value.__traceback__)]
+        way = ("pinstripe._crossing", "pinstripe._loop", "pinstripe._call")
+        passed = [frame for frame in frames if frame.f_globals["__name__"] in way]
+        assert len(passed) >= 3
+        assert CANARY not in repr([frame.f_locals for frame in passed])
+        assert frames[-1].f_code.co_name == "fail"
 
     def test_no_client_is_pickled(self, stripe) -> None:
         for one in (stripe, stripe.identity, stripe.identity.verification_sessions):

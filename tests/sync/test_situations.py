@@ -189,6 +189,54 @@ class TestForks:
             "ignore::DeprecationWarning",
         )
 
+    def test_what_was_begun_goes_on_in_the_parent_and_a_serial_walk_in_both(
+        self, sandbox, tmp_path
+    ) -> None:
+        out = run(
+            """
+            import os, pinstripe
+            from pinstripe.sync import fan_out
+
+            def count(begun):
+                try:
+                    return sum(1 for _ in begun)
+                except pinstripe.ConfigurationError as error:
+                    return str(error)
+
+            def in_both(begun, after=lambda: None):
+                next(begun)
+                child = os.fork()
+                if child == 0:
+                    print("child", count(begun), after(), flush=True)
+                    stripe.close()
+                    os._exit(0)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+                print("parent", count(begun), after(), flush=True)
+
+            stripe = pinstripe.Client()
+            sessions = stripe.identity.verification_sessions
+            ids = [sessions.create(type="document").id for _ in range(9)]
+            lists = sessions.list(limit=2, max_items=9)
+            in_both(iter(lists))
+            in_both(lists.pages())
+            in_both(lists.parallel(), lambda: lists.cursor == f"starting_after:{ids[-2]}")
+            in_both(fan_out(sessions.retrieve, ids, concurrency=4))
+            stripe.close()
+            """,
+            sandbox.url,
+            tmp_path,
+            "-W",
+            "ignore::DeprecationWarning",
+        )
+        lines = out.splitlines()
+        assert lines[:4] == ["child 8 None", "parent 8 None", "child 4 None", "parent 4 None"]
+        elsewhere = "belongs to another event loop, or to the parent of this process"
+        assert lines[4].startswith(f"child parallel: {elsewhere}")
+        assert lines[4].endswith("True")
+        assert lines[5] == "parent 8 False"
+        assert lines[6].startswith(f"child fan_out: {elsewhere}")
+        assert lines[7] == "parent 8 None"
+
     @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
     def test_processes_of_multiprocessing(self, sandbox, tmp_path, method) -> None:
         out = run(
