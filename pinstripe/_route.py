@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -147,8 +146,7 @@ class Route:
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self._any = aiohttp.ClientRequest("GET", URL(origin), headers=headers, loop=self._loop)
-        self._names = frozenset(name.lower() for name in self._any.headers)
-        self._head = self._head_without(frozenset())
+        self._heads: dict[tuple[str, ...], str] = {}
 
     async def send(
         self,
@@ -217,14 +215,17 @@ class Route:
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()):
             raise ConfigurationError("headers", "hold a character that cannot be sent")
-        head = self._head
-        if not self._names.isdisjoint(map(str.lower, request.headers)):
-            head = self._head_without({name.lower() for name in request.headers})
+        names = tuple(request.headers)
+        head = self._heads.get(names)
+        if head is None:  # calls have but a few sets of names
+            head = self._heads[names] = self._head_beside(names)
         return "\r\n".join((*lines, head, "")).encode() + body
 
-    def _head_without(self, names: AbstractSet[str]) -> str:
-        kept = [(n, value) for n, value in self._any.headers.items() if n.lower() not in names]
-        return "".join(f"{name}: {value}\r\n" for name, value in kept)
+    def _head_beside(self, names: Sequence[str]) -> str:
+        """Return the headers of the route that a request with these of its own does not replace."""
+        fixed, replaced = self._any.headers, {name.lower() for name in names}
+        kept = [f"{n}: {value}\r\n" for n, value in fixed.items() if n.lower() not in replaced]
+        return "".join(kept)
 
 
 async def _ask_in_pieces(connection: Connection, sender: aiohttp.ClientRequest) -> Answer:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import (
     AsyncIterable,
+    Awaitable,
     Callable,
     Iterable,
     Iterator,
@@ -23,7 +24,6 @@ from collections.abc import (
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import partial
 from typing import Literal
 
 from attrs import asdict
@@ -515,8 +515,8 @@ class OnrampQuotesResource(Resource):
         }
         return await self._ask(query, request_options)
 
-    async def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> OnrampQuotes:
-        return await self._call(self._RETRIEVE, check_query(query), options)
+    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[OnrampQuotes]:
+        return self._call(self._RETRIEVE, check_query(query), options)
 
     def retrieve_many(
         self,
@@ -548,8 +548,13 @@ class OnrampQuotesResource(Resource):
         """
         check_queries(queries)
         headers_for("GET", request_options)  # options that no call can have are refused here
+
+        @discreet
+        async def ask(query: QuotesQuery) -> OnrampQuotes:
+            return await self._ask(query, request_options)
+
         return fan_out(
-            partial(discreet(self._ask), options=request_options),
+            ask,
             queries,
             concurrency=concurrency,
             ordered=ordered,
