@@ -65,9 +65,13 @@ class Call(Generic[_T]):
         error, self._error = self._error, None
         if error is None:
             return cast("_T", self._value)
+        context = error.__context__
         try:
             raise error
         finally:
+            # Where it had a context, what the caller happens to handle is none.
+            if context is not None:
+                error.__context__ = context
             del error  # it holds this frame
 
 

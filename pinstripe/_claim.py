@@ -1,11 +1,13 @@
 """The right to write a file, which one run at a time has, of this process and of all others.
 
 The run holds a lock of the system on a hidden file beside the one that it writes. The system frees
-the lock of a process that dies, so that what such a run leaves keeps nobody out.
+the lock of a process that dies, once those it forked off are gone too, so that what such a run
+leaves keeps nobody out.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -24,6 +26,10 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+"""Why there can be no lock beside a file that can perhaps be written all the same."""
+
+
 class Claim:
     """The right to write a file.
 
@@ -39,10 +45,15 @@ class Claim:
         """Take it, and return whether that went well: no other run has it.
 
         Raises:
-            OSError: No file can be made in the folder.
+            OSError: The folder is not there, or the like.
         """
         while self._file is None:
-            file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
+            try:
+                file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
+            except OSError as error:
+                if error.errno not in _NO_PLACE:
+                    raise
+                return not os.path.lexists(self._path)  # one of another user is a lock too
             if not _locked(file):
                 file.close()
                 return False

@@ -75,9 +75,11 @@ def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except Interruption as interruption:
             del args, kwargs
             outside = interruption.error
+        context = outside.__context__
         try:
-            raise outside  # where nothing is handled that could become its context
+            raise outside
         finally:
+            outside.__context__ = context  # not what the caller happens to handle
             del outside  # it holds this frame
 
     return door

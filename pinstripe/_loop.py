@@ -24,6 +24,7 @@ from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
 import anyio
+import anyio._backends._asyncio  # or the thread imports it, and a fork meanwhile breaks the child
 from anyio.from_thread import BlockingPortal
 
 from pinstripe._call import Call, loop_stopped

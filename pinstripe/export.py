@@ -124,7 +124,7 @@ async def _export(
 def _path(output: str | os.PathLike[str]) -> Path:
     if not isinstance(output, (str, os.PathLike)):
         raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
-    path = Path(output)
+    path = Path(output).absolute()  # which stays the same if the process changes its folder
     if not path.name:
         raise ConfigurationError("output", _NO_FILE)
     return path

@@ -48,6 +48,15 @@ def test_one_process_has_it_until_it_is_killed(tmp_path) -> None:
     assert names_in(tmp_path) == []
 
 
+def test_where_no_lock_can_stand_there_is_none_to_wait_for(tmp_path) -> None:
+    claim = Claim(tmp_path / ("n" * 252))  # with what the lock adds, too long for a name
+    assert claim.take()
+    claim.give_back()
+    assert names_in(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        Claim(tmp_path / "nowhere" / "x").take()
+
+
 def test_never_two_at_once_have_it(tmp_path) -> None:
     inside, most, times = list[int](), list[int](), 2000
 

@@ -44,6 +44,16 @@ def small_batches(monkeypatch) -> None:
     monkeypatch.setattr("pinstripe.export.BATCH", 7)
 
 
+async def test_a_relative_path_means_what_it_did_at_the_start(tmp_path, monkeypatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with held(Path("x.jsonl")) as task:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+    assert await task == 60
+    assert names_in(tmp_path) == ["elsewhere", "x.jsonl"]
+    assert names_in(tmp_path / "elsewhere") == []
+
+
 # --- two at once --------------------------------------------------------------------------------
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 import pinstripe
 from pinstripe._call import Call
 from pinstripe._crossing import Crossing
+from pinstripe._discreet import discreet
 from pinstripe._loop import Leases, LoopThread, leases
 from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, export, fan_out
@@ -62,6 +65,69 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@discreet
+def wait_for(crossing: Crossing, call: Callable[[], Awaitable[object]]) -> object:
+    return crossing.run(call)
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
+
+
+def chain_of(error: BaseException | None) -> list[type[BaseException]]:
+    kinds = []
+    while error is not None:
+        kinds.append(type(error))
+        error = error.__context__
+    return kinds
+
+
+class TestTheChainOfAnError:
+    """It is the one that it had where it was raised, whatever the caller is handling."""
+
+    def test_of_a_coroutine(self, crossing) -> None:
+        async def fail() -> None:
+            try:
+                fail_with(ZeroDivisionError())
+            except ZeroDivisionError:
+                raise KeyError  # noqa: B904 -- with a context
+
+        def handle() -> None:
+            try:
+                fail_with(LookupError())
+            except LookupError:
+                wait_for(crossing, fail)
+
+        with pytest.raises(KeyError) as caught:
+            handle()
+        assert chain_of(caught.value) == [KeyError, ZeroDivisionError]
+
+    def test_of_a_signal_handler(self, crossing) -> None:
+        def interrupt(*_: object) -> None:
+            try:
+                fail_with(ZeroDivisionError())
+            except ZeroDivisionError:
+                raise Interrupted  # noqa: B904 -- with a context
+
+        async def kill() -> None:
+            signal.raise_signal(signal.SIGUSR1)  # the main thread handles it
+            await asyncio.Event().wait()
+
+        def handle() -> None:
+            try:
+                fail_with(LookupError())
+            except LookupError:
+                wait_for(crossing, kill)
+
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        try:
+            with pytest.raises(Interrupted) as caught:
+                handle()
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+        assert chain_of(caught.value) == [Interrupted, ZeroDivisionError, LookupError]
 
 
 class TestTheThread:
@@ -131,6 +197,16 @@ class TestTheThread:
         for one in loop_threads():
             one.join(WAIT)
         assert crossing.run(user) == "nobody"
+
+    def test_imports_nothing_while_it_starts(self) -> None:
+        """A fork in the middle of an import leaves a child that can never finish it."""
+        script = (
+            "import sys; from pinstripe._loop import leases; before = set(sys.modules);"
+            "leases.take(sys).post(int); leases.give_back(sys); print({*sys.modules} - before)"
+        )
+        command = [sys.executable, "-W", "error", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == "set()\n"
 
     def test_that_still_ends_after_its_loop_is_replaced_at_once(
         self, crossing, monkeypatch
