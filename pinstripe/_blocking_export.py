@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinstripe import _pager
 from pinstripe._apart import begin, outcome
-from pinstripe._discreet import discreet
+from pinstripe._discreet import call_outside, discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._local import Home
 from pinstripe._portal import Pager
@@ -132,7 +132,7 @@ def export(
     try:
         while reports := crossing.run(work.next_reports):
             for now in reports:
-                report(now)
+                call_outside(report, now)
         return crossing.run(work.result)
     except BaseException:
         crossing.run(work.aclose)

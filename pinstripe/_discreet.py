@@ -4,8 +4,9 @@ A traceback keeps the frames that an error came through, and many tools show the
 what the call was given, down to somebody's name. An error of ours says all that there is to say,
 so the public doors drop the frames behind them from its traceback. So they do with what the
 operating system says of a file, and with a cancellation, which comes out of frames that hold the
-key. What a signal handler raises while a call waits is no fault of the call either: of its frames
-those of the handler stay. Any other exception is a fault of the program and keeps every frame.
+key. What a signal handler raises while a call waits, or a function of the user that is told of
+progress, is no fault of the call: of its frames those of the user stay. Any other exception is a
+fault of the program and keeps every frame.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TELLING = (PinstripeError, OSError, CancelledError)
 
 
 class Interruption(BaseException):
-    """Carries to the door what came from outside, as of a signal handler, while a call waited.
+    """Carries to the door what came from outside, such as a signal handler, during a call.
 
     Attributes:
         error: What the door raises, with the frames that it has outside of this package.
@@ -74,13 +75,7 @@ def discreet(function: Callable[_P, _R]) -> Callable[_P, _R]:
             raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
         except Interruption as interruption:
             del args, kwargs
-            outside = interruption.error
-        context = outside.__context__
-        try:
-            raise outside
-        finally:
-            outside.__context__ = context  # not what the caller happens to handle
-            del outside  # it holds this frame
+            _raise(interruption.error)
 
     return door
 
@@ -94,8 +89,36 @@ def _coroutine_door(function: Callable[_P, Awaitable[Any]]) -> Callable[_P, Awai
             return await call
         except TELLING as error:
             raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
+        except Interruption as interruption:
+            _raise(interruption.error)
 
     return door
+
+
+def _raise(error: BaseException) -> NoReturn:
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context  # not what the caller happens to handle
+        del error  # it holds this frame
+
+
+def call_outside(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    """Call a function of the user behind a door, which then leaves what it raises its frames.
+
+    Args:
+        function: The function.
+        args: Its arguments.
+        kwargs: Its arguments by name.
+
+    Raises:
+        Interruption: It raised something.
+    """
+    try:
+        return function(*args, **kwargs)
+    except BaseException as error:  # noqa: BLE001 -- the door raises it
+        raise Interruption(error) from None
 
 
 class Unpicklable:

@@ -24,7 +24,9 @@ from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
 import anyio
-import anyio._backends._asyncio  # or the thread imports it, and a fork meanwhile breaks the child
+
+# Else the thread would import it, and a fork meanwhile leave a child that never can.
+import anyio._backends._asyncio  # pyright: ignore[reportUnusedImport]
 from anyio.from_thread import BlockingPortal
 
 from pinstripe._call import Call, loop_stopped

@@ -29,7 +29,7 @@ from attrs import define, evolve, field, frozen
 from typing_extensions import ParamSpec
 
 from pinstripe._columns import Column, columns_of
-from pinstripe._discreet import TELLING, discreet
+from pinstripe._discreet import TELLING, call_outside, discreet
 from pinstripe._errors import ConfigurationError
 from pinstripe._formats import Format, Rows, format_of, rows_for
 from pinstripe._model import Listed
@@ -210,7 +210,7 @@ class _Run:
                 if len(self._batch) == BATCH:
                     await _finished(self._flush)
                 if report is not None and len(self._batch) % PAGE_SIZE == 0:
-                    report(self._progress(item))
+                    call_outside(report, self._progress(item))
 
     def end(self) -> None:
         """Write what was read last."""

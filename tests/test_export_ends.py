@@ -44,6 +44,17 @@ def frames_of(error: BaseException | None) -> list[str]:
     return [frame.name for frame in traceback.extract_tb(error.__traceback__ if error else None)]
 
 
+@pytest.mark.parametrize("error", [LookupError, BrokenPipeError, asyncio.TimeoutError])
+async def test_what_on_progress_raises_keeps_its_frames(tmp_path, error) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    shelf = DatedShelf(range(NEWEST - 6000, NEWEST, 10))
+    with pytest.raises(error) as caught:
+        await export(dated_pager(shelf), tmp_path / "x.jsonl", on_progress=fail)
+    assert frames_of(caught.value)[-1] == "fail"
+
+
 @pytest.fixture
 def longest() -> Iterator[Any]:
     """A function that bounds how long a file of this process can grow, as a full disk does."""

@@ -61,15 +61,16 @@ def test_tells_in_this_thread_how_far_it_is(stripe, tmp_path) -> None:
     assert {thread for _, thread in told} == {threading.get_ident()}
 
 
-@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [LookupError, BrokenPipeError, KeyboardInterrupt])
 def test_what_ends_it_early_keeps_what_was_read(stripe, tmp_path, error) -> None:
     path, pager = tmp_path / "out.jsonl", stripe.identity.verification_sessions.list()
 
     def fail(now: Exporting) -> None:
         raise error
 
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         export(pager, path, windows=1, on_progress=fail)
+    assert traceback_of(caught.value)[-1] == "fail"
     stripe._crossing.run(quiet)
     assert stripe._crossing.run(tasks) == []
     assert not path.exists()
