@@ -11,32 +11,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from dated import DatedShelf, dated_pager
+from exported import count, names_in, sixty
 
 from pinstripe import ConfigurationError, ConnectionLost
 from pinstripe.export import export
 
 pytestmark = pytest.mark.anyio
 
-NEWEST = 1_790_000_000
 SETTINGS = ({}, {"resume": True}, {"overwrite": True}, {"resume": True, "overwrite": True})
 KILLER = Path(__file__).parent / "export_killer.py"
-
-
-def sixty() -> DatedShelf:
-    return DatedShelf(range(NEWEST - 600, NEWEST, 10))
-
-
-def count(path: Path) -> int:
-    if path.suffix == ".parquet":
-        return pq.read_metadata(path).num_rows
-    return len(path.read_text().splitlines()) - (path.suffix == ".csv")
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
