@@ -7,7 +7,7 @@ import base64
 import math
 import platform
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _KEPT_OF_A_LONG_BODY = 64 * 1024
 _BUFFERED = 256 * 1024
 """Bytes that aiohttp takes of a body before anybody reads it; in truth twice as many."""
+_AS_IT_IS = ("identity",)
+_UNPACKED = ("identity", "gzip", "deflate")
+"""Encodings that are asked for where the body is read into memory; aiohttp undoes them."""
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
 
 
@@ -159,7 +162,7 @@ class Connections:
 
     async def _pour(self, answer: Answer, sink: Sink) -> None:
         # Nobody would notice that a compressed file was cut short before it was framed.
-        _encoding_of(answer, "identity")
+        _encoding_of(answer, _AS_IT_IS)
         length = answer.length
         if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
             error = ResponseError("the answer does not say where it ends, so it may be cut short")
@@ -234,11 +237,11 @@ async def _read_at_once(content: aiohttp.StreamReader, length: int) -> bytes:
     return content.read_nowait()
 
 
-def _encoding_of(answer: Answer, *asked: str) -> str:
+def _encoding_of(answer: Answer, asked: Sequence[str] = _UNPACKED) -> str:
     if "Content-Encoding" not in answer.headers:
         return "identity"
     encoding = ", ".join(answer.headers.getall("Content-Encoding")).lower()
-    if encoding in (asked or ("identity", "gzip", "deflate")):
+    if encoding in asked:
         return encoding
     error = ResponseError(f"the answer is encoded as {encoding}, which was not asked for")
     raise with_response(error, answer.status, answer.headers, b"")

@@ -6,18 +6,14 @@ import errno
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from exported import names_in
 
 from pinstripe._claim import Claim
 
 TAKE = "from pathlib import Path; import sys; from pinstripe._claim import Claim; "
 TAKE += "claim = Claim(Path(sys.argv[1])); print(claim.take(), flush=True); sys.stdin.read()"
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_one_run_of_a_process_has_it(tmp_path) -> None:
