@@ -55,7 +55,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", *CODE)
     session.run("ruff", "check", "--preview", "--select", "DOC102", "pinstripe")
     session.run("ruff", "format", "--check", *CODE)
-    session.run("python", "-m", "pinstripe._gensync", "--check")
+    session.run("python", "-m", "pinstripe._codegen.sync_client", "--check")
 
 
 @nox.session

@@ -12,8 +12,8 @@ from stripe._stripe_response import StripeResponse
 from benchmarks import payloads
 from benchmarks.measure import KEY, compare, table
 from pinstripe import Page
-from pinstripe._convert import decode
-from pinstripe.crypto import OnrampQuotes
+from pinstripe._models.convert import decode
+from pinstripe.crypto import Quotes
 from pinstripe.identity import VerificationSession
 
 
@@ -38,7 +38,7 @@ def report() -> str:
         {
             "json.loads (dicts, no types)": lambda: json.loads(quotes),
             "orjson.loads (dicts, no types)": lambda: orjson.loads(quotes),
-            "pinstripe (typed models)": lambda: decode(quotes, OnrampQuotes),
+            "pinstripe (typed models)": lambda: decode(quotes, Quotes),
             "official SDK (StripeObject)": _official(quotes),
         },
         repeat=200,

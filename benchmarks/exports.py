@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.lists import long_list
 from benchmarks.measure import KEY
 from benchmarks.sandbox import ask, running
-from pinstripe.sandbox.server import API_KEY
+from pinstripe.sandbox._server import API_KEY
 
 SESSIONS = 100_000
 GROWTH = tuple(int(n) for n in os.environ.get("EXPORT_SIZES", "1000,10000,100000").split(","))
@@ -23,12 +23,12 @@ GROWTH = tuple(int(n) for n in os.environ.get("EXPORT_SIZES", "1000,10000,100000
 _SCRIPT = """
 import asyncio, resource, sys, time
 import pinstripe
-from pinstripe.export import export
+from pinstripe.export import to_file
 
 async def main(key, url, path):
     async with pinstripe.AsyncClient(key, base_url=url) as stripe:
         start = time.perf_counter()
-        count = await export(stripe.identity.verification_sessions.list(), path)
+        count = await to_file(stripe.identity.verification_sessions.list(), path)
         print(count, time.perf_counter() - start)
 
 asyncio.run(main(*sys.argv[1:]))

@@ -28,8 +28,8 @@ from benchmarks.peers import COMPARED, CONTENDERS, fails
 from benchmarks.sandbox import running
 from pinstripe import (
     AsyncClient,
+    Limits,
     PinstripeError,
-    Pool,
     RequestOptions,
     RetryPolicy,
     Timeout,
@@ -46,10 +46,10 @@ async def _overshoot() -> str:
             async with Faulty(fault) as server:
                 for end in await end_of_calls(server.url, *["POST"] * 5, timeout=deadline):
                     latest = max(latest, end.seconds - deadline)
-        pool = Pool(max_in_flight=1)
+        limits = Limits(max_in_flight=1)
         async with (
             Faulty(faulty.hang) as server,
-            AsyncClient(KEY, base_url=server.url, files_url=server.url, pool=pool) as client,
+            AsyncClient(KEY, base_url=server.url, files_url=server.url, limits=limits) as client,
         ):
             holder = asyncio.create_task(CALLS["GET"](client))
             await server.arrived.wait()

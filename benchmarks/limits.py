@@ -15,7 +15,7 @@ import stripe
 
 from pinstripe import AsyncClient, Hooks, RateLimit, RateLimitError, ResponseInfo
 from pinstripe.sandbox import Sandbox
-from pinstripe.sandbox.limits import RateLimits
+from pinstripe.sandbox._traffic.rate_limits import RateLimits
 
 QUOTES = 500
 PER_SECOND = 100.0

@@ -12,7 +12,7 @@ import stripe
 from benchmarks import payloads
 from benchmarks.measure import KEY
 from pinstripe import Page
-from pinstripe._convert import decode
+from pinstripe._models.convert import decode
 from pinstripe.identity import VerificationSession
 
 PAGES = 100

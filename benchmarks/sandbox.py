@@ -22,7 +22,7 @@ from typing import Any
 
 from attrs import frozen
 
-from pinstripe.sandbox.server import API_KEY
+from pinstripe.sandbox._server import API_KEY
 
 CONNECTIONS = 16
 REQUESTS = 4000

@@ -27,7 +27,7 @@ from attrs import Factory, define, frozen
 from benchmarks import payloads
 from benchmarks.measure import KEY
 from benchmarks.nginx import fixed_answers
-from pinstripe import AsyncClient, Pool
+from pinstripe import AsyncClient, Limits
 
 IN_FLIGHT = {1: 0.04, 32: 0.06, 256: 0.25}
 """How many calls are in flight, and the seconds of a round of so many."""
@@ -122,7 +122,7 @@ async def _contenders(url: str, question: Question, most: int) -> AsyncIterator[
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=most)) as session,
         httpx.AsyncClient(limits=httpx.Limits(max_connections=most), timeout=60) as over_httpx,
-        AsyncClient(KEY, base_url=url, pool=Pool(max_in_flight=most)) as client,
+        AsyncClient(KEY, base_url=url, limits=Limits(max_in_flight=most)) as client,
     ):
         await client.warm_up()
         yield {

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         webhook_endpoints,
     )
     from pinstripe._client import AsyncClient
-    from pinstripe._config import Pool, RateLimit, RequestOptions, RetryPolicy, Timeout
-    from pinstripe._convert import to_dict
-    from pinstripe._endpoint import Page, response_of
-    from pinstripe._errors import (
+    from pinstripe._config.hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+    from pinstripe._config.options import Limits, RateLimit, RequestOptions, RetryPolicy, Timeout
+    from pinstripe._config.tls import TLS
+    from pinstripe._core.errors import (
         APIError,
         AuthenticationError,
         CertificateError,
@@ -52,12 +52,13 @@ if TYPE_CHECKING:
         SignatureError,
         TransportError,
     )
-    from pinstripe._hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
-    from pinstripe._network import TLS
-    from pinstripe._pager import Pager
-    from pinstripe._transport import Transport
-    from pinstripe._walk import Created
-    from pinstripe._wire import Request, Response
+    from pinstripe._http.messages import Request, Response
+    from pinstripe._http.transport import Transport
+    from pinstripe._models.convert import to_dict
+    from pinstripe._models.page import Page
+    from pinstripe._resources.endpoint import response_of
+    from pinstripe._resources.pager import Pager
+    from pinstripe._resources.walk import Created
     from pinstripe.sync import Client
 
 __all__ = [
@@ -78,13 +79,13 @@ __all__ = [
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
+    "Limits",
     "NotFoundError",
     "Page",
     "Pager",
     "PaginationError",
     "PermissionDeniedError",
     "PinstripeError",
-    "Pool",
     "RateLimit",
     "RateLimitError",
     "Request",
@@ -124,16 +125,16 @@ if not TYPE_CHECKING:
         __name__,
         __all__,
         (
-            "_errors",
-            "_hooks",
-            "_network",
-            "_config",
-            "_wire",
-            "_convert",
-            "_endpoint",
-            "_walk",
-            "_pager",
-            "_transport",
+            "_core.errors",
+            "_config.hooks",
+            "_config.tls",
+            "_config.client",
+            "_http.messages",
+            "_models.convert",
+            "_resources.endpoint",
+            "_resources.walk",
+            "_resources.pager",
+            "_http.transport",
             "_client",
             "sync",
         ),

@@ -19,28 +19,28 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 from typing_extensions import Self
 
-from pinstripe._config import (
+from pinstripe._config.client import Config, config_from
+from pinstripe._config.hooks import Hooks
+from pinstripe._config.options import (
     DEFAULT_RATE_LIMIT,
-    Config,
-    Pool,
+    Limits,
     RateLimit,
     RequestOptions,
     RetryPolicy,
     Timeout,
-    config_from,
 )
-from pinstripe._convert import converter
-from pinstripe._discreet import Unpicklable, discreet
-from pinstripe._endpoint import Endpoint
-from pinstripe._errors import ConfigurationError
-from pinstripe._gate import Gates
-from pinstripe._hooks import Hooks
-from pinstripe._network import TLS
-from pinstripe._pipeline import Clock, Pipeline
-from pinstripe._resource import prepare_decoders
-from pinstripe._retry import Budget
-from pinstripe._transport import AiohttpTransport, Transport
-from pinstripe._wire import Host, Method, Response
+from pinstripe._config.tls import TLS
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.values import Unpicklable
+from pinstripe._http.messages import Host, Method, Response
+from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.retry import Budget
+from pinstripe._http.transport import AiohttpTransport, Transport
+from pinstripe._limits.gate import LoopLimiters
+from pinstripe._models.convert import converter
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.resource import prepare_decoders
 
 if TYPE_CHECKING:
     from pinstripe.climate import Climate
@@ -57,7 +57,7 @@ _PLACEHOLDER = r"\{([a-z_]+)\}"
 # Each segment behind the version that is neither a word nor a placeholder.
 _NO_WORD = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
-_SELDOM = ("pinstripe._coalesce", "pinstripe._windows")
+_SELDOM = ("pinstripe._http.coalesce", "pinstripe._resources.parallel")
 """What is imported when it is first needed."""
 
 
@@ -66,7 +66,7 @@ class _Shared:
     """What a client and its siblings have in common."""
 
     transport: Transport
-    gates: Gates
+    gates: LoopLimiters
     budget: Budget
 
 
@@ -95,7 +95,7 @@ class AsyncClient(Unpicklable):
         rate_limit: Requests a second at most, for the client and its siblings together; by
             default what Stripe publishes, unless `base_url` is on this machine. None switches it
             off.
-        pool: The bounds of connections and answers.
+        limits: The bounds of connections and answers.
         hooks: Functions that are told how calls go.
         tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
         proxy: The address of a proxy, such as `http://user:password@host:3128`; or
@@ -108,7 +108,7 @@ class AsyncClient(Unpicklable):
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
-    @discreet
+    @hide_frames
     def __init__(
         self,
         api_key: str | None = None,
@@ -120,7 +120,7 @@ class AsyncClient(Unpicklable):
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
-        pool: Pool | None = None,
+        limits: Limits | None = None,
         hooks: Hooks | None = None,
         tls: TLS | ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -137,14 +137,14 @@ class AsyncClient(Unpicklable):
                 "timeout": timeout,
                 "retry": retry,
                 "rate_limit": rate_limit,
-                "pool": pool,
+                "limits": limits,
                 "hooks": hooks,
                 "tls": tls,
                 "proxy": proxy,
                 "allow_insecure_http": allow_insecure_http,
             }
         )
-        gates = Gates(config.pool.max_in_flight, config.rates)
+        gates = LoopLimiters(config.limits.max_in_flight, config.rates)
         self._build(config, _Shared(transport or AiohttpTransport(config), gates, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
@@ -165,7 +165,7 @@ class AsyncClient(Unpicklable):
         )
         self._send = pipeline.send
         if config.coalesce:
-            from pinstripe._coalesce import Coalescer
+            from pinstripe._http.coalesce import Coalescer
 
             self._send = Coalescer(pipeline.send, config.timeout.total).send
 
@@ -302,7 +302,7 @@ class AsyncClient(Unpicklable):
         sibling._build(evolve(self._config, **given), self._shared)
         return sibling
 
-    @discreet
+    @hide_frames
     async def request(
         self,
         method: Method,

@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from pinstripe._errors import ConfigurationError, SignatureError, SignatureReason
+from pinstripe._core.errors import ConfigurationError, SignatureError, SignatureReason
 
 DEFAULT_TOLERANCE: Final = 300.0
 """Seconds by which a signature may be older, or newer, than the clock says."""

@@ -24,10 +24,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
 
-from pinstripe._errors import ConfigurationError
-from pinstripe._local import Home
-from pinstripe._patience import PATIENT
-from pinstripe._shielded import shielded
+from pinstripe._concurrency.loop_local import LoopAffinity
+from pinstripe._concurrency.patience import deadline_starts_at_turn
+from pinstripe._concurrency.tasks import shielded
+from pinstripe._core.errors import ConfigurationError
 
 I = TypeVar("I")  # noqa: E741 -- input
 T = TypeVar("T")
@@ -170,7 +170,7 @@ class _FanOut(Generic[I, T]):
         self._ready: deque[Outcome[I, T]] = deque()
         self._news = asyncio.Event()
         self._pulled = self._done = self._failed = self._turn = 0
-        self._home = Home(
+        self._home = LoopAffinity(
             "fan_out", "begin a new one here, with the inputs that are to be done here"
         )
         self._ended = self._stopped = False
@@ -220,7 +220,7 @@ class _FanOut(Generic[I, T]):
                 await self._source.aclose()
 
     async def _wait(self) -> bool:
-        self._home.enter()
+        self._home.bind()
         if not self._workers and not self._stopped:
             self._start()
         while not (self._ready or self._stopped or (self._ended and self._done == self._pulled)):
@@ -240,7 +240,7 @@ class _FanOut(Generic[I, T]):
         return self._ready.popleft()
 
     async def _work(self) -> None:
-        PATIENT.set(True)
+        deadline_starts_at_turn.set(True)
         try:
             while not self._ended:
                 await self._places.acquire()

@@ -28,11 +28,14 @@ from typing import Literal
 
 from attrs import asdict
 
-from pinstripe._config import RequestOptions
-from pinstripe._discreet import discreet
-from pinstripe._endpoint import Endpoint, Page
-from pinstripe._model import Listed, Model, Private, Record, model
-from pinstripe._onramp import (
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.tracebacks import hide_frames
+from pinstripe._http.encoding import headers_for
+from pinstripe._http.messages import Sender
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Model, Private, Record, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.onramp_params import (
     WIRE_KEYS,
     DestinationCurrency,
     DestinationNetwork,
@@ -48,10 +51,9 @@ from pinstripe._onramp import (
     check_query,
     check_session,
 )
-from pinstripe._pager import Pager
-from pinstripe._resource import Resource
-from pinstripe._walk import Created, Paging
-from pinstripe._wire import Sender, headers_for
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.resource import Resource
+from pinstripe._resources.walk import Created, Paging
 from pinstripe.bulk import Outcomes, Progress, fan_out
 
 __all__ = [
@@ -66,13 +68,13 @@ __all__ = [
     "OnrampQuote",
     "OnrampQuoteFees",
     "OnrampQuotes",
-    "OnrampQuotesResource",
     "OnrampSession",
     "OnrampSessionFees",
     "OnrampSessionStatus",
     "OnrampSessions",
     "OnrampTransactionDetails",
     "OnrampWalletAddresses",
+    "Quotes",
     "QuotesQuery",
     "SettlementSpeed",
     "SourceCurrency",
@@ -251,7 +253,7 @@ def _rank(quote: OnrampQuote) -> tuple[Fraction, Decimal, Decimal, str, str] | N
 
 
 @model
-class OnrampQuotes(Model):
+class Quotes(Model):
     """Estimates for every currency and network that was asked for; iterate it for each quote.
 
     https://docs.stripe.com/api/crypto/onramp_quotes
@@ -475,13 +477,13 @@ class OnrampSessions(Resource):
         return self._list(self._LIST, params, paging, request_options)
 
 
-class OnrampQuotesResource(Resource):
+class OnrampQuotes(Resource):
     """Calls for quotes.
 
     https://docs.stripe.com/api/crypto/onramp_quotes
     """
 
-    _RETRIEVE = Endpoint("GET", "/v1/crypto/onramp/quotes", OnrampQuotes)
+    _RETRIEVE = Endpoint("GET", "/v1/crypto/onramp/quotes", Quotes)
 
     async def retrieve(
         self,
@@ -492,7 +494,7 @@ class OnrampQuotesResource(Resource):
         destination_currencies: Sequence[DestinationCurrency] | None = None,
         destination_networks: Sequence[DestinationNetwork] | None = None,
         request_options: RequestOptions | None = None,
-    ) -> OnrampQuotes:
+    ) -> Quotes:
         """Estimate what crypto costs: one quote for each currency and network that go together.
 
         https://docs.stripe.com/api/crypto/onramp_quotes/retrieve
@@ -515,7 +517,7 @@ class OnrampQuotesResource(Resource):
         }
         return await self._ask(query, request_options)
 
-    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[OnrampQuotes]:
+    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[Quotes]:
         return self._call(self._RETRIEVE, check_query(query), options)
 
     def retrieve_many(
@@ -526,7 +528,7 @@ class OnrampQuotesResource(Resource):
         ordered: bool = True,
         on_progress: Callable[[Progress], object] | None = None,
         request_options: RequestOptions | None = None,
-    ) -> Outcomes[QuotesQuery, OnrampQuotes]:
+    ) -> Outcomes[QuotesQuery, Quotes]:
         """Ask for quotes many times, many at once, in bounded memory.
 
             async for outcome in stripe.crypto.onramp_quotes.retrieve_many(queries):
@@ -549,8 +551,8 @@ class OnrampQuotesResource(Resource):
         check_queries(queries)
         headers_for("GET", request_options)  # options that no call can have are refused here
 
-        @discreet
-        async def ask(query: QuotesQuery) -> OnrampQuotes:
+        @hide_frames
+        async def ask(query: QuotesQuery) -> Quotes:
             return await self._ask(query, request_options)
 
         return fan_out(
@@ -572,4 +574,4 @@ class Crypto:
 
     def __init__(self, send: Sender) -> None:
         self.onramp_sessions = OnrampSessions(send)
-        self.onramp_quotes = OnrampQuotesResource(send)
+        self.onramp_quotes = OnrampQuotes(send)

@@ -40,16 +40,17 @@ from typing import (
 
 import msgspec
 
-from pinstripe._checks import check_texts
-from pinstripe._config import RequestOptions
-from pinstripe._convert import structure
-from pinstripe._endpoint import Endpoint, Page
-from pinstripe._errors import ConfigurationError, DecodeError
-from pinstripe._model import Listed, Model, Private, Record, model
-from pinstripe._pager import Pager
-from pinstripe._resource import Resource
-from pinstripe._walk import Created, Paging
-from pinstripe._wire import Sender
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.checks import check_texts
+from pinstripe._core.errors import ConfigurationError, DecodeError
+from pinstripe._http.messages import Sender
+from pinstripe._models.convert import structure
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Model, Private, Record, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.resource import Resource
+from pinstripe._resources.walk import Created, Paging
 from pinstripe.climate import Order, Orders, Product, Products
 from pinstripe.crypto import OnrampSession, OnrampSessions
 from pinstripe.files import File, Files

@@ -23,17 +23,19 @@ from attrs import evolve
 from typing_extensions import NotRequired, TypedDict
 
 from pinstripe import bulk
-from pinstripe._checks import check_metadata
-from pinstripe._config import MAX_DOWNLOAD, RequestOptions
-from pinstripe._disk import FileContent, make_folder
-from pinstripe._endpoint import Endpoint, Page
-from pinstripe._errors import ConfigurationError, IncompleteError
-from pinstripe._model import Listed, Private, model
-from pinstripe._pager import Pager
-from pinstripe._resource import Resource
-from pinstripe._transfer import download, upload
-from pinstripe._walk import Created, Paging
-from pinstripe._wire import Request, Response
+from pinstripe._config.options import MAX_DOWNLOAD, RequestOptions
+from pinstripe._core.checks import check_metadata
+from pinstripe._core.errors import ConfigurationError, IncompleteError
+from pinstripe._disk.destination import make_folder
+from pinstripe._disk.source import FileContent
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Private, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.resource import Resource
+from pinstripe._resources.transfer import download, upload
+from pinstripe._resources.walk import Created, Paging
 from pinstripe.identity import VerificationReport
 
 # fmt: off
@@ -281,7 +283,7 @@ class Files(Resource):
             ConfigurationError: A file of this purpose cannot be read, or it is gone.
             NotFoundError: There is no such file, or no longer.
             PermissionDeniedError: The key may not read it.
-            ResponseTooLarge: It is longer than `Pool.max_response_bytes`; `download` it.
+            ResponseTooLarge: It is longer than `Limits.max_response_bytes`; `download` it.
         """
         return (await self._send(self._contents(file, request_options))).body
 

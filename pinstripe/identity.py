@@ -14,14 +14,15 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from pinstripe._config import RequestOptions
-from pinstripe._endpoint import Endpoint, Page
-from pinstripe._errors import ConfigurationError
-from pinstripe._model import Listed, Private, Record, model
-from pinstripe._pager import Pager
-from pinstripe._resource import Resource
-from pinstripe._walk import Created, Paging
-from pinstripe._wire import Sender
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._http.messages import Sender
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Private, Record, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.resource import Resource
+from pinstripe._resources.walk import Created, Paging
 
 VerificationType = Literal["document", "id_number"] | str
 """What a session checks, when it is asked for without a flow."""

@@ -27,11 +27,11 @@ import attrs
 import pytest
 from attrs import field, frozen
 
-from pinstripe._config import DEFAULT_API_VERSION
-from pinstripe._convert import to_dict
-from pinstripe._errors import ConfigurationError
-from pinstripe._model import Model, Record
-from pinstripe._samples import Sample, sample
+from pinstripe._config.options import DEFAULT_API_VERSION
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._event_samples import Sample, sample
+from pinstripe._models.convert import to_dict
+from pinstripe._models.record import Model, Record
 from pinstripe._signature import sign
 
 if TYPE_CHECKING:

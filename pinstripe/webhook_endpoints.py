@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pinstripe._checks import check_texts
-from pinstripe._config import RequestOptions
-from pinstripe._endpoint import Endpoint, Page
-from pinstripe._model import Listed, Model, Private, model
-from pinstripe._pager import Pager
-from pinstripe._resource import Resource
-from pinstripe._walk import Paging
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.checks import check_texts
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Model, Private, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.resource import Resource
+from pinstripe._resources.walk import Paging
 
 __all__ = [
     "DeletedWebhookEndpoint",

@@ -19,8 +19,8 @@ from chaos import Chaos
 from clean import KEY, Open
 from faulty import Faulty
 
-from pinstripe import AsyncClient, Client, PinstripeError, Pool, RequestOptions, RetryPolicy
-from pinstripe._gate import LoopGate
+from pinstripe import AsyncClient, Client, Limits, PinstripeError, RequestOptions, RetryPolicy
+from pinstripe._limits.gate import AsyncLimiter
 from pinstripe.climate import Order, Product
 
 AnyClient: TypeAlias = AsyncClient | Client
@@ -32,10 +32,10 @@ PRODUCTS = (
     "climsku_biochar_emberloam_2024",
     "climsku_direct_air_capture_highvane_2031",
 )
-POOL = Pool(max_in_flight=16, max_response_bytes=2**20)
+LIMITS = Limits(max_in_flight=16, max_response_bytes=2**20)
 SETTINGS: dict[str, Any] = {
     "retry": RetryPolicy(base=0.02, cap=0.1),
-    "pool": POOL,
+    "limits": LIMITS,
     "timeout": 1.0,
 }
 
@@ -289,16 +289,16 @@ async def _taken_slots(client: AnyClient, server: Faulty) -> int:
     Slow answers and refusals have made the room smaller than the pool; it grows again meanwhile.
     """
     gate = await _gate_of(client)
-    left, room = gate._inside, min(POOL.max_in_flight, int(gate.most(time.monotonic())))
+    left, room = gate._inside, min(LIMITS.max_in_flight, int(gate.most(time.monotonic())))
     server.script[:] = [faulty.hang]
     server.requests.clear()
-    calls = [_call(client, 1) for _ in range(POOL.max_in_flight)]
+    calls = [_call(client, 1) for _ in range(LIMITS.max_in_flight)]
     await asyncio.gather(*calls)
     return left + max(0, room - len(server.requests))
 
 
-async def _gate_of(client: AnyClient) -> LoopGate:
-    async def find(twin: AsyncClient) -> LoopGate:
+async def _gate_of(client: AnyClient) -> AsyncLimiter:
+    async def find(twin: AsyncClient) -> AsyncLimiter:
         return twin._shared.gates()
 
     if isinstance(client, AsyncClient):

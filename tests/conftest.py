@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pinstripe._loop import leases
+from pinstripe._concurrency.loop_thread import leases
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
@@ -31,7 +31,7 @@ def loop_thread_ends() -> Iterator[None]:
     the process ends."""
     yield
     for holder in [*leases._holders, leases]:
-        leases.give_back(holder)
+        leases.release(holder)
 
 
 @pytest.fixture(scope="session")

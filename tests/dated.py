@@ -11,9 +11,9 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from pinstripe import ConnectionLost, Page, Pager, Request, Response
-from pinstripe._endpoint import Endpoint
-from pinstripe._model import Listed, model
-from pinstripe._walk import Paging, start
+from pinstripe._models.record import Listed, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.walk import Paging, start
 
 _NAMES = ("limit", "max_items", "starting_after", "ending_before", "cursor")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dated import DatedShelf, dated_pager
 
-from pinstripe.export import export
+from pinstripe.export import to_file
 
 NEWEST = 1_790_000_000
 CHANGES = {"open", "os.link", "os.remove", "os.rename"}
@@ -39,7 +39,7 @@ def one_run(path: Path, number: int, *, overwrite: bool) -> None:
         path.write_text("mine")
     kill_before(number, path.parent)
     shelf = DatedShelf(range(NEWEST - 600, NEWEST, 10))
-    asyncio.run(export(dated_pager(shelf), path, overwrite=overwrite))
+    asyncio.run(to_file(dated_pager(shelf), path, overwrite=overwrite))
 
 
 def main(folder: Path, name: str, *, overwrite: bool) -> None:

@@ -26,10 +26,10 @@ from pinstripe import (
     DecodeError,
     IdempotencyError,
     InvalidRequestError,
+    Limits,
     NotFoundError,
     PermissionDeniedError,
     PinstripeError,
-    Pool,
     RateLimitError,
     ResponseError,
     ResponseTooLarge,
@@ -110,7 +110,7 @@ class Row:
     def settings(self) -> dict[str, Any]:
         """The settings of the client that meets it: one slot, so that a lost one would show."""
         timeout = DEADLINE if self.held else 30.0
-        return {"retry": POLICY, "pool": Pool(max_in_flight=1), "timeout": timeout}
+        return {"retry": POLICY, "limits": Limits(max_in_flight=1), "timeout": timeout}
 
 
 def _lost(name: str) -> Row:

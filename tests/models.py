@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 import pinstripe
-from pinstripe._model import Model, Record
+from pinstripe._models.record import Model, Record
 from pinstripe.events import Event
 
 APART = {"cli", "sandbox", "__main__"}  # the sandbox plays Stripe: it has no models of ours

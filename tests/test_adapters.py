@@ -15,7 +15,7 @@ import pytest
 from hosts import ADAPTERS, Adapter
 
 from pinstripe import Client, ConfigurationError
-from pinstripe._loop import leases
+from pinstripe._concurrency.loop_thread import leases
 from pinstripe.adapters.asgi import WebhookApp
 from pinstripe.adapters.wsgi import WebhookApp as WSGIWebhookApp
 from pinstripe.events import Event, VerificationSessionVerified
@@ -95,7 +95,7 @@ def stripe(sandbox: Sandbox) -> Iterator[Client]:
     with sandbox.sync_client() as stripe:
         yield stripe
     for holder in [*leases._holders, leases]:
-        leases.give_back(holder)
+        leases.release(holder)
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)

@@ -16,7 +16,7 @@ from faulty import Faulty, ok
 
 from pinstripe import TLS, AsyncClient
 from pinstripe.bulk import fan_out
-from pinstripe.export import export
+from pinstripe.export import to_file
 from pinstripe.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ async def test_calls_of_every_kind(sandbox, tmp_path, warm) -> None:
             path = await client.files.download(sent.id, tmp_path / sent.id)
             assert await asyncio.to_thread(path.exists)
         for format in ("jsonl", "csv", "parquet"):
-            assert await export(sessions.list(), tmp_path / f"sessions.{format}") == 5
+            assert await to_file(sessions.list(), tmp_path / f"sessions.{format}") == 5
 
 
 def _session(sessions):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._errors import ConfigurationError
+from pinstripe._core.errors import ConfigurationError
 from pinstripe.bulk import Outcome, Progress, _FanOut, fan_out
 
 pytestmark = pytest.mark.anyio

@@ -10,23 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from exported import names_in
 
-from pinstripe._claim import Claim
+from pinstripe._disk.lock import FileLock
 
-TAKE = "from pathlib import Path; import sys; from pinstripe._claim import Claim; "
-TAKE += "claim = Claim(Path(sys.argv[1])); print(claim.take(), flush=True); sys.stdin.read()"
+TAKE = "from pathlib import Path; import sys; from pinstripe._disk.lock import FileLock; "
+TAKE += "claim = FileLock(Path(sys.argv[1])); print(claim.acquire(), flush=True); sys.stdin.read()"
 
 
 def test_one_run_of_a_process_has_it(tmp_path) -> None:
-    first, second, other = (Claim(tmp_path / name) for name in "xxy")
-    assert first.take()
-    assert other.take()
-    assert not second.take()
-    second.give_back()
-    assert not second.take()
-    first.give_back()
-    assert second.take()
+    first, second, other = (FileLock(tmp_path / name) for name in "xxy")
+    assert first.acquire()
+    assert other.acquire()
+    assert not second.acquire()
+    second.release()
+    assert not second.acquire()
+    first.release()
+    assert second.acquire()
     for claim in (second, second, other):
-        claim.give_back()
+        claim.release()
     assert names_in(tmp_path) == []
 
 
@@ -35,22 +35,22 @@ def test_one_process_has_it_until_it_is_killed(tmp_path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"True\n"
-        claim = Claim(tmp_path / "x")
-        assert not claim.take()
+        claim = FileLock(tmp_path / "x")
+        assert not claim.acquire()
         other.kill()
     assert names_in(tmp_path) == [".x.lock"]
-    assert claim.take()
-    claim.give_back()
+    assert claim.acquire()
+    claim.release()
     assert names_in(tmp_path) == []
 
 
 def test_where_no_lock_can_stand_there_is_none_to_wait_for(tmp_path) -> None:
-    claim = Claim(tmp_path / ("n" * 252))  # with what the lock adds, too long for a name
-    assert claim.take()
-    claim.give_back()
+    claim = FileLock(tmp_path / ("n" * 252))  # with what the lock adds, too long for a name
+    assert claim.acquire()
+    claim.release()
     assert names_in(tmp_path) == []
     with pytest.raises(FileNotFoundError):
-        Claim(tmp_path / "nowhere" / "x").take()
+        FileLock(tmp_path / "nowhere" / "x").acquire()
 
 
 def test_never_two_at_once_have_it(tmp_path) -> None:
@@ -59,12 +59,12 @@ def test_never_two_at_once_have_it(tmp_path) -> None:
     def work(number: int) -> int:
         taken = 0
         for _ in range(times):
-            claim = Claim(tmp_path / "x")
-            if claim.take():
+            claim = FileLock(tmp_path / "x")
+            if claim.acquire():
                 inside.append(number)
                 most.append(len(inside))
                 inside.remove(number)
-                claim.give_back()
+                claim.release()
                 taken += 1
         return taken
 
@@ -82,12 +82,12 @@ def test_a_file_system_without_locks_can_be_written_to(tmp_path, monkeypatch) ->
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    claim = Claim(tmp_path / "x")
-    assert claim.take()
-    claim.give_back()
+    claim = FileLock(tmp_path / "x")
+    assert claim.acquire()
+    claim.release()
     assert names_in(tmp_path) == []
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
-        Claim(tmp_path / "no" / "x").take()
+        FileLock(tmp_path / "no" / "x").acquire()

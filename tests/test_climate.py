@@ -14,11 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._config import RequestOptions
-from pinstripe._convert import decode, is_native, to_dict
-from pinstripe._endpoint import Page, response_of
-from pinstripe._errors import ConfigurationError, DecodeError, InvalidRequestError, NotFoundError
-from pinstripe._wire import Request, Response
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.errors import (
+    ConfigurationError,
+    DecodeError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.page import Page
+from pinstripe._resources.endpoint import response_of
 from pinstripe.climate import (
     Climate,
     Location,

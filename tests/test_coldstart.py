@@ -30,7 +30,7 @@ def run(script: str) -> None:
 def test_a_client_is_made_without_products_and_engines() -> None:
     run("""
 assert products() == set()
-assert loaded(["aiohttp", "anyio", "cattrs", "pinstripe._aiohttp"]) == set()
+assert loaded(["aiohttp", "anyio", "cattrs", "pinstripe._http.exchange"]) == set()
 """)
 
 
@@ -39,7 +39,7 @@ def test_a_namespace_imports_its_product_only(product) -> None:
     run(f"""
 assert type(client.{product}).__module__ == "pinstripe.{product}"
 assert products() == {{"pinstripe.{product}"}}
-assert loaded(["aiohttp", "anyio", "cattrs", "pinstripe._aiohttp"]) == set()
+assert loaded(["aiohttp", "anyio", "cattrs", "pinstripe._http.exchange"]) == set()
 """)
 
 
@@ -59,9 +59,9 @@ def test_every_namespace_is_a_property_that_says_what_it_returns() -> None:
 
 def test_nothing_is_left_to_import_or_make_after_warming_up() -> None:
     run("""
-from pinstripe._convert import decoder_of
-from pinstripe._endpoint import Endpoint
-from pinstripe._resource import Resource
+from pinstripe._models.convert import decoder_of
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.resource import Resource
 async def main():
     async with client:
         await client.warm_up()

@@ -12,16 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe import AsyncClient, ConfigurationError, Pool, RequestOptions, RetryPolicy, Timeout
-from pinstripe._config import (
-    DEFAULT_API_VERSION,
+from pinstripe import AsyncClient, ConfigurationError, Limits, RequestOptions, RetryPolicy, Timeout
+from pinstripe._config.client import (
     DEFAULT_BASE_URL,
     DEFAULT_FILES_URL,
     Config,
     check_origin,
     config_from,
-    header_text,
 )
+from pinstripe._config.options import DEFAULT_API_VERSION, header_text
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
 CANARY = "4eC39HqLyjWDarjtT1zdp7dc"
@@ -38,16 +37,16 @@ nan, inf = float("nan"), float("inf")
         (RetryPolicy, "cap", [-0.1, nan, "1", None]),
         (RetryPolicy, "max_retry_after", [-1, nan, "1", None]),
         (RetryPolicy, "budget", [-1, nan, "500", None]),
-        (Pool, "max_in_flight", [0, -1, 2.5, inf, "3", None, True]),
-        (Pool, "keepalive", [0, -1, nan, "3", None]),
-        (Pool, "max_response_bytes", [0, -1, 1.5, "3", None]),
+        (Limits, "max_in_flight", [0, -1, 2.5, inf, "3", None, True]),
+        (Limits, "keepalive", [0, -1, nan, "3", None]),
+        (Limits, "max_response_bytes", [0, -1, 1.5, "3", None]),
         (RequestOptions, "idempotency_key", ["", "a b", "a\r\nb", "é", "x" * 256, 5, b"x"]),
         (RequestOptions, "account", ["", "acct 1", "acct_1\n", 5]),
         (RequestOptions, "api_version", ["", "2026", "2026-10-28\n", "latest", 5, "٢٠٢٦-١٠-٢٨"]),
         (Config, "api_version", ["", "2026-10-28.endive\r\nX: y"]),
         (Config, "account", ["", "a b", "\x00"]),
-        (Config, "retry", [3, "x", RetryPolicy, Pool()]),
-        (Config, "pool", [3, None, RetryPolicy()]),
+        (Config, "retry", [3, "x", RetryPolicy, Limits()]),
+        (Config, "limits", [3, None, RetryPolicy()]),
         (Config, "base_url", ["", "api.stripe.com", None, 5, b"https://a.example"]),
         (Config, "files_url", ["", "ftp://a.example", None]),
     ],
@@ -72,7 +71,7 @@ def test_a_timeout_given_as_a_number_is_checked_too(make, bad) -> None:
 def test_what_is_allowed() -> None:
     assert Timeout(inf, connect=0.001).total == inf
     assert RetryPolicy(max_attempts=1, base=0, cap=0, max_retry_after=0).max_attempts == 1
-    assert Pool(max_in_flight=1, keepalive=0.1, max_response_bytes=1).max_in_flight == 1
+    assert Limits(max_in_flight=1, keepalive=0.1, max_response_bytes=1).max_in_flight == 1
     options = RequestOptions(idempotency_key="k" * 255, account="acct_1", timeout=3)
     assert options.timeout == Timeout(3)
     assert RequestOptions(timeout=Timeout(3)).timeout == Timeout(3)
@@ -82,7 +81,7 @@ def test_what_is_allowed() -> None:
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
-    for value in (Timeout(), RetryPolicy(), Pool(), RequestOptions(), Config(api_key=KEY)):
+    for value in (Timeout(), RetryPolicy(), Limits(), RequestOptions(), Config(api_key=KEY)):
         for attribute in attrs.fields(type(value)):
             with pytest.raises(attrs.exceptions.FrozenInstanceError):
                 setattr(value, attribute.name, None)

@@ -25,8 +25,9 @@ import pytest
 from typing_extensions import get_type_hints, is_typeddict
 
 from pinstripe import AsyncClient, ConfigurationError, Created, Page, Pager, to_dict
-from pinstripe._convert import decode
-from pinstripe._wire import Request, Response
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode
+from pinstripe.crypto import Quotes
 from pinstripe.files import FileLink
 from pinstripe.forwarding import (
     ForwardingHeader,
@@ -36,8 +37,8 @@ from pinstripe.forwarding import (
     ForwardingResponseDetails,
 )
 from pinstripe.identity import VerificationError
-from pinstripe.sandbox.schema import Array, Nullable, Object
-from pinstripe.sandbox.server import ROUTES
+from pinstripe.sandbox._params.schema import Array, Nullable, Object
+from pinstripe.sandbox._server import ROUTES
 
 yaml = pytest.importorskip("yaml")
 
@@ -53,6 +54,7 @@ PRODUCTS = (
 
 # A model of the facts, and the class that stands for it where that has another name.
 RENAMED = {
+    ("crypto", "OnrampQuotes"): Quotes,  # `OnrampQuotes` are the calls, as `OnrampSessions` are
     ("forwarding", "Request"): ForwardingRequest,  # `pinstripe.Request` is a request of the wire
     ("forwarding", "RequestContext"): ForwardingRequestContext,
     ("forwarding", "RequestDetails"): ForwardingRequestDetails,

@@ -24,8 +24,8 @@ from models import ANSWERS
 
 import pinstripe
 from pinstripe import ConfigurationError, DecodeError, Page, Response, response_of, to_dict
-from pinstripe._convert import converter, decode, is_native, structure
-from pinstripe._model import Listed, Private, Record, bind, model
+from pinstripe._models.convert import converter, decode, is_native, structure
+from pinstripe._models.record import Listed, Private, Record, attach_response, model
 from pinstripe.crypto import OnrampSession
 from pinstripe.identity import VerificationReport, VerificationSession
 
@@ -146,16 +146,16 @@ def test_every_model_of_the_package_goes_to_the_decoder_in_c() -> None:
         assert is_native(kind) is ("__attrs_attrs__" in vars(kind)), kind
 
 
-@pytest.mark.parametrize("work", ["", "pinstripe._convert.to_dict(session)"])
+@pytest.mark.parametrize("work", ["", "pinstripe._models.convert.to_dict(session)"])
 def test_cattrs_is_imported_when_it_has_something_to_do(work) -> None:
     data = {"id": "vs_1", "created": 1790510912, "livemode": False, "metadata": {}, "options": {}}
     script = f"""
-import sys, json, pinstripe._convert
+import sys, json, pinstripe._models.convert
 from pinstripe.identity import VerificationSession
 data = {json.dumps({**data, "status": "verified", "type": "document"})!r}
-session = pinstripe._convert.decode(data.encode(), VerificationSession)
-assert session == pinstripe._convert.structure(json.loads(data), VerificationSession)
-try: pinstripe._convert.decode(b"{{}}", VerificationSession)
+session = pinstripe._models.convert.decode(data.encode(), VerificationSession)
+assert session == pinstripe._models.convert.structure(json.loads(data), VerificationSession)
+try: pinstripe._models.convert.decode(b"{{}}", VerificationSession)
 except pinstripe.DecodeError: pass
 {work}
 assert ("cattrs" in sys.modules) is {bool(work)}
@@ -231,7 +231,7 @@ def test_the_errors_of_hooks_say_where_and_no_value(shades, body, path) -> None:
 
 def test_a_model_is_a_value() -> None:
     toy = decode(as_bytes({**TOY, "metadata": {"a": SECRET}}), Toy)
-    bind(toy, Response(status=200, headers={}, body=SECRET.encode()))
+    attach_response(toy, Response(status=200, headers={}, body=SECRET.encode()))
     assert toy == decode(as_bytes({**TOY, "metadata": {"a": SECRET}}), Toy)
     assert SECRET not in repr(toy)
     assert repr(toy).startswith("Toy(id='toy_1', object='toy', created=datetime")

@@ -18,22 +18,28 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinstripe import _wire
-from pinstripe._config import RequestOptions
-from pinstripe._convert import decode, is_native, to_dict
-from pinstripe._endpoint import Page, response_of
-from pinstripe._errors import ConfigurationError, DecodeError, InvalidRequestError, NotFoundError
-from pinstripe._walk import Created
-from pinstripe._wire import Request, Response
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.errors import (
+    ConfigurationError,
+    DecodeError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from pinstripe._http import encoding
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.page import Page
+from pinstripe._resources.endpoint import response_of
+from pinstripe._resources.walk import Created
 from pinstripe.bulk import Progress
 from pinstripe.crypto import (
     Crypto,
     OnrampDestinationTags,
     OnrampQuote,
     OnrampQuoteFees,
-    OnrampQuotes,
     OnrampSession,
     OnrampWalletAddresses,
+    Quotes,
     QuotesQuery,
     check_query,
 )
@@ -163,7 +169,7 @@ def read(data: Any, model: Any) -> Any:
 # The models
 
 
-@pytest.mark.parametrize("model", [OnrampQuotes, OnrampSession, Page[OnrampSession]])
+@pytest.mark.parametrize("model", [Quotes, OnrampSession, Page[OnrampSession]])
 def test_models_are_built_natively(model: Any) -> None:
     assert is_native(model)
 
@@ -234,13 +240,13 @@ def test_session_without_what_it_must_have_is_refused(missing: str) -> None:
 
 
 def test_quotes_survive_a_round_trip() -> None:
-    quotes = read(QUOTES, OnrampQuotes)
-    assert read(to_dict(quotes), OnrampQuotes) == quotes
+    quotes = read(QUOTES, Quotes)
+    assert read(to_dict(quotes), Quotes) == quotes
     assert pickle.loads(pickle.dumps(quotes)) == quotes
 
 
 def test_quotes_are_read_exactly() -> None:
-    quotes = read(QUOTES, OnrampQuotes)
+    quotes = read(QUOTES, Quotes)
     eth = quotes.for_network("base")[0]
     assert str(eth.destination_amount) == "0.072046109510086455"
     assert quotes.rate_fetched_at.tzinfo is not None
@@ -252,13 +258,13 @@ def test_quotes_of_an_older_answer_need_no_object_and_no_ids() -> None:
     quote = quote_data("usdc", "base", "1", "2")
     data = {**QUOTES, "destination_network_quotes": {"base_network": [{**quote, "id": None}]}}
     del data["object"]
-    quotes = read(data, OnrampQuotes)
+    quotes = read(data, Quotes)
     assert quotes.object == "crypto.onramp.quotes"
     assert quotes.cheapest("usdc") == quotes.for_network("base")[0]
 
 
 def test_quotes_are_iterated_over_all_networks() -> None:
-    quotes = read(QUOTES, OnrampQuotes)
+    quotes = read(QUOTES, Quotes)
     seen = [(quote.destination_currency, quote.destination_network) for quote in quotes]
     assert seen == [
         ("avax", "avalanche"),
@@ -274,12 +280,12 @@ def test_quotes_are_iterated_over_all_networks() -> None:
 
 @pytest.mark.parametrize("network", ["bitcoin", "polygon", "optimism", "base_network_2"])
 def test_network_that_is_null_empty_or_missing_has_no_quotes(network: str) -> None:
-    quotes = read(QUOTES, OnrampQuotes)
+    quotes = read(QUOTES, Quotes)
     assert quotes.for_network(network) == quotes.filter(network=network) == ()
 
 
 def test_cheapest_is_the_lowest_total_for_each_unit() -> None:
-    quotes = read(QUOTES, OnrampQuotes)
+    quotes = read(QUOTES, Quotes)
     assert [quotes.cheapest(c).destination_network for c in quotes.currencies] == [
         "avalanche",
         "base",
@@ -302,12 +308,12 @@ def make_quote(
     )
 
 
-def make_quotes(*quotes: OnrampQuote) -> OnrampQuotes:
+def make_quotes(*quotes: OnrampQuote) -> Quotes:
     by_network: dict[str, tuple[OnrampQuote, ...] | None] = {"bitcoin": None, "solana": ()}
     for quote in quotes:
         key = {"base": "base_network"}.get(quote.destination_network, quote.destination_network)
         by_network[key] = (*(by_network.get(key) or ()), quote)
-    return OnrampQuotes(
+    return Quotes(
         id="all",
         destination_network_quotes=by_network,
         livemode=False,
@@ -746,7 +752,7 @@ def test_checked_query_can_be_sent_and_any_other_names_its_key(query: dict[str, 
     if isinstance(params, ConfigurationError):
         assert params.argument in {*query, "destination_currencies", "destination_networks"}
         return
-    pairs = dict(parse_qsl(_wire.encode_form(params)))
+    pairs = dict(parse_qsl(encoding.encode_form(params)))
     given_values = {name: value for name, value in query.items() if value is not None}
     assert {name.partition("[")[0] for name in pairs} == set(given_values)
     assert params == check_query(params)

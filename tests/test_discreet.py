@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pinstripe import ConfigurationError, PinstripeError
-from pinstripe._discreet import discreet
-from pinstripe._resource import Resource
+from pinstripe._core.tracebacks import hide_frames
+from pinstripe._resources.resource import Resource
 
 
-@discreet
+@hide_frames
 def called(error: BaseException | None, *, name: str = "") -> str:
     """A plain door."""
     if error is not None:
@@ -22,7 +22,7 @@ def called(error: BaseException | None, *, name: str = "") -> str:
     return name
 
 
-@discreet
+@hide_frames
 async def awaited(error: BaseException | None, *, name: str = "") -> str:
     """A door to wait for."""
     await asyncio.sleep(0)

@@ -27,18 +27,18 @@ from pinstripe import (
     DeadlineExceeded,
     DecodeError,
     InvalidRequestError,
+    Limits,
     NotFoundError,
-    Pool,
     Request,
     Response,
     ResponseError,
     RetryPolicy,
     Timeout,
 )
-from pinstripe._gate import Gates
-from pinstripe._levels import Rates
-from pinstripe._limiter import Lane
-from pinstripe._local import Local
+from pinstripe._concurrency.loop_local import LoopLocal
+from pinstripe._limits.gate import LoopLimiters
+from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.rates import Rates
 
 pytestmark = pytest.mark.anyio
 
@@ -129,31 +129,31 @@ async def test_a_refusal_of_an_upload_is_not_waited_out() -> None:
 
 
 async def test_a_place_is_empty_elsewhere() -> None:
-    place: Local[str] = Local()
+    place: LoopLocal[str] = LoopLocal()
     assert place.get() is None
-    assert place.put("here") is None
+    assert place.set("here") is None
     assert place.get() == "here"
 
     async def there() -> tuple[Any, Any, Any]:
-        return place.get(), place.put("there"), place.get()
+        return place.get(), place.set("there"), place.get()
 
     with start_blocking_portal() as portal:
         assert portal.call(there) == (None, "here", "there")
     assert place.get() is None
-    place.put("again")
+    place.set("again")
     place.clear()
     assert place.get() is None
 
 
 def test_without_an_event_loop_the_error_says_so() -> None:
     with pytest.raises(ConfigurationError, match="an event loop of asyncio, and none is running"):
-        Gates(1, Rates())()
+        LoopLimiters(1, Rates())()
 
 
 async def test_slots_are_those_of_the_loop() -> None:
-    gates = Gates(2, Rates())
+    gates = LoopLimiters(2, Rates())
     assert gates() is gates()
-    assert [gates().enter(Lane(), 0.0) for _ in range(3)] == [True, True, False]
+    assert [gates().enter(EndpointQueue(), 0.0) for _ in range(3)] == [True, True, False]
     with start_blocking_portal() as portal:
         assert portal.call(gates) is not gates()
 
@@ -163,7 +163,7 @@ def test_slots_taken_in_a_loop_that_ended_are_free_in_the_next() -> None:
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(Faulty(faulty.hang, ok())) as server,
     ):
-        client = client_of(server, pool=Pool(max_in_flight=1))
+        client = client_of(server, limits=Limits(max_in_flight=1))
 
         async def begin() -> asyncio.Task[Response]:
             task = asyncio.create_task(call(client, "POST"))
@@ -200,10 +200,10 @@ def test_a_fork_gets_connections_and_slots_of_its_own() -> None:
     script = """
 import asyncio, os, sys, warnings
 import pinstripe
-from pinstripe._limiter import Lane
+from pinstripe._limits.limiter import EndpointQueue
 warnings.simplefilter("ignore", DeprecationWarning)  # threads wait for the next import
 url = sys.argv[1]
-client = pinstripe.AsyncClient("sk_test_1", base_url=url, pool=pinstripe.Pool(max_in_flight=1))
+client = pinstripe.AsyncClient("sk_test_1", base_url=url, limits=pinstripe.Limits(max_in_flight=1))
 loop = asyncio.new_event_loop()
 
 async def answer(name):
@@ -213,7 +213,7 @@ async def answer(name):
 
 async def parent_first():
     await answer("first")
-    assert client._shared.gates().enter(Lane(), 0.0)  # as a call that is on its way
+    assert client._shared.gates().enter(EndpointQueue(), 0.0)  # as a call that is on its way
 
 loop.run_until_complete(parent_first())
 child = os.fork()
@@ -227,7 +227,7 @@ if not child:
     os._exit(0)
 
 async def parent_again():
-    client._shared.gates().release()
+    client._shared.gates().leave()
     await go_on("parent")
     await client.aclose()
 
@@ -305,7 +305,7 @@ async def test_the_deadline_cuts_a_pause() -> None:
 async def test_cancelling_calls_at_any_step_leaves_nothing() -> None:
     async with (
         Faulty(ok(), faulty.slow_body, faulty.hang) as server,
-        client_of(server, pool=Pool(max_in_flight=3)) as client,
+        client_of(server, limits=Limits(max_in_flight=3)) as client,
     ):
         before = asyncio.all_tasks()
         await call(client, "GET")

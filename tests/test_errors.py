@@ -12,14 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pinstripe
-from pinstripe._clean import clean_request_id, clean_text, conceal
-from pinstripe._errors import (
+from pinstripe._core.errors import (
     APIError,
     IdempotencyError,
     PinstripeError,
     error_for,
     with_response,
 )
+from pinstripe._core.redaction import clean_request_id, clean_text, redact
 
 # Error bodies as the API documents them.
 PARAMETER_MISSING = {
@@ -172,11 +172,11 @@ SENT = {
     ],
 )
 def test_what_was_sent_is_not_repeated(said, shown) -> None:
-    assert conceal(said, SENT) == shown
+    assert redact(said, SENT) == shown
     error = error_for(400, {}, body_of({"message": said, "param": said}), sent=SENT)
     assert error.message == error.param == shown
     assert error_for(400, {}, json.dumps({"error": said}).encode(), sent=SENT).message == shown
-    assert conceal(said, {}) == said
+    assert redact(said, {}) == said
 
 
 def test_names_of_the_api_are_the_same_whatever_was_sent() -> None:
@@ -210,7 +210,7 @@ def test_what_was_sent_is_not_repeated_in_part_where_a_text_is_cut() -> None:
 @given(st.dictionaries(st.text(), st.text(max_size=9), max_size=9), st.text(), st.text())
 def test_any_values_can_be_sent_and_said(sent, before, after) -> None:
     for value in sent.values():
-        conceal(before + value + after, sent)
+        redact(before + value + after, sent)
 
 
 def test_masked_keys_and_plain_words_stay() -> None:

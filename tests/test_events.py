@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, Created, DecodeError, NotFoundError, Page, to_dict
-from pinstripe._convert import decode, is_native, structure
-from pinstripe._wire import Request, Response
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native, structure
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession
 from pinstripe.events import (

@@ -27,10 +27,10 @@ from pinstripe import (
     files,
     response_of,
 )
-from pinstripe._columns import columns_of
-from pinstripe._formats import rows_for
-from pinstripe._model import Listed, Private, Record, model
-from pinstripe.export import Exporting, export
+from pinstripe._models.record import Listed, Private, Record, model
+from pinstripe.export import ExportProgress, to_file
+from pinstripe.export._columns import columns_of
+from pinstripe.export._formats import rows_for
 from pinstripe.identity import VerificationSession
 from pinstripe.sandbox import Sandbox
 
@@ -201,16 +201,16 @@ def content(path: Path) -> Any:
 
 @pytest.fixture
 def small_batches(monkeypatch) -> None:
-    monkeypatch.setattr("pinstripe.export.BATCH", 7)
+    monkeypatch.setattr("pinstripe.export._export.BATCH", 7)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 async def test_a_whole_export(tmp_path, format) -> None:
-    path, told = tmp_path / f"things.{format}", list[Exporting]()
+    path, told = tmp_path / f"things.{format}", list[ExportProgress]()
     async with Sandbox(seed=3) as sandbox, sandbox.client() as stripe:
         sandbox.identity.seed(2300, interval=20)
         pager = stripe.identity.verification_sessions.list()
-        assert await export(pager, path, on_progress=told.append) == 2300
+        assert await to_file(pager, path, on_progress=told.append) == 2300
         ids = [session.id async for session in pager]
     assert list(tmp_path.iterdir()) == [path]
     assert path.stat().st_mode & 0o077 == 0
@@ -231,16 +231,16 @@ async def test_a_whole_export(tmp_path, format) -> None:
 async def test_after_an_error_resume_does_the_rest(tmp_path, format, fail_at) -> None:
     shelf = DatedShelf(range(NEWEST - 600, NEWEST, 10))
     whole, path = tmp_path / f"whole.{format}", tmp_path / f"things.{format}"
-    await export(dated_pager(shelf, limit=5), whole)
+    await to_file(dated_pager(shelf, limit=5), whole)
     shelf.fail_at = len(shelf.asked) + fail_at
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5), path, windows=2)
+        await to_file(dated_pager(shelf, limit=5), path, windows=2)
     assert not path.exists()
     if fail_at > 1:
         with pytest.raises(ConfigurationError, match="begun by an earlier run"):
-            await export(dated_pager(shelf, limit=5), path)
+            await to_file(dated_pager(shelf, limit=5), path)
     asked = len(shelf.asked)
-    assert await export(dated_pager(shelf, limit=5), path, windows=2, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, windows=2, resume=True) == 60
     assert content(path) == content(whole)
     assert len(shelf.asked) - asked < 20
     assert sorted(tmp_path.iterdir()) == sorted([path, whole])
@@ -257,7 +257,7 @@ async def test_a_cancelled_export_keeps_what_was_read(tmp_path) -> None:
             await asyncio.Event().wait()
 
     shelf.wait = wait
-    task = asyncio.create_task(export(dated_pager(shelf, limit=5), path, windows=1))
+    task = asyncio.create_task(to_file(dated_pager(shelf, limit=5), path, windows=1))
     await seen.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -266,7 +266,7 @@ async def test_a_cancelled_export_keeps_what_was_read(tmp_path) -> None:
     assert 7 <= items <= 20
     assert len((tmp_path / ".things.jsonl.part").read_text().splitlines()) == items
     shelf.wait = lambda: asyncio.sleep(0)
-    assert await export(dated_pager(shelf, limit=5), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, resume=True) == 60
     assert len(path.read_text().splitlines()) == 60
 
 
@@ -275,10 +275,10 @@ async def test_what_a_killed_run_wrote_behind_its_mark_is_cut_off(tmp_path) -> N
     shelf, path = DatedShelf(range(NEWEST - 600, NEWEST, 10)), tmp_path / "things.csv"
     shelf.fail_at = 6
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5), path, windows=1)
+        await to_file(dated_pager(shelf, limit=5), path, windows=1)
     with (tmp_path / ".things.csv.part").open("ab") as file:
         file.write(b"it_3,2026-0")
-    assert await export(dated_pager(shelf, limit=5), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, resume=True) == 60
     assert [row["id"] for row in csv.DictReader(path.read_text().splitlines())] == [
         f"it_{n}" for n in reversed(range(60))
     ]
@@ -289,7 +289,7 @@ async def test_resume_refuses_another_export_and_damaged_files(tmp_path) -> None
     shelf, path = DatedShelf(range(NEWEST - 600, NEWEST, 10)), tmp_path / "things.csv"
     shelf.fail_at = 4
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5), path)
+        await to_file(dated_pager(shelf, limit=5), path)
     created = Created(gte=datetime.fromtimestamp(NEWEST - 100, timezone.utc))
     for pager, format in (
         (dated_pager(shelf, limit=5, created=created), None),
@@ -297,17 +297,17 @@ async def test_resume_refuses_another_export_and_damaged_files(tmp_path) -> None
         (dated_pager(shelf, limit=5), "jsonl"),
     ):
         with pytest.raises(ConfigurationError, match="another list"):
-            await export(pager, path, format=format, resume=True)
+            await to_file(pager, path, format=format, resume=True)
     (tmp_path / ".things.csv.part").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="damaged"):
-        await export(dated_pager(shelf, limit=5), path, resume=True)
-    assert await export(dated_pager(shelf, limit=5), path, overwrite=True) == 60
+        await to_file(dated_pager(shelf, limit=5), path, resume=True)
+    assert await to_file(dated_pager(shelf, limit=5), path, overwrite=True) == 60
 
 
 @pytest.mark.parametrize("format", FORMATS)
 async def test_an_empty_list_is_a_file_too(tmp_path, format) -> None:
     path = tmp_path / f"things.{format}"
-    assert await export(dated_pager(DatedShelf([])), path) == 0
+    assert await to_file(dated_pager(DatedShelf([])), path) == 0
     assert content(path) == {"jsonl": b"", "csv": b"id,created\n", "parquet": []}[format]
 
 
@@ -316,10 +316,10 @@ async def test_max_items_counts_over_all_runs(tmp_path) -> None:
     shelf, path = DatedShelf(range(NEWEST - 600, NEWEST, 10)), tmp_path / "things.jsonl"
     shelf.fail_at = 4
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5, max_items=23), path, windows=1)
-    told = list[Exporting]()
+        await to_file(dated_pager(shelf, limit=5, max_items=23), path, windows=1)
+    told = list[ExportProgress]()
     pager = dated_pager(shelf, limit=5, max_items=23)
-    assert await export(pager, path, resume=True, on_progress=told.append) == 23
+    assert await to_file(pager, path, resume=True, on_progress=told.append) == 23
     assert len(path.read_text().splitlines()) == 23
 
 
@@ -331,10 +331,10 @@ async def test_an_export_whose_last_step_failed_is_finished_without_asking(tmp_p
 
     shelf.on_answer = sabotage
     with pytest.raises(OSError, match="things"):
-        await export(dated_pager(shelf, max_items=2), path)
+        await to_file(dated_pager(shelf, max_items=2), path)
     path.rmdir()
     asked = len(shelf.asked)
-    assert await export(dated_pager(shelf, max_items=2), path, resume=True) == 2
+    assert await to_file(dated_pager(shelf, max_items=2), path, resume=True) == 2
     assert len(shelf.asked) == asked
 
 
@@ -352,22 +352,22 @@ async def test_a_walk_without_bodies_keeps_what_else_is_known_of_an_answer() -> 
 
 async def test_a_list_without_the_filter_is_walked_serially(tmp_path) -> None:
     async with Sandbox(seed=3) as sandbox, sandbox.client() as stripe:
-        count = await export(stripe.climate.products.list(), tmp_path / "products.parquet")
+        count = await to_file(stripe.climate.products.list(), tmp_path / "products.parquet")
     assert count == pq.read_metadata(tmp_path / "products.parquet").num_rows > 0
 
 
 @pytest.mark.parametrize("given", [True, False])
 async def test_progress_tells_a_part_where_the_end_is_known(tmp_path, given) -> None:
-    shelf, told = DatedShelf(range(NEWEST - 4000, NEWEST, 10)), list[Exporting]()
+    shelf, told = DatedShelf(range(NEWEST - 4000, NEWEST, 10)), list[ExportProgress]()
     created = Created(gte=datetime.fromtimestamp(NEWEST - 4000, timezone.utc)) if given else None
     pager = dated_pager(shelf, created=created)
-    await export(pager, tmp_path / "x.csv", on_progress=told.append)
+    await to_file(pager, tmp_path / "x.csv", on_progress=told.append)
     parts = [now.fraction for now in told]
     assert [now.items for now in told] == [100, 200, 300, 400]
     assert parts == ([pytest.approx(n / 4, abs=0.01) for n in range(1, 5)] if given else [None] * 4)
     told.clear()
     pager = dated_pager(shelf, max_items=200)
-    await export(pager, tmp_path / "y.csv", on_progress=told.append)
+    await to_file(pager, tmp_path / "y.csv", on_progress=told.append)
     assert [now.fraction for now in told] == [0.5, 1.0]
 
 
@@ -389,7 +389,7 @@ async def test_wrong_arguments_are_refused_before_anything_is_sent(
     (tmp_path / "there.csv").write_text("mine")
     shelf = DatedShelf([NEWEST])
     with pytest.raises(ConfigurationError) as caught:
-        await export(dated_pager(shelf), tmp_path / name, **settings)
+        await to_file(dated_pager(shelf), tmp_path / name, **settings)
     assert (caught.value.argument, shelf.asked) == (argument, [])
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
 
@@ -398,12 +398,12 @@ async def test_a_wrong_output_and_a_backward_walk_are_refused(tmp_path) -> None:
     for output in (None, "", ".", "/"):
         wrong: Any = output
         with pytest.raises(ConfigurationError, match="output: must be a"):
-            await export(dated_pager(DatedShelf([])), wrong, format="csv")
+            await to_file(dated_pager(DatedShelf([])), wrong, format="csv")
     with pytest.raises(ConfigurationError, match="not backwards"):
-        await export(dated_pager(DatedShelf([]), ending_before="it_1"), tmp_path / "x.csv")
+        await to_file(dated_pager(DatedShelf([]), ending_before="it_1"), tmp_path / "x.csv")
 
 
 async def test_parquet_without_its_library_says_what_to_install(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ConfigurationError, match=r'pip install "pinstripe\[parquet\]"'):
-        await export(dated_pager(DatedShelf([])), tmp_path / "things.parquet")
+        await to_file(dated_pager(DatedShelf([])), tmp_path / "things.parquet")

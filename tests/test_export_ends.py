@@ -19,7 +19,8 @@ from dated import DatedShelf, dated_pager
 from exported import NEWEST, count, names_in, sixty
 
 from pinstripe import ConfigurationError, ConnectionLost
-from pinstripe.export import _finished, export
+from pinstripe.export import to_file
+from pinstripe.export._export import _finished
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,7 @@ async def test_what_on_progress_raises_keeps_its_frames(tmp_path, error) -> None
 
     shelf = DatedShelf(range(NEWEST - 6000, NEWEST, 10))
     with pytest.raises(error) as caught:
-        await export(dated_pager(shelf), tmp_path / "x.jsonl", on_progress=fail)
+        await to_file(dated_pager(shelf), tmp_path / "x.jsonl", on_progress=fail)
     assert frames_of(caught.value)[-1] == "fail"
 
 
@@ -66,12 +67,12 @@ async def test_what_appears_meanwhile_is_not_replaced(tmp_path, format) -> None:
     shelf, path = sixty(), tmp_path / f"things.{format}"
     shelf.on_answer = lambda: path.write_text("mine")
     with pytest.raises(FileExistsError) as caught:
-        await export(dated_pager(shelf), path)
+        await to_file(dated_pager(shelf), path)
     assert caught.value.filename == str(path)
     assert path.read_text() == "mine"
     path.unlink()
     shelf.on_answer = lambda: None
-    assert await export(dated_pager(shelf), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf), path, resume=True) == 60
     assert count(path) == 60
     assert names_in(tmp_path) == [path.name]
 
@@ -80,7 +81,7 @@ async def test_what_appears_meanwhile_is_not_replaced(tmp_path, format) -> None:
 async def test_what_appears_meanwhile_is_replaced_where_that_is_allowed(tmp_path, format) -> None:
     shelf, path = sixty(), tmp_path / f"things.{format}"
     shelf.on_answer = lambda: path.write_text("mine")
-    assert await export(dated_pager(shelf), path, overwrite=True) == 60
+    assert await to_file(dated_pager(shelf), path, overwrite=True) == 60
     assert count(path) == 60
     assert names_in(tmp_path) == [path.name]
 
@@ -89,9 +90,9 @@ async def test_a_name_that_leads_nowhere_is_taken_too(tmp_path) -> None:
     shelf, path = sixty(), tmp_path / "things.csv"
     path.symlink_to(tmp_path / "gone")
     with pytest.raises(ConfigurationError, match="is there already"):
-        await export(dated_pager(shelf), path)
+        await to_file(dated_pager(shelf), path)
     assert shelf.asked == []
-    assert await export(dated_pager(shelf), path, overwrite=True) == 60
+    assert await to_file(dated_pager(shelf), path, overwrite=True) == 60
     assert names_in(tmp_path) == [path.name]
 
 
@@ -106,7 +107,7 @@ async def test_the_output_is_on_the_disk_before_it_has_its_name(
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", note)
-    await export(dated_pager(sixty()), path)
+    await to_file(dated_pager(sixty()), path)
     assert synced[path.stat().st_ino] is False
 
 
@@ -118,7 +119,7 @@ async def test_nobody_else_may_read_what_becomes_parquet(tmp_path, monkeypatch) 
         write(writer, *args)
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", note)
-    await export(dated_pager(sixty()), tmp_path / "things.parquet")
+    await to_file(dated_pager(sixty()), tmp_path / "things.parquet")
     assert list(modes.values()) == [0o600] * 4  # the part, its mark, its lock and the output
 
 
@@ -133,13 +134,13 @@ async def test_half_a_parquet_file_does_not_stay(tmp_path, monkeypatch, longest)
     with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetWriter, "write_table", fill_disk)
         with pytest.raises(OSError, match="too large") as caught:
-            await export(dated_pager(shelf), path)
+            await to_file(dated_pager(shelf), path)
     longest(None)
     first = caught.value.__context__
     assert isinstance(first, OSError)
     assert frames_of(first) == []  # those have rows
     assert names_in(tmp_path) == [".things.parquet.mark", ".things.parquet.part"]
-    assert await export(dated_pager(shelf), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf), path, resume=True) == 60
     assert names_in(tmp_path) == [path.name]
 
 
@@ -153,7 +154,7 @@ async def test_the_name_is_on_the_disk_at_the_end(tmp_path, monkeypatch) -> None
     monkeypatch.setattr(os, "fsync", note)
     for overwrite in (False, True):
         synced.clear()
-        await export(dated_pager(sixty()), path, overwrite=overwrite)
+        await to_file(dated_pager(sixty()), path, overwrite=overwrite)
         assert synced[-1] == tmp_path.stat().st_ino
 
 
@@ -166,7 +167,7 @@ async def test_a_folder_that_cannot_be_synced_is_as_good(tmp_path, monkeypatch) 
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", refuse)
-    assert await export(dated_pager(sixty()), path) == 60
+    assert await to_file(dated_pager(sixty()), path) == 60
     assert names_in(tmp_path) == [path.name]
 
 
@@ -175,14 +176,14 @@ async def test_a_folder_that_cannot_be_synced_is_as_good(tmp_path, monkeypatch) 
 
 @pytest.fixture
 def small_batches(monkeypatch) -> None:
-    monkeypatch.setattr("pinstripe.export.BATCH", 7)
+    monkeypatch.setattr("pinstripe.export._export.BATCH", 7)
 
 
 async def cut_off(shelf: DatedShelf, path: Path, **settings: bool) -> None:
     """Begin an export of twelve requests whose fourth one fails."""
     shelf.fail_at = len(shelf.asked) + 4
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5), path, windows=1, **settings)
+        await to_file(dated_pager(shelf, limit=5), path, windows=1, **settings)
     shelf.fail_at = None
 
 
@@ -198,7 +199,7 @@ async def test_resume_goes_on_with_a_run_that_may_overwrite(tmp_path, format, ag
         assert path.read_text() == "mine"
         assert len(shelf.asked) == before + 4
     before = len(shelf.asked)
-    assert await export(dated_pager(shelf, limit=5), path, resume=True, windows=1, **again) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, resume=True, windows=1, **again) == 60
     assert len(shelf.asked) - before == 6
     assert count(path) == 60
     assert names_in(tmp_path) == [path.name]
@@ -211,18 +212,18 @@ async def test_resume_that_may_overwrite_allows_it_to_a_run_that_might_not(tmp_p
     path.write_text("mine")
     asked = len(shelf.asked)
     with pytest.raises(ConfigurationError, match="is there already"):
-        await export(dated_pager(shelf, limit=5), path, resume=True)
+        await to_file(dated_pager(shelf, limit=5), path, resume=True)
     assert len(shelf.asked) == asked
     await cut_off(shelf, path, resume=True, overwrite=True)
     assert path.read_text() == "mine"
-    assert await export(dated_pager(shelf, limit=5), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, resume=True) == 60
     assert count(path) == 60
 
 
 async def test_resume_that_may_overwrite_begins_where_nothing_was_begun(tmp_path) -> None:
     path = tmp_path / "things.csv"
     path.write_text("mine")
-    assert await export(dated_pager(sixty()), path, resume=True, overwrite=True) == 60
+    assert await to_file(dated_pager(sixty()), path, resume=True, overwrite=True) == 60
     assert count(path) == 60
 
 
@@ -231,7 +232,7 @@ async def test_overwrite_alone_begins_anew(tmp_path) -> None:
     shelf, path = sixty(), tmp_path / "things.csv"
     await cut_off(shelf, path, overwrite=True)
     before = len(shelf.asked)
-    assert await export(dated_pager(shelf, limit=5), path, windows=1, overwrite=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, windows=1, overwrite=True) == 60
     assert len(shelf.asked) - before == 12
 
 
@@ -242,7 +243,7 @@ async def test_resume_that_may_overwrite_keeps_what_it_cannot_go_on_with(tmp_pat
     left = names_in(tmp_path)
     other = dated_pager(shelf, limit=5, max_items=9)
     with pytest.raises(ConfigurationError, match=r"another list.*overwrite without resume"):
-        await export(other, path, resume=True, overwrite=True)
+        await to_file(other, path, resume=True, overwrite=True)
     assert names_in(tmp_path) == left
 
 
@@ -317,7 +318,7 @@ async def test_a_cancelled_export_that_cannot_write_what_it_read(
 
     async def main() -> None:
         try:
-            await export(dated_pager(shelf, limit=5), path, windows=1)
+            await to_file(dated_pager(shelf, limit=5), path, windows=1)
         except BaseException as error:  # noqa: BLE001 -- looked at below
             stopped.append(error)
 
@@ -335,7 +336,7 @@ async def test_a_cancelled_export_that_cannot_write_what_it_read(
     gc.collect()
     assert unheard == []
     shelf.wait = lambda: asyncio.sleep(0)
-    assert await export(dated_pager(shelf), path, overwrite=True) == 60
+    assert await to_file(dated_pager(shelf), path, overwrite=True) == 60
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -344,7 +345,7 @@ async def test_an_export_whose_list_and_disk_fail_at_once(tmp_path, longest) -> 
     shelf.on_answer = lambda: longest(10) if len(shelf.asked) == 1 else None
     shelf.fail_at = 2
     with pytest.raises(OSError, match="too large") as caught:
-        await export(dated_pager(shelf, limit=5), path, windows=1)
+        await to_file(dated_pager(shelf, limit=5), path, windows=1)
     longest(None)
     assert isinstance(caught.value.__context__, ConnectionLost)
     assert frames_of(caught.value.__context__) == []

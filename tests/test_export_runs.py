@@ -16,7 +16,7 @@ from dated import DatedShelf, dated_pager
 from exported import count, names_in, sixty
 
 from pinstripe import ConfigurationError, ConnectionLost
-from pinstripe.export import export
+from pinstripe.export import to_file
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ KILLER = Path(__file__).parent / "export_killer.py"
 
 @pytest.fixture
 def small_batches(monkeypatch) -> None:
-    monkeypatch.setattr("pinstripe.export.BATCH", 7)
+    monkeypatch.setattr("pinstripe.export._export.BATCH", 7)
 
 
 async def test_a_relative_path_means_what_it_did_at_the_start(tmp_path, monkeypatch) -> None:
@@ -53,7 +53,7 @@ async def held(path: Path, **settings: Any) -> AsyncIterator[asyncio.Task[int]]:
             await go.wait()
 
     shelf.wait = wait
-    task = asyncio.create_task(export(dated_pager(shelf, limit=5), path, windows=1, **settings))
+    task = asyncio.create_task(to_file(dated_pager(shelf, limit=5), path, windows=1, **settings))
     await waits.wait()
     try:
         yield task
@@ -64,7 +64,7 @@ async def held(path: Path, **settings: Any) -> AsyncIterator[asyncio.Task[int]]:
 async def refused(path: Path, **settings: Any) -> None:
     shelf = sixty()
     with pytest.raises(ConfigurationError, match="is being written by another export") as caught:
-        await export(dated_pager(shelf), path, **settings)
+        await to_file(dated_pager(shelf), path, **settings)
     assert (caught.value.argument, shelf.asked) == ("output", [])
 
 
@@ -92,21 +92,21 @@ async def test_a_second_export_by_another_way_to_the_folder_is_refused(tmp_path)
 
 async def test_exports_to_two_outputs_go_on_beside_each_other(tmp_path) -> None:
     async with held(tmp_path / "a.csv") as task:
-        assert await export(dated_pager(sixty()), tmp_path / "b.csv") == 60
+        assert await to_file(dated_pager(sixty()), tmp_path / "b.csv") == 60
     assert await task == 60
 
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_cancelled_export_lets_the_next_one_write(tmp_path, turns) -> None:
     path = tmp_path / "things.csv"
-    task = asyncio.create_task(export(dated_pager(sixty()), path))
+    task = asyncio.create_task(to_file(dated_pager(sixty()), path))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert names_in(tmp_path) == []
-    assert await export(dated_pager(sixty()), path) == 60
+    assert await to_file(dated_pager(sixty()), path) == 60
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -114,9 +114,9 @@ async def test_an_export_that_failed_lets_the_next_one_write(tmp_path) -> None:
     shelf, path = sixty(), tmp_path / "things.csv"
     shelf.fail_at = 4
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf, limit=5), path, windows=1)
+        await to_file(dated_pager(shelf, limit=5), path, windows=1)
     assert names_in(tmp_path) == [".things.csv.mark", ".things.csv.part"]
-    assert await export(dated_pager(shelf, limit=5), path, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, resume=True) == 60
 
 
 # --- killed -------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ async def test_wherever_a_run_is_killed_resume_does_the_rest(tmp_path, name) -> 
     for path in outputs:
         if is_done(path):
             with pytest.raises(ConfigurationError, match="is there already"):
-                await export(dated_pager(sixty()), path, resume=True)
+                await to_file(dated_pager(sixty()), path, resume=True)
             continue
-        assert await export(dated_pager(sixty()), path, resume=True) == 60
+        assert await to_file(dated_pager(sixty()), path, resume=True) == 60
         assert count(path) == 60
         assert names_in(path.parent) == [name]
     assert sum(map(is_done, outputs)) <= 1
@@ -161,7 +161,7 @@ async def test_wherever_a_run_that_overwrites_is_killed_resume_does_the_rest(
 ) -> None:
     for path in killed(tmp_path, name, "overwrite"):
         assert path.read_bytes() == b"mine" or count(path) == 60
-        assert await export(dated_pager(sixty()), path, resume=True, overwrite=True) == 60
+        assert await to_file(dated_pager(sixty()), path, resume=True, overwrite=True) == 60
         assert count(path) == 60
         assert names_in(path.parent) == [name]
 
@@ -173,10 +173,10 @@ async def test_what_took_the_name_after_a_killed_run_is_not_replaced(tmp_path, n
         path.write_text("mine")
         shelf = sixty()
         with pytest.raises(ConfigurationError, match="is there already"):
-            await export(dated_pager(shelf), path, resume=True)
+            await to_file(dated_pager(shelf), path, resume=True)
         assert (path.read_text(), shelf.asked) == ("mine", [])
         path.unlink()
-        assert await export(dated_pager(shelf), path, resume=True) == 60
+        assert await to_file(dated_pager(shelf), path, resume=True) == 60
         assert count(path) == 60
         assert names_in(path.parent) == [name]
 
@@ -190,10 +190,10 @@ async def test_an_output_that_was_changed_after_a_killed_run_is_not_replaced(tmp
             file.write("a note\n")
         text = path.read_text()
         with pytest.raises(ConfigurationError, match="is there already"):
-            await export(dated_pager(sixty()), path, resume=True)
+            await to_file(dated_pager(sixty()), path, resume=True)
         assert path.read_text() == text
         path.rename(path.with_name("moved"))
-        assert await export(dated_pager(sixty()), path, resume=True) == 60
+        assert await to_file(dated_pager(sixty()), path, resume=True) == 60
         assert (count(path), path.with_name("moved").read_text()) == (60, text)
         changed += 1
     assert changed > 2
@@ -204,7 +204,7 @@ async def test_what_a_killed_run_published_is_not_asked_for_again(tmp_path) -> N
     assert len(published) > 2
     for path in published[:-1]:
         before, shelf = path.stat(), sixty()
-        assert await export(dated_pager(shelf), path, resume=True) == 60
+        assert await to_file(dated_pager(shelf), path, resume=True) == 60
         assert shelf.asked == []
         assert os.path.samestat(path.stat(), before)
 
@@ -213,9 +213,9 @@ async def test_what_a_killed_run_published_is_of_its_list_alone(tmp_path) -> Non
     *_, path, _ = (path for path in killed(tmp_path, "things.csv") if path.exists())
     for settings in ({}, {"resume": True}):
         with pytest.raises(ConfigurationError, match=r"earlier run|another list"):
-            await export(dated_pager(sixty(), max_items=9), path, **settings)
+            await to_file(dated_pager(sixty(), max_items=9), path, **settings)
     assert count(path) == 60
-    assert await export(dated_pager(sixty(), max_items=9), path, overwrite=True) == 9
+    assert await to_file(dated_pager(sixty(), max_items=9), path, overwrite=True) == 9
 
 
 # --- in vain ------------------------------------------------------------------------------------
@@ -227,16 +227,16 @@ async def test_a_run_without_any_object_leaves_nothing(tmp_path, name, settings)
     shelf, path = sixty(), tmp_path / name
     shelf.fail_at = 1
     with pytest.raises(ConnectionLost):
-        await export(dated_pager(shelf), path, **settings)
+        await to_file(dated_pager(shelf), path, **settings)
     assert names_in(tmp_path) == []
-    assert await export(dated_pager(shelf), path) == 60
+    assert await to_file(dated_pager(shelf), path) == 60
 
 
 async def test_an_empty_list_that_does_not_get_its_name_leaves_nothing(tmp_path) -> None:
     shelf, path = DatedShelf([]), tmp_path / "things.csv"
     shelf.on_answer = lambda: path.write_text("mine")
     with pytest.raises(FileExistsError):
-        await export(dated_pager(shelf), path)
+        await to_file(dated_pager(shelf), path)
     assert names_in(tmp_path) == [path.name]
     assert path.read_text() == "mine"
 
@@ -247,8 +247,8 @@ async def test_a_run_that_goes_on_in_vain_leaves_what_was_there(tmp_path) -> Non
     for fail_at in (4, 5):
         shelf.fail_at = fail_at
         with pytest.raises(ConnectionLost):
-            await export(dated_pager(shelf, limit=5), path, windows=1, resume=True)
+            await to_file(dated_pager(shelf, limit=5), path, windows=1, resume=True)
         assert names_in(tmp_path) == [".things.csv.mark", ".things.csv.part"]
     before = len(shelf.asked)
-    assert await export(dated_pager(shelf, limit=5), path, windows=1, resume=True) == 60
+    assert await to_file(dated_pager(shelf, limit=5), path, windows=1, resume=True) == 60
     assert len(shelf.asked) - before < 12

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import pinstripe
-from pinstripe import PinstripeError, _errors, bulk, crypto, events, identity, webhooks
+from pinstripe import PinstripeError, bulk, crypto, events, identity, webhooks
+from pinstripe._core import errors
 
 PUBLIC = {
     "APIError",
@@ -33,13 +34,13 @@ PUBLIC = {
     "IdempotencyError",
     "IncompleteError",
     "InvalidRequestError",
+    "Limits",
     "NotFoundError",
     "Page",
     "Pager",
     "PaginationError",
     "PermissionDeniedError",
     "PinstripeError",
-    "Pool",
     "RateLimit",
     "RateLimitError",
     "Request",
@@ -170,7 +171,7 @@ def drawn() -> list[tuple[str, str]]:
     """The tree in the docstring of the errors, as pairs of a class and its parent."""
     pairs: list[tuple[str, str]] = []
     above: dict[int, str] = {}
-    for line in (_errors.__doc__ or "").splitlines():
+    for line in (errors.__doc__ or "").splitlines():
         found = re.match(r"([ │├└─]*)(\w*Error|Connection\w+|Deadline\w+|Response\w+)\b", line)
         if found and (line.strip() == "PinstripeError" or "─" in found[1]):
             depth = len(found[1])
@@ -186,7 +187,7 @@ def test_the_tree_of_errors_is_as_drawn() -> None:
     assert len(pairs) == 21
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
-    values = [value for _, value in members(_errors) if isinstance(value, type)]
+    values = [value for _, value in members(errors) if isinstance(value, type)]
     classes = {value.__name__ for value in values if issubclass(value, PinstripeError)}
     drawn_classes = {child for child, _ in pairs} | {"PinstripeError"}
     assert drawn_classes == classes

@@ -12,10 +12,8 @@ from urllib.parse import parse_qsl
 import attrs
 import pytest
 
-from pinstripe._config import RequestOptions
-from pinstripe._convert import decode, is_native, to_dict
-from pinstripe._endpoint import Page, response_of
-from pinstripe._errors import (
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.errors import (
     APIError,
     ConfigurationError,
     DecodeError,
@@ -24,8 +22,11 @@ from pinstripe._errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from pinstripe._walk import Created
-from pinstripe._wire import Request, Response
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.page import Page
+from pinstripe._resources.endpoint import response_of
+from pinstripe._resources.walk import Created
 from pinstripe.files import File, FileLink, FileLinks, Files
 from pinstripe.identity import ReportDocument, ReportSelfie, VerificationReport
 from pinstripe.sandbox import ManualClock, Sandbox

@@ -21,8 +21,8 @@ from pinstripe import (
     response_of,
     to_dict,
 )
-from pinstripe._convert import decode, is_native
-from pinstripe._wire import Request, Response
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native
 from pinstripe.forwarding import (
     Forwarding,
     ForwardingHeader,

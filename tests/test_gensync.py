@@ -18,16 +18,19 @@ from typing import Any
 
 import pytest
 
-from pinstripe import RequestOptions, _gendocs, _gensync, sync
+from pinstripe import RequestOptions, sync
 from pinstripe._client import AsyncClient
-from pinstripe._errors import APIError, ConfigurationError
-from pinstripe._gendocs import StaleTextError, blocking_text
-from pinstripe._gensync import generate, is_current
-from pinstripe._gentypes import UnknownConstructError, read_source
-from pinstripe._resource import Resource
+from pinstripe._codegen import docstrings as _gendocs
+from pinstripe._codegen import sync_client
+from pinstripe._codegen.docstrings import StaleTextError, blocking_text
+from pinstripe._codegen.sync_client import generate, is_current
+from pinstripe._codegen.types import UnknownConstructError, read_source
+from pinstripe._core.errors import APIError, ConfigurationError
+from pinstripe._resources.resource import Resource
 from pinstripe.bulk import Outcome
-from pinstripe.crypto import OnrampQuotes, QuotesQuery
+from pinstripe.crypto import Quotes, QuotesQuery
 from pinstripe.sandbox import Sandbox
+from pinstripe.sync import _generated
 
 # --- a toy source that has every construct ------------------------------------------------------
 
@@ -43,10 +46,10 @@ from typing import TYPE_CHECKING, Any, Literal as OneOf, TypeAlias
 import attrs
 from typing_extensions import Self
 
-from pinstripe._model import Record
-from pinstripe._pager import Pager as Walk
-from pinstripe._resource import Resource
-from pinstripe._wire import Sender
+from pinstripe._models.record import Record
+from pinstripe._resources.pager import Pager as Walk
+from pinstripe._resources.resource import Resource
+from pinstripe._http.messages import Sender
 from pinstripe.bulk import Outcomes
 
 if TYPE_CHECKING:
@@ -180,15 +183,14 @@ class AsyncClient:
         return self
 '''
 
-WRITTEN = f'''"""{_gensync.HEADER}"""
+WRITTEN = f'''"""{sync_client.HEADER}"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinstripe._blocking_export import export
 from pinstripe._client import AsyncClient
-from pinstripe._portal import ClientBase, Facade, Pager, fan_out
+from pinstripe.sync._facade import ClientBase, Facade
 from pinstripe.toys import LIMIT
 
 if TYPE_CHECKING:
@@ -201,9 +203,10 @@ if TYPE_CHECKING:
 
     from pinstripe import toys
     from pinstripe.bulk import Outcome
+    from pinstripe.sync._pager import Pager
     from pinstripe.toys import Colour, Toy
 
-__all__ = ["Client", "Pager", "Shop", "Toys", "export", "fan_out"]
+__all__ = ["Client", "Shop", "Toys"]
 
 
 class Toys(Facade):
@@ -516,7 +519,7 @@ def test_an_example_that_speaks_of_what_is_async_is_refused(example) -> None:
 
 @pytest.mark.parametrize("sentence", _gendocs.SENTENCES)
 def test_every_sentence_of_the_table_stands_in_a_source(sentence) -> None:
-    rooms = [_gensync.HOUSE / f"{room}.py" for room in (*_gensync.ROOMS, _gensync.CLIENT)]
+    rooms = [sync_client.HOUSE / f"{room}.py" for room in (*sync_client.ROOMS, sync_client.CLIENT)]
     text = " ".join(" ".join(path.read_text(encoding="utf-8").split()) for path in rooms)
     assert sentence in text
 
@@ -525,45 +528,48 @@ def test_every_sentence_of_the_table_stands_in_a_source(sentence) -> None:
 
 
 def test_the_file_on_the_disk_is_what_the_generator_gives() -> None:
-    _gensync.main(["--check"])
+    sync_client.main(["--check"])
 
 
 def test_the_check_as_a_command() -> None:
-    command = [sys.executable, "-W", "error", "-m", "pinstripe._gensync", "--check"]
+    command = [sys.executable, "-W", "error", "-m", "pinstripe._codegen.sync_client", "--check"]
     subprocess.run(command, check=True, timeout=60)
 
 
 def test_a_file_is_written_as_the_linter_wants_it_and_found_stale(tmp_path) -> None:
-    target = tmp_path / "sync.py"
-    _gensync.main([], target)
+    target = tmp_path / "_generated.py"
+    sync_client.main([], target)
     written = target.read_text(encoding="utf-8")
-    assert written == Path(sync.__file__).read_text(encoding="utf-8")
-    _gensync.main(["--check"], target)
+    assert written == Path(_generated.__file__).read_text(encoding="utf-8")
+    sync_client.main(["--check"], target)
     target.write_text(written.replace("limit=limit", "limit=None", 1), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"sync\.py is stale: run `python -m pinstripe\._gensync`"):
-        _gensync.main(["--check"], target)
+    with pytest.raises(
+        SystemExit,
+        match=r"_generated\.py is stale: run `python -m pinstripe\._codegen\.sync_client`",
+    ):
+        sync_client.main(["--check"], target)
 
 
 def test_an_unknown_construct_ends_the_command(tmp_path, monkeypatch) -> None:
-    for room in (*_gensync.ROOMS, _gensync.CLIENT):
+    for room in (*sync_client.ROOMS, sync_client.CLIENT):
         (tmp_path / f"{room}.py").write_text("class AsyncClient: ...")
-    monkeypatch.setattr(_gensync, "HOUSE", tmp_path)
+    monkeypatch.setattr(sync_client, "HOUSE", tmp_path)
     with pytest.raises(SystemExit, match=r"pinstripe/identity\.py:1: .* has no rule for it"):
-        _gensync.main(["--check"])
+        sync_client.main(["--check"])
 
 
 def test_the_file_imports_no_product_when_it_is_imported() -> None:
-    nodes = ast.parse(Path(sync.__file__).read_text(encoding="utf-8")).body
+    nodes = ast.parse(Path(_generated.__file__).read_text(encoding="utf-8")).body
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert not modules & {f"pinstripe.{room}" for room in _gensync.ROOMS}
+    assert not modules & {f"pinstripe.{room}" for room in sync_client.ROOMS}
     assert "pinstripe" not in modules
 
 
 # --- twins --------------------------------------------------------------------------------------
 
-BY_HAND = ("Pager", "export", "fan_out")
+BY_HAND = ("Pager", "fan_out", "to_file")
 CLASSES_WRITTEN = [getattr(sync, name) for name in sync.__all__ if name not in BY_HAND]
-QUOTES = "[QuotesQuery, OnrampQuotes]"
+QUOTES = "[QuotesQuery, Quotes]"
 RETURNS = {f"Outcomes{QUOTES}": f"Generator[Outcome{QUOTES}, None, None]"}
 TAKES = {"Iterable[QuotesQuery] | AsyncIterable[QuotesQuery]": "Iterable[QuotesQuery]"}
 
@@ -592,7 +598,7 @@ TWINS = [
 
 def test_every_resource_has_its_twin() -> None:
     resources = {one for one in Resource.__subclasses__() if one.__module__ in sys.modules}
-    products = {f"pinstripe.{room}" for room in _gensync.ROOMS}
+    products = {f"pinstripe.{room}" for room in sync_client.ROOMS}
     twins = {twin_of(written) for written in CLASSES_WRITTEN}
     assert {one for one in resources if one.__module__ in products} <= twins
     assert len(TWINS) >= 32
@@ -657,7 +663,7 @@ def docstrings(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_docstring_speaks_of_awaiting() -> None:
-    module, *others = docstrings(ast.parse(Path(sync.__file__).read_text(encoding="utf-8")))
+    module, *others = docstrings(ast.parse(Path(_generated.__file__).read_text(encoding="utf-8")))
     assert "AsyncClient" in module
     assert len(others) > 50
     for text in others:
@@ -696,7 +702,7 @@ def test_many(stripe) -> None:
     outcomes = list(stripe.crypto.onramp_quotes.retrieve_many(queries))
     assert [outcome.ok for outcome in outcomes] == [True, False]
     assert isinstance(outcomes[0], Outcome)
-    assert isinstance(outcomes[0].unwrap(), OnrampQuotes)
+    assert isinstance(outcomes[0].unwrap(), Quotes)
 
 
 def test_the_namespaces(stripe) -> None:

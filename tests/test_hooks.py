@@ -36,9 +36,9 @@ from pinstripe import (
     Timeout,
     WaitInfo,
 )
-from pinstripe._gate import LoopGate
-from pinstripe._levels import Rates
-from pinstripe._limiter import Lane
+from pinstripe._limits.gate import AsyncLimiter
+from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.rates import Rates
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def test_the_wait_for_a_slot_is_told_where_there_was_one() -> None:
     hooks, notes = noting()
     hooks = Hooks(on_wait=notes.append)
     gate, clock = Gate(), HandClock()
-    pipe = pipeline(gate.send, clock, gate=LoopGate(1, Rates()), hooks=hooks)
+    pipe = pipeline(gate.send, clock, gate=AsyncLimiter(1, Rates()), hooks=hooks)
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
     await settle()
     clock.now += 3
@@ -110,11 +110,11 @@ async def test_a_hook_that_raises_changes_nothing(caplog) -> None:
         raise RuntimeError("a bug of the caller's own")
 
     hooks = Hooks(**dict.fromkeys(NAMES, broken))
-    gate = LoopGate(1, Rates())
+    gate = AsyncLimiter(1, Rates())
     pipe = pipeline(Script(LOST, OK, OK).send, gate=gate, hooks=hooks)
     answers = await asyncio.gather(pipe.send(GET), pipe.send(GET))
     assert sorted(response.attempts for response in answers) == [1, 2]
-    assert gate.enter(Lane(), 0.0)
+    assert gate.enter(EndpointQueue(), 0.0)
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(told) >= 7
     assert all(record.name == "pinstripe" and record.exc_info for record in told)
@@ -126,11 +126,11 @@ async def test_what_is_no_error_passes_through_a_hook() -> None:
     def stop(info: Any) -> None:
         raise KeyboardInterrupt
 
-    gate = LoopGate(1, Rates())
+    gate = AsyncLimiter(1, Rates())
     pipe = pipeline(Script(OK).send, gate=gate, hooks=Hooks(on_response=stop))
     with pytest.raises(KeyboardInterrupt):
         await pipe.send(GET)
-    assert gate.enter(Lane(), 0.0)
+    assert gate.enter(EndpointQueue(), 0.0)
 
 
 async def wait(info: Any) -> None:

@@ -34,9 +34,9 @@ from pinstripe import (
     response_of,
     to_dict,
 )
-from pinstripe._convert import decode, structure
-from pinstripe._model import Model, bind
-from pinstripe._walk import Created, Paging, start
+from pinstripe._models.convert import decode, structure
+from pinstripe._models.record import Model, attach_response
+from pinstripe._resources.walk import Created, Paging, start
 from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
 
@@ -76,7 +76,7 @@ PUBLIC: dict[str, str] = {
     "OnrampQuote": """id destination_amount destination_currency destination_network fees
         source_total_amount""",
     "OnrampQuoteFees": "network_fee_monetary transaction_fee_monetary",
-    "OnrampQuotes": """id object destination_network_quotes livemode rate_fetched_at
+    "Quotes": """id object destination_network_quotes livemode rate_fetched_at
         source_amount source_currency""",
     "OnrampSession": "id object created livemode status transaction_details kyc_details_provided",
     "OnrampSessionFees": "network_fee_amount transaction_fee_amount",
@@ -239,7 +239,7 @@ OF_THE_ANSWER = {"CANARYheader", "CANARYbody"}
 def model_of(kind: Any, plain: dict[str, Any]) -> Any:
     made = decode(json.dumps(plain).encode(), kind)
     if isinstance(made, Model):
-        bind(made, ANSWER)
+        attach_response(made, ANSWER)
     return made
 
 

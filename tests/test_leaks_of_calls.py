@@ -14,7 +14,7 @@ import leaks
 import pytest
 from faulty import Exchange, Faulty, ok
 
-from pinstripe import AsyncClient, ConfigurationError, PinstripeError, Pool, RetryPolicy
+from pinstripe import AsyncClient, ConfigurationError, Limits, PinstripeError, RetryPolicy
 from pinstripe.bulk import fan_out
 
 KEY = "sk_test_CANARYkey4eC39HqLyjWDarjt"
@@ -158,8 +158,8 @@ REFUSED: dict[str, Call] = {
 
 
 def settings(url: str) -> dict[str, Any]:
-    retry, pool = RetryPolicy(max_attempts=2, base=0), Pool(max_response_bytes=2**16)
-    return {"base_url": url, "files_url": url, "timeout": 0.25, "retry": retry, "pool": pool}
+    retry, limits = RetryPolicy(max_attempts=2, base=0), Limits(max_response_bytes=2**16)
+    return {"base_url": url, "files_url": url, "timeout": 0.25, "retry": retry, "limits": limits}
 
 
 def behaviours() -> dict[str, Any]:

@@ -29,16 +29,18 @@ from pinstripe import (
     Response,
     Timeout,
     WaitInfo,
-    _walk,
 )
-from pinstripe._config import Config
-from pinstripe._gate import Gates, LoopGate
-from pinstripe._hooks import Hooks
-from pinstripe._levels import Level, Meter, Rates
-from pinstripe._limiter import Gate, Lane
-from pinstripe._patience import PATIENT
+from pinstripe._concurrency.patience import deadline_starts_at_turn
+from pinstripe._config.client import Config
+from pinstripe._config.hooks import Hooks
+from pinstripe._http.pipeline import end_and_reason, queue_key
+from pinstripe._limits.buckets import AdaptiveLimit, TokenBucket
+from pinstripe._limits.gate import AsyncLimiter, LoopLimiters
+from pinstripe._limits.limiter import EndpointQueue, Limiter
+from pinstripe._limits.rates import Rates
+from pinstripe._resources import walk as _walk
 from pinstripe.bulk import fan_out
-from pinstripe.sandbox.limits import RateLimits
+from pinstripe.sandbox._traffic.rate_limits import RateLimits
 
 inf, nan = float("inf"), float("nan")
 
@@ -205,7 +207,7 @@ def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
     pipe = pipeline(server.send, door)
 
     async def patient() -> Response:
-        PATIENT.set(True)
+        deadline_starts_at_turn.set(True)
         return await pipe.send(get(timeout=Timeout(5)))
 
     async def main() -> None:
@@ -259,14 +261,14 @@ def test_a_server_that_is_slow_for_all_is_not_taken_for_crowded() -> None:
 
 @pytest.mark.parametrize(("share", "fell"), [(0.4, False), (1.0, True)])
 def test_slow_answers_are_no_crowd_where_few_are_on_their_way(share, fell) -> None:
-    door: Gate[int] = Gate(10, Rates())
-    lane = door.lane(None, "GET", "/v1/x", 0.0)
+    door: Limiter[int] = Limiter(10, Rates())
+    lane = door.endpoint_queue(None, "GET", "/v1/x", 0.0)
     for at in range(200):
         for _ in range(int(share * 10)):
             door.enter(lane, at)
-        door.note(lane, at + (0.1 if at < 100 else 0.9), at)
+        door.record_answer(lane, at + (0.1 if at < 100 else 0.9), at)
         for _ in range(int(share * 10)):
-            door.release()
+            door.leave()
         if door.most(at + 0.9) < 10:
             break
     assert (door.most(at + 0.9) < 10) is fell
@@ -275,12 +277,12 @@ def test_slow_answers_are_no_crowd_where_few_are_on_their_way(share, fell) -> No
 # --- one request --------------------------------------------------------------------------------
 
 
-def limited(door: LoopGate, request: Request, *results: Response) -> None:
+def limited(door: AsyncLimiter, request: Request, *results: Response) -> None:
     """Have a request meet these answers at a gate, a second apart."""
     for number, result in enumerate(results, start=1):
-        lane = door.lane_of(request, number)
+        lane = door.queue_of(queue_key(request), number)
         assert door.enter(lane, number)
-        door.leave(lane, request, result, number, number + 0.1)
+        door.release(lane, *end_and_reason(request, result), number, number + 0.1)
 
 
 LOCKED = Response(status=429, headers={}, body=b'{"error": {"code": "lock_timeout"}}')
@@ -302,24 +304,24 @@ LOCKED = Response(status=429, headers={}, body=b'{"error": {"code": "lock_timeou
 def test_what_gives_way_to_which_refusal(refusal, account, endpoint, most) -> None:
     door = gate(10, account=100, endpoint=50)
     limited(door, get(), refusal)
-    lane = door.lane_of(get(), 1.1)
-    assert [meter.rate.at(1.1) for meter in lane.meters] == [account, endpoint]
+    lane = door.queue_of(queue_key(get()), 1.1)
+    assert [meter.rate.at(1.1) for meter in lane.buckets] == [account, endpoint]
     assert door.most(1.1) == most
 
 
 def test_where_no_rate_is_known_fewer_are_on_their_way() -> None:
     door = gate(10)
-    lane = door.lane_of(get(), 0)
+    lane = door.queue_of(queue_key(get()), 0)
     for _ in range(10):
         assert door.enter(lane, 0)
-    door.leave(lane, get(), answer(429, "global-rate"), 0, 1)
+    door.release(lane, "refused", "global-rate", 0, 1)
     assert door.most(1) == 7
 
 
 def test_a_request_without_key_is_not_counted() -> None:
     door = gate(10, account=1, endpoint=1)
     limited(door, get(anonymous=True), *[answer(200)] * 5)
-    assert not door.lane_of(get(anonymous=True), 0).meters
+    assert not door.queue_of(queue_key(get(anonymous=True)), 0).buckets
 
 
 def test_the_time_of_a_stream_says_nothing() -> None:
@@ -330,10 +332,12 @@ def test_the_time_of_a_stream_says_nothing() -> None:
     stream: Any = Nothing()
     for at in range(100):
         request = get(sink=stream)
-        lane = door.lane_of(request, at)
+        lane = door.queue_of(queue_key(request), at)
         assert door.enter(lane, at)
-        door.leave(lane, request, answer(200), at - (0 if at < 50 else 50), at + 0.1)
-    assert lane.pace.note(1.0) is None
+        door.release(
+            lane, *end_and_reason(request, answer(200)), at - (0 if at < 50 else 50), at + 0.1
+        )
+    assert lane.latency.record(1.0) is None
     assert door.most(100) == 1
 
 
@@ -371,22 +375,22 @@ def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
 def test_a_turn_that_comes_to_a_cancelled_call_goes_to_the_next(settled) -> None:
     async def main() -> None:
         door = gate(1)
-        lane = door.lane_of(get(), now())
+        lane = door.queue_of(queue_key(get()), now())
         assert door.enter(lane, now())
         first, second = (asyncio.create_task(door.wait(lane, now(), inf)) for _ in range(2))
         await settle()
         if settled:  # its turn comes, and it is cancelled before it runs
-            door.leave(lane, get(), None, now(), now())
+            door.release(lane, None, None, now(), now())
             first.cancel()
         else:
             first.cancel()
-            door.leave(lane, get(), None, now(), now())
+            door.release(lane, None, None, now(), now())
         await second
         with pytest.raises(asyncio.CancelledError):
             await first
         assert not door.enter(lane, now())
-        assert not door.is_waited_at
-        door.leave(lane, get(), None, now(), now())
+        assert not door.has_waiters
+        door.release(lane, None, None, now(), now())
         assert door.enter(lane, now())
 
     virtual.run(main())
@@ -449,24 +453,24 @@ def test_the_hook_is_told_of_a_wait_and_of_nothing_else() -> None:
 
 
 def test_accounts_that_have_been_quiet_are_forgotten() -> None:
-    door: Gate[int] = Gate(10, Rates(account=10))
-    busy = door.lane("busy", "GET", "/v1/x", 0)
+    door: Limiter[int] = Limiter(10, Rates(account=10))
+    busy = door.endpoint_queue("busy", "GET", "/v1/x", 0)
     for at in range(5000):
-        door.lane(f"acct_{at}", "GET", "/v1/x", at)
+        door.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
         assert door.enter(busy, at)
-        door.release()
+        door.leave()
     assert len(door._accounts) <= 1024
-    assert door.lane("busy", "GET", "/v1/x", 5000) is busy or not busy.waiters
+    assert door.endpoint_queue("busy", "GET", "/v1/x", 5000) is busy or not busy.waiters
 
 
 def test_an_account_at_which_somebody_waits_is_kept() -> None:
-    door: Gate[int] = Gate(1, Rates())
-    lane = door.lane("busy", "GET", "/v1/x", 0)
+    door: Limiter[int] = Limiter(1, Rates())
+    lane = door.endpoint_queue("busy", "GET", "/v1/x", 0)
     assert door.enter(lane, 0)
-    door.queue(lane, 1)
+    door.enqueue(lane, 1)
     for at in range(3000):
-        door.lane(f"acct_{at}", "GET", "/v1/x", at)
-    assert door.lane("busy", "GET", "/v1/x", 3000) is lane
+        door.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
+    assert door.endpoint_queue("busy", "GET", "/v1/x", 3000) is lane
 
 
 # --- properties ---------------------------------------------------------------------------------
@@ -480,19 +484,19 @@ class AtTheGate(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate: Gate[int] = Gate(8, RATES)
+        self.gate: Limiter[int] = Limiter(8, RATES)
         self.now = 1e6
         self.number = 0
-        self.waiting: dict[int, Lane[int]] = {}
-        self.inside: list[tuple[Lane[int], float]] = []
-        self.let_in: dict[Meter, list[float]] = {}
+        self.waiting: dict[int, EndpointQueue[int]] = {}
+        self.inside: list[tuple[EndpointQueue[int], float]] = []
+        self.let_in: dict[TokenBucket, list[float]] = {}
         self.latest: dict[int, int] = {}
 
-    def went(self, lane: Lane[int], number: int) -> None:
+    def went(self, lane: EndpointQueue[int], number: int) -> None:
         assert number > self.latest.get(id(lane), 0), "it overtook"
         self.latest[id(lane)] = number
         self.inside.append((lane, self.now))
-        for meter in lane.meters:
+        for meter in lane.buckets:
             self.let_in.setdefault(meter, []).append(self.now)
 
     def admit(self) -> None:
@@ -503,14 +507,14 @@ class AtTheGate(RuleBasedStateMachine):
     @rule(place=st.sampled_from(ENDPOINTS), count=st.integers(1, 6))
     def come(self, place, count) -> None:
         account, path = place
-        lane = self.gate.lane(account, "GET", path, self.now)
+        lane = self.gate.endpoint_queue(account, "GET", path, self.now)
         for _ in range(count):
             self.number += 1
             if self.gate.enter(lane, self.now):
                 self.went(lane, self.number)
             else:
                 self.waiting[self.number] = lane
-                self.gate.queue(lane, self.number)
+                self.gate.enqueue(lane, self.number)
                 self.admit()
 
     @rule(seconds=st.floats(0, 2))
@@ -527,10 +531,10 @@ class AtTheGate(RuleBasedStateMachine):
     def one_ends(self, data, refused) -> None:
         lane, sent = self.inside.pop(data.draw(st.integers(0, len(self.inside) - 1)))
         if refused:
-            self.gate.refuse(lane, "endpoint-rate", self.now, sent)
+            self.gate.record_refusal(lane, "endpoint-rate", self.now, sent)
         else:
-            self.gate.note(lane, self.now, sent)
-        self.gate.release()
+            self.gate.record_answer(lane, self.now, sent)
+        self.gate.leave()
         self.admit()
 
     @precondition(lambda self: self.waiting)
@@ -545,9 +549,9 @@ class AtTheGate(RuleBasedStateMachine):
         lane, sent = self.inside[-1]
         if sent == self.now:
             self.inside.pop()
-            for meter in lane.meters:
+            for meter in lane.buckets:
                 self.let_in[meter].pop()
-            self.gate.give_back(lane)
+            self.gate.return_tokens(lane)
             self.admit()
 
     @invariant()
@@ -562,7 +566,7 @@ class AtTheGate(RuleBasedStateMachine):
     @invariant()
     def nobody_is_lost(self) -> None:
         assert len(self.inside) <= 8
-        assert self.gate.is_waited_at == bool(self.waiting)
+        assert self.gate.has_waiters == bool(self.waiting)
         if self.waiting and not self.inside:
             assert self.gate.wake_at(self.now) is not None
 
@@ -570,10 +574,10 @@ class AtTheGate(RuleBasedStateMachine):
         while self.waiting:
             while self.inside:
                 self.inside.pop()
-                self.gate.release()
+                self.gate.leave()
                 self.admit()
             self.time_passes(10.0)
-        assert not self.gate.is_waited_at
+        assert not self.gate.has_waiters
 
 
 AtTheGate.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
@@ -581,18 +585,18 @@ TestAtTheGate = AtTheGate.TestCase
 
 
 def test_refusals_of_what_was_sent_before_a_fall_are_one_refusal() -> None:
-    level = Level(100, 1)
-    assert level.fall(10, 9.5, 70)
-    assert not level.fall(10.3, 9.9, 49)
-    assert not level.fall(10.2, 10.1, 49)
+    level = AdaptiveLimit(100, 1)
+    assert level.lower(10, 9.5, 70)
+    assert not level.lower(10.3, 9.9, 49)
+    assert not level.lower(10.2, 10.1, 49)
     assert level.at(10.0) == 70
-    assert level.fall(10.3, 10.1, 49)
+    assert level.lower(10.3, 10.1, 49)
     assert level.at(10.3) == 49
 
 
 def test_a_level_climbs_slowly_and_then_faster_and_no_higher_than_it_was() -> None:
-    level = Level(100, 1)
-    level.fall(0, 0, 0)
+    level = AdaptiveLimit(100, 1)
+    level.lower(0, 0, 0)
     climbed = [level.at(at) for at in range(14)]
     assert climbed[0] == 1
     steps = [after - before for before, after in pairwise(climbed)]
@@ -679,10 +683,10 @@ async def test_a_client_without_limit_does_not_wait() -> None:
 
 
 def test_every_event_loop_has_a_gate_of_its_own() -> None:
-    gates = Gates(1, Rates())
+    gates = LoopLimiters(1, Rates())
 
     async def enter() -> bool:
         assert gates() is gates()
-        return gates().enter(Lane(), 0.0)
+        return gates().enter(EndpointQueue(), 0.0)
 
     assert [virtual.run(enter()) for _ in range(3)] == [True] * 3

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._disk import PIECE, Destination, Source, make_folder, opened
-from pinstripe._errors import ConfigurationError
-from pinstripe._multipart import Multipart, multipart, name_of, type_of
-from pinstripe._wire import form_pairs
-from pinstripe.sandbox.forms import Upload, as_array
-from pinstripe.sandbox.multipart import decode_multipart
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._disk.destination import Destination, make_folder
+from pinstripe._disk.source import PIECE, Source, opened
+from pinstripe._http.encoding import form_pairs
+from pinstripe._resources.multipart import Multipart, multipart, name_of, type_of
+from pinstripe.sandbox._params.forms import Upload, as_array
+from pinstripe.sandbox._params.multipart import decode_multipart
 
 pytestmark = pytest.mark.anyio
 

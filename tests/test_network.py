@@ -32,8 +32,9 @@ from pinstripe import (
     ResponseError,
     RetryPolicy,
 )
-from pinstripe._aiohttp import ready_context
-from pinstripe._network import Proxy, parse_proxy, proxy_for, ssl_context
+from pinstripe._config.proxy import Proxy, parse_proxy, proxy_for
+from pinstripe._config.tls import ssl_context
+from pinstripe._http.exchange import ready_context
 
 pytestmark = pytest.mark.anyio
 
@@ -210,7 +211,7 @@ async def main():
     async with pinstripe.AsyncClient("sk_test_a", base_url=sys.argv[1]) as client:
         assert (await client.request("GET", "/v1/balance")).status == 200
         connections = await client._shared.transport.open()
-    from pinstripe._aiohttp import ready_context
+    from pinstripe._http.exchange import ready_context
     print(connections._connector._ssl is ready_context())
 asyncio.run(main())
 """

@@ -88,7 +88,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 async def store(shop: Shop) -> AsyncIterator[Store]:
     store = shop.open()
     yield store
-    await store.leave_loop()
+    await store.close_for_loop()
 
 
 # The contract
@@ -153,14 +153,14 @@ async def test_an_event_is_remembered_for_longer_than_stripe_tries(
 
 
 async def test_the_newest_event_of_an_object(shop: Shop, store: Store) -> None:
-    assert await store.newest("vs_1") is None
+    assert await store.last_handled("vs_1") is None
     for at in (20.25, 10, 1790510400.5, 30):
-        await store.note("vs_1", at)
-    assert await store.newest("vs_1") == 1790510400.5
-    assert await store.newest("vs_2") is None
+        await store.record_handled("vs_1", at)
+    assert await store.last_handled("vs_1") == 1790510400.5
+    assert await store.last_handled("vs_2") is None
     await shop.let_pass(store, REMEMBER_SECONDS + 1)
-    await store.note("vs_2", 1)
-    assert await store.newest("vs_1") is None
+    await store.record_handled("vs_2", 1)
+    assert await store.last_handled("vs_1") is None
 
 
 async def test_one_of_many_claims_wins(store: Store) -> None:
@@ -176,8 +176,8 @@ async def test_any_text_may_be_an_id(store: Store, odd: str) -> None:
     assert await store.claim(odd, "a", 60) == "claimed"
     assert await store.claim(odd, "b", 60) == "busy"
     assert await store.commit(odd, "a")
-    await store.note(odd, 1)
-    assert await store.newest(odd) == 1
+    await store.record_handled(odd, 1)
+    assert await store.last_handled(odd) == 1
 
 
 def in_threads(number: int, work: Callable[[int], Coroutine[Any, Any, object]]) -> list[Any]:
@@ -202,7 +202,7 @@ def test_one_store_over_many_threads_and_loops(shop: Shop) -> None:
         claims = [
             await store.claim(f"evt_{token.partition(':')[2]}", token, 60) for token in tokens
         ]
-        await store.leave_loop()
+        await store.close_for_loop()
         return Counter(claims)
 
     assert sum(in_threads(4, work), Counter()) == {"claimed": 20, "busy": 60}
@@ -351,7 +351,7 @@ async def test_a_process_that_is_killed_in_the_middle(
     assert statuses[deadly] == 409  # somebody may still be at it
     await end_leases(store)
     assert [await deliver(router, id) for id in ids * 2] == [200] * 22
-    await store.leave_loop()
+    await store.close_for_loop()
     if isinstance(store, SQLiteStore):
         store.close()
     # What had its effect and could not say so has it again; nothing else has it twice.
@@ -370,7 +370,7 @@ async def test_memory_is_bounded() -> None:
         for number in numbers:
             assert await store.claim(f"evt_{number:024}", "token", 60) == "claimed"
             assert await store.commit(f"evt_{number:024}", "token")
-            await store.note(f"vs_{number:024}", number)
+            await store.record_handled(f"vs_{number:024}", number)
 
     tracemalloc.start()
     try:
@@ -431,7 +431,7 @@ async def test_a_redis_that_is_not_there_refuses_the_delivery(tmp_path: Path) ->
     store = RedisStore(f"unix://{tmp_path}/none")
     router = router_over(store, tmp_path / "log", deadly=False)
     assert await deliver(router, "evt_1") == 500
-    await store.leave_loop()
+    await store.close_for_loop()
 
 
 async def test_a_claim_whose_answer_was_lost_is_still_that_claim(redis_url: str) -> None:
@@ -441,19 +441,19 @@ async def test_a_claim_whose_answer_was_lost_is_still_that_claim(redis_url: str)
     for _ in range(2):
         assert await store.commit("evt_1", "a")
     assert not await store.commit("evt_1", "b")
-    await store.leave_loop()
-    await store.leave_loop()
+    await store.close_for_loop()
+    await store.close_for_loop()
 
 
 async def test_an_older_note_changes_nothing_but_its_end(redis_url: str) -> None:
     store = RedisStore(redis_url, prefix=f"{uuid.uuid4()}:")
-    await store.note("vs_1", 5)
+    await store.record_handled("vs_1", 5)
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         await client.pexpire(f"{store._prefix}newest:vs_1", 60_000)
-        await store.note("vs_1", 4)
+        await store.record_handled("vs_1", 4)
         assert await client.pttl(f"{store._prefix}newest:vs_1") > 3 * 86_400_000
-    assert await store.newest("vs_1") == 5
-    await store.leave_loop()
+    assert await store.last_handled("vs_1") == 5
+    await store.close_for_loop()
 
 
 def test_redis_without_its_package_is_refused() -> None:

@@ -29,10 +29,10 @@ from pinstripe import (
     Response,
     response_of,
 )
-from pinstripe._endpoint import Endpoint
-from pinstripe._model import Listed, model
-from pinstripe._pager import Walker
-from pinstripe._walk import PAGE_SIZE, Paging, start
+from pinstripe._models.record import Listed, model
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.pager import Walker
+from pinstripe._resources.walk import PAGE_SIZE, Paging, start
 
 pytestmark = pytest.mark.anyio
 

@@ -36,12 +36,12 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
-from pinstripe._gate import LoopGate
-from pinstripe._hooks import Hooks
-from pinstripe._levels import Rates
-from pinstripe._limiter import Lane
-from pinstripe._pipeline import Clock, Pipeline
-from pinstripe._retry import Attempts, Budget, decide, parse_retry_after, wants_retry
+from pinstripe._config.hooks import Hooks
+from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after, wants_retry
+from pinstripe._limits.gate import AsyncLimiter
+from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.rates import Rates
 
 pytestmark = pytest.mark.anyio
 
@@ -375,7 +375,7 @@ def pipeline(send: Any, clock: HandClock | Clock | None = None, **settings: Any)
         "hooks": Hooks(),
         "clock": clock.clock() if isinstance(clock, HandClock) else clock,
     }
-    gate = settings.pop("gate", None) or LoopGate(1, Rates())
+    gate = settings.pop("gate", None) or AsyncLimiter(1, Rates())
     budget = settings.pop("budget", None) or Budget()
     return Pipeline(send, lambda: gate, budget, **{**usual, **settings})
 
@@ -636,14 +636,14 @@ async def test_the_deadline_of_a_call_goes_before_that_of_the_client() -> None:
     assert str(error) == "no answer within 0.01 s"
 
 
-def taken(gate: LoopGate) -> LoopGate:
-    assert gate.enter(Lane(), 0.0)
+def taken(gate: AsyncLimiter) -> AsyncLimiter:
+    assert gate.enter(EndpointQueue(), 0.0)
     return gate
 
 
 async def test_the_deadline_while_a_slot_is_awaited() -> None:
     script = Script()
-    pipe = pipeline(script.send, gate=taken(LoopGate(1, Rates())), timeout=Timeout(0.01))
+    pipe = pipeline(script.send, gate=taken(AsyncLimiter(1, Rates())), timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts, script.requests) == ("not_sent", 0, [])
@@ -653,7 +653,7 @@ async def test_the_deadline_while_a_slot_is_awaited() -> None:
     ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "not_sent")]
 )
 async def test_the_deadline_before_a_second_attempt(first, outcome) -> None:
-    gate = LoopGate(1, Rates())
+    gate = AsyncLimiter(1, Rates())
 
     async def lose_the_slot(seconds: float) -> None:
         taken(gate)
@@ -698,7 +698,7 @@ class Gate:
 
 async def test_slots_bound_what_is_on_its_way() -> None:
     gate = Gate()
-    pipe = pipeline(gate.send, gate=LoopGate(3, Rates()))
+    pipe = pipeline(gate.send, gate=AsyncLimiter(3, Rates()))
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(20)]
     await settle()
     assert (gate.flying, gate.sent) == (3, 3)
@@ -709,7 +709,7 @@ async def test_slots_bound_what_is_on_its_way() -> None:
 
 async def test_a_cancelled_call_frees_its_slot() -> None:
     gate = Gate()
-    pipe = pipeline(gate.send, gate=LoopGate(1, Rates()))
+    pipe = pipeline(gate.send, gate=AsyncLimiter(1, Rates()))
     flying = asyncio.create_task(pipe.send(GET))
     waiting = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
     await settle()
@@ -723,12 +723,12 @@ async def test_a_cancelled_call_frees_its_slot() -> None:
 
 
 async def test_no_slot_is_held_during_a_pause() -> None:
-    gate = LoopGate(1, Rates())
+    gate = AsyncLimiter(1, Rates())
     entered = []
 
     async def sleep(seconds: float) -> None:
-        entered.append(gate.enter(Lane(), 0.0))
-        gate.release()
+        entered.append(gate.enter(EndpointQueue(), 0.0))
+        gate.leave()
 
     clock = evolve(HandClock().clock(), sleep=sleep)
     await pipeline(Script(LOST, OK).send, clock, gate=gate).send(GET)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pinstripe import ConfigurationError, SignatureError, to_dict
-from pinstripe._convert import decode
-from pinstripe._samples import SAMPLED
+from pinstripe._event_samples import SAMPLED
+from pinstripe._models.convert import decode
 from pinstripe._signature import verify
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession

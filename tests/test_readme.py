@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pinstripe import AsyncClient
-from pinstripe._resource import Resource
+from pinstripe._resources.resource import Resource
 from pinstripe.sandbox import Sandbox
 
 README = Path(__file__).parent.parent / "README.md"

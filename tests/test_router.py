@@ -411,8 +411,8 @@ class Broken(MemoryStore):
         ("claim", False, "failed", "failed"),
         ("commit", False, "handled", "busy"),
         ("release", True, "failed", "busy"),
-        ("newest", False, "failed", "failed"),
-        ("note", False, "handled", "busy"),
+        ("last_handled", False, "failed", "failed"),
+        ("record_handled", False, "handled", "busy"),
     ],
 )
 async def test_a_store_that_fails(
@@ -430,7 +430,7 @@ async def test_a_store_that_fails(
     receipts = [await deliver(router, event) for _ in range(2)]
     assert endings(receipts) == [ending, later]
     assert "no space left" in caplog.text
-    assert len(runs) == (0 if method in ("claim", "newest") else 1)
+    assert len(runs) == (0 if method in ("claim", "last_handled") else 1)
 
 
 # The order of events
@@ -537,7 +537,7 @@ class LeavingStore(MemoryStore):
         super().__init__()
         self.left = 0
 
-    async def leave_loop(self) -> None:
+    async def close_for_loop(self) -> None:
         self.left += 1
 
 

@@ -10,7 +10,7 @@ import sys
 import anyio
 import pytest
 
-from pinstripe._shielded import finish, stop
+from pinstripe._concurrency.tasks import cancel_and_wait, finish
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +93,7 @@ async def test_who_stops_tasks_and_is_cancelled_sees_their_end_all_the_same() ->
 
     slow = asyncio.create_task(leave_slowly())
     await asyncio.sleep(0)
-    stopping = asyncio.create_task(stop([slow]))
+    stopping = asyncio.create_task(cancel_and_wait([slow]))
     await leaving.wait()
     for _ in range(2):
         stopping.cancel()
@@ -107,7 +107,7 @@ async def test_who_stops_tasks_and_is_cancelled_sees_their_end_all_the_same() ->
 
 WITHOUT_ANYIO = """
 import asyncio, sys
-from pinstripe._shielded import finish
+from pinstripe._concurrency.tasks import finish
 
 assert asyncio.run(finish(asyncio.sleep(0, "done"))) == "done"
 assert "anyio" not in sys.modules

@@ -32,9 +32,9 @@ from pinstripe import (
     ConnectionLost,
     DeadlineExceeded,
     InvalidRequestError,
+    Limits,
     NotFoundError,
     PinstripeError,
-    Pool,
     Request,
     RequestOptions,
     Response,
@@ -44,7 +44,8 @@ from pinstripe import (
     ServerError,
     Timeout,
 )
-from pinstripe._disk import PIECE, Destination
+from pinstripe._disk.destination import Destination
+from pinstripe._disk.source import PIECE
 from pinstripe.files import File, FileLink
 
 pytestmark = pytest.mark.anyio
@@ -390,7 +391,7 @@ async def test_the_key_goes_to_no_address_that_an_answer_names(tmp_path) -> None
 async def test_small_files_are_read_into_memory() -> None:
     async with (
         Faulty(whole(b"small"), whole()) as server,
-        client_of(server, pool=Pool(max_response_bytes=1000)) as client,
+        client_of(server, limits=Limits(max_response_bytes=1000)) as client,
     ):
         assert await client.files.read("file_1") == b"small"
         assert type(await failure(client.files.read("file_1"))) is ResponseTooLarge

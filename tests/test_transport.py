@@ -30,8 +30,8 @@ from pinstripe import (
     DeadlineExceeded,
     DecodeError,
     InvalidRequestError,
+    Limits,
     PinstripeError,
-    Pool,
     Request,
     RequestOptions,
     Response,
@@ -42,8 +42,8 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
-from pinstripe._config import Config
-from pinstripe._transport import AiohttpTransport
+from pinstripe._config.client import Config
+from pinstripe._http.transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -299,7 +299,7 @@ async def test_connections_are_kept_where_sockets_cannot_be_polled(monkeypatch) 
 async def test_an_idle_connection_is_not_kept_for_ever() -> None:
     async with (
         Faulty(ok()) as server,
-        client_of(server, pool=Pool(keepalive=0.01)) as client,
+        client_of(server, limits=Limits(keepalive=0.01)) as client,
     ):
         await call(client, "GET")
         await server.gone.wait()
@@ -308,7 +308,7 @@ async def test_an_idle_connection_is_not_kept_for_ever() -> None:
 async def test_the_slots_of_a_pool_are_shared_by_siblings() -> None:
     async with (
         Faulty(faulty.hang, ok()) as server,
-        client_of(server, pool=Pool(max_in_flight=1)) as client,
+        client_of(server, limits=Limits(max_in_flight=1)) as client,
     ):
         first = asyncio.create_task(call(client, "GET"))
         await server.arrived.wait()
@@ -371,13 +371,13 @@ async def test_proxies_and_netrc_are_left_alone(monkeypatch, tmp_path) -> None:
 
 # --- size ---------------------------------------------------------------------------------------
 
-SMALL = Pool(max_response_bytes=256 * 1024)
+SMALL = Limits(max_response_bytes=256 * 1024)
 
 
 @pytest.mark.parametrize("fault", [faulty.endless_body, faulty.endless_chunks])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_body_is_read_up_to_a_limit(fault, method) -> None:
-    async with Faulty(fault) as server, client_of(server, pool=SMALL) as client:
+    async with Faulty(fault) as server, client_of(server, limits=SMALL) as client:
         error = await failure(call(client, method))
         assert type(error) is ResponseTooLarge
         assert str(error) == "the answer is longer than 262144 bytes"
@@ -391,7 +391,7 @@ async def test_a_body_is_read_up_to_a_limit(fault, method) -> None:
 async def test_a_bomb_is_not_unpacked() -> None:
     async with (
         Faulty(faulty.gzip_bomb(256 * 2**20)) as server,
-        client_of(server, pool=SMALL) as client,
+        client_of(server, limits=SMALL) as client,
     ):
         await client.warm_up()
         tracemalloc.start()
@@ -419,10 +419,10 @@ async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
         "close": faulty.then_end(b"HTTP/1.1 200 OK\r\n\r\n" + body),
     }
     async with Faulty(answers[form]) as server:
-        async with client_of(server, pool=Pool(max_response_bytes=max(size, 1))) as client:
+        async with client_of(server, limits=Limits(max_response_bytes=max(size, 1))) as client:
             assert (await call(client, "GET")).body == body
         if size > 1:
-            async with client_of(server, pool=Pool(max_response_bytes=size - 1)) as client:
+            async with client_of(server, limits=Limits(max_response_bytes=size - 1)) as client:
                 assert type(await failure(call(client, "GET"))) is ResponseTooLarge
 
 

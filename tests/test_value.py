@@ -8,8 +8,8 @@ import pytest
 from attrs import asdict, evolve, field, frozen
 from attrs.exceptions import FrozenInstanceError
 
-from pinstripe import Pool, RetryPolicy, Timeout
-from pinstripe._value import Value
+from pinstripe import Limits, RetryPolicy, Timeout
+from pinstripe._core.values import Value
 
 
 @frozen(eq=False, repr=False)
@@ -35,7 +35,7 @@ def test_what_is_hidden_does_not_show() -> None:
     assert repr(Place("a", "secret")) == "Place(street='a')"
 
 
-@pytest.mark.parametrize("value", [Timeout(5), RetryPolicy(base=1), Pool(keepalive=3)])
+@pytest.mark.parametrize("value", [Timeout(5), RetryPolicy(base=1), Limits(keepalive=3)])
 def test_settings_are_attrs_values(value) -> None:
     assert evolve(value) == value
     assert type(value)(**asdict(value)) == value

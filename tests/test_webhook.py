@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, DecodeError, PinstripeError, SignatureError
-from pinstripe._samples import SAMPLED
+from pinstripe._event_samples import SAMPLED
 from pinstripe.events import (
     Event,
     OnrampSessionUpdated,

@@ -12,8 +12,8 @@ import pytest
 
 import pinstripe
 from pinstripe import ConfigurationError, DecodeError, NotFoundError, RequestOptions, to_dict
-from pinstripe._convert import decode, is_native
-from pinstripe._wire import Request, Response
+from pinstripe._http.messages import Request, Response
+from pinstripe._models.convert import decode, is_native
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint, WebhookEndpoints
 

@@ -25,8 +25,8 @@ from pinstripe import (
     RequestOptions,
     Response,
 )
-from pinstripe._walk import Paging, start
-from pinstripe._windows import PAGES_HELD
+from pinstripe._resources.parallel import PAGES_HELD
+from pinstripe._resources.walk import Paging, start
 from pinstripe.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

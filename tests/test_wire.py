@@ -19,12 +19,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions, Timeout
-from pinstripe._checks import check_decimal, check_id, check_metadata, check_texts
-from pinstripe._endpoint import Endpoint
-from pinstripe._resource import Resource
-from pinstripe._wire import (
-    Request,
-    Response,
+from pinstripe._core.checks import check_decimal, check_id, check_metadata, check_texts
+from pinstripe._http.encoding import (
     encode_form,
     fill_path,
     form_pairs,
@@ -32,7 +28,10 @@ from pinstripe._wire import (
     new_idempotency_key,
     timestamp,
 )
-from pinstripe.sandbox import forms
+from pinstripe._http.messages import Request, Response
+from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.resource import Resource
+from pinstripe.sandbox._params import forms
 
 UTC = timezone.utc
 
@@ -576,5 +575,5 @@ def test_a_completed_request_differs_in_nothing_but_what_was_given() -> None:
     given = {field.name: object() for field in attrs.fields(Request)}
     request = Request(**given)  # type: ignore[arg-type]
     headers, timeout = {"Stripe-Version": "2026-10-28.endive"}, Timeout()
-    completed = request.completed(headers, timeout)
+    completed = request.with_defaults(headers, timeout)
     assert completed == attrs.evolve(request, headers=headers, timeout=timeout)

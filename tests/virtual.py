@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import attrs
 
 from pinstripe import Request, Response, RetryPolicy, Timeout
-from pinstripe._gate import LoopGate
-from pinstripe._hooks import Hooks
-from pinstripe._levels import Rates
-from pinstripe._pipeline import Clock, Pipeline
-from pinstripe._retry import Budget
-from pinstripe.sandbox.errors import Refusal
-from pinstripe.sandbox.limits import Limiter, RateLimits
+from pinstripe._config.hooks import Hooks
+from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.retry import Budget
+from pinstripe._limits.gate import AsyncLimiter
+from pinstripe._limits.rates import Rates
+from pinstripe.sandbox._params.errors import Refusal
+from pinstripe.sandbox._traffic.rate_limits import Limiter, RateLimits
 
 T = TypeVar("T")
 
@@ -141,7 +141,7 @@ class Crowd:
 
 
 def pipeline(
-    send: Callable[[Request], Awaitable[Response]], gate: LoopGate, hooks: Hooks | None = None
+    send: Callable[[Request], Awaitable[Response]], gate: AsyncLimiter, hooks: Hooks | None = None
 ) -> Pipeline:
     """A pipeline in virtual time whose calls have all the time they need."""
     clock = Clock(monotonic=now, wall=now, random=random.Random(3).random)
@@ -157,8 +157,8 @@ def pipeline(
     )
 
 
-def gate(most: int = 100, **rates: float) -> LoopGate:
-    return LoopGate(most, Rates(**rates), now)
+def gate(most: int = 100, **rates: float) -> AsyncLimiter:
+    return AsyncLimiter(most, Rates(**rates), now)
 
 
 def get(path: str = "/v1/x", **settings: Any) -> Request:

@@ -58,7 +58,7 @@ async def main(place: str, log: str, *ids: str) -> None:
     for id in ids:
         while await deliver(router, id) != 200:
             await checkpoint()
-    await store.leave_loop()
+    await store.close_for_loop()
     if isinstance(store, SQLiteStore):
         store.close()
 

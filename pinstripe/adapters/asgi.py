@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
-from pinstripe._errors import ConfigurationError
+from pinstripe._core.errors import ConfigurationError
 from pinstripe.adapters._bodies import (
     CONTENT_TYPE,
     METHOD,

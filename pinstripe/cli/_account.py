@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pinstripe._client import AsyncClient
-from pinstripe._errors import ConfigurationError
+from pinstripe._core.errors import ConfigurationError
 
 
 class BadInput(click.ClickException):

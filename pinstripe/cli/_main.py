@@ -6,10 +6,10 @@ import click
 
 from pinstripe._version import __version__
 from pinstripe.cli._interrupt import INTERRUPTED
+from pinstripe.cli._quotes.command import quotes
 from pinstripe.cli.demo import demo
 from pinstripe.cli.export import export
 from pinstripe.cli.listen import listen
-from pinstripe.cli.quotes import quotes
 from pinstripe.cli.sandbox import sandbox
 from pinstripe.cli.trigger import trigger
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from pinstripe.bulk import Progress
-from pinstripe.export import Exporting
+from pinstripe.export import ExportProgress
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def progress_bar(
 
 
 @contextmanager
-def export_bar(title: str, console: Console | None) -> Generator[Callable[[Exporting], None]]:
+def export_bar(title: str, console: Console | None) -> Generator[Callable[[ExportProgress], None]]:
     """Show a bar while the block runs; what it gives is the `on_progress` of an export.
 
     Args:
@@ -67,7 +67,7 @@ def export_bar(title: str, console: Console | None) -> Generator[Callable[[Expor
         task = bar.add_task(title, total=None, items="")
         started, first = time.monotonic(), list[int]()
 
-        def show(now: Exporting) -> None:
+        def show(now: ExportProgress) -> None:
             first[1:] = [now.items]
             rate = (now.items - first[0]) / max(0.001, time.monotonic() - started)
             text = f"{now.items:,} objects, {rate:,.0f} a second"

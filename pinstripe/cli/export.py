@@ -16,16 +16,16 @@ from attrs import frozen
 from rich.console import Console
 
 from pinstripe._client import AsyncClient
-from pinstripe._config import Pool
-from pinstripe._errors import ConfigurationError, PinstripeError
-from pinstripe._formats import Format
-from pinstripe._pager import WINDOWS, Pager
-from pinstripe._walk import Created
+from pinstripe._config.options import Limits
+from pinstripe._core.errors import ConfigurationError, PinstripeError
+from pinstripe._resources.pager import WINDOWS, Pager
+from pinstripe._resources.walk import Created
 from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
 from pinstripe.cli._progress import export_bar
-from pinstripe.export import Exporting
-from pinstripe.export import export as export_list
+from pinstripe.export import ExportProgress
+from pinstripe.export import to_file as export_list
+from pinstripe.export._formats import Format
 
 _RESOURCES = (
     "climate.orders",
@@ -157,7 +157,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 def _execute(run: _Run) -> int:
     items = [0]
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own takes 10 MB more
-    client = open_client(pool=Pool(max_in_flight=run.windows))
+    client = open_client(limits=Limits(max_in_flight=run.windows))
     try:
         number = run_interruptible(_export(client, run, items))
     except KeyboardInterrupt:
@@ -178,7 +178,7 @@ async def _export(client: AsyncClient, run: _Run, items: list[int]) -> int:
         pager = _list(client, run)
         with export_bar(run.resource, _console()) as show:
 
-            def on_progress(now: Exporting) -> None:
+            def on_progress(now: ExportProgress) -> None:
                 items[0] = now.items
                 show(now)
 

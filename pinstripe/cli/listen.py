@@ -26,20 +26,20 @@ from rich.markup import escape
 from yarl import URL
 
 from pinstripe import AsyncClient
-from pinstripe._clean import clean_text
-from pinstripe._endpoint import response_of
-from pinstripe._errors import (
+from pinstripe._core.errors import (
     ConfigurationError,
     PinstripeError,
     RateLimitError,
     ServerError,
     TransportError,
 )
+from pinstripe._core.redaction import clean_text
+from pinstripe._resources.endpoint import response_of
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
-from pinstripe.sandbox.delivery import HEADERS
-from pinstripe.sandbox.outbound import may_call, read_url
+from pinstripe.sandbox._http.outbound import may_call, read_url
+from pinstripe.sandbox._webhooks.delivery import HEADERS
 from pinstripe.webhooks import Webhook
 
 _TRIES = 3

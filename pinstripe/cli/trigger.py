@@ -19,13 +19,13 @@ from attrs import evolve, field, frozen
 from yarl import URL
 
 from pinstripe import AsyncClient
-from pinstripe._clean import clean_text
-from pinstripe._errors import PinstripeError
-from pinstripe._wire import encode_form
+from pinstripe._core.errors import PinstripeError
+from pinstripe._core.redaction import clean_text
+from pinstripe._http.encoding import encode_form
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import run_interruptible
-from pinstripe.sandbox.climate_catalogue import PORTFOLIO, SKERRYSTONE, WEATHERING
+from pinstripe.sandbox._climate.catalogue import PORTFOLIO, SKERRYSTONE, WEATHERING
 
 _Params: TypeAlias = dict[str, Any]
 

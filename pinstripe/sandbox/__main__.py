@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pinstripe.sandbox.clock import ManualClock, system_clock
-from pinstripe.sandbox.server import serve
-from pinstripe.sandbox.world import Settings
+from pinstripe.sandbox._server import serve
+from pinstripe.sandbox._state.clock import ManualClock, system_clock
+from pinstripe.sandbox._state.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

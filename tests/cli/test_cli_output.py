@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._errors import APIError, ConnectionLost, error_for
+from pinstripe._core.errors import APIError, ConnectionLost, error_for
 from pinstripe.bulk import Outcome
-from pinstripe.cli._output import (
+from pinstripe.cli._quotes.output import (
     Kept,
     Output,
     OutputError,
@@ -23,9 +23,9 @@ from pinstripe.cli._output import (
     find_kept,
     open_output,
 )
-from pinstripe.cli._queries import Query
-from pinstripe.cli._rows import CSV_COLUMNS, QuoteOutcome, RowError, RowFacts, Rows, rows_for
-from pinstripe.crypto import OnrampQuote, OnrampQuoteFees, OnrampQuotes
+from pinstripe.cli._quotes.queries import Query
+from pinstripe.cli._quotes.rows import CSV_COLUMNS, QuoteOutcome, RowError, RowFacts, Rows, rows_for
+from pinstripe.crypto import OnrampQuote, OnrampQuoteFees, Quotes
 
 JSON, CSV = rows_for("jsonl"), rows_for("csv")
 
@@ -42,11 +42,11 @@ def quote(network: str, currency: str, amount: str) -> OnrampQuote:
     )
 
 
-def answer(*quotes: OnrampQuote) -> OnrampQuotes:
+def answer(*quotes: OnrampQuote) -> Quotes:
     by_network: dict[str, Any] = {"stellar": None}
     for each in quotes:
         by_network.setdefault(each.destination_network, []).append(each)
-    return OnrampQuotes(
+    return Quotes(
         id="ab" * 32,
         destination_network_quotes=by_network,
         livemode=False,
@@ -64,7 +64,7 @@ def refusal() -> APIError:
 TWO = answer(quote("base", "eth", "0.000000000000000001"), quote("solana", "usdc", "1E+2"))
 
 
-def outcome(line: int, value: OnrampQuotes | Exception) -> QuoteOutcome:
+def outcome(line: int, value: Quotes | Exception) -> QuoteOutcome:
     query = Query(line, {})
     if isinstance(value, Exception):
         return Outcome(line, query, error=value)

@@ -11,7 +11,7 @@ from cli_process import lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.cli._queries import (
+from pinstripe.cli._quotes.queries import (
     COLUMNS,
     LISTS,
     MAX_LINE,

@@ -22,7 +22,7 @@ from cli_process import (
     start,
 )
 
-from pinstripe.cli._rows import CSV_COLUMNS
+from pinstripe.cli._quotes.rows import CSV_COLUMNS
 from pinstripe.sandbox import Sandbox
 
 Command = Callable[..., int]

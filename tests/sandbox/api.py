@@ -13,7 +13,7 @@ import attrs
 from yarl import URL
 
 from pinstripe.sandbox import Refusal, Server
-from pinstripe.sandbox.server import API_KEY
+from pinstripe.sandbox._server import API_KEY
 
 SESSIONS = "/v1/identity/verification_sessions"
 REPORTS = "/v1/identity/verification_reports"

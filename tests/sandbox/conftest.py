@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from pinstripe.sandbox import ManualClock, Server, Settings
-from pinstripe.sandbox.server import RESTRICTED_KEY
+from pinstripe.sandbox._server import RESTRICTED_KEY
 
 from .api import Api
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from pinstripe.sandbox import Refusal, Server
-from pinstripe.sandbox.access import check_host, check_key
-from pinstripe.sandbox.server import API_KEY
+from pinstripe.sandbox._http.auth import check_host, check_key
+from pinstripe.sandbox._server import API_KEY
 
 from .api import SESSIONS, Api
 

@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pinstripe.sandbox import ManualClock, Server, Settings, dispatch
-from pinstripe.sandbox.app import MAX_BODY
-from pinstripe.sandbox.store import Table
+from pinstripe.sandbox import ManualClock, Server, Settings
+from pinstripe.sandbox._http import dispatch
+from pinstripe.sandbox._http.app import MAX_BODY
+from pinstripe.sandbox._state.table import Table
 
 from .api import QUOTES, SESSIONS, Api, raw, request
 
@@ -298,7 +299,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 async def test_connections_are_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pinstripe.sandbox.app.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("pinstripe.sandbox._http.app.MAX_CONNECTIONS", 1)
     host, port = server.url.removeprefix("http://").split(":")
     _, kept = await asyncio.open_connection(host, int(port))
     reader, dropped = await asyncio.open_connection(host, int(port))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox.cards import (
+from pinstripe.sandbox._forwarding.cards import (
     CARD_REPLACEMENTS,
     PAYMENT_METHODS,
     Card,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from pinstripe.sandbox.climate_catalogue import (
+from pinstripe.sandbox._climate.catalogue import (
     AIR_CAPTURE,
     BIOCHAR,
     MARINE,
@@ -19,7 +19,7 @@ from pinstripe.sandbox.climate_catalogue import (
     PORTFOLIO,
     WEATHERING,
 )
-from pinstripe.sandbox.climate_stock import affordable, cost, tons, weight
+from pinstripe.sandbox._climate.stock import affordable, cost, tons, weight
 
 from .api import Api, refusal_of
 from .conftest import NOW

@@ -19,10 +19,16 @@ from hypothesis import strategies as st
 from pinstripe import SignatureError
 from pinstripe._signature import verify
 from pinstripe.sandbox import ManualClock, Refusal, Sandbox, Server, Settings
-from pinstripe.sandbox.delivery import DUTIES, MAX_UNDER_WAY, RETRY_SECONDS, flush, next_step
-from pinstripe.sandbox.kinds import Registry
-from pinstripe.sandbox.server import KINDS
-from pinstripe.sandbox.world import World
+from pinstripe.sandbox._server import KINDS
+from pinstripe.sandbox._state.kinds import Registry
+from pinstripe.sandbox._state.world import World
+from pinstripe.sandbox._webhooks.delivery import (
+    DUTIES,
+    MAX_UNDER_WAY,
+    RETRY_SECONDS,
+    flush,
+    next_step,
+)
 
 from .api import SESSIONS, Api
 from .conftest import NOW

@@ -21,8 +21,8 @@ import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox.disk import File
-from pinstripe.sandbox.store import Query
+from pinstripe.sandbox._state.disk import File
+from pinstripe.sandbox._state.table import Query
 
 from .api import PNG, SESSIONS, Api, one_of_each
 

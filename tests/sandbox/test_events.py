@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Server
-from pinstripe.sandbox.events import _matches
+from pinstripe.sandbox._webhooks.events import _matches
 
 from .api import ONRAMP, SESSIONS, Api
 from .conftest import NOW

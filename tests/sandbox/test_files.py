@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox import ManualClock, Server, ServerThread, Settings, media, purposes
-from pinstripe.sandbox.forms import Upload
-from pinstripe.sandbox.server import API_KEY, RESTRICTED_KEY
+from pinstripe.sandbox import ManualClock, Server, ServerThread, Settings
+from pinstripe.sandbox._files import media, purposes
+from pinstripe.sandbox._params.forms import Upload
+from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY
 
 from .api import REPORTS, SESSIONS, Api, refusal_of
 from .conftest import NOW

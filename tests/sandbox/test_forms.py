@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox.errors import Refusal
-from pinstripe.sandbox.forms import MAX_PAIRS, Tree, as_array, bracketed, decode, from_json, path_of
+from pinstripe.sandbox._params.errors import Refusal
+from pinstripe.sandbox._params.forms import (
+    MAX_PAIRS,
+    Tree,
+    as_array,
+    bracketed,
+    decode,
+    from_json,
+    path_of,
+)
 
 from .api import refusal_of
 

@@ -22,7 +22,7 @@ from pinstripe import (
 )
 from pinstripe._signature import verify
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
-from pinstripe.sandbox.forwarding import MAX_ANSWER, SIGNING_SECRET
+from pinstripe.sandbox._forwarding.endpoints import MAX_ANSWER, SIGNING_SECRET
 
 from .api import Api
 from .conftest import NOW

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from pinstripe.sandbox import Server
-from pinstripe.sandbox.app import MAX_BODY
-from pinstripe.sandbox.routes import Route
-from pinstripe.sandbox.server import ROUTES
-from pinstripe.sandbox.store import Query
+from pinstripe.sandbox._http.app import MAX_BODY
+from pinstripe.sandbox._http.routes import Route
+from pinstripe.sandbox._server import ROUTES
+from pinstripe.sandbox._state.table import Query
 
 from .api import Api, one_of_each, raw, request
 

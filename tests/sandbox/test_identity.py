@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pinstripe.sandbox import ManualClock, Refusal, Server
-from pinstripe.sandbox.people import ERROR_REASONS, GROUP_OF
+from pinstripe.sandbox._identity.people import ERROR_REASONS, GROUP_OF
 
 from .api import REPORTS, SESSIONS, Api
 from .conftest import NOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pinstripe.sandbox.kinds import Field, Kind, Registry
+from pinstripe.sandbox._state.kinds import Field, Kind, Registry
 
 from .api import refusal_of
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from pinstripe.sandbox.lifecycles import (
+from pinstripe.sandbox._state.lifecycles import (
     CLIMATE_ORDER,
     ONRAMP_SESSION,
     REDACTION,

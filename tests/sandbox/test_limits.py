@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, RateLimits, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox.limits import Limiter
+from pinstripe.sandbox._traffic.rate_limits import Limiter
 
 from .api import ONRAMP, SESSIONS, Api, refusal_of
 

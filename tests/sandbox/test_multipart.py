@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox.forms import MAX_PAIRS, Upload
-from pinstripe.sandbox.multipart import FILE, decode_multipart
-from pinstripe.sandbox.schema import Object
+from pinstripe.sandbox._params.forms import MAX_PAIRS, Upload
+from pinstripe.sandbox._params.multipart import FILE, decode_multipart
+from pinstripe.sandbox._params.schema import Object
 
 from .api import refusal_of
 

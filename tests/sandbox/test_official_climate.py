@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pinstripe import AsyncClient, to_dict
-from pinstripe._model import Listed
+from pinstripe._models.record import Listed
 from pinstripe.climate import Order, Product, Supplier
 from pinstripe.sandbox import ManualClock, Sandbox
 

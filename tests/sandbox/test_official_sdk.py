@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pinstripe.sandbox import ManualClock, Server, ServerThread, Settings
-from pinstripe.sandbox.server import API_KEY, RESTRICTED_KEY
+from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY
 
 from .conftest import NOW
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox.pricing import (
+from pinstripe.sandbox._crypto.pricing import (
     PAIRS,
     SOURCE_CURRENCIES,
     TRANSACTION_FEE,
     Market,
-    decimals,
     pairs,
     plain,
     precision,
 )
+from pinstripe.sandbox._params.numbers import decimals
 
 CENT = Decimal("0.01")
 markets = st.builds(Market, st.integers(0, 2**64), st.integers(0, 60_000_000))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe.sandbox.errors import Refusal
-from pinstripe.sandbox.forms import Tree, decode
-from pinstripe.sandbox.schema import (
+from pinstripe.sandbox._params.errors import Refusal
+from pinstripe.sandbox._params.forms import Tree, decode
+from pinstripe.sandbox._params.schema import (
     BOOLEAN,
     CREATED,
     METADATA,

@@ -15,13 +15,14 @@ import anyio
 import pytest
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from pinstripe.sandbox import server as server_room
-from pinstripe.sandbox.multipart import FILE
-from pinstripe.sandbox.routes import Content, Route
-from pinstripe.sandbox.schema import METADATA, Object
-from pinstripe.sandbox.server import API_KEY, ROUTES, SERVICES
-from pinstripe.sandbox.store import Json
-from pinstripe.sandbox.world import Call, World
+from pinstripe.sandbox import _server as server_room
+from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._http.routes import Content, Route
+from pinstripe.sandbox._params.multipart import FILE
+from pinstripe.sandbox._params.schema import METADATA, Object
+from pinstripe.sandbox._server import API_KEY, ROUTES, SERVICES
+from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.world import World
 
 from .api import SESSIONS, Api, Reply
 

@@ -19,7 +19,7 @@ import pytest
 
 from pinstripe.sandbox import Refusal, Server, ServerThread, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox.server import API_KEY, RESTRICTED_KEY, check_loopback, serve
+from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, check_loopback, serve
 
 from .api import SESSIONS, Api
 
@@ -164,7 +164,7 @@ def test_a_process_says_where_it_is_and_stops_cleanly(number: signal.Signals) ->
 
 WITHOUT_SIGNALS = """
 import asyncio, signal
-from pinstripe.sandbox.server import serve
+from pinstripe.sandbox._server import serve
 
 class Loop(asyncio.SelectorEventLoop):
     def add_signal_handler(self, sig, callback, *args):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pinstripe.sandbox.schema import Span
-from pinstripe.sandbox.store import Query, Table, part
+from pinstripe.sandbox._params.schema import Span
+from pinstripe.sandbox._state.table import Query, Table, part
 
 INDEXES = {"color": itemgetter("color"), "size": itemgetter("size")}
 COLORS = st.sampled_from(["red", "green", None])

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
-from pinstripe.sandbox.server import DUTIES
+from pinstripe.sandbox._server import DUTIES
 
 from .api import SESSIONS, Api
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from pinstripe.sandbox import Server
-from pinstripe.sandbox.webhook_endpoints import MAX_ENDPOINTS, wants
+from pinstripe.sandbox._webhooks.endpoints import MAX_ENDPOINTS, wants
 
 from .api import Api
 from .conftest import NOW

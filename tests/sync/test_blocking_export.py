@@ -13,9 +13,9 @@ import pytest
 
 import pinstripe
 import pinstripe.export
-from pinstripe.export import Exporting
+from pinstripe.export import ExportProgress
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, export
+from pinstripe.sync import Client, to_file
 from tests.sync.test_loop import quiet, tasks
 
 
@@ -38,25 +38,25 @@ def ids(path: Path) -> list[str]:
 
 def test_writes_what_the_asynchronous_one_writes(sandbox, stripe, tmp_path) -> None:
     ours, theirs = tmp_path / "ours.csv", tmp_path / "theirs.csv"
-    assert export(stripe.identity.verification_sessions.list(), ours) == 1250
+    assert to_file(stripe.identity.verification_sessions.list(), ours) == 1250
 
     async def main() -> int:
         async with sandbox.client() as client:
             pager = client.identity.verification_sessions.list()
-            return await pinstripe.export.export(pager, theirs)
+            return await pinstripe.export.to_file(pager, theirs)
 
     assert asyncio.run(main()) == 1250
     assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_tells_in_this_thread_how_far_it_is(stripe, tmp_path) -> None:
-    told: list[tuple[Exporting, int]] = []
+    told: list[tuple[ExportProgress, int]] = []
 
-    def note(now: Exporting) -> None:
+    def note(now: ExportProgress) -> None:
         told.append((now, threading.get_ident()))
 
     pager = stripe.identity.verification_sessions.list(max_items=500)
-    assert export(pager, tmp_path / "out.jsonl", on_progress=note) == 500
+    assert to_file(pager, tmp_path / "out.jsonl", on_progress=note) == 500
     assert [(now.items, now.fraction) for now, _ in told] == [(n * 100, n / 5) for n in range(1, 6)]
     assert {thread for _, thread in told} == {threading.get_ident()}
 
@@ -65,19 +65,19 @@ def test_tells_in_this_thread_how_far_it_is(stripe, tmp_path) -> None:
 def test_what_ends_it_early_keeps_what_was_read(stripe, tmp_path, error) -> None:
     path, pager = tmp_path / "out.jsonl", stripe.identity.verification_sessions.list()
 
-    def fail(now: Exporting) -> None:
+    def fail(now: ExportProgress) -> None:
         raise error
 
     with pytest.raises(error) as caught:
-        export(pager, path, windows=1, on_progress=fail)
+        to_file(pager, path, windows=1, on_progress=fail)
     assert traceback_of(caught.value)[-1] == "fail"
     stripe._crossing.run(quiet)
     assert stripe._crossing.run(tasks) == []
     assert not path.exists()
     assert json.loads((tmp_path / ".out.jsonl.mark").read_text())["items"] >= 100
     with pytest.raises(pinstripe.ConfigurationError, match="begun by an earlier run"):
-        export(pager, path)
-    assert export(pager, path, resume=True) == 1250
+        to_file(pager, path)
+    assert to_file(pager, path, resume=True) == 1250
     assert ids(path) == [session.id for session in pager]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -85,7 +85,7 @@ def test_what_ends_it_early_keeps_what_was_read(stripe, tmp_path, error) -> None
 def test_an_error_of_the_api_comes_through_and_hides_the_frames(stripe, tmp_path) -> None:
     pager = stripe.identity.verification_sessions.list(client_reference_id="x" * 10_000)
     with pytest.raises(pinstripe.InvalidRequestError) as caught:
-        export(pager, tmp_path / "out.jsonl")
+        to_file(pager, tmp_path / "out.jsonl")
     frames = traceback_of(caught.value)
     assert [name for name in frames if name != "door"] == [
         "test_an_error_of_the_api_comes_through_and_hides_the_frames"
@@ -107,7 +107,7 @@ def traceback_of(error: BaseException) -> list[str]:
 def test_refuses_what_the_asynchronous_one_refuses(stripe, tmp_path, settings, argument) -> None:
     given: dict[str, Any] = {"output": tmp_path / "out.csv", **settings}
     with pytest.raises(pinstripe.ConfigurationError) as caught:
-        export(stripe.identity.verification_sessions.list(), **given)
+        to_file(stripe.identity.verification_sessions.list(), **given)
     assert caught.value.argument == argument
     assert list(tmp_path.iterdir()) == []
 
@@ -116,4 +116,4 @@ def test_takes_nothing_but_a_list_of_a_client(sandbox, tmp_path) -> None:
     pager: Any = sandbox.client().identity.verification_sessions.list()
     for wrong in (pager, [], None):
         with pytest.raises(pinstripe.ConfigurationError, match="pager: must be what a list"):
-            export(wrong, tmp_path / "out.csv")
+            to_file(wrong, tmp_path / "out.csv")

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 import pinstripe
-from pinstripe._call import Call
-from pinstripe._crossing import Crossing
-from pinstripe._discreet import discreet
-from pinstripe._loop import Leases, LoopThread, leases
+from pinstripe._concurrency.bridge import LoopBridge
+from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
+from pinstripe._concurrency.thread_call import ThreadCall
+from pinstripe._core.tracebacks import hide_frames
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, export, fan_out
+from pinstripe.sync import Client, fan_out, to_file
 from tests.sync.holding import WAIT, Holding, holding
 
 KEY = "sk_test_pinstripe"
@@ -41,8 +41,8 @@ def loop_threads() -> list[threading.Thread]:
 
 
 @pytest.fixture
-def crossing() -> Iterator[Crossing]:
-    crossing = Crossing("Thing")
+def crossing() -> Iterator[LoopBridge]:
+    crossing = LoopBridge("Thing")
     yield crossing
     crossing.close(nothing)
     assert loop_threads() == []
@@ -67,8 +67,8 @@ def sandbox() -> Iterator[Sandbox]:
 a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
-@discreet
-def wait_for(crossing: Crossing, call: Callable[[], Awaitable[object]]) -> object:
+@hide_frames
+def wait_for(crossing: LoopBridge, call: Callable[[], Awaitable[object]]) -> object:
     return crossing.run(call)
 
 
@@ -153,7 +153,7 @@ class TestTheThread:
     def test_that_died_is_replaced(self, sandbox) -> None:
         with sandbox.sync_client() as stripe:
             stripe.events.list().first()
-            thread = leases.take(stripe)
+            thread = leases.acquire(stripe)
 
             def die() -> None:
                 raise SystemExit
@@ -162,8 +162,8 @@ class TestTheThread:
             for one in loop_threads():
                 one.join(WAIT)
             assert len(stripe.events.list().first()) == 0
-            assert leases.take(stripe) is not thread
-            leases.give_back(stripe)
+            assert leases.acquire(stripe) is not thread
+            leases.release(stripe)
 
     @a_dead_thread
     def test_that_died_takes_no_walk_with_it_but_a_parallel_one(self, sandbox) -> None:
@@ -175,13 +175,13 @@ class TestTheThread:
             sessions = stripe.identity.verification_sessions.list(limit=2)
             walk, parallel = iter(sessions), sessions.parallel()
             next(walk), next(parallel)
-            leases.take(stripe).post(die)
+            leases.acquire(stripe).post(die)
             for one in loop_threads():
                 one.join(WAIT)
             assert len(list(walk)) == 8
             with pytest.raises(pinstripe.ConfigurationError, match="another event loop"):
                 list(parallel)
-            leases.give_back(stripe)
+            leases.release(stripe)
 
     @a_dead_thread
     def test_that_dies_under_a_call_ends_it_with_an_error(self, crossing) -> None:
@@ -201,8 +201,8 @@ class TestTheThread:
     def test_imports_nothing_while_it_starts(self) -> None:
         """A fork in the middle of an import leaves a child that can never finish it."""
         script = (
-            "import sys; from pinstripe._loop import leases; before = set(sys.modules);"
-            "leases.take(sys).post(int); leases.give_back(sys); print({*sys.modules} - before)"
+            "import sys; from pinstripe._concurrency.loop_thread import leases; before = set(sys.modules);"
+            "leases.acquire(sys).post(int); leases.release(sys); print({*sys.modules} - before)"
         )
         command = [sys.executable, "-W", "error", "-c", script]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -224,14 +224,14 @@ class TestTheThread:
         monkeypatch.setattr(threading, "excepthook", hold)
         assert crossing.run(user) == "nobody"
         (dying,) = loop_threads()
-        leases.take(self).post(die)
+        leases.acquire(self).post(die)
         assert ended.wait(WAIT)
         try:
             assert dying.is_alive()
             assert crossing.run(user) == "nobody"
         finally:
             go_on.set()
-            leases.give_back(self)
+            leases.release(self)
         dying.join(WAIT)
 
     def test_that_ends_before_a_call_begins_ends_it_too(self) -> None:
@@ -247,7 +247,7 @@ class TestTheThread:
 
         def call() -> None:
             try:
-                thread.run(Call(hold))
+                thread.run(ThreadCall(hold))
             except pinstripe.ConnectionLost as error:
                 caught.append(error)
 
@@ -257,13 +257,13 @@ class TestTheThread:
         thread.stop()
         caller.join(WAIT)
         assert len(caught) == 1
-        assert not thread.lives
+        assert not thread.is_running
 
     def test_of_a_shut_down_interpreter_is_refused(self) -> None:
         ended = Leases()
         ended._end()
         with pytest.raises(pinstripe.ConfigurationError, match="interpreter shuts down"):
-            ended.take(self)
+            ended.acquire(self)
 
     def test_a_holder_that_was_collected_holds_nothing(self, sandbox) -> None:
         lost = sandbox.sync_client()
@@ -332,7 +332,7 @@ class TestACall:
         assert "use AsyncClient here" in str(refusals[0])
 
     def test_after_the_end_is_refused(self) -> None:
-        crossing = Crossing("Thing")
+        crossing = LoopBridge("Thing")
         assert crossing.run(user) == "nobody"
         crossing.close(nothing)
         crossing.close(nothing)
@@ -404,7 +404,7 @@ class TestAnExitInTheLoop:
     def test_goes_to_who_exports(self, stripe, kind, tmp_path) -> None:
         sessions = stripe.identity.verification_sessions.list(limit=2)
         with pytest.raises(kind, match="why"):
-            export(sessions, tmp_path / "sessions.jsonl")
+            to_file(sessions, tmp_path / "sessions.jsonl")
 
 
 class TestAnInterruption:

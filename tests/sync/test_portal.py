@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 import pinstripe
-from pinstripe._loop import leases
+from pinstripe._concurrency.loop_thread import leases
 from pinstripe.bulk import Progress
 from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET, StripeEvent
 from pinstripe.sandbox import Sandbox
-from pinstripe.sync import Client, Pager, export, fan_out
+from pinstripe.sync import Client, Pager, fan_out, to_file
 from pinstripe.webhooks import Router, Webhook
 from tests.sync.holding import WAIT, Holding, holding
 from tests.sync.test_loop import Interrupted, quiet, tasks
@@ -255,7 +255,7 @@ class TestSecrets:
         with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
             found = stripe.identity.verification_sessions.list(client_reference_id=CANARY)
             output = tmp_path / f"{CANARY}.jsonl"
-            check_that_an_interruption_is_discreet(server, lambda: export(found, output))
+            check_that_an_interruption_is_discreet(server, lambda: to_file(found, output))
 
     def test_no_frame_shows_what_was_given_to_an_interrupted_delivery(self) -> None:
         router = Router(Webhook(SECRET))
@@ -273,7 +273,7 @@ class TestSecrets:
                 call = partial(router.receive_blocking, body, signature)
                 check_that_an_interruption_is_discreet(server, call)
         finally:
-            leases.give_back(router)
+            leases.release(router)
 
     def test_the_way_over_keeps_nothing_of_a_call_that_ends_in_a_fault(self, sandbox) -> None:
         def fail(_: object) -> None:
@@ -284,7 +284,11 @@ class TestSecrets:
             with pytest.raises(Interrupted) as fault:
                 create(type="document", client_reference_id=CANARY)
         frames = [frame for frame, _ in traceback.walk_tb(fault.value.__traceback__)]
-        way = ("pinstripe._crossing", "pinstripe._loop", "pinstripe._call")
+        way = (
+            "pinstripe._concurrency.bridge",
+            "pinstripe._concurrency.loop_thread",
+            "pinstripe._concurrency.thread_call",
+        )
         passed = [frame for frame in frames if frame.f_globals["__name__"] in way]
         assert len(passed) >= 3
         assert CANARY not in repr([frame.f_locals for frame in passed])

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from pinstripe import _call, _crossing, _loop
-from pinstripe._crossing import Crossing
-from pinstripe._discreet import Interruption
-from pinstripe._errors import ConfigurationError
-from pinstripe._loop import Leases
+from pinstripe._concurrency import bridge, loop_thread, thread_call
+from pinstripe._concurrency.bridge import LoopBridge
+from pinstripe._concurrency.loop_thread import Leases
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.tracebacks import UserCodeError
 from tests.sync.holding import WAIT
 from tests.sync.test_loop import Interrupted, loop_threads, nothing, user
 
-ROOMS = {room.__file__ for room in (_call, _crossing, _loop)}
+ROOMS = {room.__file__ for room in (thread_call, bridge, loop_thread)}
 
 
 class Steps:
@@ -77,7 +77,7 @@ class Clients:
     """The client that is interrupted, and another one that the handler has."""
 
     def __init__(self) -> None:
-        self.mine, self.other = Crossing("Mine"), Crossing("Other")
+        self.mine, self.other = LoopBridge("Mine"), LoopBridge("Other")
 
     def close(self) -> None:
         self.mine.close(nothing)
@@ -152,7 +152,7 @@ def test_an_exception_of_it_in_the_first_call_loses_no_thread() -> None:
     def attempt(number: int) -> bool:
         clients = Clients()
         steps = Steps(number, interrupt, beside=Leases)
-        with steps, contextlib.suppress(Interrupted, Interruption):
+        with steps, contextlib.suppress(Interrupted, UserCodeError):
             clients.mine.run(user)
         clients.close()
         return steps.came

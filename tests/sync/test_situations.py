@@ -160,7 +160,7 @@ class TestForks:
             """
             import os, threading, pinstripe
 
-            stripe = pinstripe.Client(pool=pinstripe.Pool(max_in_flight=2))
+            stripe = pinstripe.Client(limits=pinstripe.Limits(max_in_flight=2))
             stop = threading.Event()
 
             def work():

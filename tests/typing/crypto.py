@@ -10,7 +10,7 @@ from typing_extensions import assert_type
 
 from pinstripe import AsyncClient, Page, Pager
 from pinstripe.bulk import Outcomes
-from pinstripe.crypto import OnrampQuote, OnrampQuotes, OnrampSession, QuotesQuery, check_query
+from pinstripe.crypto import OnrampQuote, OnrampSession, Quotes, QuotesQuery, check_query
 
 
 async def sessions(stripe: AsyncClient) -> None:
@@ -38,7 +38,7 @@ async def sessions(stripe: AsyncClient) -> None:
 
 async def quotes(stripe: AsyncClient, rows: list[dict[str, object]]) -> None:
     answer = await stripe.crypto.onramp_quotes.retrieve(source_amount="100")
-    assert_type(answer, OnrampQuotes)
+    assert_type(answer, Quotes)
     assert_type(answer.rate_fetched_at, datetime)
     assert_type(list(answer), list[OnrampQuote])
     assert_type(answer.filter(currency="usdc", network="base"), tuple[OnrampQuote, ...])
@@ -55,8 +55,8 @@ async def quotes(stripe: AsyncClient, rows: list[dict[str, object]]) -> None:
 async def many(stripe: AsyncClient) -> None:
     queries: list[QuotesQuery] = [{"source_amount": "1"}, {"destination_networks": ["base"]}]
     outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries)
-    assert_type(outcomes, Outcomes[QuotesQuery, OnrampQuotes])
+    assert_type(outcomes, Outcomes[QuotesQuery, Quotes])
     async for outcome in outcomes:
-        assert_type(outcome.value, OnrampQuotes | None)
-        assert_type(outcome.unwrap(), OnrampQuotes)
+        assert_type(outcome.value, Quotes | None)
+        assert_type(outcome.unwrap(), Quotes)
     await stripe.crypto.onramp_quotes.retrieve(**queries[0])

@@ -13,7 +13,7 @@ import pinstripe
 from pinstripe import AsyncClient, Page, Pager, Response
 from pinstripe.bulk import Outcome, Outcomes, fan_out
 from pinstripe.climate import Order, OrderBeneficiary, Product, ProductPrice, Supplier
-from pinstripe.crypto import OnrampQuote, OnrampQuotes, OnrampSession, QuotesQuery
+from pinstripe.crypto import OnrampQuote, OnrampSession, Quotes, QuotesQuery
 from pinstripe.events import Event
 from pinstripe.files import File, FileLink
 from pinstripe.forwarding import ForwardingHeader, ForwardingRequest
@@ -59,7 +59,7 @@ async def pages(stripe: AsyncClient) -> None:
 
 async def quotes(stripe: AsyncClient) -> None:
     answer = await stripe.crypto.onramp_quotes.retrieve(source_amount=Decimal("12.50"))
-    assert_type(answer, OnrampQuotes)
+    assert_type(answer, Quotes)
     assert_type(answer.source_amount, Decimal)
     cheapest = answer.cheapest("usdc")
     assert_type(cheapest, OnrampQuote | None)
@@ -91,11 +91,11 @@ async def orders(stripe: AsyncClient) -> None:
 async def many(stripe: AsyncClient) -> None:
     queries: list[QuotesQuery] = [{"source_amount": "10"}, {"source_amount": Decimal(20)}]
     outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries, concurrency=8)
-    assert_type(outcomes, Outcomes[QuotesQuery, OnrampQuotes])
+    assert_type(outcomes, Outcomes[QuotesQuery, Quotes])
     async for outcome in outcomes:
-        assert_type(outcome.value, OnrampQuotes | None)
+        assert_type(outcome.value, Quotes | None)
         assert_type(outcome.error, Exception | None)
-        assert_type(outcome.unwrap(), OnrampQuotes)
+        assert_type(outcome.unwrap(), Quotes)
     async for retrieved in fan_out(stripe.identity.verification_sessions.retrieve, ["vs_1"]):
         assert_type(retrieved, Outcome[str, VerificationSession])
 

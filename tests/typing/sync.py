@@ -14,12 +14,12 @@ import pinstripe
 from pinstripe import Page, Response
 from pinstripe.bulk import Outcome
 from pinstripe.climate import Order, Product
-from pinstripe.crypto import OnrampQuotes, OnrampSession, QuotesQuery
+from pinstripe.crypto import OnrampSession, Quotes, QuotesQuery
 from pinstripe.events import Event
 from pinstripe.files import File, FileLink
 from pinstripe.forwarding import ForwardingRequest
 from pinstripe.identity import VerificationReport, VerificationSession
-from pinstripe.sync import Client, Pager, VerificationSessions, export, fan_out
+from pinstripe.sync import Client, Pager, VerificationSessions, fan_out, to_file
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
 
 
@@ -64,18 +64,18 @@ def pages(stripe: Client) -> None:
 def many(stripe: Client, later: AsyncIterator[QuotesQuery]) -> None:
     queries: list[QuotesQuery] = [{"source_amount": "10"}, {"source_amount": Decimal(20)}]
     outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries, concurrency=8)
-    assert_type(outcomes, Generator[Outcome[QuotesQuery, OnrampQuotes], None, None])
+    assert_type(outcomes, Generator[Outcome[QuotesQuery, Quotes], None, None])
     for outcome in outcomes:
-        assert_type(outcome.value, OnrampQuotes | None)
-        assert_type(outcome.unwrap(), OnrampQuotes)
+        assert_type(outcome.value, Quotes | None)
+        assert_type(outcome.unwrap(), Quotes)
     stripe.crypto.onramp_quotes.retrieve_many(later)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     for retrieved in fan_out(stripe.identity.verification_sessions.retrieve, ["vs_1"]):
         assert_type(retrieved, Outcome[str, VerificationSession])
-    assert_type(export(stripe.events.list(), "events.parquet"), int)
+    assert_type(to_file(stripe.events.list(), "events.parquet"), int)
 
 
 def calls(stripe: Client) -> None:
-    assert_type(stripe.crypto.onramp_quotes.retrieve(source_amount=Decimal(1)), OnrampQuotes)
+    assert_type(stripe.crypto.onramp_quotes.retrieve(source_amount=Decimal(1)), Quotes)
     order = stripe.climate.orders.create(product="climsku_1", metric_tons=Decimal("0.5"))
     assert_type(order, Order)
     assert_type(stripe.webhook_endpoints.delete("we_1"), DeletedWebhookEndpoint)

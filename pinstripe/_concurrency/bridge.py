@@ -1,0 +1,147 @@
+"""How the calls of one blocking client get to the event loop thread and back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from typing_extensions import ParamSpec
+
+from pinstripe._concurrency.loop_thread import (
+    LoopEndedError,
+    LoopThread,
+    leases,
+    refuse_loop_thread,
+)
+from pinstripe._concurrency.thread_call import ThreadCall
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.tracebacks import is_own
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def depth_of_caller() -> int:
+    """Return how many frames above its caller the first one outside of this package is."""
+    depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
+    while frame.f_back is not None and is_own(frame):
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+class LoopBridge:
+    """Runs the coroutine functions of one client, and of its siblings, from any thread.
+
+    The first call leases the loop thread, and the first call after a fork leases another.
+
+    Args:
+        owner: The name of the client in warnings.
+    """
+
+    def __init__(self, owner: str) -> None:
+        frame = sys._getframe(depth_of_caller())  # noqa: SLF001 -- as above
+        self._made = f"{owner}, made at {frame.f_code.co_filename}:{frame.f_lineno}"
+        self._thread: LoopThread | None = None
+        self._closed = False
+        self._warned = False
+
+    def run(
+        self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run a coroutine function on the loop, and return what it returns.
+
+        Args:
+            function: The function.
+            args: Its arguments.
+            kwargs: Its arguments by name.
+
+        Raises:
+            ConfigurationError: The client is closed, or this thread cannot wait for the loop.
+            UserCodeError: The wait was interrupted; for the door that this is called behind.
+            BaseException: What the function raised.
+        """
+        refuse_loop_thread()
+        call = ThreadCall(partial(function, *args, **kwargs))
+        del args, kwargs  # which a traceback would show
+        while True:
+            thread = self._leased()
+            self._warn(function, thread)
+            try:
+                return thread.run(call)
+            except LoopEndedError:  # since it was leased
+                continue
+
+    def post(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Have a coroutine function run on the loop, and do not wait for it.
+
+        Finalizers may call this: it never blocks, and does nothing where the loop has ended.
+
+        Args:
+            function: The function.
+        """
+        if self._thread is not None and self._thread.is_running:
+            try:
+                self._thread.post(ThreadCall(function).start)
+            except LoopEndedError:
+                return
+
+    def close(self, aclose: Callable[[], Awaitable[None]]) -> None:
+        """Close the client, and give the lease back.
+
+        Args:
+            aclose: Closes the client; run on the loop where it was used.
+
+        Raises:
+            ConfigurationError: This thread cannot wait for the loop; nothing has changed.
+        """
+        refuse_loop_thread()
+        opened = self._thread is not None and self._thread.is_running and not self._closed
+        try:
+            if opened:
+                self.run(aclose)
+        except ConfigurationError:
+            if not self._closed:  # by a signal handler or another thread in the meantime
+                raise
+        finally:
+            self._closed, self._thread = True, None
+            leases.release(self)
+
+    def _leased(self) -> LoopThread:
+        if self._closed:
+            raise ConfigurationError("client", "is closed")
+        thread = self._thread
+        if thread is None or not thread.is_running:
+            thread = self._thread = leases.acquire(self)
+            if self._closed:  # by a signal handler or another thread in the meantime
+                self._thread = None
+                leases.release(self)
+                return self._leased()
+        return thread
+
+    def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:
+        if self._warned or not _loop_runs_here(thread):
+            return
+        self._warned = True
+        name = getattr(function, "__qualname__", "a call")
+        problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
+        warnings.warn(problem, RuntimeWarning, stacklevel=depth_of_caller() + 1)
+
+    def __del__(self) -> None:
+        thread: LoopThread | None = getattr(self, "_thread", None)
+        if thread is not None and thread.is_running:
+            warnings.warn(f"unclosed {self._made}", ResourceWarning, source=self, stacklevel=1)
+
+
+def _loop_runs_here(thread: LoopThread) -> bool:
+    """Whether an event loop other than our own runs in this thread.
+
+    Our own may run in it too: under gevent, as a greenlet.
+    """
+    try:
+        return not thread.owns(asyncio.get_running_loop())
+    except RuntimeError:
+        return False

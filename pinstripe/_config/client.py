@@ -1,0 +1,167 @@
+"""Settings of a client and of a single call, checked when they are made.
+
+The options of one call are named `request_options` in every method: `options` is a parameter of
+the API itself (what a verification session checks).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from pinstripe._config.hooks import Hooks
+from pinstripe._config.options import (
+    DEFAULT_API_VERSION,
+    DEFAULT_RATE_LIMIT,
+    PUBLISHED_RATES,
+    Limits,
+    RateLimit,
+    RetryPolicy,
+    Timeout,
+    as_timeout,
+    check_rate_limit,
+    check_version,
+    instance_of,
+    optional_header,
+)
+from pinstripe._config.proxy import parse_proxy
+from pinstripe._config.tls import TLS, check_tls
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.values import Unpicklable, Value
+from pinstripe._limits.rates import Rates
+
+DEFAULT_BASE_URL = "https://api.stripe.com"
+DEFAULT_FILES_URL = "https://files.stripe.com"
+
+
+_API_KEY = re.compile(r"(?:sk|rk)_(?:test|live|org)_[A-Za-z0-9_]+")
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE | re.ASCII)
+
+
+def _check_api_key(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        problem = "is missing; pass it, or set STRIPE_API_KEY"
+    elif value.startswith("pk_"):
+        problem = "is a publishable key; these resources need a secret or restricted key"
+    elif value.strip() != value:
+        problem = "has white space around it"
+    elif not _API_KEY.fullmatch(value):
+        problem = "is not a key; it should start with sk_test_, rk_test_, sk_live_ or rk_live_"
+    else:
+        return
+    raise ConfigurationError(attribute.name, problem)
+
+
+def _origin(value: str) -> str:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None:
+    insecure = config.allow_insecure_http
+    check_origin(attribute.name, value, live=bool(config.livemode), insecure=insecure)
+
+
+def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -> None:
+    if value is None or value == "environment":
+        return
+    parse_proxy(attribute.name, value)
+    plain = not all(url.lower().startswith("https:") for url in (config.base_url, config.files_url))
+    if plain and not config.allow_insecure_http:
+        raise ConfigurationError(attribute.name, "could read the key on its way to plain http")
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Config(Value, Unpicklable):
+    """Everything a client is made of; see `AsyncClient` for the meaning of each."""
+
+    api_key: str = field(repr=False, validator=_check_api_key)
+    allow_insecure_http: bool = field(default=False, validator=instance_of(bool))
+    base_url: str = field(default=DEFAULT_BASE_URL, converter=_origin, validator=_check_origin)
+    files_url: str = field(default=DEFAULT_FILES_URL, converter=_origin, validator=_check_origin)
+    api_version: str = field(default=DEFAULT_API_VERSION, validator=check_version)
+    account: str | None = field(default=None, validator=optional_header)
+    timeout: Timeout = field(factory=Timeout, converter=as_timeout)
+    retry: RetryPolicy = field(factory=RetryPolicy, validator=instance_of(RetryPolicy))
+    rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=check_rate_limit)
+    limits: Limits = field(factory=Limits, validator=instance_of(Limits))
+    hooks: Hooks = field(factory=Hooks, validator=instance_of(Hooks))
+    tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
+    proxy: str | None = field(default=None, repr=False, validator=_check_proxy)
+    coalesce: bool = field(default=False, validator=instance_of(bool))
+
+    @property
+    def livemode(self) -> bool | None:
+        """Whether the key moves real money; None where it does not tell."""
+        if "_live_" in self.api_key:
+            return True
+        return False if "_test_" in self.api_key else None
+
+    @property
+    def rates(self) -> Rates:
+        """Requests a second at most.
+
+        A server on this machine is no part of Stripe, and mostly a sandbox, where tests want to
+        be fast; every other address may well lead to Stripe in the end.
+        """
+        if self.rate_limit is None:
+            return Rates()
+        found = _ORIGIN.fullmatch(self.base_url)
+        if found is not None and _LOOPBACK.fullmatch(found["host"].strip("[]")):
+            return self.rate_limit.rates(Rates())
+        return self.rate_limit.rates(PUBLISHED_RATES["live" if self.livemode else "test"])
+
+
+def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False) -> None:
+    """Refuse an address that a key must not be sent to.
+
+    Plain http is for a sandbox on this machine, and a live key does not go over it.
+
+    Args:
+        argument: The name to give in the error.
+        url: Scheme, host and port, such as `https://api.stripe.com`.
+        live: Whether the key moves real money.
+        insecure: Whether the caller allowed plain http by name.
+
+    Raises:
+        ConfigurationError: It is not such an address, or not a safe one.
+    """
+    found = _ORIGIN.fullmatch(url) if isinstance(url, str) else None
+    if found is None or int(found["port"] or 0) > 65535:
+        problem = "must be an address like https://host:port, without a path"
+        raise ConfigurationError(argument, problem)
+    local = _LOOPBACK.fullmatch(found["host"].strip("[]"))
+    if found["scheme"].lower() == "http" and (live or not local) and not insecure:
+        problem = "plain http is only for test keys on this machine (see allow_insecure_http)"
+        raise ConfigurationError(argument, problem)
+
+
+def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration of a client, completed from the environment.
+
+    Args:
+        settings: The arguments of the client; those that are None count as not given, but for
+            `rate_limit`, where it is a value.
+        environ: Where `STRIPE_API_KEY` and `PINSTRIPE_BASE_URL` are looked up; `os.environ`
+            by default. The address from the environment also serves files.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {
+        name: value for name, value in settings.items() if value is not None or name == "rate_limit"
+    }
+    given.setdefault("api_key", environ.get("STRIPE_API_KEY", ""))
+    if "base_url" not in given and (address := environ.get("PINSTRIPE_BASE_URL")):
+        given["base_url"] = address
+        given.setdefault("files_url", address)
+    return Config(**given)

@@ -1,0 +1,220 @@
+"""Options of a client and of one call: frozen values, checked when they are made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from attrs import Attribute, evolve, field, frozen
+from attrs.validators import optional
+
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.values import Value
+from pinstripe._limits.rates import Rates
+
+DEFAULT_API_VERSION = "2026-10-28.endive"
+"""The version that the models were written for; Stripe answers in it whatever the account's."""
+
+
+MAX_DOWNLOAD = 1024**3
+"""Bytes of a download at most, where the caller names no other bound."""
+
+
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)
+
+
+_Check = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def at_least(minimum: float, *, above: bool = False) -> _Check:
+    """Return an attrs validator for a number with a lower bound.
+
+    Args:
+        minimum: The smallest value that will do.
+        above: True where the bound itself will not do.
+    """
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not (value > minimum if above else value >= minimum):
+            bound = f"{'above' if above else 'of at least'} {minimum:g}"
+            raise ConfigurationError(attribute.name, f"must be a number {bound}, not {value!r}")
+
+    return check
+
+
+def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        problem = f"must be a whole number of at least 1, not {value!r}"
+        raise ConfigurationError(attribute.name, problem)
+
+
+def instance_of(kind: type) -> _Check:
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kind):
+            problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
+            raise ConfigurationError(attribute.name, problem)
+
+    return check
+
+
+def header_text(argument: str, value: str) -> str:
+    """Return `value` if it can stand in a header as it is.
+
+    Args:
+        argument: The name to give in the error.
+        value: 1 to 255 printable ASCII characters without a space.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
+        raise ConfigurationError(argument, "must be 1 to 255 printable ASCII characters, no spaces")
+    return value
+
+
+def optional_header(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    if value is not None:
+        header_text(attribute.name, value)
+
+
+def check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
+        raise ConfigurationError(
+            attribute.name, f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
+        )
+
+
+@frozen(eq=False, repr=False)
+class Timeout(Value):
+    """How long a call may take, in seconds.
+
+    Attributes:
+        total: The deadline of a whole call: the wait for a free slot, every attempt and every
+            pause between them.
+        connect: How long one attempt may take to open a connection.
+    """
+
+    total: float = field(default=30.0, validator=at_least(0, above=True))
+    connect: float = field(default=10.0, kw_only=True, validator=at_least(0, above=True))
+
+
+def as_timeout(value: Timeout | float) -> Timeout:
+    return value if isinstance(value, Timeout) else Timeout(value)
+
+
+def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
+    return None if value is None else as_timeout(value)
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class RetryPolicy(Value):
+    """When a failed attempt is made again, and after which pause.
+
+    Attributes:
+        max_attempts: Requests a call may cost at most; 1 switches retries off.
+        base: Seconds; the first pause is a random time up to it, and it doubles each time.
+        cap: Seconds; the longest of these pauses.
+        max_retry_after: Seconds; where the server asks for a longer wait than this, the call
+            fails at once and the error's `retry_after` says how long.
+        budget: Tokens for the retries of a client and all its siblings, so that they do not
+            multiply an outage: a retry takes 5 and gives them back if it succeeds, any other
+            success gives back 1, and without enough of them a call fails at its first error.
+            With 500, a thousand calls to a server that is down cost 1,100 requests; infinity
+            switches the bound off.
+    """
+
+    max_attempts: int = field(default=3, validator=_whole_number)
+    base: float = field(default=0.5, validator=at_least(0))
+    cap: float = field(default=5.0, validator=at_least(0))
+    max_retry_after: float = field(default=60.0, validator=at_least(0))
+    budget: float = field(default=500, validator=at_least(0))
+
+
+PUBLISHED_RATES = {"live": Rates(account=100, endpoint=25, files=20)}
+
+
+PUBLISHED_RATES["test"] = evolve(PUBLISHED_RATES["live"], account=25)
+
+
+_RATE = optional(at_least(0, above=True))
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class RateLimit(Value):
+    """How many requests a second are sent at most; further calls wait, within their deadline.
+
+    Where the API refuses a request as one too many, the client slows down, and then tries again
+    how fast it may go. A rate that is None is what Stripe publishes for the kind of key that the
+    client has, and no limit where `base_url` is on this machine. Infinity is no limit either.
+
+    https://docs.stripe.com/rate-limits
+
+    Attributes:
+        account: All requests for an account; 100 with a live key, and 25 with a test key.
+        endpoint: Requests to one endpoint; 25.
+        files: Reads of files, and as many writes; 20.
+        burst: Seconds; after a pause, so many seconds' worth go at once.
+    """
+
+    account: float | None = field(default=None, validator=_RATE)
+    endpoint: float | None = field(default=None, validator=_RATE)
+    files: float | None = field(default=None, validator=_RATE)
+    burst: float = field(default=0.5, validator=at_least(0))
+
+    def rates(self, published: Rates) -> Rates:
+        """Return the rates of a client.
+
+        Args:
+            published: What stands for those that are None.
+        """
+        given = {"account": self.account, "endpoint": self.endpoint, "files": self.files}
+        chosen = {name: rate for name, rate in given.items() if rate is not None}
+        return evolve(published, burst=self.burst, **chosen)
+
+
+DEFAULT_RATE_LIMIT = RateLimit()
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Limits(Value):
+    """The connections of a client.
+
+    Attributes:
+        max_in_flight: Requests in flight at once; further calls wait for a slot, within their
+            deadline. The client lowers this by itself while more requests only make answers
+            slower, or while the API refuses some.
+        keepalive: Seconds an idle connection is kept.
+        max_response_bytes: The longest body that is read into memory, after decompression.
+    """
+
+    max_in_flight: int = field(default=100, validator=_whole_number)
+    keepalive: float = field(default=30.0, validator=at_least(0, above=True))
+    max_response_bytes: int = field(default=16 * 2**20, validator=_whole_number)
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class RequestOptions(Value):
+    """Options of a single call; what is None is as the client has it.
+
+    Attributes:
+        idempotency_key: The key for a POST, where the caller wants to choose it: up to 255
+            characters. Without it each call makes one of its own.
+        account: The connected account to act for (`acct_...`).
+        timeout: A `Timeout`, or the total in seconds.
+        api_version: Another version of the API, such as `"2026-10-28.endive"`.
+    """
+
+    idempotency_key: str | None = field(default=None, validator=optional_header)
+    account: str | None = field(default=None, validator=optional_header)
+    timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
+    api_version: str | None = field(default=None, validator=check_version)
+
+
+def check_rate_limit(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None:
+        instance_of(RateLimit)(_, attribute, value)

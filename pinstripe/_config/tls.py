@@ -1,0 +1,116 @@
+"""How the API is reached: whose certificates are trusted, and which proxy stands between.
+
+Nothing of it can be turned off: there is no way to go without verification but an `ssl` context
+made for it, and that is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from typing import Any, cast
+
+from attrs import Attribute, field, frozen
+
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.values import Value
+
+
+def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    is_path = isinstance(value, (str, os.PathLike))
+    if not is_path or not os.access(cast("str", value), os.R_OK):
+        raise ConfigurationError(attribute.name, "must be the path of a file that can be read")
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class TLS(Value):
+    """Certificates of one's own; what is None is as the machine has it.
+
+    For what it does not cover, such as a key with a passphrase, a client takes an
+    `ssl.SSLContext` in its place.
+
+    Attributes:
+        ca_file: The PEM file of the authorities to trust, in place of those of the machine.
+        client_certificate: The PEM file of the certificate to show to the server.
+        client_key: The PEM file of its key, where that is a file of its own.
+    """
+
+    ca_file: str | os.PathLike[str] | None = field(default=None, validator=_readable_file)
+    client_certificate: str | os.PathLike[str] | None = field(
+        default=None, validator=_readable_file
+    )
+    client_key: str | os.PathLike[str] | None = field(default=None, validator=_readable_file)
+
+    def __attrs_post_init__(self) -> None:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ConfigurationError("client_certificate", "is needed with client_key")
+
+
+def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Refuse TLS settings under which anybody could pass for the API; an attrs validator.
+
+    Raises:
+        ConfigurationError: It is a context that does not verify, or something else altogether.
+    """
+    if isinstance(value, ssl.SSLContext):
+        if value.verify_mode != ssl.CERT_REQUIRED or not value.check_hostname:
+            problem = "must verify: verify_mode=CERT_REQUIRED and check_hostname=True"
+            raise ConfigurationError(attribute.name, problem)
+    elif value is not None and not isinstance(value, TLS):
+        problem = f"must be a TLS or an ssl.SSLContext, not a {type(value).__name__}"
+        raise ConfigurationError(attribute.name, problem)
+
+
+def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
+    """Return the context for connections; it reads files, so it takes up to 30 ms.
+
+    `ssl.create_default_context` is not used: it writes the secrets of every connection to the
+    file that the environment's `SSLKEYLOGFILE` names.
+
+    Args:
+        tls: The settings.
+
+    Raises:
+        ConfigurationError: A file does not hold what it should.
+    """
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    tls = tls or TLS()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    if sys.version_info >= (3, 13) and tls.ca_file is None:  # as Python's own default context
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    if not _trusts(context, tls.ca_file):
+        raise ConfigurationError("ca_file", "holds no certificates in PEM form")
+    if tls.client_certificate is not None and not _shows(context, tls):
+        problem = "and client_key hold no certificate and key in PEM form that fit each other"
+        raise ConfigurationError("client_certificate", problem)
+    return context
+
+
+def _trusts(context: ssl.SSLContext, ca_file: str | os.PathLike[str] | None) -> bool:
+    try:
+        if ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(ca_file)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _shows(context: ssl.SSLContext, tls: TLS) -> bool:
+    assert tls.client_certificate is not None
+    try:
+        context.load_cert_chain(tls.client_certificate, tls.client_key, _no_passphrase)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _no_passphrase() -> str:
+    """Give a wrong passphrase; without any, OpenSSL would ask for it on the terminal."""
+    return ""

@@ -1,0 +1,35 @@
+"""One page of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, Literal, TypeVar
+
+from pinstripe._models.record import Model, model
+
+_T = TypeVar("_T")
+
+
+@model
+class Page(Model, Generic[_T]):
+    """One page of a list.
+
+    Attributes:
+        data: The objects, newest first.
+        has_more: Whether there are more in the direction of the walk.
+        url: The path of the list.
+    """
+
+    object: Literal["list"] = "list"
+    data: tuple[_T, ...]
+    has_more: bool
+    url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Page(<{len(self.data)} objects>, has_more={self.has_more})"
+
+    def __iter__(self) -> Iterator[_T]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)

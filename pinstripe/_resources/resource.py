@@ -1,0 +1,65 @@
+"""The base of every resource class: one call, or one list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import isfunction
+from typing import Any, TypeVar
+
+from pinstripe._config.options import RequestOptions
+from pinstripe._core.tracebacks import hide_frames
+from pinstripe._http.messages import Response, Sender
+from pinstripe._models.convert import decoder_of
+from pinstripe._models.page import Page
+from pinstripe._models.record import Listed, Model, attach_response
+from pinstripe._resources.endpoint import Endpoint, parse_response
+from pinstripe._resources.pager import Pager
+from pinstripe._resources.walk import Paging, start
+
+_M = TypeVar("_M", bound=Model)
+_L = TypeVar("_L", bound=Listed)
+
+
+class Resource:
+    """The calls of one resource; everything goes through `send`, and each is a discreet door."""
+
+    __slots__ = ("_send",)
+
+    def __init_subclass__(cls) -> None:
+        for name, value in tuple(vars(cls).items()):
+            if isfunction(value) and not name.startswith("_"):
+                setattr(cls, name, hide_frames(value))
+
+    def __init__(self, send: Sender) -> None:
+        self._send = send
+
+    async def _call(
+        self,
+        endpoint: Endpoint[_M],
+        params: Mapping[str, Any],
+        options: RequestOptions | None,
+        **ids: str,
+    ) -> _M:
+        request = endpoint.request(params, ids, options)
+        response = await self._send(request)
+        answer = parse_response(request, response, endpoint.model)
+        attach_response(answer, response)
+        return answer
+
+    def _list(
+        self,
+        endpoint: Endpoint[Page[_L]],
+        params: Mapping[str, Any],
+        paging: Paging,
+        options: RequestOptions | None,
+    ) -> Pager[_L]:
+        return Pager(self._send, start(endpoint, params, paging, options))
+
+
+def prepare_decoders() -> None:
+    """Make what reads the answers of every resource imported so far: milliseconds for each."""
+    for resource in Resource.__subclasses__():
+        for member in vars(resource).values():
+            model: Any = getattr(member, "model", None)
+            if isinstance(member, Endpoint) and model is not Response:
+                decoder_of(model)

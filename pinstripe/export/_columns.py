@@ -1,0 +1,140 @@
+"""Models as rows: which columns a model has, and what stands in them.
+
+A nested object gives a column for each of its fields, named by the way to it, such as
+`options.document.require_matching_selfie`. An object that may stand as its id gives the id. What
+has no fixed number of values (a list, metadata, the object of an event) is a column of JSON. The
+columns follow from the model alone, never from the objects, so that every export of a resource
+has the same. Private fields are columns only where they were asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from pinstripe._models.convert import converter
+from pinstripe._models.record import Record
+
+Kind = Literal["text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"]
+
+_KINDS: tuple[tuple[type[Any], Kind], ...] = (
+    (str, "text"),
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (Decimal, "decimal"),
+    (datetime, "timestamp"),
+    (date, "date"),
+)
+
+
+@frozen
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: The names of the fields on the way to it, joined by dots.
+        kind: What its values are; each may be None.
+        read: Returns its value in an object.
+    """
+
+    name: str
+    kind: Kind
+    read: Callable[[Any], Any]
+
+
+def columns_of(model: type[Any], *, reveal: bool) -> tuple[Column, ...]:
+    """Return the columns of a model, in the order of its fields.
+
+    Args:
+        model: The class.
+        reveal: Whether private fields are among them.
+    """
+    return tuple(_columns(model, (), reveal=reveal))
+
+
+def _columns(model: type[Any], way: tuple[str, ...], *, reveal: bool) -> Iterator[Column]:
+    hints = get_type_hints(model, include_extras=True)
+    for attribute in attrs.fields(model):
+        if not (attribute.repr or reveal):
+            continue
+        path = (*way, attribute.name)
+        types = tuple(_alternatives(hints[attribute.name]))
+        if len(types) == 1 and issubclass(types[0], Record):
+            yield from _columns(types[0], path, reveal=reveal)
+        else:
+            yield _column(path, types, _json if reveal else _public_json)
+
+
+def _alternatives(hint: Any) -> Iterator[type[Any]]:
+    """Yield the classes of which a value can be, None apart."""
+    if get_origin(hint) is Annotated:
+        yield from _alternatives(get_args(hint)[0])
+    elif get_origin(hint) in (Union, UnionType):
+        yield from {kind: None for option in get_args(hint) for kind in _alternatives(option)}
+    elif get_origin(hint) is Literal:
+        yield from {type(value): None for value in get_args(hint)}
+    elif hint is not NoneType:
+        yield hint if isinstance(hint, type) else get_origin(hint) or object
+
+
+def _column(
+    path: tuple[str, ...], types: tuple[type[Any], ...], as_json: Callable[[Any], str]
+) -> Column:
+    name = ".".join(path)
+    kind: Kind | None = next((kind for plain, kind in _KINDS if types == (plain,)), None)
+    if kind is not None:
+        return Column(name, kind, _reader(path, None))
+    if str in types and all(option is str or hasattr(option, "id") for option in types):
+        return Column(name, "text", _reader(path, _id))
+    return Column(name, "json", _reader(path, as_json))
+
+
+def _reader(path: tuple[str, ...], shape: Callable[[Any], str] | None) -> Callable[[Any], Any]:
+    if len(path) == 1 and shape is None:
+        return attrgetter(*path)
+
+    def read(value: Any) -> Any:
+        for name in path:
+            if value is None:
+                return None
+            value = getattr(value, name)
+        return value if value is None or shape is None else shape(value)
+
+    return read
+
+
+def _id(value: Any) -> str:
+    return value if isinstance(value, str) else str(value.id)
+
+
+def _unstructured(value: Any) -> Any:
+    return converter().unstructure(value)
+
+
+_json = json.JSONEncoder(separators=(",", ":"), default=_unstructured).encode
+
+
+def _public_json(value: Any) -> str:
+    return _json(_public(value))
+
+
+def _public(value: Any) -> Any:
+    """Return a value without the private fields of the objects in it."""
+    if isinstance(value, Record):
+        shown = (field.name for field in attrs.fields(type(value)) if field.repr)
+        return {name: _public(getattr(value, name)) for name in shown}
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, Any]", value)
+        return {name: _public(item) for name, item in entries.items()}
+    if isinstance(value, (tuple, list)):
+        return [_public(item) for item in cast("Sequence[Any]", value)]
+    return value

@@ -1,0 +1,65 @@
+"""Answers list endpoints: cursors, filters and the list envelope.
+
+Choices where the published facts are silent: a cursor under which nothing is stored is a 400
+`resource_missing` that names the parameter; both cursors at once are a 400
+`parameters_exclusive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._params.errors import invalid, missing
+from pinstripe.sandbox._params.schema import Span
+from pinstripe.sandbox._state.table import Json, Query
+
+DEFAULT_LIMIT = 10
+
+
+def list_objects(
+    call: Call,
+    kind: str,
+    *,
+    equals: tuple[str, ...] = (),
+    created: Span | None = None,
+    matches: Callable[[Json], bool] | None = None,
+) -> Json:
+    """Return the list envelope that a call asks for.
+
+    Args:
+        call: the call; reads limit, starting_after, ending_before, created and the filters.
+        kind: name of the kind of the elements.
+        equals: filter parameters that name an index of the kind.
+        created: range of seconds in place of the one in the parameters.
+        matches: a further condition on an element.
+
+    Raises:
+        Refusal: 400, for a cursor that is not stored or two cursors.
+    """
+    params = call.params
+    exclusive(call, "starting_after", "ending_before")
+    query = Query(
+        limit=params.get("limit", DEFAULT_LIMIT),
+        starting_after=params.get("starting_after"),
+        ending_before=params.get("ending_before"),
+        created=created or params.get("created") or Span(),
+        equals={name: params[name] for name in equals if name in params},
+        matches=matches,
+    )
+    found = call.account.tables[kind].find(query)
+    if found is None:
+        cursor = "ending_before" if query.ending_before else "starting_after"
+        raise missing(kind, params[cursor], cursor, status=400)
+    data = [call.show(value) for value in found.objects]
+    return {"object": "list", "data": data, "has_more": found.has_more, "url": call.path}
+
+
+def exclusive(call: Call, first: str, second: str, code: str = "parameters_exclusive") -> None:
+    """Refuse a call that has two parameters which exclude each other.
+
+    Raises:
+        Refusal: 400, when both are there.
+    """
+    if first in call.params and second in call.params:
+        raise invalid(f"You may only specify one of {first} and {second}.", first, code)

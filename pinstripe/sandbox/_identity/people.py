@@ -1,0 +1,290 @@
+"""Invented people and the findings of invented checks: outputs, reports, and their redaction.
+
+Every person here is made up. Choices where the published facts are silent: a report is made for
+each attempt in which a check ran, none for the errors of the `session` group; redaction turns
+every personal text into `[redacted]` whether it was set or not, except email and phone, which
+stay null where they were null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pinstripe.sandbox._state.table import Json, part
+from pinstripe.sandbox._state.world import Account
+
+REPORT: Final = "identity.verification_report"
+REDACTED: Final = "[redacted]"
+REDACTED_DATE: Final = {"day": 1, "month": 1, "year": 1}
+
+ERROR_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "session": {
+        "abandoned": "The verification was not finished.",
+        "consent_declined": "The processing of the data was declined.",
+        "country_not_supported": "Documents of this country are not supported.",
+        "device_not_supported": "The device has no camera.",
+        "under_supported_age": "The person is under the age that is supported.",
+    },
+    "document": {
+        "document_expired": "The document has expired.",
+        "document_type_not_supported": "This type of document is not accepted.",
+        "document_unverified_other": "The document could not be checked.",
+    },
+    "email": {
+        "email_unverified_other": "The email address could not be checked.",
+        "email_verification_declined": "The check of the email address was declined.",
+    },
+    "id_number": {
+        "id_number_insufficient_document_data": "The document lacks data for the check.",
+        "id_number_mismatch": "The number does not belong to the person.",
+        "id_number_unverified_other": "The number could not be checked.",
+    },
+    "phone": {
+        "phone_unverified_other": "The phone number could not be checked.",
+        "phone_verification_declined": "The check of the phone number was declined.",
+    },
+    "selfie": {
+        "selfie_document_missing_photo": "The document has no photo.",
+        "selfie_face_mismatch": "The face in the selfie is not the face on the document.",
+        "selfie_manipulated": "The selfie was altered.",
+        "selfie_unverified_other": "The selfie could not be checked.",
+    },
+}
+GROUP_OF: Final = {code: group for group, codes in ERROR_REASONS.items() for code in codes}
+GIVEN_UP: Final = ("abandoned", "consent_declined")
+
+ADDRESS_FIELDS: Final = ("city", "country", "line1", "line2", "postal_code", "state")
+
+_PEOPLE: Final[tuple[Json, ...]] = (
+    {
+        "first_name": "Mirel",
+        "last_name": "Vantongeren",
+        "dob": {"day": 9, "month": 2, "year": 1987},
+        "sex": "female",
+        "unparsed_sex": "V/F",
+        "unparsed_place_of_birth": "Amersfoort",
+        "address": ("Tweede Spinselkade 88", "Utrecht", "3599 ZZ", None, "NL"),
+    },
+    {
+        "first_name": "Tobin",
+        "last_name": "Ashgrove",
+        "dob": {"day": 23, "month": 11, "year": 1992},
+        "sex": "male",
+        "unparsed_sex": "M",
+        "unparsed_place_of_birth": "Springfield",
+        "address": ("1200 Example Terrace", "Springfield", "00000", "OR", "US"),
+    },
+    {
+        "first_name": "Ionela",
+        "last_name": "Quessington",
+        "dob": {"day": 30, "month": 6, "year": 1979},
+        "sex": "female",
+        "unparsed_sex": "F",
+        "unparsed_place_of_birth": "Little Madeup",
+        "address": ("7 Nowhere Mews", "Little Madeup", "ZZ1 1ZZ", None, "GB"),
+    },
+)
+
+
+def verified_outputs(account: Account, session: Json, overrides: Mapping[str, Any]) -> Json:
+    """Return the outputs of a passed verification.
+
+    Args:
+        account: draws the person.
+        session: the session as it is stored.
+        overrides: values in place of the invented ones, by field; `address` and `dob` are merged.
+    """
+    person = dict(_PEOPLE[account.choice(len(_PEOPLE))])
+    wanted = "id_number" in checks_of(session)
+    provided = part(session, "provided_details")
+    invented: Json = {
+        "address": _address(person.pop("address")),
+        "dob": person.pop("dob"),
+        "email": provided.get("email") if "email" in checks_of(session) else None,
+        "id_number": "000000000" if wanted else None,
+        "id_number_type": "us_ssn" if wanted else None,
+        "phone": provided.get("phone") if "phone" in checks_of(session) else None,
+        **person,
+    }
+    return dict(sorted(_merged(invented, overrides).items()))
+
+
+def checks_of(session: Json) -> tuple[str, ...]:
+    """Return the checks that a session makes: document, selfie, id_number, email, phone."""
+    if session["type"] == "verification_flow":
+        return ("document", "id_number", "email", "phone")
+    document = part(session["options"], "document")
+    checks = ["document"] if session["type"] == "document" else ["id_number"]
+    if document.get("require_matching_selfie"):
+        checks.append("selfie")
+    if document.get("require_id_number"):
+        checks.append("id_number")
+    return tuple(checks)
+
+
+def report(
+    account: Account, session: Json, outputs: Json, document: Mapping[str, Any], code: str | None
+) -> Json:
+    """Return the report of an attempt, not stored yet.
+
+    Args:
+        account: gives ids and the time.
+        session: the session as it is stored.
+        outputs: what `verified_outputs` gave.
+        document: values in place of the invented ones in the document check.
+        code: the error that the attempt ended with, None where it passed.
+    """
+    value: Json = {
+        "id": account.new_id(REPORT),
+        "object": REPORT,
+        "client_reference_id": session["client_reference_id"],
+        "created": account.timestamp(),
+        "livemode": False,
+        "options": _report_options(session),
+        "type": session["type"],
+        "verification_session": session["id"],
+    }
+    if "verification_flow" in session:
+        value["verification_flow"] = session["verification_flow"]
+    failed = GROUP_OF[code] if code else None
+    checks = checks_of(session)
+    for check in checks if failed is None or failed in checks else (*checks, failed):
+        finding = _findings(account, session, outputs, check)
+        if check == "document":
+            finding = _merged(finding, document)
+        value[check] = _judged(finding, code if check == failed else None)
+    return value
+
+
+def last_error(code: str) -> Json:
+    """Return the `last_error` of a session."""
+    return {"code": code, "reason": ERROR_REASONS[GROUP_OF[code]][code]}
+
+
+def redacted_session(session: Json) -> Json:
+    """Return a session with placeholders for what is personal."""
+    outputs = session["verified_outputs"]
+    return {
+        **session,
+        "client_secret": None,
+        "metadata": {},
+        "provided_details": _veiled_set(session["provided_details"]),
+        "redaction": {"status": "redacted"},
+        "url": None,
+        "verified_outputs": outputs and _veiled_outputs(outputs),
+    }
+
+
+def redacted_report(value: Json) -> Json:
+    """Return a report with placeholders for what is personal."""
+    out = dict(value)
+    for check in ("document", "id_number", "email", "phone"):
+        if check in out:
+            out[check] = _veiled_finding(out[check])
+    return out
+
+
+def _address(parts: tuple[str | None, ...]) -> Json:
+    line1, city, postal_code, state, country = parts
+    return {
+        "city": city,
+        "country": country,
+        "line1": line1,
+        "line2": None,
+        "postal_code": postal_code,
+        "state": state,
+    }
+
+
+def _merged(base: Json, overrides: Mapping[str, Any]) -> Json:
+    out = dict(base)
+    for name, value in overrides.items():
+        old: Json | None = out.get(name)
+        out[name] = {**old, **value} if old and isinstance(value, dict) else value
+    return out
+
+
+def _report_options(session: Json) -> Json:
+    options = part(session, "options")
+    return {name: options[name] for name in ("document", "id_number") if name in options}
+
+
+def _findings(account: Account, session: Json, outputs: Json, check: str) -> Json:
+    provided = part(session, "provided_details")
+    if check == "document":
+        return _document(account, session, outputs)
+    if check == "selfie":
+        return {"document": account.new_file_id(), "selfie": account.new_file_id()}
+    if check == "id_number":
+        names = ("dob", "first_name", "id_number", "id_number_type", "last_name")
+        return {name: outputs[name] for name in names}
+    return {check: outputs[check] or provided.get(check)}
+
+
+def _document(account: Account, session: Json, outputs: Json) -> Json:
+    allowed = part(session["options"], "document").get("allowed_types") or ["passport"]
+    names = ("address", "dob", "first_name", "last_name", "sex")
+    return {
+        **{name: outputs[name] for name in names},
+        "expiration_date": {"day": 30, "month": 6, "year": 2033},
+        "files": [account.new_file_id(), account.new_file_id()],
+        "issued_date": {"day": 30, "month": 6, "year": 2023},
+        "issuing_country": part(outputs, "address").get("country"),
+        "number": "XX" + account.text(7).upper(),
+        "type": allowed[0],
+        "unparsed_place_of_birth": outputs["unparsed_place_of_birth"],
+        "unparsed_sex": outputs["unparsed_sex"],
+    }
+
+
+def _judged(finding: Json, code: str | None) -> Json:
+    error = last_error(code) if code else None
+    return {**finding, "error": error, "status": "unverified" if code else "verified"}
+
+
+def _veiled_outputs(outputs: Json) -> Json:
+    return {
+        **outputs,
+        **_veiled_person(outputs),
+        "email": outputs["email"] and REDACTED,
+        "phone": outputs["phone"] and REDACTED,
+    }
+
+
+def _veiled_person(value: Json) -> Json:
+    out: Json = {}
+    for name in value:
+        if name in _VEILS:
+            out[name] = _VEILS[name]
+    if value.get("address"):
+        country = value["address"]["country"]
+        out["address"] = {**dict.fromkeys(value["address"], REDACTED), "country": country}
+    return out
+
+
+_VEILS: Final[Mapping[str, object]] = {
+    "dob": REDACTED_DATE,
+    "expiration_date": REDACTED_DATE,
+    "first_name": REDACTED,
+    "id_number": REDACTED,
+    "id_number_type": None,
+    "issued_date": REDACTED_DATE,
+    "last_name": REDACTED,
+    "number": REDACTED,
+    "sex": REDACTED,
+    "unparsed_place_of_birth": REDACTED,
+    "unparsed_sex": REDACTED,
+}
+
+
+def _veiled_finding(finding: Json) -> Json:
+    out = {**finding, **_veiled_person(finding)}
+    for name in ("email", "phone"):
+        if out.get(name):
+            out[name] = REDACTED
+    return out
+
+
+def _veiled_set(details: Json | None) -> Json | None:
+    return details and dict.fromkeys(details, REDACTED)

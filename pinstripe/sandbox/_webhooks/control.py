@@ -1,0 +1,55 @@
+"""The sandbox's own endpoints for webhooks: what was delivered, now and again.
+
+Parameters, by path:
+
+- `POST webhooks/flush`: none; answers when nothing is under way, with `{"pending": count}`, how
+  many deliveries of the account wait for another attempt
+- `POST webhooks/resend`: `event` (required, an id); answers with the event
+- `GET webhooks/deliveries`: `event`, `status`, `limit` and cursors; a list of deliveries. The
+  `status` of one is `pending`, `sending`, `delivered`, `failed` or `dropped`; each of its
+  `attempts` has `at` (seconds), `status` (of the answer, null where none came) and `error`
+  (`connection`, `not_allowed`, `timeout` or null)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._http.lists import list_objects
+from pinstripe.sandbox._http.routes import LIST_PARAMS, control_route
+from pinstripe.sandbox._params.schema import STRING, Object, Word
+from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.world import EVENT
+from pinstripe.sandbox._webhooks.delivery import DELIVERY, flush, plan_deliveries
+
+_RESEND: Final = Object({"event": STRING}, required=("event",))
+_DELIVERIES: Final = Object(
+    {
+        **LIST_PARAMS,
+        "event": STRING,
+        "status": Word(("pending", "sending", "delivered", "failed", "dropped")),
+    }
+)
+
+
+async def _flush(call: Call) -> Json:
+    await flush(call.account.world)
+    return {"pending": len(call.account.tables[DELIVERY].having("status", "pending"))}
+
+
+def _resend(call: Call) -> Json:
+    event = call.account.get(EVENT, call.params["event"], "event")
+    plan_deliveries(call.account, event)
+    return call.show(call.account.get(EVENT, event["id"]))
+
+
+def _deliveries(call: Call) -> Json:
+    return list_objects(call, DELIVERY, equals=("event", "status"))
+
+
+ROUTES: Final = (
+    control_route("POST", "webhooks/flush", _flush, Object({})),
+    control_route("POST", "webhooks/resend", _resend, _RESEND),
+    control_route("GET", "webhooks/deliveries", _deliveries, _DELIVERIES),
+)

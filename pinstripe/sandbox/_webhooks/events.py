@@ -1,0 +1,97 @@
+"""The event log as the API offers it: retrieve and list, for 30 days by the clock.
+
+Choices where the published facts are silent: `*` in `type` matches any run of characters, it is
+not special in `types`; an event counts as delivered when no delivery is pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._http.lists import exclusive, list_objects
+from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
+from pinstripe.sandbox._params.errors import missing
+from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object, Span
+from pinstripe.sandbox._state.kinds import Kind
+from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.world import EVENT
+
+RETENTION_SECONDS: Final = 30 * 24 * 60 * 60
+
+KINDS: Final = (
+    Kind(
+        EVENT,
+        "evt_",
+        indexes={
+            "type": lambda value: value["type"],
+            "subject": lambda value: value["data"]["object"].get("id"),
+        },
+    ),
+)
+
+_LIST: Final = Object(
+    {
+        **LIST_PARAMS,
+        "delivery_success": BOOLEAN,
+        "type": STRING,
+        "types": Array(STRING, max_items=20),
+    }
+)
+
+
+def _retrieve(call: Call) -> Json:
+    value = call.account.get(EVENT, call.ids[0], "id")
+    if value["created"] < _oldest(call):
+        raise missing(EVENT, value["id"], "id")
+    return call.show(value)
+
+
+def _list(call: Call) -> Json:
+    exclusive(call, "type", "types")
+    asked = call.params.get("created") or Span()
+    kept = Span(max(asked.start, _oldest(call)), asked.end)
+    plain = "*" not in call.params.get("type", "*")
+    equals = ("type",) if plain else ()
+    return list_objects(call, EVENT, equals=equals, created=kept, matches=_condition(call))
+
+
+def _oldest(call: Call) -> int:
+    return max(0, call.account.timestamp() - RETENTION_SECONDS)
+
+
+def _condition(call: Call) -> Callable[[Json], bool] | None:
+    checks: list[Callable[[Json], bool]] = []
+    if "type" in call.params:
+        parts = call.params["type"].split("*")
+        checks.append(lambda event: _matches(parts, event["type"]))
+    if "types" in call.params:
+        types = frozenset(call.params["types"])
+        checks.append(lambda event: event["type"] in types)
+    if "delivery_success" in call.params:
+        delivered = call.params["delivery_success"]
+        checks.append(lambda event: (event["pending_webhooks"] == 0) == delivered)
+    return (lambda event: all(check(event) for check in checks)) if checks else None
+
+
+def _matches(parts: list[str], text: str) -> bool:
+    first, *rest = parts
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or len(text) < len(first) + len(last):
+        return False
+    position = len(first)
+    for part in middle:
+        position = text.find(part, position, len(text) - len(last))
+        if position < 0:
+            return False
+        position += len(part)
+    return text.endswith(last)
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/events", _list, _LIST, EVENT, listed=True),
+    Route("GET", "/v1/events/{id}", _retrieve, kind=EVENT),
+)

@@ -1,0 +1,121 @@
+"""A store in Redis: for the processes of many machines.
+
+Each step is one script, which Redis runs with nothing in between, on one key. A claim that is made
+again with its own token, as when an answer was lost on the way, is still that claim; so is a
+commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
+
+from pinstripe._core.errors import ConfigurationError
+from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_CLAIM: Final = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then
+    return string.sub(held, 1, 5) == 'done:' and 2 or 1
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 0
+"""
+_COMMIT: Final = """
+local held = redis.call('GET', KEYS[1])
+if held == ARGV[1] then
+    redis.call('SET', KEYS[1], 'done:' .. ARGV[1], 'PX', ARGV[2])
+end
+return (held == ARGV[1] or held == 'done:' .. ARGV[1]) and 1 or 0
+"""
+_RELEASE: Final = """
+return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0
+"""
+_NOTE: Final = """
+local newest = redis.call('GET', KEYS[1])
+if newest and tonumber(newest) > tonumber(ARGV[1]) then
+    return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+"""
+_CLAIMED: Final[tuple[Claimed, ...]] = ("claimed", "busy", "done")
+_REMEMBER: Final = int(REMEMBER_SECONDS * 1000)
+_SOCKET_SECONDS = 3.0
+
+
+class RedisStore:
+    """A store in Redis, which any number of processes may share; it needs `pinstripe[redis]`.
+
+    Redis has to keep what it holds: with an eviction policy that drops keys, events are handled
+    again.
+
+    Args:
+        url: Where Redis is: `redis://`, `rediss://` (TLS) or `unix://`.
+        prefix: How the names of all keys begin.
+
+    Raises:
+        ConfigurationError: An argument is wrong, or the `redis` package is missing.
+    """
+
+    def __init__(self, url: str, *, prefix: str = "pinstripe:") -> None:
+        if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError("url", "must start with redis://, rediss:// or unix://")
+        if not isinstance(prefix, str):
+            raise ConfigurationError("prefix", "must be text")
+        if find_spec("redis") is None:
+            raise ConfigurationError("url", 'Redis needs: python -m pip install "pinstripe[redis]"')
+        self._url = url
+        self._prefix = prefix
+        self._clients = WeakKeyDictionary[asyncio.AbstractEventLoop, "Redis"]()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(prefix={self._prefix!r})"
+
+    async def claim(self, id: str, token: str, lease: float) -> Claimed:
+        """Claim an event; see `Store`."""
+        milliseconds = max(1, int(lease * 1000))
+        return _CLAIMED[await self._run(_CLAIM, f"event:{id}", token, milliseconds)]
+
+    async def commit(self, id: str, token: str) -> bool:
+        """Remember that an event was handled; see `Store`."""
+        return bool(await self._run(_COMMIT, f"event:{id}", token, _REMEMBER))
+
+    async def release(self, id: str, token: str) -> None:
+        """End a claim; see `Store`."""
+        await self._run(_RELEASE, f"event:{id}", token)
+
+    async def last_handled(self, subject: str) -> float | None:
+        """Return when the newest handled event of an object happened; see `Store`."""
+        found = await self._client().get(f"{self._prefix}newest:{subject}")
+        return None if found is None else float(found)
+
+    async def record_handled(self, subject: str, at: float) -> None:
+        """Note that an event of an object was handled; see `Store`."""
+        await self._run(_NOTE, f"newest:{subject}", repr(at), _REMEMBER)
+
+    async def close_for_loop(self) -> None:
+        """Close the connections of this event loop; see `Store`."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    async def _run(self, script: str, key: str, *arguments: str | int) -> int:
+        client: Any = self._client()
+        answer: int = await client.eval(script, 1, self._prefix + key, *arguments)
+        return answer
+
+    def _client(self) -> Redis:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            from redis.asyncio import Redis  # noqa: PLC0415 -- an extra, and slow to import
+
+            client = self._clients[loop] = cast("Any", Redis).from_url(
+                self._url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS
+            )
+        return client

@@ -1,0 +1,171 @@
+"""A store in a SQLite file: for the processes of one machine, and for what survives their end.
+
+Each step is one statement, so that nothing comes between its parts. The file is in WAL mode and
+every step is on the disk before it counts, so that neither `kill -9` nor a loss of power brings
+an event back that was handled. One connection a process serves all threads in turns; a step takes
+half a millisecond, in a worker thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+
+from pinstripe._core.errors import ConfigurationError
+from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed
+
+# An event without a token was handled.
+_CREATE: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    id TEXT PRIMARY KEY,
+    token TEXT,
+    ends REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_ends ON events (ends);
+CREATE TABLE IF NOT EXISTS subjects (
+    id TEXT PRIMARY KEY,
+    newest REAL NOT NULL,
+    ends REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS subjects_ends ON subjects (ends);
+"""
+_CLAIM: Final = """
+INSERT INTO events (id, token, ends) VALUES (:id, :token, :ends)
+ON CONFLICT (id) DO UPDATE SET token = :token, ends = :ends WHERE ends <= :now
+"""
+_HOLDER: Final = "SELECT token FROM events WHERE id = :id"
+_COMMIT: Final = """
+UPDATE events SET token = NULL, ends = :ends WHERE id = :id AND token = :token AND ends > :now
+"""
+_RELEASE: Final = "DELETE FROM events WHERE id = :id AND token = :token"
+_FORGET: Final = "DELETE FROM events WHERE ends <= :now"
+_NEWEST: Final = "SELECT newest FROM subjects WHERE id = :id AND ends > :now"
+_NOTE: Final = """
+INSERT INTO subjects (id, newest, ends) VALUES (:id, :newest, :ends)
+ON CONFLICT (id) DO UPDATE SET newest = max(newest, excluded.newest), ends = excluded.ends
+"""
+_FORGET_SUBJECTS: Final = "DELETE FROM subjects WHERE ends <= :now"
+_LOCK_SECONDS = 5.0
+
+
+class SQLiteStore:
+    """A store in a file, which the processes of one machine may share.
+
+    The file is made when the first event is claimed; close the store with `close()`.
+
+    Args:
+        path: The file; not on a network drive, where SQLite's locks do not hold.
+        clock: Tells the time, in seconds since the Unix epoch.
+
+    Raises:
+        ConfigurationError: The path is none.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise ConfigurationError("path", "must be the path of a file")
+        self._path = Path(path)
+        self._clock = clock
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._path)!r})"
+
+    async def claim(self, id: str, token: str, lease: float) -> Claimed:
+        """Claim an event; see `Store`."""
+        return await anyio.to_thread.run_sync(self._claim, id, token, lease)
+
+    async def commit(self, id: str, token: str) -> bool:
+        """Remember that an event was handled; see `Store`."""
+        return await anyio.to_thread.run_sync(self._commit, id, token)
+
+    async def release(self, id: str, token: str) -> None:
+        """End a claim; see `Store`."""
+        await anyio.to_thread.run_sync(self._release, id, token)
+
+    async def last_handled(self, subject: str) -> float | None:
+        """Return when the newest handled event of an object happened; see `Store`."""
+        return await anyio.to_thread.run_sync(self._find_newest, subject)
+
+    async def record_handled(self, subject: str, at: float) -> None:
+        """Note that an event of an object was handled; see `Store`."""
+        await anyio.to_thread.run_sync(self._note, subject, at)
+
+    async def close_for_loop(self) -> None:
+        """Do nothing: the file belongs to no event loop; see `Store`."""
+
+    def close(self) -> None:
+        """Close the file; it is opened again when an event is claimed."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _claim(self, id: str, token: str, lease: float) -> Claimed:
+        now = self._clock()
+        values = {"id": id, "token": token, "now": now, "ends": now + lease}
+        if self._execute(_CLAIM, values)[0]:
+            return "claimed"
+        _, found = self._execute(_HOLDER, {"id": id})
+        return "done" if found == [(None,)] else "busy"
+
+    def _commit(self, id: str, token: str) -> bool:
+        now = self._clock()
+        values = {"id": id, "token": token, "now": now, "ends": now + REMEMBER_SECONDS}
+        changed, _ = self._execute(_COMMIT, values)
+        self._execute(_FORGET, {"now": now})
+        return changed == 1
+
+    def _release(self, id: str, token: str) -> None:
+        self._execute(_RELEASE, {"id": id, "token": token})
+
+    def _find_newest(self, subject: str) -> float | None:
+        _, found = self._execute(_NEWEST, {"id": subject, "now": self._clock()})
+        return found[0][0] if found else None
+
+    def _note(self, subject: str, at: float) -> None:
+        now = self._clock()
+        self._execute(_NOTE, {"id": subject, "newest": at, "ends": now + REMEMBER_SECONDS})
+        self._execute(_FORGET_SUBJECTS, {"now": now})
+
+    def _execute(self, statement: str, values: dict[str, Any]) -> tuple[int, list[Any]]:
+        """Run a statement; return how many rows it changed, and those that it found."""
+        if self._process != os.getpid():
+            self._start_anew()
+        with self._lock:
+            if self._connection is None:
+                self._connection = _open(self._path)
+            cursor = self._connection.execute(statement, values)
+            return cursor.rowcount, cursor.fetchall()
+
+    def _start_anew(self) -> None:
+        # What a fork inherits is kept and never touched: closing it would meddle with the file
+        # under the process that opened it.
+        self._inherited = self._connection
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._connection = None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_CREATE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
