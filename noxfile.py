@@ -82,7 +82,7 @@ def audit(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Fuzz parsers and decoders: `nox -s fuzz -- signature 60` for one target and 60 seconds."""
     _install(session, "fuzz")
-    session.run("python", "tests/fuzz.py", *session.posargs)
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from chaos_run import SETTINGS, AnyClient, Figures, run
 
 from benchmarks.sandbox import Server, ask, running
 from pinstripe import AsyncClient, Client
+from tests.support.chaos_run import SETTINGS, AnyClient, Figures, run
 
 CALLS = 20_000
 

@@ -15,13 +15,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import faulty
 from anyio.to_thread import run_sync
 from attrs import frozen
-from chaos_run import Figures, heartbeat, run
-from clean import KEY, Open
-from fault_table import CALLS, ROWS, SIZES, end_of_calls, order, refusal
-from faulty import Behaviour, Faulty, ok
 
 from benchmarks.chaos import ledger
 from benchmarks.peers import COMPARED, CONTENDERS, fails
@@ -34,6 +29,11 @@ from pinstripe import (
     RetryPolicy,
     Timeout,
 )
+from tests.support import faulty
+from tests.support.chaos_run import Figures, heartbeat, run
+from tests.support.clean import KEY, Open
+from tests.support.fault_table import CALLS, ROWS, SIZES, end_of_calls, order, refusal
+from tests.support.faulty import Behaviour, Faulty, ok
 
 # --- what is measured of Pinstripe alone --------------------------------------------------------
 

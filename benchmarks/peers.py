@@ -11,13 +11,13 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
-import faulty
 import stripe
-from clean import KEY
-from fault_table import CALLS, SHAPES, order, refusal
-from faulty import Faulty, ok
 
 from pinstripe import AsyncClient, RetryPolicy
+from tests.support import faulty
+from tests.support.clean import KEY
+from tests.support.fault_table import CALLS, SHAPES, order, refusal
+from tests.support.faulty import Faulty, ok
 
 Call = Callable[[str], Awaitable[Any]]
 Contender = Callable[[str, int], AbstractAsyncContextManager[Call]]

@@ -1,12 +1,12 @@
 """The fuzzer: property tests of parsers and decoders, driven by what the code covers.
 
-    python tests/fuzz.py                 names the targets
-    python tests/fuzz.py signature 60    runs one of them for 60 seconds
-    python tests/fuzz.py all 60          runs each for 60 seconds
+    python -m tests.fuzz                 names the targets
+    python -m tests.fuzz signature 60    runs one of them for 60 seconds
+    python -m tests.fuzz all 60          runs each for 60 seconds
 
 A target is a property test, so that what is fuzzed is what the tests hold. Where its arguments are
 text or bytes the fuzzer's own go in as they are, thousands a second; elsewhere hypothesis makes
-arguments of them. A crash is kept as a file, which `python tests/fuzz.py signature crash-...` runs
+arguments of them. A crash is kept as a file, which `python -m tests.fuzz signature crash-...` runs
 again.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 Arguments = Callable[[Any, bytes], tuple[Any, ...]]
 
@@ -61,64 +61,61 @@ TARGETS: Mapping[str, tuple[str, str, Arguments]] = {
         by_hypothesis,
     ),
     "signature_signed": ("test_signature", "test_what_is_signed_is_verified", by_hypothesis),
-    "retry_after": ("test_pipeline", "test_any_retry_after_is_a_wait_or_nothing", as_text),
+    "retry_after": ("http.test_pipeline", "test_any_retry_after_is_a_wait_or_nothing", as_text),
     "form": (
-        "test_wire",
+        "http.test_encoding",
         "test_a_form_is_read_back_by_decoders_that_know_nothing_of_the_encoder",
         by_hypothesis,
     ),
     "form_values": (
-        "test_wire",
+        "http.test_encoding",
         "test_any_values_are_encoded_or_refused_and_nothing_else",
         by_hypothesis,
     ),
-    "path_id": ("test_wire", "test_no_id_leads_to_another_endpoint", as_id_of_an_endpoint),
-    "path": ("test_wire", "test_any_path_is_refused_or_reached_as_it_is", as_text),
+    "path_id": ("http.test_encoding", "test_no_id_leads_to_another_endpoint", as_id_of_an_endpoint),
+    "path": ("http.test_encoding", "test_any_path_is_refused_or_reached_as_it_is", as_text),
     "decode_bytes": (
-        "test_convert",
+        "models.test_convert",
         "test_any_bytes_are_a_model_or_a_decode_error",
         as_body_of_a_model,
     ),
     "decode_damaged": (
-        "test_convert",
+        "models.test_convert",
         "test_damaged_data_is_a_model_or_a_decode_error",
         by_hypothesis,
     ),
-    "decode_whole": ("test_convert", "test_there_and_back_again", by_hypothesis),
+    "decode_whole": ("models.test_convert", "test_there_and_back_again", by_hypothesis),
     "error_body": (
-        "test_errors",
+        "core.test_errors",
         "test_any_answer_gives_an_error_that_is_safe_to_print",
         as_answer,
     ),
     "error_text": (
-        "test_errors",
+        "core.test_errors",
         "test_cleaned_text_is_one_printable_line_of_a_kilobyte",
         as_text,
     ),
     "error_secret": (
-        "test_errors",
+        "core.test_errors",
         "test_no_surrounding_uncovers_a_secret",
         by_hypothesis,
     ),
-    "error_repeats": ("test_errors", "test_any_values_can_be_sent_and_said", by_hypothesis),
-    "sandbox_form": ("sandbox.test_forms", "test_any_text_is_read_or_refused", as_text),
+    "error_repeats": ("core.test_errors", "test_any_values_can_be_sent_and_said", by_hypothesis),
+    "sandbox_form": ("sandbox.params.test_forms", "test_any_text_is_read_or_refused", as_text),
     "sandbox_multipart": (
-        "sandbox.test_multipart",
+        "sandbox.params.test_multipart",
         "test_garbage_is_read_or_refused",
         by_hypothesis,
     ),
-    "cli_input": ("test_cli_queries", "test_no_input_breaks_the_reader", by_hypothesis),
+    "cli_input": ("cli.quotes.test_queries", "test_no_input_breaks_the_reader", by_hypothesis),
 }
 """Each target: where its property test is, its name, and how bytes become its arguments."""
 
 
 def one_input(target: str) -> Callable[[bytes], object]:
     """Return what runs a target on the bytes of a fuzzer."""
-    for place in (str(TESTS), str(TESTS / "cli")):
-        if place not in sys.path:
-            sys.path.append(place)
     where, name, arguments = TARGETS[target]
-    room = importlib.import_module(where)
+    room = importlib.import_module(f"tests.{where}")
     handle = getattr(room, name).hypothesis
     run: Callable[[bytes], object] = handle.fuzz_one_input
     if arguments is by_hypothesis:
@@ -138,7 +135,7 @@ def fuzz(target: str, *options: str) -> None:
 
 def main(target: str = "", bound: str = "60", *options: str) -> int:
     if target == "all":
-        command = [sys.executable, __file__]
+        command = [sys.executable, "-m", "tests.fuzz"]
         return max(subprocess.call([*command, name, bound, *options]) for name in TARGETS)
     if target not in TARGETS:
         sys.stdout.write("\n".join(["targets:", *TARGETS, ""]))

@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from chaos_run import Record, denied, doubled, run
-from clean import nothing_left
 
 from pinstripe import AsyncClient, Client
 from pinstripe.sandbox import Sandbox
+from tests.support.chaos_run import Record, denied, doubled, run
+from tests.support.clean import nothing_left
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,8 @@ import time
 from typing import Any
 
 import anyio
-import faulty
 import pytest
 from anyio.from_thread import start_blocking_portal
-from faulty import Faulty, ok
-from test_transport import KEY, ONCE, SESSION, call, client_of, failure, settle
 
 import pinstripe
 from pinstripe import (
@@ -39,6 +36,9 @@ from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._limits.limiter import EndpointQueue
 from pinstripe._limits.rates import Rates
+from tests.http.test_transport import KEY, ONCE, SESSION, call, client_of, failure, settle
+from tests.support import faulty
+from tests.support.faulty import Faulty, ok
 
 pytestmark = pytest.mark.anyio
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from clean import check_clean, nothing_left
-from fault_table import DEADLINE, ROWS, SIZES, End, Row, end_of_calls, order
-from faulty import Faulty, Seen, ok
 
 from pinstripe import DecodeError, PinstripeError, response_of
+from tests.support.clean import check_clean, nothing_left
+from tests.support.fault_table import DEADLINE, ROWS, SIZES, End, Row, end_of_calls, order
+from tests.support.faulty import Faulty, Seen, ok
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-import fuzz
 import pytest
+
+from tests import fuzz
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)

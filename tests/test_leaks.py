@@ -17,11 +17,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 import attrs
-import leaks
 import msgspec
 import pytest
 from attrs import define, field
-from models import ANSWERS, MODELS
 
 import pinstripe
 from pinstripe import (
@@ -39,6 +37,8 @@ from pinstripe._models.record import Model, attach_response
 from pinstripe._resources.walk import Created, Paging, start
 from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
+from tests.support import leaks
+from tests.support.models import ANSWERS, MODELS
 
 # The fields that are shown; each other field has to be private.
 EVENT = "id object account api_version context created data livemode pending_webhooks request type"

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
-import faulty
-import leaks
 import pytest
-from faulty import Exchange, Faulty, ok
 
 from pinstripe import AsyncClient, ConfigurationError, Limits, PinstripeError, RetryPolicy
 from pinstripe.bulk import fan_out
+from tests.support import faulty, leaks
+from tests.support.faulty import Exchange, Faulty, ok
 
 KEY = "sk_test_CANARYkey4eC39HqLyjWDarjt"
 ADDRESS = "203.0.113.77"

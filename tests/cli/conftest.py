@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from cli_process import same_sandbox
 
 from pinstripe.cli import _main
 from pinstripe.sandbox import Sandbox
+from tests.support.cli_process import same_sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,7 @@ import pytest
 
 from pinstripe.sandbox import ManualClock, Server, Settings
 from pinstripe.sandbox._server import RESTRICTED_KEY
-
-from .api import Api
+from tests.support.sandbox_api import Api
 
 NOW = 1_790_510_400.25
 

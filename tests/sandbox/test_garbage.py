@@ -15,8 +15,7 @@ from pinstripe.sandbox._http.app import MAX_BODY
 from pinstripe.sandbox._http.routes import Route
 from pinstripe.sandbox._server import ROUTES
 from pinstripe.sandbox._state.table import Query
-
-from .api import Api, one_of_each, raw, request
+from tests.support.sandbox_api import Api, one_of_each, raw, request
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,7 @@ import pytest
 
 from pinstripe.sandbox import ManualClock, Server, ServerThread, Settings
 from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY
-
-from .conftest import NOW
+from tests.sandbox.conftest import NOW
 
 stripe = pytest.importorskip("stripe")
 

@@ -23,8 +23,7 @@ from pinstripe.sandbox._params.schema import METADATA, Object
 from pinstripe.sandbox._server import API_KEY, ROUTES, SERVICES
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import World
-
-from .api import SESSIONS, Api, Reply
+from tests.support.sandbox_api import SESSIONS, Api, Reply
 
 pytestmark = pytest.mark.anyio
 

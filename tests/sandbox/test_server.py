@@ -20,8 +20,7 @@ import pytest
 from pinstripe.sandbox import Refusal, Server, ServerThread, Settings
 from pinstripe.sandbox.__main__ import main
 from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, check_loopback, serve
-
-from .api import SESSIONS, Api
+from tests.support.sandbox_api import SESSIONS, Api
 
 QUIET = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -17,7 +17,7 @@ import pinstripe
 from pinstripe.bulk import Progress
 from pinstripe.sandbox import Sandbox
 from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY
-from tests.sync.driving import drive_async, drive_blocking
+from tests.support.driving import drive_async, drive_blocking
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 

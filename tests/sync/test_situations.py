@@ -23,8 +23,8 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from pinstripe.sandbox import Sandbox
-from tests.sync.holding import WAIT, Holding, holding
-from tests.sync.test_loop import loop_threads
+from tests.concurrency.test_loop_thread import loop_threads
+from tests.support.holding import WAIT, Holding, holding
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 

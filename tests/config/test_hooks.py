@@ -1,0 +1,246 @@
+"""What hooks and the log are told of a call, and that neither can break one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+from pinstripe import (
+    AsyncClient,
+    ConfigurationError,
+    Hooks,
+    RequestInfo,
+    Response,
+    ResponseInfo,
+    ResponseTooLarge,
+    RetryInfo,
+    Timeout,
+    WaitInfo,
+)
+from pinstripe._limits.gate import AsyncLimiter
+from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.rates import Rates
+from tests.http.test_pipeline import (
+    GET,
+    LOST,
+    OK,
+    POST,
+    Gate,
+    HandClock,
+    Script,
+    answer,
+    failure,
+    pipeline,
+    refusal,
+    settle,
+)
+
+pytestmark = pytest.mark.anyio
+
+NAMES = ("on_request", "on_response", "on_retry", "on_wait")
+
+
+def noting() -> tuple[Hooks, list[Any]]:
+    notes: list[Any] = []
+    return Hooks(**dict.fromkeys(NAMES, notes.append)), notes
+
+
+async def test_hooks_are_told_of_every_step() -> None:
+    hooks, notes = noting()
+    script = Script(LOST, refusal(503, Request_Id="req_1", Retry_After="2"), OK)
+    await pipeline(script.send, hooks=hooks).send(attrs.evolve(POST, template="/v1/x/{id}"))
+    where = {"method": "POST", "path": "/v1/x/{id}"}
+    failed = {"status": 503, "request_id": "req_1"}
+    assert notes == [
+        RequestInfo(**where, attempt=1, idempotency_key="key-1"),
+        ResponseInfo(**where, attempt=1, duration=0, error="ConnectionLost"),
+        RetryInfo(**where, attempt=1, pause=0.25, error="ConnectionLost"),
+        RequestInfo(**where, attempt=2, idempotency_key="key-1"),
+        ResponseInfo(**where, attempt=2, duration=0, **failed),
+        RetryInfo(**where, attempt=2, pause=2.5, **failed),
+        RequestInfo(**where, attempt=3, idempotency_key="key-1"),
+        ResponseInfo(**where, attempt=3, duration=0, status=200),
+    ]
+
+
+async def test_each_request_that_was_told_of_is_told_the_end_of() -> None:
+    hooks, notes = noting()
+    await failure(pipeline(Script(ResponseTooLarge("long")).send, hooks=hooks).send(GET))
+    late = pipeline(Script(anyio.Event().wait).send, hooks=hooks, timeout=Timeout(0.01))
+    await failure(late.send(GET))
+    closed = ConfigurationError("client", "is closed")
+    await failure(pipeline(Script(closed).send, hooks=hooks).send(GET))
+    ends = [note.error for note in notes if isinstance(note, ResponseInfo)]
+    assert ends == ["ResponseTooLarge", "CancelledError", "ConfigurationError"]
+    assert [type(note) for note in notes] == [RequestInfo, ResponseInfo] * 3
+
+
+async def test_durations_are_measured() -> None:
+    hooks, notes = noting()
+    clock = HandClock()
+
+    async def slow() -> Response:
+        clock.now += 1.5
+        return OK
+
+    await pipeline(Script(slow).send, clock, hooks=hooks).send(GET)
+    assert notes[1].duration == 1.5
+
+
+async def test_the_wait_for_a_slot_is_told_where_there_was_one() -> None:
+    hooks, notes = noting()
+    hooks = Hooks(on_wait=notes.append)
+    gate, clock = Gate(), HandClock()
+    pipe = pipeline(gate.send, clock, gate=AsyncLimiter(1, Rates()), hooks=hooks)
+    calls = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
+    await settle()
+    clock.now += 3
+    gate.open.set()
+    await asyncio.gather(*calls)
+    assert notes == [WaitInfo(method="GET", path="/v1/x", duration=3)]
+
+
+async def test_a_hook_that_raises_changes_nothing(caplog) -> None:
+    def broken(info: Any) -> None:
+        raise RuntimeError("a bug of the caller's own")
+
+    hooks = Hooks(**dict.fromkeys(NAMES, broken))
+    gate = AsyncLimiter(1, Rates())
+    pipe = pipeline(Script(LOST, OK, OK).send, gate=gate, hooks=hooks)
+    answers = await asyncio.gather(pipe.send(GET), pipe.send(GET))
+    assert sorted(response.attempts for response in answers) == [1, 2]
+    assert gate.enter(EndpointQueue(), 0.0)
+    told = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) >= 7
+    assert all(record.name == "pinstripe" and record.exc_info for record in told)
+    error = await failure(pipeline(Script(refusal(400)).send, hooks=hooks).send(GET))
+    assert error.status == 400
+
+
+async def test_what_is_no_error_passes_through_a_hook() -> None:
+    def stop(info: Any) -> None:
+        raise KeyboardInterrupt
+
+    gate = AsyncLimiter(1, Rates())
+    pipe = pipeline(Script(OK).send, gate=gate, hooks=Hooks(on_response=stop))
+    with pytest.raises(KeyboardInterrupt):
+        await pipe.send(GET)
+    assert gate.enter(EndpointQueue(), 0.0)
+
+
+async def wait(info: Any) -> None:
+    """A hook that would never run."""
+
+
+class Waiting:
+    async def __call__(self, info: Any) -> None:
+        """As above."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("hook", "problem"),
+    [(wait, "not an async one"), (Waiting(), "not an async one"), (3, "a function, not a int")],
+)
+def test_hooks_must_be_plain_functions(name, hook, problem) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        Hooks(**{name: hook})
+    assert caught.value.argument == name
+    with pytest.raises(ConfigurationError, match="hooks: must be a Hooks"):
+        AsyncClient("sk_test_1", hooks={name: print})
+
+
+def test_what_hooks_are_told_cannot_be_changed() -> None:
+    for kind in (Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo):
+        assert kind.__setattr__ is not object.__setattr__
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Hooks().on_request = print
+
+
+# --- the log ------------------------------------------------------------------------------------
+
+
+async def test_a_line_for_each_request_and_each_retry(caplog) -> None:
+    caplog.set_level(logging.DEBUG, "pinstripe")
+    request = attrs.evolve(POST, path="/v1/x/PRIVATE", template="/v1/x/{id}", query="a=PRIVATE")
+    script = Script(refusal(503, Request_Id="req_1"), LOST, answer(200, Request_Id="a b\x1b"))
+    await pipeline(script.send).send(request)
+    assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("pinstripe", "DEBUG", "POST /v1/x/{id} attempt 1: 503 in 0.000 s (req_1)"),
+        ("pinstripe", "INFO", "POST /v1/x/{id} attempt 1: 503, again in 0.250 s (req_1)"),
+        ("pinstripe", "DEBUG", "POST /v1/x/{id} attempt 2: ConnectionLost in 0.000 s (-)"),
+        ("pinstripe", "INFO", "POST /v1/x/{id} attempt 2: ConnectionLost, again in 0.500 s (-)"),
+        ("pinstripe", "DEBUG", "POST /v1/x/{id} attempt 3: 200 in 0.000 s (-)"),
+    ]
+    first, second = (vars(record) for record in caplog.records[:2])
+    facts = {"method": "POST", "path": "/v1/x/{id}", "attempt": 1, "status": 503}
+    assert first | facts | {"request_id": "req_1", "error": None, "duration": 0} == first
+    assert second | facts | {"request_id": "req_1", "error": None, "pause": 0.25} == second
+    assert "PRIVATE" not in repr([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+async def test_levels_are_kept(caplog, level) -> None:
+    caplog.set_level(level, "pinstripe")
+    await pipeline(Script(LOST, OK).send).send(GET)
+    assert len(caplog.records) == (level == logging.INFO)
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("/v1/customers/cus_Na6dX7aXxi11N4", "/v1/customers/{id}"),
+        ("/v1/customers/cus_9/sources/card_1x", "/v1/customers/{id}/sources/{id}"),
+        ("/v2/core/accounts/acct_1", "/v2/core/accounts/{id}"),
+        ("/v1/coupons/SUMMER", "/v1/coupons/{id}"),
+        ("/v1/customers/cus_AbCdEf/sources", "/v1/customers/{id}/sources"),
+        ("/v1/products/john-smith", "/v1/products/{id}"),
+        ("/v1/products/v1", "/v1/products/{id}"),
+        ("/v1/9/x", "/v1/{id}/x"),
+        ("/v1/balance", "/v1/balance"),
+        ("/v1/issuing/personalization_designs", "/v1/issuing/personalization_designs"),
+    ],
+)
+async def test_a_path_written_out_is_shown_without_its_ids(path, template) -> None:
+    hooks, notes = noting()
+    canned = Canned()
+    async with AsyncClient("sk_test_1", transport=canned, hooks=hooks) as client:
+        await client.with_options(account="acct_1").request("GET", path)
+    assert canned.paths == [path]
+    assert [note.path for note in notes] == [template] * 2
+
+
+@pytest.mark.parametrize(
+    ("template", "ids", "path"),
+    [
+        ("/v1/customers/{customer}/sources", {"customer": "smith"}, "/v1/customers/smith/sources"),
+        ("/v1/a/{a}/b/{b}", {"b": "y", "a": "x"}, "/v1/a/x/b/y"),
+        ("/v1/balance", {}, "/v1/balance"),
+    ],
+)
+async def test_a_path_is_shown_as_the_template_that_was_given(template, ids, path) -> None:
+    hooks, notes = noting()
+    canned = Canned()
+    async with AsyncClient("sk_test_1", transport=canned, hooks=hooks) as client:
+        await client.request("GET", template, ids=ids)
+    assert canned.paths == [path]
+    assert [note.path for note in notes] == [template] * 2
+
+
+class Canned:
+    """A transport that answers everything with the same, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def send(self, request: Any) -> Response:
+        self.paths.append(request.path)
+        return OK
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,300 @@
+"""Pages and batches that cross to the loop: how often, in which thread, and what they leave."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pinstripe
+from pinstripe._concurrency.loop_thread import leases
+from pinstripe.bulk import Progress
+from pinstripe.events import Event
+from pinstripe.pytest_plugin import SECRET, StripeEvent
+from pinstripe.sandbox import Sandbox
+from pinstripe.sync import Client, Pager, fan_out, to_file
+from pinstripe.webhooks import Router, Webhook
+from tests.concurrency.test_loop_thread import Interrupted, quiet, tasks
+from tests.support.holding import WAIT, Holding, holding
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        sandbox.identity.seed(250)
+        yield sandbox
+
+
+@pytest.fixture
+def stripe(sandbox) -> Iterator[Client]:
+    with sandbox.sync_client() as stripe:
+        yield stripe
+
+
+def crossings(stripe: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the name of each function that crosses from now on."""
+    names: list[str] = []
+    cross = stripe._crossing.run
+
+    def run(function: Any, *args: Any, **kwargs: Any) -> Any:
+        names.append(function.__name__)
+        return cross(function, *args, **kwargs)
+
+    monkeypatch.setattr(stripe._crossing, "run", run)
+    return names
+
+
+class TestWalks:
+    def test_cross_once_a_page(self, stripe, monkeypatch) -> None:
+        names = crossings(stripe, monkeypatch)
+        assert sum(1 for _ in stripe.identity.verification_sessions.list()) == 250
+        assert names == ["next_page"] * 4
+
+    def test_left_early_cancel_the_next_page(self, stripe) -> None:
+        for _ in stripe.identity.verification_sessions.list():
+            break
+        for _ in stripe.identity.verification_sessions.list().pages():
+            break
+        stripe._crossing.run(quiet)
+        assert stripe._crossing.run(tasks) == []
+
+    def test_collected_in_another_thread_cancel_it_too(self, stripe) -> None:
+        held = [iter(stripe.identity.verification_sessions.list())]
+        next(held[0])
+        thread = threading.Thread(target=held.clear)
+        thread.start()
+        thread.join()
+        stripe._crossing.run(quiet)
+        assert stripe._crossing.run(tasks) == []
+
+    def test_after_the_client_are_refused(self, sandbox) -> None:
+        with sandbox.sync_client() as stripe:
+            items = iter(stripe.identity.verification_sessions.list(limit=1))
+            next(items)
+        with pytest.raises(pinstripe.ConfigurationError, match="is closed"):
+            next(items)
+
+    def test_keep_their_place(self, stripe) -> None:
+        pager = stripe.identity.verification_sessions.list(limit=10)
+        assert isinstance(pager, Pager)
+        assert pager.cursor is None
+        ids = [session.id for _, session in zip(range(15), pager, strict=False)]
+        assert pager.cursor == f"starting_after:{ids[-1]}"
+        assert pager.first().data[-1].id == ids[9]
+        assert pager.cursor == f"starting_after:{ids[9]}"
+        assert stripe._crossing.run(tasks) == []
+
+
+class TestFanOut:
+    def test_crosses_once_a_batch(self, stripe, monkeypatch) -> None:
+        names = crossings(stripe, monkeypatch)
+        ids = [s.id for s in stripe.identity.verification_sessions.list(max_items=60)]
+        del names[:]
+        found = list(fan_out(stripe.identity.verification_sessions.retrieve, ids, concurrency=8))
+        assert [outcome.unwrap().id for outcome in found] == ids
+        assert len(names) <= len(ids) + 1
+
+    def test_reads_its_inputs_in_this_thread_and_no_further_than_the_window(self, stripe) -> None:
+        read: list[tuple[int, str]] = []
+
+        def ids() -> Iterator[str]:
+            for session in stripe.identity.verification_sessions.list(limit=50):
+                read.append((threading.get_ident(), session.id))
+                yield session.id
+
+        retrieve = stripe.identity.verification_sessions.retrieve
+        outcomes = fan_out(retrieve, ids(), concurrency=2, window=5)
+        for number, outcome in zip(range(20), outcomes, strict=False):
+            assert outcome.unwrap().id == read[number][1]
+            assert len(read) <= number + 5
+        outcomes.close()
+        assert {thread for thread, _ in read} == {threading.get_ident()}
+
+    def test_left_early_cancels_what_runs(self, stripe) -> None:
+        for _ in stripe.crypto.onramp_quotes.retrieve_many({"source_amount": n} for n in [1] * 99):
+            break
+        stripe._crossing.run(quiet)
+        assert stripe._crossing.run(tasks) == []
+
+    def test_reports_in_this_thread(self, stripe) -> None:
+        reports: list[tuple[Progress, int]] = []
+
+        def report(progress: Progress) -> None:
+            reports.append((progress, threading.get_ident()))
+
+        queries = [{"source_amount": n} for n in (5, -1, 7)]
+        outcomes = list(stripe.crypto.onramp_quotes.retrieve_many(queries, on_progress=report))
+        assert [outcome.ok for outcome in outcomes] == [True, False, True]
+        assert reports[-1] == (Progress(done=3, failed=1, total=3), threading.get_ident())
+
+    def test_an_error_of_the_report_ends_it(self, stripe) -> None:
+        def fail(_: Progress) -> None:
+            raise LookupError("report")
+
+        with pytest.raises(LookupError, match="report"):
+            list(stripe.crypto.onramp_quotes.retrieve_many([{}], on_progress=fail))
+
+    def test_an_error_of_the_inputs_comes_after_what_was_read(self, stripe) -> None:
+        def queries() -> Iterator[Any]:
+            yield {"source_amount": 5}
+            raise LookupError("inputs")
+
+        outcomes = stripe.crypto.onramp_quotes.retrieve_many(queries())
+        assert next(outcomes).ok
+        with pytest.raises(LookupError, match="inputs"):
+            next(outcomes)
+
+    def test_of_nothing_is_nothing(self, stripe) -> None:
+        assert list(stripe.crypto.onramp_quotes.retrieve_many([])) == []
+
+    def test_takes_a_method_with_arguments(self, stripe) -> None:
+        (session,) = stripe.identity.verification_sessions.list(max_items=1)
+        retrieve = partial(
+            stripe.identity.verification_sessions.retrieve, expand=["verified_outputs"]
+        )
+        (outcome,) = fan_out(retrieve, [session.id])
+        assert outcome.unwrap().id == session.id
+
+    @pytest.mark.parametrize(
+        "function", [len, "retrieve", None, lambda one: one, partial(int, base=8)]
+    )
+    def test_takes_nothing_but_a_method(self, function) -> None:
+        with pytest.raises(pinstripe.ConfigurationError, match="function: must be a method of"):
+            fan_out(function, [])
+
+    def test_takes_no_method_that_returns_a_list(self, stripe) -> None:
+        with pytest.raises(pinstripe.ConfigurationError, match="function"):
+            fan_out(stripe.events.list, [])
+
+    def test_takes_no_asynchronous_input(self, stripe) -> None:
+        async def queries() -> Any:
+            yield {}
+
+        with pytest.raises(pinstripe.ConfigurationError, match="plain iterable"):
+            stripe.crypto.onramp_quotes.retrieve_many(queries())
+
+
+def test_a_client_shows_its_address_and_nothing_else(sandbox) -> None:
+    with sandbox.sync_client() as stripe:
+        assert repr(stripe) == f"Client({sandbox.url!r})"
+
+
+CANARY = "CANARY-who-it-is"
+
+
+def shown_by_own_frames(error: BaseException) -> str:
+    """What a traceback that shows locals shows of the frames of the package."""
+    house = str(Path(pinstripe.__file__).parent)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [frame for frame in frames if frame.f_code.co_filename.startswith(house)]
+    assert own
+    return repr([frame.f_locals for frame in own])
+
+
+def check_that_an_interruption_is_discreet(server: Holding, call: Callable[[], object]) -> None:
+    """Let a signal handler raise while a call waits, and look at the frames that it came by."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    def wait() -> None:
+        server.came.get(timeout=WAIT)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    main = threading.get_ident()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    watcher = threading.Thread(target=wait)
+    watcher.start()
+    try:
+        with pytest.raises(Interrupted) as caught:
+            call()
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert CANARY not in shown_by_own_frames(caught.value)
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[-1] == "interrupt"
+    assert caught.value.__context__ is None
+
+
+class TestSecrets:
+    def test_no_frame_shows_what_a_call_was_given(self, stripe) -> None:
+        create = stripe.identity.verification_sessions.create
+        with pytest.raises(pinstripe.APIError) as refused:
+            create(type="nothing", client_reference_id=CANARY)
+        assert CANARY not in shown_by_own_frames(refused.value)
+        with pytest.raises(pinstripe.ConfigurationError) as wrong:
+            create(type="document", client_reference_id=CANARY, metadata={"a": 1})
+        assert CANARY not in shown_by_own_frames(wrong.value)
+        with pytest.raises(pinstripe.ConfigurationError) as key:
+            Client(f"pk_test_{CANARY}")
+        assert CANARY not in shown_by_own_frames(key.value)
+
+    def test_no_frame_shows_what_was_given_to_a_call_that_is_interrupted(self) -> None:
+        with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
+            sessions = stripe.identity.verification_sessions
+            quote = stripe.crypto.onramp_quotes.retrieve_many
+            for call in (
+                lambda: sessions.create(type="document", client_reference_id=CANARY),
+                lambda: next(iter(sessions.list(client_reference_id=CANARY))),
+                lambda: next(iter(sessions.list(client_reference_id=CANARY).parallel())),
+                sessions.list(client_reference_id=CANARY).first,
+                lambda: next(quote([{"destination_currencies": [CANARY]}])),
+            ):
+                check_that_an_interruption_is_discreet(server, call)
+
+    def test_no_frame_shows_what_was_given_to_an_interrupted_export(self, tmp_path) -> None:
+        with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
+            found = stripe.identity.verification_sessions.list(client_reference_id=CANARY)
+            output = tmp_path / f"{CANARY}.jsonl"
+            check_that_an_interruption_is_discreet(server, lambda: to_file(found, output))
+
+    def test_no_frame_shows_what_was_given_to_an_interrupted_delivery(self) -> None:
+        router = Router(Webhook(SECRET))
+
+        @router.on(Event)
+        async def handle(_: Event) -> None:
+            with pytest.raises(pinstripe.ConnectionLost):
+                async with pinstripe.AsyncClient("sk_test_a", base_url=server.url) as stripe:
+                    await stripe.events.list()
+
+        body = json.dumps({**json.loads(StripeEvent()("file.created").body), "x": CANARY}).encode()
+        signature = router.webhook.sign(body)
+        try:
+            with holding() as server:
+                call = partial(router.receive_blocking, body, signature)
+                check_that_an_interruption_is_discreet(server, call)
+        finally:
+            leases.release(router)
+
+    def test_the_way_over_keeps_nothing_of_a_call_that_ends_in_a_fault(self, sandbox) -> None:
+        def fail(_: object) -> None:
+            raise Interrupted
+
+        with sandbox.sync_client(hooks=pinstripe.Hooks(on_request=fail)) as stripe:
+            create = stripe.identity.verification_sessions.create
+            with pytest.raises(Interrupted) as fault:
+                create(type="document", client_reference_id=CANARY)
+        frames = [frame for frame, _ in traceback.walk_tb(fault.value.__traceback__)]
+        way = (
+            "pinstripe._concurrency.bridge",
+            "pinstripe._concurrency.loop_thread",
+            "pinstripe._concurrency.thread_call",
+        )
+        passed = [frame for frame in frames if frame.f_globals["__name__"] in way]
+        assert len(passed) >= 3
+        assert CANARY not in repr([frame.f_locals for frame in passed])
+        assert frames[-1].f_code.co_name == "fail"
+
+    def test_no_client_is_pickled(self, stripe) -> None:
+        for one in (stripe, stripe.identity, stripe.identity.verification_sessions):
+            with pytest.raises(TypeError, match="neither pickled nor copied"):
+                pickle.dumps(one)
