@@ -1,9 +1,9 @@
-"""The asynchronous client: settings to pipeline to product namespaces.
+"""The asynchronous client: it makes a pipeline from its settings, and products from the pipeline.
 
-The room of a product is imported when its namespace is first touched: making the models of all of
-them would be most of what a first call waits for.
+The module of a product is imported when its namespace is first used. To make the models of all
+products would be most of what a first call waits for.
 """
-# ruff: noqa: PLC0415 -- so the imports of products stand inside functions
+# ruff: noqa: PLC0415 -- products are imported inside functions, as above
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._http.messages import Host, Method, Response
-from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._limits.gate import LoopLimiters
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     from pinstripe.identity import Identity
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
-# Not compiled before they are used, which few programs do.
+# Text, not compiled patterns: few programs use them, and compiling delays the import of all.
 _PATH = r"/v[12](?:/(?:[A-Za-z0-9_-]+|\{[a-z_]+\}))+"
 _PLACEHOLDER = r"\{([a-z_]+)\}"
-# Each segment behind the version that is neither a word nor a placeholder.
-_NO_WORD = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
+# Each segment after the version that is neither a word of the API nor a placeholder: an id.
+_ID_SEGMENT = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
-_SELDOM = ("pinstripe._http.coalesce", "pinstripe._resources.parallel")
-"""What is imported when it is first needed."""
+_LATE_IMPORTS = ("pinstripe._http.coalesce", "pinstripe._resources.parallel")
+"""Modules that are imported when they are first needed, or by `warm_up`."""
 
 
 @frozen(eq=False, repr=False)
@@ -66,7 +66,7 @@ class _Shared:
     """What a client and its siblings have in common."""
 
     transport: Transport
-    gates: LoopLimiters
+    limiters: LoopLimiters
     budget: Budget
 
 
@@ -76,33 +76,34 @@ class AsyncClient(Unpicklable):
         async with pinstripe.AsyncClient() as stripe:
             session = await stripe.identity.verification_sessions.create(type="document")
 
-    It may be made anywhere, and opens its connections when the first request is sent. Without
-    `async with`, end it with `aclose()`.
+    It can be made anywhere, and opens its connections for the first request. Without `async with`,
+    end it with `aclose()`.
 
-    Every call raises `ConfigurationError` where an argument is wrong (nothing was sent then),
-    `APIError` where the API refuses, `TransportError` where no usable answer comes, and
-    `ResponseError` where an answer cannot be used; methods name what is particular to them.
+    Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
+    `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
+    if an answer cannot be used. The docstring of a method names only its own errors.
 
     Args:
-        api_key: A secret or restricted key; from the environment's `STRIPE_API_KEY` by default.
-        base_url: The address of the API; from `PINSTRIPE_BASE_URL` by default, else Stripe's.
+        api_key: A secret or restricted key; by default the environment's `STRIPE_API_KEY`.
+        base_url: The address of the API; by default the environment's `PINSTRIPE_BASE_URL`, or
+            else Stripe's.
         files_url: The address that serves files.
-        api_version: The version of the API to ask for; the one the models were written for by
-            default.
+        api_version: The version of the API; by default the one that the models were written
+            for.
         account: The connected account to act for (`acct_...`).
         timeout: A `Timeout`, or the total in seconds; 30 by default.
-        retry: When a failed attempt is made again.
-        rate_limit: Requests a second at most, for the client and its siblings together; by
-            default what Stripe publishes, unless `base_url` is on this machine. None switches it
-            off.
+        retry: When a failed request is repeated.
+        rate_limit: The most requests a second, for the client and its siblings together; by
+            default what Stripe publishes, or no limit if `base_url` is on this machine. None
+            switches it off.
         limits: The bounds of connections and answers.
-        hooks: Functions that are told how calls go.
-        tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
+        hooks: Functions that are called while a call proceeds.
+        tls: Certificates in place of those of the machine, or an `ssl.SSLContext` that verifies.
         proxy: The address of a proxy, such as `http://user:password@host:3128`; or
-            `"environment"`, to have `https_proxy` and `no_proxy` obeyed.
-        allow_insecure_http: Whether keys may go over plain http: test keys to other machines,
-            and live keys at all.
-        transport: What carries the requests, in place of aiohttp.
+            `"environment"`, to use the variables `https_proxy` and `no_proxy`.
+        allow_insecure_http: Whether keys may be sent over plain http: test keys to other
+            machines, and live keys to any.
+        transport: Carries the requests, in place of aiohttp.
 
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
@@ -144,8 +145,8 @@ class AsyncClient(Unpicklable):
                 "allow_insecure_http": allow_insecure_http,
             }
         )
-        gates = LoopLimiters(config.limits.max_in_flight, config.rates)
-        self._build(config, _Shared(transport or AiohttpTransport(config), gates, Budget()))
+        limiters = LoopLimiters(config.limits.max_in_flight, config.rates)
+        self._build(config, _Shared(transport or AiohttpTransport(config), limiters, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
@@ -155,15 +156,16 @@ class AsyncClient(Unpicklable):
             headers["Stripe-Account"] = config.account
         pipeline = Pipeline(
             shared.transport.send,
-            shared.gates,
+            shared.limiters,
             shared.budget,
             headers=headers,
             timeout=config.timeout,
             retry=config.retry,
             hooks=config.hooks,
-            clock=Clock(),
+            time_source=TimeSource(),
         )
         self._send = pipeline.send
+        # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
             from pinstripe._http.coalesce import Coalescer
 
@@ -192,35 +194,35 @@ class AsyncClient(Unpicklable):
 
     @cached_property
     def events(self) -> Events:
-        """What happened to the objects of the account."""
+        """Events: what happened to the objects of the account."""
         from pinstripe.events import Events
 
         return Events(self._send)
 
     @cached_property
     def files(self) -> Files:
-        """Uploads, what the API made itself, and the content of both."""
+        """Files that were uploaded or that the API made, and their content."""
         from pinstripe.files import Files
 
         return Files(self._send)
 
     @cached_property
     def file_links(self) -> FileLinks:
-        """Ways to the content of files that need no key."""
+        """Links to the content of files, which need no key."""
         from pinstripe.files import FileLinks
 
         return FileLinks(self._send)
 
     @cached_property
     def forwarding(self) -> Forwarding:
-        """Requests sent on to other services, with card details filled in."""
+        """Requests that are forwarded to other services, with card details filled in."""
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
 
     @cached_property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """Addresses to which events are sent."""
+        """The addresses to which events are sent."""
         from pinstripe.webhook_endpoints import WebhookEndpoints
 
         return WebhookEndpoints(self._send)
@@ -240,15 +242,15 @@ class AsyncClient(Unpicklable):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, which siblings from `with_options` use too."""
+        """Close the connections, also those of siblings from `with_options`."""
         await self._shared.transport.aclose()
 
     async def warm_up(self) -> None:
-        """Do the slow parts of first calls now, in a thread.
+        """Do now, in a thread, what first calls would wait for.
 
-        Importing aiohttp, reading the certificates and making the models of every product take
-        200 to 400 ms. Without this a product is made when its namespace is first touched, and
-        the rest by the first request, in a thread too.
+        To import aiohttp, read the certificates and make the models of all products takes 200
+        to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
+        the first request, also in a thread.
         """
         await asyncio.to_thread(self._prepare)
         if isinstance(self._shared.transport, AiohttpTransport):
@@ -257,9 +259,10 @@ class AsyncClient(Unpicklable):
     def _prepare(self) -> None:
         import anyio
 
-        anyio.run(anyio.sleep, 0)  # has it import what it needs
-        for room in _SELDOM:
-            import_module(room)
+        anyio.run(anyio.sleep, 0)  # so that anyio imports its backend
+        for module in _LATE_IMPORTS:
+            import_module(module)
+        # The namespaces are the cached properties: to read one imports its product.
         for name, member in vars(AsyncClient).items():
             if isinstance(member, cached_property):
                 getattr(self, name)
@@ -275,15 +278,15 @@ class AsyncClient(Unpicklable):
         retry: RetryPolicy | None = None,
         coalesce: bool | None = None,
     ) -> Self:
-        """Return a client with other settings on the same connections.
+        """Return a client with other settings that uses the same connections.
 
         Args:
-            api_version: As for the client; what is None stays as it is.
+            api_version: As for the client; a setting that is None stays as it is.
             account: As for the client.
             timeout: As for the client.
             retry: As for the client.
-            coalesce: Whether identical GETs that this client is asked for at the same time are
-                sent as one, whose answer or error goes to all; keep the client for all of them.
+            coalesce: Whether identical GETs at the same time are sent as one, whose answer or
+                error goes to all callers. Keep the returned client and make all of them with it.
 
         Raises:
             ConfigurationError: An argument is wrong.
@@ -313,23 +316,23 @@ class AsyncClient(Unpicklable):
         host: Host = "api",
         request_options: RequestOptions | None = None,
     ) -> Response:
-        """Call an endpoint that has no method of its own, with all that calls have otherwise.
+        """Call an endpoint that has no method here; timeouts, retries and limits apply as always.
 
             path = "/v1/customers/{customer}/sources"
             response = await stripe.request("GET", path, ids={"customer": "cus_A"})
             sources = json.loads(response.body)
 
-        Logs and hooks are told the path with its placeholders, and requests with the same one
-        share a rate limit. If you write ids into the path, each segment that is more than
-        lowercase letters and `_` becomes a placeholder for this purpose. An id of only those
-        cannot be told from a word of the API, so pass ids as `ids`.
+        Logs and hooks get the path with its placeholders, and requests with the same placeholders
+        share a rate limit. If you write ids into the path, a segment with any character beside
+        lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
+        such a character looks like a word of the API, so pass ids as `ids`.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
             ids: The id for each placeholder of the path.
-            host: Which address of the API serves it.
+            host: Which address of the API serves it: `"api"` or `"files"`.
             request_options: Options of this call.
 
         Returns:
@@ -347,19 +350,15 @@ class AsyncClient(Unpicklable):
         if host not in ("api", "files"):
             raise ConfigurationError("host", f"must be api or files, not {host!r}")
         if not isinstance(path, str) or not re.fullmatch(_PATH, path):
-            problem = "must look like /v1/name/{id}, with params and ids apart from it"
+            problem = "must look like /v1/name/{id}; pass parameters as params, and ids as ids"
             raise ConfigurationError("path", problem)
+        given: Mapping[str, str] = {} if ids is None else ids
+        if not isinstance(given, Mapping):
+            raise ConfigurationError("ids", "must be a mapping")
+        names = re.findall(_PLACEHOLDER, path)
+        if set(given) != set(names):
+            wanted = ", ".join(names) or "this path has none"
+            raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
         endpoint = Endpoint(method, path, Response, host)
-        request = endpoint.request(params or {}, _checked_ids(path, ids), request_options)
-        return await self._send(evolve(request, template=re.sub(_NO_WORD, "{id}", path)))
-
-
-def _checked_ids(path: str, ids: Mapping[str, str] | None) -> Mapping[str, str]:
-    given: Mapping[str, str] = {} if ids is None else ids
-    if not isinstance(given, Mapping):
-        raise ConfigurationError("ids", "must be a mapping")
-    names = re.findall(_PLACEHOLDER, path)
-    if set(given) != set(names):
-        wanted = ", ".join(names) or "this path has none"
-        raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
-    return given
+        request = endpoint.request(params or {}, given, request_options)
+        return await self._send(evolve(request, template=re.sub(_ID_SEGMENT, "{id}", path)))

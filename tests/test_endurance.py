@@ -151,11 +151,11 @@ def test_without_an_event_loop_the_error_says_so() -> None:
 
 
 async def test_slots_are_those_of_the_loop() -> None:
-    gates = LoopLimiters(2, Rates())
-    assert gates() is gates()
-    assert [gates().enter(EndpointQueue(), 0.0) for _ in range(3)] == [True, True, False]
+    limiters = LoopLimiters(2, Rates())
+    assert limiters() is limiters()
+    assert [limiters().try_acquire(EndpointQueue(), 0.0) for _ in range(3)] == [True, True, False]
     with start_blocking_portal() as portal:
-        assert portal.call(gates) is not gates()
+        assert portal.call(limiters) is not limiters()
 
 
 def test_slots_taken_in_a_loop_that_ended_are_free_in_the_next() -> None:
@@ -213,7 +213,7 @@ async def answer(name):
 
 async def parent_first():
     await answer("first")
-    assert client._shared.gates().enter(EndpointQueue(), 0.0)  # as a call that is on its way
+    assert client._shared.limiters().try_acquire(EndpointQueue(), 0.0)  # a call in flight
 
 loop.run_until_complete(parent_first())
 child = os.fork()
@@ -227,7 +227,7 @@ if not child:
     os._exit(0)
 
 async def parent_again():
-    client._shared.gates().leave()
+    client._shared.limiters().release_slot()
     await go_on("parent")
     await client.aclose()
 
@@ -319,7 +319,7 @@ async def test_cancelling_calls_at_any_step_leaves_nothing() -> None:
         with anyio.fail_after(10):
             while server.open_connections:
                 await settle()
-        assert client._shared.gates()._inside == 0
+        assert client._shared.limiters()._in_flight == 0
         assert {task for task in asyncio.all_tasks() if "faulty" not in repr(task)} == before
 
 

@@ -1,7 +1,7 @@
-"""Settings of a client and of a single call, checked when they are made.
+"""The configuration of a client, checked when it is made.
 
-The options of one call are named `request_options` in every method: `options` is a parameter of
-the API itself (what a verification session checks).
+The rule behind most of the checks: a key is sent only to an address that the caller meant, and only
+encrypted, except to a test server on this machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from pinstripe._config.hooks import Hooks
 from pinstripe._config.options import (
@@ -24,7 +24,6 @@ from pinstripe._config.options import (
     RetryPolicy,
     Timeout,
     as_timeout,
-    check_rate_limit,
     check_version,
     instance_of,
     optional_header,
@@ -37,7 +36,6 @@ from pinstripe._limits.rates import Rates
 
 DEFAULT_BASE_URL = "https://api.stripe.com"
 DEFAULT_FILES_URL = "https://files.stripe.com"
-
 
 _API_KEY = re.compile(r"(?:sk|rk)_(?:test|live|org)_[A-Za-z0-9_]+")
 _ORIGIN = re.compile(
@@ -61,7 +59,16 @@ def _check_api_key(_: Any, attribute: Attribute[Any], value: Any) -> None:
     raise ConfigurationError(attribute.name, problem)
 
 
-def _origin(value: str) -> str:
+def is_loopback(host: str) -> bool:
+    """Return whether a host name can only be this machine; no name is looked up.
+
+    Args:
+        host: `localhost` or an IP address; an IPv6 address may be in brackets.
+    """
+    return _LOOPBACK.fullmatch(host.strip("[]")) is not None
+
+
+def _without_slash(value: str) -> str:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
@@ -70,28 +77,39 @@ def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None
     check_origin(attribute.name, value, live=bool(config.livemode), insecure=insecure)
 
 
+def _check_rate_limit(config: Config, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None:
+        instance_of(RateLimit)(config, attribute, value)
+
+
 def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -> None:
     if value is None or value == "environment":
         return
     parse_proxy(attribute.name, value)
     plain = not all(url.lower().startswith("https:") for url in (config.base_url, config.files_url))
     if plain and not config.allow_insecure_http:
-        raise ConfigurationError(attribute.name, "could read the key on its way to plain http")
+        raise ConfigurationError(
+            attribute.name, "could read the key, since an address of the API is plain http"
+        )
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Config(Value, Unpicklable):
-    """Everything a client is made of; see `AsyncClient` for the meaning of each."""
+    """The settings of a client; `AsyncClient` describes each of them."""
 
     api_key: str = field(repr=False, validator=_check_api_key)
     allow_insecure_http: bool = field(default=False, validator=instance_of(bool))
-    base_url: str = field(default=DEFAULT_BASE_URL, converter=_origin, validator=_check_origin)
-    files_url: str = field(default=DEFAULT_FILES_URL, converter=_origin, validator=_check_origin)
+    base_url: str = field(
+        default=DEFAULT_BASE_URL, converter=_without_slash, validator=_check_origin
+    )
+    files_url: str = field(
+        default=DEFAULT_FILES_URL, converter=_without_slash, validator=_check_origin
+    )
     api_version: str = field(default=DEFAULT_API_VERSION, validator=check_version)
     account: str | None = field(default=None, validator=optional_header)
     timeout: Timeout = field(factory=Timeout, converter=as_timeout)
     retry: RetryPolicy = field(factory=RetryPolicy, validator=instance_of(RetryPolicy))
-    rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=check_rate_limit)
+    rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=_check_rate_limit)
     limits: Limits = field(factory=Limits, validator=instance_of(Limits))
     hooks: Hooks = field(factory=Hooks, validator=instance_of(Hooks))
     tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
@@ -100,46 +118,50 @@ class Config(Value, Unpicklable):
 
     @property
     def livemode(self) -> bool | None:
-        """Whether the key moves real money; None where it does not tell."""
+        """Whether the key moves real money; None if it does not say."""
         if "_live_" in self.api_key:
             return True
         return False if "_test_" in self.api_key else None
 
     @property
     def rates(self) -> Rates:
-        """Requests a second at most.
+        """The most requests a second; what the rate limit leaves open is as Stripe publishes.
 
-        A server on this machine is no part of Stripe, and mostly a sandbox, where tests want to
-        be fast; every other address may well lead to Stripe in the end.
+        A server on this machine has no published rates: it is not Stripe but mostly a sandbox,
+        and tests have to be fast. Any other address may lead to Stripe.
         """
-        if self.rate_limit is None:
+        limit = self.rate_limit
+        if limit is None:
             return Rates()
+        published = PUBLISHED_RATES["live" if self.livemode else "test"]
         found = _ORIGIN.fullmatch(self.base_url)
-        if found is not None and _LOOPBACK.fullmatch(found["host"].strip("[]")):
-            return self.rate_limit.rates(Rates())
-        return self.rate_limit.rates(PUBLISHED_RATES["live" if self.livemode else "test"])
+        if found is not None and is_loopback(found["host"]):
+            published = Rates()
+        given = {"account": limit.account, "endpoint": limit.endpoint, "files": limit.files}
+        chosen = {name: rate for name, rate in given.items() if rate is not None}
+        return evolve(published, burst=limit.burst, **chosen)
 
 
 def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False) -> None:
-    """Refuse an address that a key must not be sent to.
+    """Refuse an address to which a key must not be sent.
 
-    Plain http is for a sandbox on this machine, and a live key does not go over it.
+    Plain http is for a sandbox on this machine, and never for a live key.
 
     Args:
         argument: The name to give in the error.
         url: Scheme, host and port, such as `https://api.stripe.com`.
         live: Whether the key moves real money.
-        insecure: Whether the caller allowed plain http by name.
+        insecure: Whether the caller allowed plain http.
 
     Raises:
-        ConfigurationError: It is not such an address, or not a safe one.
+        ConfigurationError: It is not an address, or not a safe one.
     """
     found = _ORIGIN.fullmatch(url) if isinstance(url, str) else None
     if found is None or int(found["port"] or 0) > 65535:
         problem = "must be an address like https://host:port, without a path"
         raise ConfigurationError(argument, problem)
-    local = _LOOPBACK.fullmatch(found["host"].strip("[]"))
-    if found["scheme"].lower() == "http" and (live or not local) and not insecure:
+    unsafe = live or not is_loopback(found["host"])
+    if found["scheme"].lower() == "http" and unsafe and not insecure:
         problem = "plain http is only for test keys on this machine (see allow_insecure_http)"
         raise ConfigurationError(argument, problem)
 
@@ -148,10 +170,10 @@ def config_from(settings: Mapping[str, Any], environ: Mapping[str, str] | None =
     """Return the configuration of a client, completed from the environment.
 
     Args:
-        settings: The arguments of the client; those that are None count as not given, but for
-            `rate_limit`, where it is a value.
-        environ: Where `STRIPE_API_KEY` and `PINSTRIPE_BASE_URL` are looked up; `os.environ`
-            by default. The address from the environment also serves files.
+        settings: The arguments of the client. None counts as not given, except for `rate_limit`,
+            which it switches off.
+        environ: The environment that holds `STRIPE_API_KEY` and `PINSTRIPE_BASE_URL`;
+            `os.environ` by default. Its address also serves files.
 
     Raises:
         ConfigurationError: An argument is wrong.

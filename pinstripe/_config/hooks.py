@@ -1,6 +1,7 @@
-"""What can be watched of a call while it runs: hooks of the caller's own, and the log `pinstripe`.
+"""Reports how a call proceeds: to the hooks of the caller, and to the logger `pinstripe`.
 
-Neither is told a value of the caller: a path stands as its template, an answer as its status.
+No report holds a value of the caller: it has the path template in place of the path, and the
+status in place of the answer.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class RequestInfo(Value):
     Attributes:
         method: The HTTP method.
         path: The path with placeholders for its ids.
-        attempt: Which request of its call it is, from 1 on.
-        idempotency_key: The key of the call; None where it has none.
+        attempt: The number of the request within its call, from 1 on.
+        idempotency_key: The key of the call; None if it has none.
     """
 
     method: str
@@ -39,16 +40,16 @@ class RequestInfo(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ResponseInfo(Value):
-    """How a request ended: in an answer, or without one.
+    """How a request ended: with an answer, or without one.
 
     Attributes:
         method: The HTTP method.
         path: The path with placeholders for its ids.
-        attempt: Which request of its call it is, from 1 on.
+        attempt: The number of the request within its call, from 1 on.
         duration: Seconds from the start of the request to the end of its answer.
-        status: The HTTP status; None where no usable answer came.
+        status: The HTTP status; None if no usable answer came.
         request_id: The `Request-Id` of the answer.
-        error: The name of the exception that came in place of an answer.
+        error: The name of the exception; None if an answer came.
     """
 
     method: str
@@ -62,16 +63,16 @@ class ResponseInfo(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RetryInfo(Value):
-    """A request that failed and will be followed by another one.
+    """A request that failed and will be repeated.
 
     Attributes:
         method: The HTTP method.
         path: The path with placeholders for its ids.
-        attempt: Which request of its call failed, from 1 on.
-        pause: Seconds until the next one.
-        status: The HTTP status of its answer; None where no usable answer came.
+        attempt: The number of the failed request within its call, from 1 on.
+        pause: Seconds until the next request.
+        status: The HTTP status of its answer; None if no usable answer came.
         request_id: The `Request-Id` of the answer.
-        error: The name of the exception that came in place of an answer.
+        error: The name of the exception; None if an answer came.
     """
 
     method: str
@@ -85,12 +86,12 @@ class RetryInfo(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class WaitInfo(Value):
-    """A request that had to wait for its turn: for a free slot, or for the rate limit.
+    """A request that had to wait: for a free slot, or for the rate limit.
 
     Attributes:
         method: The HTTP method.
         path: The path with placeholders for its ids.
-        duration: Seconds it waited.
+        duration: Seconds that it waited.
     """
 
     method: str
@@ -102,25 +103,25 @@ def _plain_function(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if value is None:
         return
     if not callable(value):
-        raise ConfigurationError(
-            attribute.name, f"must be a function, not a {type(value).__name__}"
-        )
+        problem = f"must be a function, not a {type(value).__name__}"
+        raise ConfigurationError(attribute.name, problem)
+    # A call of an async one only makes a coroutine, which nobody would await.
     if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
         raise ConfigurationError(attribute.name, "must be a plain function, not an async one")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Hooks(Value):
-    """Functions that are told how calls go.
+    """Functions that are called while a call proceeds.
 
     They run in the event loop, between two steps of a call, so they must be quick and must not
-    wait. One that raises is logged and changes nothing.
+    wait. If a hook raises an exception, it is logged, and the call proceeds.
 
     Attributes:
         on_request: Called before each request.
-        on_response: Called when a request has ended, well or not.
+        on_response: Called when a request has ended, with or without an answer.
         on_retry: Called before the pause between two requests of a call.
-        on_wait: Called when a request has waited for a free slot of the pool or the rate limit.
+        on_wait: Called when a request has waited for a free slot or for the rate limit.
     """
 
     on_request: Callable[[RequestInfo], object] | None = field(
@@ -132,27 +133,28 @@ class Hooks(Value):
     on_retry: Callable[[RetryInfo], object] | None = field(default=None, validator=_plain_function)
     on_wait: Callable[[WaitInfo], object] | None = field(default=None, validator=_plain_function)
 
-    def watches_requests(self) -> bool:
-        """Return whether anybody wants to know of single requests."""
-        watched = self.on_request is not None or self.on_response is not None
-        return watched or _log.isEnabledFor(logging.DEBUG)
+
+def watches_requests(hooks: Hooks) -> bool:
+    """Return whether a hook or the log takes reports of single requests."""
+    watched = hooks.on_request is not None or hooks.on_response is not None
+    return watched or _log.isEnabledFor(logging.DEBUG)
 
 
-def tell_request(hooks: Hooks, info: RequestInfo) -> None:
+def report_request(hooks: Hooks, info: RequestInfo) -> None:
     """Report that a request is about to be sent.
 
     Args:
-        hooks: Who to tell.
+        hooks: The hooks of the client.
         info: The request.
     """
     _call(hooks.on_request, info)
 
 
-def tell_response(hooks: Hooks, info: ResponseInfo) -> None:
+def report_response(hooks: Hooks, info: ResponseInfo) -> None:
     """Report how a request ended.
 
     Args:
-        hooks: Who to tell.
+        hooks: The hooks of the client.
         info: How it ended.
     """
     _log.debug(
@@ -163,17 +165,17 @@ def tell_response(hooks: Hooks, info: ResponseInfo) -> None:
         info.status or info.error,
         info.duration,
         info.request_id or "-",
-        extra=_extra(info),
+        extra=asdict(info),
     )
     _call(hooks.on_response, info)
 
 
-def tell_retry(hooks: Hooks, info: RetryInfo) -> None:
-    """Report that a call goes on after a failure.
+def report_retry(hooks: Hooks, info: RetryInfo) -> None:
+    """Report that a request failed and will be repeated.
 
     Args:
-        hooks: Who to tell.
-        info: What failed.
+        hooks: The hooks of the client.
+        info: The failed request.
     """
     _log.info(
         "%s %s attempt %d: %s, again in %.3f s (%s)",
@@ -183,23 +185,19 @@ def tell_retry(hooks: Hooks, info: RetryInfo) -> None:
         info.status or info.error,
         info.pause,
         info.request_id or "-",
-        extra=_extra(info),
+        extra=asdict(info),
     )
     _call(hooks.on_retry, info)
 
 
-def tell_wait(hooks: Hooks, info: WaitInfo) -> None:
+def report_wait(hooks: Hooks, info: WaitInfo) -> None:
     """Report that a request had to wait for its turn.
 
     Args:
-        hooks: Who to tell.
-        info: How long.
+        hooks: The hooks of the client.
+        info: The request, and how long it waited.
     """
     _call(hooks.on_wait, info)
-
-
-def _extra(info: ResponseInfo | RetryInfo) -> dict[str, Any]:
-    return asdict(info)
 
 
 def _call(hook: Callable[[_T], object] | None, info: _T) -> None:
@@ -207,5 +205,5 @@ def _call(hook: Callable[[_T], object] | None, info: _T) -> None:
         return
     try:
         hook(info)
-    except Exception:  # noqa: BLE001 -- whatever it is, the call goes on
-        _log.exception("a hook raised, and the call goes on without it")
+    except Exception:  # noqa: BLE001 -- a fault of a hook must not fail the call
+        _log.exception("a hook raised an exception; the call proceeds without it")

@@ -1,12 +1,16 @@
-"""Options of a client and of one call: frozen values, checked when they are made."""
+"""Options of a client and of one call: frozen values, checked when they are made.
+
+The options of one call are named `request_options` in every method, since `options` is a parameter
+of the API itself (what a verification session checks).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
 from pinstripe._core.errors import ConfigurationError
@@ -14,28 +18,27 @@ from pinstripe._core.values import Value
 from pinstripe._limits.rates import Rates
 
 DEFAULT_API_VERSION = "2026-10-28.endive"
-"""The version that the models were written for; Stripe answers in it whatever the account's."""
-
+"""The version that the models were written for. Stripe answers in it, also if the account has
+another one."""
 
 MAX_DOWNLOAD = 1024**3
-"""Bytes of a download at most, where the caller names no other bound."""
+"""The most bytes of a download, if the caller names no other limit."""
 
-
+# The lengths are our choice; the characters are those of a header without spaces.
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
 
-
+# A date, for most versions a name, and the previews that a call opts into.
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)
 
-
-_Check = Callable[[Any, "Attribute[Any]", Any], None]
+_Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
 
 
 def at_least(minimum: float, *, above: bool = False) -> _Check:
     """Return an attrs validator for a number with a lower bound.
 
     Args:
-        minimum: The smallest value that will do.
-        above: True where the bound itself will not do.
+        minimum: The lower bound.
+        above: Whether the value must be above the bound, and not equal to it.
     """
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -54,6 +57,12 @@ def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 
 def instance_of(kind: type) -> _Check:
+    """Return an attrs validator for an instance of a class.
+
+    Args:
+        kind: The class.
+    """
+
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if not isinstance(value, kind):
             problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
@@ -63,7 +72,7 @@ def instance_of(kind: type) -> _Check:
 
 
 def header_text(argument: str, value: str) -> str:
-    """Return `value` if it can stand in a header as it is.
+    """Return `value` if it can be sent as a header.
 
     Args:
         argument: The name to give in the error.
@@ -78,15 +87,16 @@ def header_text(argument: str, value: str) -> str:
 
 
 def optional_header(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    """Refuse a value, unless it is None, that cannot be sent as a header; an attrs validator."""
     if value is not None:
         header_text(attribute.name, value)
 
 
 def check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+    """Refuse what is neither None nor a version of the API; an attrs validator."""
     if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
-        raise ConfigurationError(
-            attribute.name, f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
-        )
+        problem = f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
+        raise ConfigurationError(attribute.name, problem)
 
 
 @frozen(eq=False, repr=False)
@@ -94,8 +104,8 @@ class Timeout(Value):
     """How long a call may take, in seconds.
 
     Attributes:
-        total: The deadline of a whole call: the wait for a free slot, every attempt and every
-            pause between them.
+        total: The deadline of the whole call: the wait for a free slot, all attempts, and the
+            pauses between them.
         connect: How long one attempt may take to open a connection.
     """
 
@@ -104,6 +114,7 @@ class Timeout(Value):
 
 
 def as_timeout(value: Timeout | float) -> Timeout:
+    """Return a timeout; a number is its total in seconds."""
     return value if isinstance(value, Timeout) else Timeout(value)
 
 
@@ -113,19 +124,19 @@ def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RetryPolicy(Value):
-    """When a failed attempt is made again, and after which pause.
+    """When a failed request is repeated, and after which pause.
 
     Attributes:
-        max_attempts: Requests a call may cost at most; 1 switches retries off.
+        max_attempts: The most requests of one call; 1 switches retries off.
         base: Seconds; the first pause is a random time up to it, and it doubles each time.
-        cap: Seconds; the longest of these pauses.
-        max_retry_after: Seconds; where the server asks for a longer wait than this, the call
-            fails at once and the error's `retry_after` says how long.
+        cap: Seconds; the upper bound of these pauses.
+        max_retry_after: Seconds; if the server asks for a longer wait than this, the call fails
+            at once and the error's `retry_after` has that time.
         budget: Tokens for the retries of a client and all its siblings, so that they do not
-            multiply an outage: a retry takes 5 and gives them back if it succeeds, any other
-            success gives back 1, and without enough of them a call fails at its first error.
-            With 500, a thousand calls to a server that is down cost 1,100 requests; infinity
-            switches the bound off.
+            multiply an outage. A retry spends 5, and its success refunds them; any other success
+            refunds 1. If too few are left, a call fails at its first error. With 500, a
+            thousand calls to a server that is down cost 1,100 requests. Infinity removes the
+            bound.
     """
 
     max_attempts: int = field(default=3, validator=_whole_number)
@@ -135,11 +146,11 @@ class RetryPolicy(Value):
     budget: float = field(default=500, validator=at_least(0))
 
 
-PUBLISHED_RATES = {"live": Rates(account=100, endpoint=25, files=20)}
-
-
-PUBLISHED_RATES["test"] = evolve(PUBLISHED_RATES["live"], account=25)
-
+PUBLISHED_RATES = {
+    "live": Rates(account=100, endpoint=25, files=20),
+    "test": Rates(account=25, endpoint=25, files=20),
+}
+"""Stripe's limits by the mode of the key: https://docs.stripe.com/rate-limits"""
 
 _RATE = optional(at_least(0, above=True))
 
@@ -148,17 +159,17 @@ _RATE = optional(at_least(0, above=True))
 class RateLimit(Value):
     """How many requests a second are sent at most; further calls wait, within their deadline.
 
-    Where the API refuses a request as one too many, the client slows down, and then tries again
-    how fast it may go. A rate that is None is what Stripe publishes for the kind of key that the
-    client has, and no limit where `base_url` is on this machine. Infinity is no limit either.
+    If the API refuses a request as one too many, the client slows down, and then goes faster again
+    step by step. A rate that is None is the one that Stripe publishes for the kind of key, or no
+    limit if `base_url` is on this machine. Infinity is no limit either.
 
     https://docs.stripe.com/rate-limits
 
     Attributes:
         account: All requests for an account; 100 with a live key, and 25 with a test key.
-        endpoint: Requests to one endpoint; 25.
-        files: Reads of files, and as many writes; 20.
-        burst: Seconds; after a pause, so many seconds' worth go at once.
+        endpoint: The requests to one endpoint; 25.
+        files: The reads of files, and as many writes; 20.
+        burst: Seconds; after a pause, the requests of so many seconds are sent at once.
     """
 
     account: float | None = field(default=None, validator=_RATE)
@@ -166,29 +177,20 @@ class RateLimit(Value):
     files: float | None = field(default=None, validator=_RATE)
     burst: float = field(default=0.5, validator=at_least(0))
 
-    def rates(self, published: Rates) -> Rates:
-        """Return the rates of a client.
-
-        Args:
-            published: What stands for those that are None.
-        """
-        given = {"account": self.account, "endpoint": self.endpoint, "files": self.files}
-        chosen = {name: rate for name, rate in given.items() if rate is not None}
-        return evolve(published, burst=self.burst, **chosen)
-
 
 DEFAULT_RATE_LIMIT = RateLimit()
+"""What a client has if it is given none: every rate as Stripe publishes it."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Limits(Value):
-    """The connections of a client.
+    """The bounds of a client: its connections and its answers.
 
     Attributes:
-        max_in_flight: Requests in flight at once; further calls wait for a slot, within their
-            deadline. The client lowers this by itself while more requests only make answers
-            slower, or while the API refuses some.
-        keepalive: Seconds an idle connection is kept.
+        max_in_flight: The most requests in flight at once; further calls wait for a free slot,
+            within their deadline. The client lowers this by itself while more requests only make
+            answers slower, or while the API refuses some.
+        keepalive: Seconds for which an idle connection is kept.
         max_response_bytes: The longest body that is read into memory, after decompression.
     """
 
@@ -199,11 +201,11 @@ class Limits(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RequestOptions(Value):
-    """Options of a single call; what is None is as the client has it.
+    """Options of a single call; an option that is None is as the client has it.
 
     Attributes:
-        idempotency_key: The key for a POST, where the caller wants to choose it: up to 255
-            characters. Without it each call makes one of its own.
+        idempotency_key: The key of a POST, up to 255 characters; None for a new one for each
+            call.
         account: The connected account to act for (`acct_...`).
         timeout: A `Timeout`, or the total in seconds.
         api_version: Another version of the API, such as `"2026-10-28.endive"`.
@@ -213,8 +215,3 @@ class RequestOptions(Value):
     account: str | None = field(default=None, validator=optional_header)
     timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
     api_version: str | None = field(default=None, validator=check_version)
-
-
-def check_rate_limit(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    if value is not None:
-        instance_of(RateLimit)(_, attribute, value)

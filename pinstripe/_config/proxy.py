@@ -1,4 +1,4 @@
-"""Which proxy a request goes through."""
+"""Which proxy a request goes through: the one of the client, or one of the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from attrs import field, frozen
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
-_PROXY = (  # not compiled before it is used
+# Text, not a compiled pattern: few programs use a proxy, and compiling delays the import of all.
+_PROXY = (
     r"(?:http://)?(?:(?P<user>[^\s:@/]+)(?::(?P<password>[^\s:@/]*))?@)?"
     r"(?P<address>(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?"
 )
@@ -20,11 +21,11 @@ _PROXY = (  # not compiled before it is used
 
 @frozen(eq=False, repr=False)
 class Proxy(Value):
-    """A proxy, with the name and password it wants to see.
+    """A proxy, and the credentials for it.
 
     Attributes:
-        url: Its address, without them.
-        user: The name.
+        url: The address, without credentials.
+        user: The user name; None if it needs none.
         password: The password.
     """
 
@@ -34,14 +35,14 @@ class Proxy(Value):
 
 
 def parse_proxy(argument: str, value: Any) -> Proxy:
-    """Return the proxy that an address names.
+    """Return the proxy of an address.
 
     Args:
         argument: The name to give in the error, which never repeats the address.
         value: Such as `http://user:password@proxy.example:3128`.
 
     Raises:
-        ConfigurationError: It names none.
+        ConfigurationError: It is not the address of a proxy.
     """
     flags = re.IGNORECASE | re.ASCII
     found = re.fullmatch(_PROXY, value, flags) if isinstance(value, str) else None
@@ -53,14 +54,16 @@ def parse_proxy(argument: str, value: Any) -> Proxy:
 
 
 def proxy_for(url: str, setting: str | None) -> Proxy | None:
-    """Return the proxy on the way to an address; None where there is none.
+    """Return the proxy for requests to an address; None if there is none.
 
     The variables are those that curl reads for https: `https_proxy`, `all_proxy` and `no_proxy`,
-    also in upper case. To plain http none of them applies: the proxy could read the key.
+    also in upper case. None of them applies to plain http: the proxy could read the key.
+
+    https://everything.curl.dev/usingcurl/proxies/env.html
 
     Args:
         url: The address.
-        setting: What the client was given: an address, `"environment"` or None.
+        setting: The `proxy` of the client: an address, `"environment"` or None.
 
     Raises:
         ConfigurationError: The value is not the address of a proxy.
@@ -79,5 +82,6 @@ def _variable(name: str) -> str:
 
 
 def _is_exempt(host: str, exempt: str) -> bool:
+    # Like curl: `example.com` and `.example.com` both mean the host and all of its subdomains.
     names = [name.strip().lower().lstrip(".") for name in exempt.split(",")]
     return any(name == "*" or f".{host}".endswith(f".{name}") for name in names if name)

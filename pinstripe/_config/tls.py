@@ -1,7 +1,7 @@
-"""How the API is reached: whose certificates are trusted, and which proxy stands between.
+"""Which certificates are trusted, and which certificate the client shows.
 
-Nothing of it can be turned off: there is no way to go without verification but an `ssl` context
-made for it, and that is refused.
+Verification cannot be turned off: the only way would be an `ssl` context that does not verify, and
+such a context is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from contextlib import suppress
 from typing import Any, cast
 
 from attrs import Attribute, field, frozen
@@ -27,15 +28,15 @@ def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class TLS(Value):
-    """Certificates of one's own; what is None is as the machine has it.
+    """Certificates in place of those of the machine.
 
-    For what it does not cover, such as a key with a passphrase, a client takes an
-    `ssl.SSLContext` in its place.
+    For anything else, such as a key with a passphrase, a client takes an `ssl.SSLContext` in its
+    place.
 
     Attributes:
-        ca_file: The PEM file of the authorities to trust, in place of those of the machine.
+        ca_file: The PEM file of the authorities to trust; None for those of the machine.
         client_certificate: The PEM file of the certificate to show to the server.
-        client_key: The PEM file of its key, where that is a file of its own.
+        client_key: The PEM file of its key, if that is a file of its own.
     """
 
     ca_file: str | os.PathLike[str] | None = field(default=None, validator=_readable_file)
@@ -50,10 +51,10 @@ class TLS(Value):
 
 
 def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Refuse TLS settings under which anybody could pass for the API; an attrs validator.
+    """Refuse TLS settings that do not verify the server; an attrs validator.
 
     Raises:
-        ConfigurationError: It is a context that does not verify, or something else altogether.
+        ConfigurationError: It is a context that does not verify, or neither a context nor a `TLS`.
     """
     if isinstance(value, ssl.SSLContext):
         if value.verify_mode != ssl.CERT_REQUIRED or not value.check_hostname:
@@ -67,11 +68,8 @@ def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
 def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
     """Return the context for connections; it reads files, so it takes up to 30 ms.
 
-    `ssl.create_default_context` is not used: it writes the secrets of every connection to the
-    file that the environment's `SSLKEYLOGFILE` names.
-
     Args:
-        tls: The settings.
+        tls: The setting of the client.
 
     Raises:
         ConfigurationError: A file does not hold what it should.
@@ -79,38 +77,27 @@ def ssl_context(tls: TLS | ssl.SSLContext | None) -> ssl.SSLContext:
     if isinstance(tls, ssl.SSLContext):
         return tls
     tls = tls or TLS()
+    # Not `ssl.create_default_context`: that writes the secrets of every connection to the file
+    # that the environment variable SSLKEYLOGFILE names.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    if sys.version_info >= (3, 13) and tls.ca_file is None:  # as Python's own default context
+    # The flags of Python's own default context.
+    if sys.version_info >= (3, 13) and tls.ca_file is None:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    if not _trusts(context, tls.ca_file):
-        raise ConfigurationError("ca_file", "holds no certificates in PEM form")
-    if tls.client_certificate is not None and not _shows(context, tls):
-        problem = "and client_key hold no certificate and key in PEM form that fit each other"
-        raise ConfigurationError("client_certificate", problem)
-    return context
-
-
-def _trusts(context: ssl.SSLContext, ca_file: str | os.PathLike[str] | None) -> bool:
-    try:
-        if ca_file is None:
+    argument, problem = "ca_file", "holds no certificates in PEM form"
+    with suppress(OSError, ValueError):
+        if tls.ca_file is None:
             context.load_default_certs()
         else:
-            context.load_verify_locations(ca_file)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _shows(context: ssl.SSLContext, tls: TLS) -> bool:
-    assert tls.client_certificate is not None
-    try:
-        context.load_cert_chain(tls.client_certificate, tls.client_key, _no_passphrase)
-    except (OSError, ValueError):
-        return False
-    return True
+            context.load_verify_locations(tls.ca_file)
+        if tls.client_certificate is not None:
+            argument = "client_certificate"
+            problem = "and client_key hold no certificate and key in PEM form that fit each other"
+            context.load_cert_chain(tls.client_certificate, tls.client_key, _no_passphrase)
+        return context
+    raise ConfigurationError(argument, problem)
 
 
 def _no_passphrase() -> str:
-    """Give a wrong passphrase; without any, OpenSSL would ask for it on the terminal."""
+    """Return a wrong passphrase; without one, OpenSSL would ask for it on the terminal."""
     return ""

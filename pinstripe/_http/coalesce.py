@@ -1,10 +1,18 @@
-"""Identical GETs at the same time: one request, whose answer goes to all callers.
+"""Sends identical GETs of the same time as one request, whose answer goes to all callers.
 
-It stands between the resources and the pipeline, so that what is shared is the call with all of
-its attempts. The request runs in the context of the first caller, but in a task that no caller
-owns: each may be cancelled or run out of time alone, and the last one to leave ends the request.
-It has the timeout of the first caller; where that runs out, those with time left ask again. Who
-asks after a write of the same client has ended shares nothing that was sent before it.
+This is between the resources and the pipeline, so what is shared is the call with all of its
+attempts. A shared call goes through these states:
+
+- in progress: it runs in a task that no caller owns, in the context of the first caller. Each
+  caller that waits for it can be cancelled, or run out of time, alone.
+- abandoned: its last caller left before the answer came. The task is cancelled, and a new caller
+  starts a new call.
+- closed for newcomers: a write of the same client has ended since. Those who wait still get its
+  answer, but a new caller starts a new call, which sees what the write did.
+- done: the answer or the error goes to all who wait.
+
+The call has the timeout of its first caller. If it fails because that timeout ran out, callers with
+time left share a new call.
 """
 
 from __future__ import annotations
@@ -22,8 +30,8 @@ from pinstripe._http.messages import Request, Response, Sender
 
 
 @define(eq=False)
-class _Shared:
-    """A request under way.
+class _SharedCall:
+    """A call in progress.
 
     Attributes:
         task: The task that sends it.
@@ -35,76 +43,80 @@ class _Shared:
 
 
 class Coalescer:
-    """Sends identical GETs that meet once.
+    """Sends identical GETs that are asked for at the same time once.
 
     Args:
         send: Sends one call.
-        total: Seconds that a call without timeouts of its own may take.
+        total: Seconds that a call without a timeout of its own may take.
     """
 
     def __init__(self, send: Sender, total: float) -> None:
         self._send = send
         self._total = total
-        self._under_way: LoopLocal[dict[Hashable, _Shared]] = LoopLocal()
+        self._in_progress: LoopLocal[dict[Hashable, _SharedCall]] = LoopLocal()
 
     async def send(self, request: Request) -> Response:
-        """Send a request, or wait for the answer to one like it that is under way.
+        """Send a request, or wait for the answer to an identical one in progress.
 
         Args:
             request: What to send; only a GET whose answer is read into memory is shared.
 
         Raises:
-            PinstripeError: As of the call; all who wait get the same.
+            PinstripeError: The call failed; all who wait for it get the same error.
         """
         if request.method != "GET":
-            return await self._write(request)
+            try:
+                return await self._send(request)
+            finally:
+                # GETs that were sent before may not have seen this write, so they are closed.
+                if (in_progress := self._in_progress.get()) is not None:
+                    in_progress.clear()
         if request.sink is not None:
             return await self._send(request)
-        shared, is_mine = self._join(request)
-        if not is_mine:
+        shared, is_first = self._find_or_start(request)
+        if not is_first:
             return await self._follow(shared, request)
-        await _answered(shared)  # in time or not, as the call itself decides
+        await _wait_for(shared)  # without a timeout here: the call has the one of this caller
         return await join(shared.task)
 
-    async def _write(self, request: Request) -> Response:
-        try:
-            return await self._send(request)
-        finally:
-            # Who asks from now on must see what it did, which earlier GETs may not have seen.
-            if (under_way := self._under_way.get()) is not None:
-                under_way.clear()
-
-    async def _follow(self, shared: _Shared, request: Request) -> Response:
-        """Wait for what another has begun, as long as one's own time allows for."""
+    async def _follow(self, shared: _SharedCall, request: Request) -> Response:
+        """Wait for a call that another caller started, within the timeout of this request."""
         total = request.timeout.total if request.timeout else self._total
         now = asyncio.get_running_loop().time
         deadline = None if deadline_starts_at_turn.get() else now() + total
-        is_mine = False
+        is_first = False
         while True:
-            if not await _answered(shared, None if deadline is None else deadline - now()):
-                raise _late(total)
+            if not await _wait_for(shared, None if deadline is None else deadline - now()):
+                late = DeadlineExceeded(f"no answer within {total:g} s")
+                late.outcome = "unknown"
+                raise late
             error = None if shared.task.cancelled() else shared.task.exception()
-            if is_mine or not isinstance(error, DeadlineExceeded):
+            if is_first or not isinstance(error, DeadlineExceeded):
                 return await join(shared.task)
-            shared, is_mine = self._join(request)
+            # The time of the first caller ran out, not that of this one.
+            shared, is_first = self._find_or_start(request)
 
-    def _join(self, request: Request) -> tuple[_Shared, bool]:
-        """Return what is under way for a request, and whether this began it."""
-        under_way = self._under_way.get()
-        if under_way is None:
-            self._under_way.set(under_way := {})
+    def _find_or_start(self, request: Request) -> tuple[_SharedCall, bool]:
+        """Return the call in progress for a request, and whether this started it."""
+        in_progress = self._in_progress.get()
+        if in_progress is None:
+            self._in_progress.set(in_progress := {})
         headers = frozenset(request.headers.items())
         key = (request.host, request.path, request.query, request.anonymous, headers)
-        shared = under_way.get(key)
-        is_mine = shared is None or shared.waiting == 0 or shared.task.done()
-        if shared is None or is_mine:
-            shared = under_way[key] = _Shared(start(self._send, request))
-            shared.task.add_done_callback(lambda task: _forget(under_way, key, task))
-        return shared, is_mine
+        shared = in_progress.get(key)
+        # A call for which nobody waits is abandoned.
+        is_first = shared is None or shared.waiting == 0 or shared.task.done()
+        if shared is None or is_first:
+            shared = in_progress[key] = _SharedCall(start(self._send, request))
+            shared.task.add_done_callback(lambda task: _forget(in_progress, key, task))
+        return shared, is_first
 
 
-async def _answered(shared: _Shared, seconds: float | None = None) -> bool:
-    """Wait for an answer, and return whether it came in time; the last to leave ends it."""
+async def _wait_for(shared: _SharedCall, seconds: float | None = None) -> bool:
+    """Wait for the end of a call, and return whether it came in time.
+
+    The last caller that leaves before the end cancels the call.
+    """
     shared.waiting += 1
     try:
         timeout = None if seconds is None else max(0.0, seconds)
@@ -117,14 +129,9 @@ async def _answered(shared: _Shared, seconds: float | None = None) -> bool:
 
 
 def _forget(
-    under_way: dict[Hashable, _Shared], key: Hashable, task: asyncio.Task[Response]
+    in_progress: dict[Hashable, _SharedCall], key: Hashable, task: asyncio.Task[Response]
 ) -> None:
-    if (shared := under_way.get(key)) is not None and shared.task is task:
-        del under_way[key]
-    _ = task.cancelled() or task.exception()  # retrieved, as nobody may wait for it
-
-
-def _late(total: float) -> DeadlineExceeded:
-    late = DeadlineExceeded(f"no answer within {total:g} s")
-    late.outcome = "unknown"
-    return late
+    # Another call may have taken the place of one that was abandoned.
+    if (shared := in_progress.get(key)) is not None and shared.task is task:
+        del in_progress[key]
+    _ = task.cancelled() or task.exception()  # or asyncio reports it if nobody waits any more

@@ -1,22 +1,27 @@
-"""One HTTP exchange, on a connection of aiohttp's pool.
+"""One HTTP exchange on a connection of aiohttp's pool.
 
 Connections, proxies, TLS and the parser are aiohttp's. Its session is left out: half of what a
 small GET costs there is spent on making, for each request, what is the same for all requests to an
-address. So a request whose body and answer are in memory is written to the connection as it is,
-behind a head that is made once; any other, and all that goes through a proxy, is sent by aiohttp's
-`ClientRequest`.
+address. There are two ways to send a request:
 
-This leans on aiohttp's lower floor, whose minor version is pinned for it and which tests hold. A
-pooled connection on which unasked bytes arrived is thrown away, since aiohttp would hand them to
-the next call as its answer; and a connection counts what it heard, so that one that was kept and
-found dead is told from a server that fails.
+- A request whose body and answer are in memory is written to the connection here: its own request
+  line and headers, then the headers of the route, which are joined once for each set of names.
+- Any other, and every request through a proxy, is sent by aiohttp's `ClientRequest`.
+
+This uses names that aiohttp does not document; its minor version is capped for that reason, and
+tests hold what is used. Two things are added to its pool:
+
+- A pooled connection on which bytes arrived that nobody asked for is closed, since aiohttp would
+  take them for the answer to the next request.
+- A connection remembers whether anything arrived since it was taken from the pool. So a kept
+  connection that turns out to be dead is not mistaken for a server that fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -37,42 +42,42 @@ if TYPE_CHECKING:
 
 
 class TrackedConnection(ResponseHandler):
-    """A connection that knows whether anything has come since it was last handed out.
+    """A connection that knows whether anything arrived since it was taken from the pool.
 
     Attributes:
-        silent: Whether it was used before, and nothing has come since it is used again.
+        untouched: Whether it was taken from the pool, used before, and nothing arrived since.
     """
 
     untouched = False
-    _watched: select.poll | None = None
+    _poll: select.poll | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to watch what comes."""
+        """Prepare to ask the operating system about the socket."""
         super().connection_made(transport)
-        if hasattr(select, "poll"):  # not on Windows: what the event loop has read must do
-            self._watched = select.poll()
-            self._watched.register(transport.get_extra_info("socket"), select.POLLIN)
+        if hasattr(select, "poll"):  # not on Windows; there only aiohttp's own check is left
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Note that something arrived, and parse it."""
         self.untouched = False
         super().data_received(data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 -- aiohttp's
-        """Go on reading, where it was given up; aiohttp calls this after every piece of a body."""
+        """Resume reading if it is paused; aiohttp calls this after every piece of a body."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
-    def has_news(self) -> bool:
-        """Whether the other side sent something, or hung up, since the event loop last looked."""
-        return self._watched is not None and bool(self._watched.poll(0))
+    def has_unread(self) -> bool:
+        """Return whether bytes, or the end, arrived that the event loop has not read yet."""
+        return self._poll is not None and bool(self._poll.poll(0))
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """A pool that never hands out a connection on which something came unasked."""
+    """A pool that never returns a connection on which bytes arrived that nobody asked for."""
 
     def track_connections(self) -> None:
-        """Make every connection one that knows what it heard."""
+        """Make every connection a `TrackedConnection`."""
         make: Any = partial(TrackedConnection, loop=self._loop)  # partial is not covariant
         self._factory = make
 
@@ -80,19 +85,19 @@ class GuardedConnector(aiohttp.TCPConnector):
         while (connection := await super()._get(key, traces)) is not None:
             protocol = connection.protocol
             assert isinstance(protocol, TrackedConnection)
-            if not protocol.should_close and not protocol.has_news():
+            if not protocol.should_close and not protocol.has_unread():
                 protocol.untouched = True
                 break
             connection.close()
         return connection
 
     def forget(self) -> None:
-        """Drop the pool untouched: closing it would reach into the event loop of a parent."""
+        """Drop the pool without closing it: that would use the event loop of a parent process."""
         self._conns.clear()
 
 
 class ProxyArguments(TypedDict, total=False):
-    """What aiohttp takes to go through a proxy; nothing where it goes straight."""
+    """What aiohttp needs to know of a proxy; empty if there is none."""
 
     proxy: URL
     proxy_headers: dict[str, str]
@@ -106,9 +111,8 @@ class RawResponse:
         status: The HTTP status.
         headers: The headers.
         content: The body.
-        close: Gives the connection back where the body was read to its end, and else ends it. It
-            waits for nothing: neither for an answer that is of no use any more, nor for an upload
-            that the server does not want.
+        close: Returns the connection to the pool if the body was read to its end; closes it
+            otherwise. It does not wait for the rest of an answer or of an upload.
     """
 
     status: int
@@ -118,19 +122,19 @@ class RawResponse:
 
     @property
     def length(self) -> int | None:
-        """Bytes of the body as they go over the wire; None where the head does not tell."""
+        """Bytes of the body on the wire; None if the headers do not say."""
         length = self.headers.get("Content-Length")
         return None if length is None else int(length)
 
 
 class Route:
-    """The way to one address of the API.
+    """Sends requests to one address of the API.
 
     Args:
         connector: The pool.
         origin: The address.
-        headers: Headers of every request that has none of the same name, in whatever case.
-        proxy: The proxy on the way.
+        headers: Headers of every request that has none of the same name, in upper or lower case.
+        proxy: The proxy to go through.
     """
 
     def __init__(
@@ -145,8 +149,9 @@ class Route:
         self._headers = headers
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
-        self._any = aiohttp.ClientRequest("GET", URL(origin), headers=headers, loop=self._loop)
-        self._heads: dict[tuple[str, ...], str] = {}
+        # Stands for every request to this address: it names the pool and holds the shared headers.
+        self._shared = aiohttp.ClientRequest("GET", URL(origin), headers=headers, loop=self._loop)
+        self._shared_heads: dict[tuple[str, ...], str] = {}
 
     async def send(
         self,
@@ -159,14 +164,14 @@ class Route:
 
         Args:
             request: What to send.
-            body: Its body, where that is streamed.
+            body: Its body if that is streamed.
             timeout: How long connecting may take.
-            used: Takes the connection, as soon as there is one.
+            used: Gets the connection as soon as there is one.
         """
         in_memory = body is None and request.sink is None and not self._proxy
-        sender = self._any if in_memory else self._sender(request, body)
+        client_request = self._shared if in_memory else self._client_request(request, body)
         try:
-            connection = await self._connector.connect(sender, [], timeout)
+            connection = await self._connector.connect(client_request, [], timeout)
         except asyncio.TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
         try:
@@ -174,14 +179,23 @@ class Route:
             assert isinstance(protocol, TrackedConnection)
             used.append(protocol)
             protocol.set_response_params(read_until_eof=True)
-            if in_memory:
-                return await self._ask(connection, protocol, request)
-            return await _ask_in_pieces(connection, sender)
+            if not in_memory:
+                return await _send_by_aiohttp(connection, client_request)
+            transport = protocol.transport
+            # aiohttp checks this in the writer that is left out here.
+            if transport is None or transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("the connection was lost")  # noqa: TRY301 -- closed below
+            transport.write(self._encode(request))
+            message, content = await protocol.read()
+            # Interim answers, such as 103, come before the answer itself.
+            while 100 <= message.code < 200 and not protocol.upgraded:
+                message, content = await protocol.read()
+            return RawResponse(message.code, message.headers, content, connection.release)
         except BaseException:
             connection.close()
             raise
 
-    def _sender(self, request: Request, body: Payload | None) -> aiohttp.ClientRequest:
+    def _client_request(self, request: Request, body: Payload | None) -> aiohttp.ClientRequest:
         query = f"?{request.query}" if request.query else ""
         headers = CIMultiDict(self._headers)
         headers.update(request.headers)
@@ -194,44 +208,34 @@ class Route:
             **self._proxy,
         )
 
-    async def _ask(
-        self, connection: Connection, protocol: TrackedConnection, request: Request
-    ) -> RawResponse:
-        transport = protocol.transport
-        if transport is None or transport.is_closing():
-            raise aiohttp.ClientConnectionResetError("the connection was lost")
-        transport.write(self._bytes_of(request))
-        message, content = await protocol.read()
-        while 100 <= message.code < 200 and not protocol.upgraded:
-            message, content = await protocol.read()
-        return RawResponse(message.code, message.headers, content, connection.release)
-
-    def _bytes_of(self, request: Request) -> bytes:
+    def _encode(self, request: Request) -> bytes:
+        """Return a request as it goes over the wire."""
         target = f"{request.path}?{request.query}" if request.query else request.path
         lines = [f"{request.method} {target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         body = request.body or b""
         if request.method != "GET":
             lines.append(f"Content-Length: {len(body)}")
-        # Nothing that could end a line has come so far; here it would be another request.
+        # A line break in a value would end its line, and what follows would be another request.
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()):
-            raise ConfigurationError("headers", "hold a character that cannot be sent")
+            raise ConfigurationError("headers", "hold a character that cannot be sent; use ASCII")
+        # The headers of the route, without those that the request replaces. The requests of a
+        # client have only a few sets of header names, so each set gets its text once.
         names = tuple(request.headers)
-        head = self._heads.get(names)
-        if head is None:  # calls have but a few sets of names
-            head = self._heads[names] = self._head_beside(names)
-        return "\r\n".join((*lines, head, "")).encode() + body
-
-    def _head_beside(self, names: Sequence[str]) -> str:
-        """Return the headers of the route that a request with these of its own does not replace."""
-        fixed, replaced = self._any.headers, {name.lower() for name in names}
-        kept = [f"{n}: {value}\r\n" for n, value in fixed.items() if n.lower() not in replaced]
-        return "".join(kept)
+        shared_head = self._shared_heads.get(names)
+        if shared_head is None:
+            replaced = {name.lower() for name in names}
+            headers = self._shared.headers.items()
+            kept = [f"{n}: {value}\r\n" for n, value in headers if n.lower() not in replaced]
+            shared_head = self._shared_heads[names] = "".join(kept)
+        return "\r\n".join((*lines, shared_head, "")).encode() + body
 
 
-async def _ask_in_pieces(connection: Connection, sender: aiohttp.ClientRequest) -> RawResponse:
-    answer = await sender.send(connection)
+async def _send_by_aiohttp(
+    connection: Connection, client_request: aiohttp.ClientRequest
+) -> RawResponse:
+    answer = await client_request.send(connection)
     try:
         await answer.start(connection)
     except BaseException:

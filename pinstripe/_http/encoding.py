@@ -1,13 +1,13 @@
-"""Encodes what a call was given: headers, paths and forms.
+"""Encodes the arguments of a call: headers, paths and forms.
 
-Whatever has no exact form on the wire is refused with the path of the parameter.
+A value that has no exact form on the wire is refused, and the error names its parameter.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, cast
@@ -19,31 +19,32 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Method
 
 FORM = "application/x-www-form-urlencoded"
-
+"""The content type of the form that `encode_form` returns."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
-
 _MAX_DEPTH = 8
+"""Our bound, so that a mapping that contains itself is refused; the API nests less deeply."""
 
+_NO_OPTIONS = RequestOptions()
 
-_TAG = "[%s]"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def new_idempotency_key() -> str:
-    """Return a fresh idempotency key: a random UUID."""
+    """Return a new idempotency key: a random UUID, as Stripe suggests."""
     return str(uuid.uuid4())
 
 
 def headers_for(method: Method, options: RequestOptions | None) -> dict[str, str]:
-    """Return the headers that a call's method and options ask for.
+    """Return the headers that the method and the options of a call require.
 
     Args:
-        method: A POST gets an idempotency key, made here where the caller gave none.
+        method: A POST gets an idempotency key, a new one if the options have none.
         options: The options of the call.
 
     Raises:
-        ConfigurationError: An idempotency key on a method that ignores it.
+        ConfigurationError: The options have an idempotency key, and the method ignores it.
     """
     options = options or _NO_OPTIONS
     headers: dict[str, str] = {}
@@ -58,16 +59,13 @@ def headers_for(method: Method, options: RequestOptions | None) -> dict[str, str
     return headers
 
 
-_NO_OPTIONS = RequestOptions()
-
-
 def fill_path(template: str, ids: Mapping[str, str]) -> str:
-    """Return a path with its placeholders filled.
+    """Return a path with its placeholders replaced by ids.
 
     Args:
         template: Such as `/v1/events/{id}`.
-        ids: A value for each placeholder: 1 to 255 letters, digits, `_` or `-`, so that none
-            can leave its segment.
+        ids: A value for each placeholder: 1 to 255 letters, digits, `_` or `-`, so that it
+            cannot add a segment.
 
     Raises:
         ConfigurationError: A value is not of that form.
@@ -80,8 +78,8 @@ def fill_path(template: str, ids: Mapping[str, str]) -> str:
 def encode_form(params: Mapping[str, Any]) -> str:
     """Return parameters as a form with bracketed names.
 
-    None is left out, a datetime becomes whole seconds, a Decimal plain text. An attrs value
-    stands for the mapping of its fields.
+    None is left out, a datetime becomes whole seconds, a Decimal plain text. An attrs value is
+    encoded as the mapping of its fields.
 
     https://docs.stripe.com/api/requests
 
@@ -112,34 +110,26 @@ def form_pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _pairs(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
     if value is None:
         return
+    # Most values are text, so this comes first.
     if isinstance(value, str):
         yield name, value
         return
     if depth == 0:
-        raise ConfigurationError(name, "is nested too deeply")
-    for key, inner in _children(name, value):
-        yield from _pairs(name + _TAG % key, inner, depth - 1)
-    if not _is_nested(value):
-        yield name, _scalar(name, value)
-
-
-def _is_nested(value: Any) -> bool:
-    return _has_fields(value) or isinstance(value, (Mapping, list, tuple))
-
-
-def _has_fields(value: Any) -> bool:
-    return hasattr(value, "__attrs_attrs__")
-
-
-def _children(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
-    if _has_fields(value):
-        for attribute in value.__attrs_attrs__:
-            yield attribute.name, getattr(value, attribute.name)
+        raise ConfigurationError(name, f"is nested more than {_MAX_DEPTH} levels deep")
+    # A nested value yields the pairs of its members, `name[key]` each; any other yields one pair.
+    members: Iterable[tuple[Any, Any]]
+    if hasattr(value, "__attrs_attrs__"):
+        members = ((field.name, getattr(value, field.name)) for field in value.__attrs_attrs__)
     elif isinstance(value, Mapping):
-        for key, inner in cast("Mapping[Any, Any]", value).items():
-            yield check_key(name, key), inner
+        mapping = cast("Mapping[Any, Any]", value)
+        members = ((check_key(name, key), inner) for key, inner in mapping.items())
     elif isinstance(value, (list, tuple)):
-        yield from enumerate(cast("Sequence[Any]", value))
+        members = enumerate(cast("Sequence[Any]", value))
+    else:
+        yield name, _scalar(name, value)
+        return
+    for key, inner in members:
+        yield from _pairs(f"{name}[{key}]", inner, depth - 1)
 
 
 def _scalar(name: str, value: Any) -> str:
@@ -149,6 +139,7 @@ def _scalar(name: str, value: Any) -> str:
         return text
     if isinstance(value, datetime):
         return str(timestamp(name, value))
+    # A float is not among them: most decimal amounts have no exact float.
     kinds = "text, a whole number or Decimal of up to 40 digits, a bool or an aware datetime"
     raise ConfigurationError(name, f"must be {kinds}, not a {type(value).__name__}")
 
@@ -161,7 +152,7 @@ def timestamp(argument: str, value: datetime) -> int:
         value: An aware datetime without a fraction of a second.
 
     Raises:
-        ConfigurationError: It is naive, or would lose its fraction.
+        ConfigurationError: It is naive, or has a fraction, which would be lost.
     """
     if value.utcoffset() is None:
         raise ConfigurationError(argument, "must be an aware datetime; add tzinfo=timezone.utc")
@@ -171,11 +162,9 @@ def timestamp(argument: str, value: datetime) -> int:
     return since // timedelta(seconds=1)
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
 def _escape(argument: str, text: str) -> str:
     try:
         return quote_plus(text, safe="[]")
     except UnicodeEncodeError:
-        raise ConfigurationError(argument, "holds a lone surrogate, which UTF-8 cannot") from None
+        problem = "holds a lone surrogate, which UTF-8 cannot encode; remove it"
+        raise ConfigurationError(argument, problem) from None

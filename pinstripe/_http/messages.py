@@ -1,9 +1,9 @@
-"""What goes over the wire: requests, answers, form encoding and paths."""
+"""What goes over the wire: a request before it has an address and a key, and its answer."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from attrs import field, frozen
@@ -11,12 +11,12 @@ from attrs import field, frozen
 from pinstripe._config.options import Timeout
 from pinstripe._core.values import Unpicklable, Value
 
-Method = Literal["GET", "POST", "DELETE"]
-Host = Literal["api", "files"]
+Method: TypeAlias = Literal["GET", "POST", "DELETE"]
+Host: TypeAlias = Literal["api", "files"]
 
 
 class Upload(Protocol):
-    """A body that is never whole in memory, and is written anew for each attempt."""
+    """A body that is never whole in memory, and that each attempt writes from its start."""
 
     @property
     def length(self) -> int:
@@ -24,24 +24,24 @@ class Upload(Protocol):
         ...
 
     def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body from its start; what this raises is raised by the call."""
+        """Yield the body from its start; the call raises what this raises."""
         ...
 
 
 class Sink(Protocol):
-    """What takes the body of an answer, so that it is never whole in memory."""
+    """What takes the body of an answer piece by piece, so that it is never whole in memory."""
 
     @property
     def max_bytes(self) -> int:
-        """Bytes of the body at most."""
+        """The most bytes of the body."""
         ...
 
     async def start(self) -> None:
-        """Begin anew: what came of an earlier attempt is dropped."""
+        """Start from the beginning: discard what came of an earlier attempt."""
         ...
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece; what this raises is raised by the call."""
+        """Take the next piece; the call raises what this raises."""
         ...
 
 
@@ -56,14 +56,14 @@ class Request(Value, Unpicklable):
         query: The encoded query string, without the question mark.
         body: The encoded form of a POST.
         upload: A body to stream, in place of `body`.
-        parts: The texts that an upload holds beside the file, by name.
-        sink: What takes the body of an answer with status 200, which `Response.body` is then
-            without; other answers are read as ever.
-        anonymous: Whether it goes without the API key.
-        host: Which of the two addresses of the API it goes to.
-        headers: Headers beside those of every request.
-        timeout: The timeouts of this call, where they are not the client's.
-        asked: The id of the object asked for, which the answer has to have too.
+        parts: The text parts of an upload, by name.
+        sink: What takes the body of an answer with status 200, so that `Response.body` is empty;
+            other answers are read into memory.
+        anonymous: Whether it is sent without the API key.
+        host: Which of the two addresses of the API it is sent to.
+        headers: Headers of this request, beside those of every request.
+        timeout: The timeout of this call; None if it is the client's.
+        expected_id: The id of the requested object; the answer must have the same one.
     """
 
     method: Method
@@ -81,12 +81,13 @@ class Request(Value, Unpicklable):
     expected_id: str | None = field(default=None, repr=False)
 
     def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> Request:
-        """Return it with what a client adds to it; `evolve` would take three times as long.
+        """Return a copy with all headers and the timeout of the call.
 
         Args:
-            headers: The headers in place of its own.
-            timeout: The timeouts, likewise.
+            headers: The headers that replace its own.
+            timeout: The timeout that replaces its own.
         """
+        # Written out, since every call does this and `evolve` takes three times as long.
         return Request(
             method=self.method,
             path=self.path,
@@ -105,7 +106,7 @@ class Request(Value, Unpicklable):
 
     @property
     def idempotency_key(self) -> str | None:
-        """The key that makes this request safe to repeat; None where it has none."""
+        """The key that makes this request safe to repeat; None if it has none."""
         return self.headers.get("Idempotency-Key")
 
     @property
@@ -121,10 +122,10 @@ class Response(Value, Unpicklable):
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, looked up without regard to case.
-        body: The body as it came, after decompression.
-        attempts: How many requests it took to get it.
-        livemode: Whether the key that asked is a live one; None where it does not tell.
+        headers: The headers; a name is found in upper and lower case.
+        body: The body after decompression.
+        attempts: How many requests the call took.
+        livemode: Whether the call was made with a live key; None if the key does not say.
     """
 
     status: int
@@ -135,7 +136,7 @@ class Response(Value, Unpicklable):
 
     @property
     def request_id(self) -> str | None:
-        """The `Request-Id` that Stripe's support asks for."""
+        """The `Request-Id`, which Stripe's support asks for."""
         return self.headers.get("Request-Id")
 
     @property
@@ -144,5 +145,5 @@ class Response(Value, Unpicklable):
         return self.headers.get("Idempotent-Replayed") == "true"
 
 
-Sender = Callable[[Request], Awaitable[Response]]
-"""The one verb of every floor of the corridor: send a request, get its answer."""
+Sender: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""Sends a request and returns its answer; transport, pipeline and coalescer all have this form."""

@@ -1,6 +1,16 @@
-"""From one call to its attempts: its turn, the deadline, retries, and what is certain at the end.
+"""From one call to its attempts: its turn, its deadline, its retries, and its outcome.
 
-`_retry` decides; `Pipeline.send` awaits.
+A call goes through these steps:
+
+1. If its deadline starts at its turn (in a fan-out), it first waits until its turn is near.
+2. The deadline starts. It covers everything below.
+3. An attempt waits until the limiter lets it go, is sent, and gives its slot back.
+4. An answer of success ends the call. Otherwise `retry.decide` says whether there is another
+   attempt and after which pause; the pause holds no slot.
+5. An error gets what only the pipeline knows: the number of attempts, the idempotency key, and what
+   is certain about the server having acted.
+
+The modules `retry` and `_limits.limiter` decide; only this one and `_limits.gate` await.
 """
 
 from __future__ import annotations
@@ -10,7 +20,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -27,10 +37,11 @@ from pinstripe._config.hooks import (
     ResponseInfo,
     RetryInfo,
     WaitInfo,
-    tell_request,
-    tell_response,
-    tell_retry,
-    tell_wait,
+    report_request,
+    report_response,
+    report_retry,
+    report_wait,
+    watches_requests,
 )
 from pinstripe._config.options import RetryPolicy, Timeout
 from pinstripe._core.errors import (
@@ -47,18 +58,16 @@ from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._limits.gate import AsyncLimiter, QueueKey
 
-_E = TypeVar("_E", bound=PinstripeError)
-
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Clock:
-    """Where a pipeline gets time and chance from; tests bring their own.
+class TimeSource:
+    """The source of time and of random numbers; tests bring their own.
 
     Attributes:
-        monotonic: Seconds of a clock that never goes back.
-        wall: Seconds since the Unix epoch.
-        random: A number from 0 up to 1.
-        sleep: Waits for some seconds.
+        monotonic: Returns the seconds of a clock that never goes back.
+        wall: Returns the seconds since the Unix epoch.
+        random: Returns a number from 0 up to 1.
+        sleep: Waits for a number of seconds.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -68,70 +77,75 @@ class Clock:
 
 
 class Pipeline:
-    """Turns calls into attempts.
+    """Turns a call into attempts.
 
     Args:
         send: Sends one attempt.
-        gates: Gives the gate that bounds requests in flight and requests a second; shared by
-            a client and its siblings.
-        budget: Bounds the retries; shared likewise.
-        headers: Headers of every request, which a call's own replace.
-        timeout: The timeouts of a call that has none of its own.
+        limiters: Returns the limiter of the running event loop, which bounds requests in flight
+            and requests a second; a client and its siblings share it.
+        budget: The retry budget; shared in the same way.
+        headers: Headers of every request; those of a call replace them.
+        timeout: The timeout of a call that has none of its own.
         retry: When to try again.
-        hooks: Who is told.
-        clock: Time and chance.
+        hooks: The hooks that get reports.
+        time_source: Time and random numbers.
     """
 
     def __init__(
         self,
         send: Sender,
-        gates: Callable[[], AsyncLimiter],
+        limiters: Callable[[], AsyncLimiter],
         budget: Budget,
         *,
         headers: Mapping[str, str],
         timeout: Timeout,
         retry: RetryPolicy,
         hooks: Hooks,
-        clock: Clock,
+        time_source: TimeSource,
     ) -> None:
         self._send = send
-        self._gates = gates
+        self._limiters = limiters
         self._budget = budget
         self._headers = headers
         self._timeout = timeout
         self._retry = retry
         self._hooks = hooks
-        self._clock = clock
+        self._time = time_source
 
     async def send(self, request: Request) -> Response:
-        """Send a request, again where that may help, and return the answer of success.
+        """Send a request, again if that may help, and return the answer of success.
 
         Args:
             request: What to send.
 
         Raises:
-            PinstripeError: There is none; the error carries the idempotency key, the number of
+            PinstripeError: The call failed; the error has the idempotency key, the number of
                 attempts and what is certain about the server having acted.
         """
         timeout = request.timeout or self._timeout
         request = request.with_defaults({**self._headers, **request.headers}, timeout)
         total = timeout.total
         if deadline_starts_at_turn.get():
-            await self._gates().wait_until_near(queue_key(request))
-        deadline = self._clock.monotonic() + total
+            await self._limiters().wait_until_near(queue_key(request))
+        deadline = self._time.monotonic() + total
         attempts = Attempts(deletes=request.method == "DELETE")
-        scope = deadline_in(total)  # a third of the cost of `anyio.fail_after`
+        scope = deadline_in(total)  # costs a third of `anyio.fail_after`
         try:
             async with scope:
                 return await self._until_decided(request, attempts, deadline)
         except PinstripeError as error:
-            problem = _complete(error, request, attempts)
-        except asyncio.TimeoutError:  # which Python 3.10 does not take for the built-in one
-            if not _has_expired(scope):
-                raise  # that of a file, or of a transport
-            late = DeadlineExceeded(f"no answer within {total:g} s")
-            late.outcome = "not_sent"
-            problem = _complete(late, request, attempts)
+            problem = error
+        except asyncio.TimeoutError:  # on Python 3.10 this is not the built-in TimeoutError
+            # `expired` is a plain bool in async_timeout, on Python 3.10.
+            expired: Any = scope.expired
+            if not (expired() if callable(expired) else expired):
+                raise  # the timeout is one of a file or of a transport
+            problem = DeadlineExceeded(f"no answer within {total:g} s")
+            problem.outcome = "not_sent"
+        problem.attempts = attempts.count
+        problem.idempotency_key = request.idempotency_key
+        problem.outcome = attempts.outcome(problem)
+        # Raised here, so that the error has no context.
         raise problem
 
     async def _until_decided(
@@ -140,65 +154,61 @@ class Pipeline:
         while True:
             result = await self._attempt(request, attempts, deadline)
             if isinstance(result, Response) and 200 <= result.status < 300:
-                self._budget.give_back(retried=attempts.count - attempts.free > 1)
+                if self._budget.spent:
+                    self._budget.refund(retried=attempts.count - attempts.free > 1)
                 return result if attempts.count == 1 else evolve(result, attempts=attempts.count)
-            retry_after = _retry_after(result, self._clock.wall())
-            pause = self._pause(result, attempts, retry_after, deadline)
+            retry_after: float | None = None
+            if isinstance(result, Response):
+                header = result.headers.get("Retry-After")
+                retry_after = parse_retry_after(header, self._time.wall())
+            # An attempt on a stale connection is repeated at once and costs nothing.
+            is_free = attempts.excuse(result)
+            pause = (
+                0.0
+                if is_free
+                else decide(
+                    self._retry,
+                    attempts.count - attempts.free,
+                    result,
+                    retry_after=retry_after,
+                    remaining=deadline - self._time.monotonic(),
+                    spent=self._budget.spent,
+                    chance=self._time.random(),
+                )
+            )
             if pause is None:
                 raise _failure(request, result, retry_after)
-            self._tell_retry(request, attempts.count, result, pause)
-            await self._clock.sleep(pause)
-
-    def _tell_retry(
-        self, request: Request, attempt: int, result: Response | TransportError, pause: float
-    ) -> None:
-        info = RetryInfo(
-            method=request.method,
-            path=request.template,
-            attempt=attempt,
-            pause=pause,
-            **_end_of(result),
-        )
-        tell_retry(self._hooks, info)
-
-    def _pause(
-        self,
-        result: Response | TransportError,
-        attempts: Attempts,
-        retry_after: float | None,
-        deadline: float,
-    ) -> float | None:
-        """Return the pause before the next attempt, and take its cost; None where there is none."""
-        if attempts.excuse(result):
-            return 0.0
-        pause = decide(
-            self._retry,
-            attempts.count - attempts.free,
-            result,
-            retry_after=retry_after,
-            remaining=deadline - self._clock.monotonic(),
-            spent=self._budget.spent,
-            chance=self._clock.random(),
-        )
-        if pause is not None:
-            self._budget.take()
-        return pause
+            if not is_free:
+                self._budget.spend()
+            info = RetryInfo(
+                method=request.method,
+                path=request.template,
+                attempt=attempts.count,
+                pause=pause,
+                **_end_of(result),
+            )
+            report_retry(self._hooks, info)
+            await self._time.sleep(pause)
 
     async def _attempt(
         self, request: Request, attempts: Attempts, deadline: float
     ) -> Response | TransportError:
-        gate, sent = self._gates(), self._clock.monotonic()
-        lane = gate.queue_of(queue_key(request), sent)
-        if not gate.enter(lane, sent):
-            await gate.wait(lane, sent, deadline)
-            sent = self._tell_wait(request, sent)
+        """Wait for the limiter, send a request once, and return how that ended."""
+        limiter, sent = self._limiters(), self._time.monotonic()
+        queue = limiter.queue_of(queue_key(request), sent)
+        if not limiter.try_acquire(queue, sent):
+            await limiter.wait(queue, sent, deadline)
+            since, sent = sent, self._time.monotonic()
+            method, path = request.method, request.template
+            report_wait(self._hooks, WaitInfo(method=method, path=path, duration=sent - since))
+        # From here on the request has a slot, which `release` gives back in any case.
         result: Response | TransportError | None = None
         attempts.begin()
         try:
-            if self._hooks.watches_requests():
-                result = await self._observed(request, attempts.count)
+            if watches_requests(self._hooks):
+                result = await self._send_watched(request, attempts.count)
             else:
-                result = await self._try(request)
+                result = await self._send_once(request)
             attempts.end(result)
             return result
         except ConfigurationError:
@@ -206,50 +216,49 @@ class Pipeline:
             raise
         finally:
             end, reason = end_and_reason(request, result)
-            gate.release(lane, end, reason, sent, self._clock.monotonic())
+            limiter.release(queue, end, reason, sent, self._time.monotonic())
 
-    def _tell_wait(self, request: Request, since: float) -> float:
-        """Report a wait, and return the time of its end."""
-        now = self._clock.monotonic()
-        info = WaitInfo(method=request.method, path=request.template, duration=now - since)
-        tell_wait(self._hooks, info)
-        return now
-
-    async def _observed(self, request: Request, attempt: int) -> Response | TransportError:
-        """Send a request, and tell those who watch."""
+    async def _send_watched(self, request: Request, attempt: int) -> Response | TransportError:
+        """Send a request once, and report its start and its end."""
         facts: dict[str, Any] = {
             "method": request.method,
             "path": request.template,
             "attempt": attempt,
         }
-        tell_request(self._hooks, RequestInfo(**facts, idempotency_key=request.idempotency_key))
-        started = self._clock.monotonic()
+        report_request(self._hooks, RequestInfo(**facts, idempotency_key=request.idempotency_key))
+        started = self._time.monotonic()
         end: dict[str, Any] = {}
         try:
-            result = await self._try(request)
+            result = await self._send_once(request)
             end = _end_of(result)
         except BaseException as error:
             end = {"error": type(error).__name__}
             raise
         finally:
-            duration = self._clock.monotonic() - started
-            tell_response(self._hooks, ResponseInfo(**facts, **end, duration=duration))
+            duration = self._time.monotonic() - started
+            report_response(self._hooks, ResponseInfo(**facts, **end, duration=duration))
         return result
 
-    async def _try(self, request: Request) -> Response | TransportError:
+    async def _send_once(self, request: Request) -> Response | TransportError:
+        """Send a request once; an error of the network is returned, since it may be retried."""
         try:
             result = await self._send(request)
         except TransportError as error:
             return error
+        # The API repeats the key in its answer; another key means that answers were mixed up.
         echo = result.headers.get("Idempotency-Key")
         if echo is not None and echo != request.idempotency_key:
-            foreign = ResponseError("the answer is to another request: it has another key")
+            foreign = ResponseError("the answer belongs to another request: its key is another one")
             raise with_response(foreign, result.status, result.headers, result.body)
         return result
 
 
 def queue_key(request: Request) -> QueueKey | None:
-    """Return which queue a request waits in; None if it carries no key, so that none counts it."""
+    """Return the key of the queue in which a request waits; None if it carries no API key.
+
+    Args:
+        request: The request with all of its headers.
+    """
     if request.anonymous:
         return None
     return request.headers.get("Stripe-Account"), request.method, request.template
@@ -258,7 +267,12 @@ def queue_key(request: Request) -> QueueKey | None:
 def end_and_reason(
     request: Request, result: Response | TransportError | None
 ) -> tuple[Literal["answered", "refused"] | None, str | None]:
-    """Return how a request ended, as a limiter asks for it, and why it was refused."""
+    """Return how a request ended, in the words of the limiter, and why it was refused.
+
+    Args:
+        request: The request.
+        result: How it ended; None if it raised another error or was cancelled.
+    """
     if not isinstance(result, Response):
         return None, None
     if result.status == 429:
@@ -266,31 +280,21 @@ def end_and_reason(
         if reason is None and b"lock_timeout" in result.body:
             reason = "lock_timeout"  # another request works on the same object
         return "refused", reason
-    # An upload or a download takes as long as it is, which says nothing about the server.
+    # The latency of an upload or a download depends on its size, and says nothing about the server.
     return None if request.upload or request.sink else "answered", None
 
 
-def _has_expired(scope: Any) -> bool:
-    expired = scope.expired
-    return bool(expired() if callable(expired) else expired)  # a plain bool on Python 3.10
-
-
 def _end_of(result: Response | TransportError) -> dict[str, Any]:
+    """Return the fields of an info class that say how a request ended."""
     if isinstance(result, TransportError):
         return {"error": type(result).__name__}
     return {"status": result.status, "request_id": clean_request_id(result.request_id)}
 
 
-def _retry_after(result: Response | TransportError, now: float) -> float | None:
-    if isinstance(result, TransportError):
-        return None
-    return parse_retry_after(result.headers.get("Retry-After"), now)
-
-
 def _failure(
     request: Request, result: Response | TransportError, retry_after: float | None
 ) -> PinstripeError:
-    """Return the error that the end of a call without success stands for."""
+    """Return the error of a call whose last attempt ended with `result`."""
     if isinstance(result, TransportError):
         return result
     if result.status >= 400:
@@ -301,24 +305,16 @@ def _failure(
             retry_after=retry_after,
             sent=request.values,
         )
-    place = _place(result.headers.get("Location"))
-    error = ResponseError(f"the server answered {result.status} and points to {place}")
+    target = _redirect_target(result.headers.get("Location"))
+    error = ResponseError(f"the server answered {result.status} and points to {target}")
     return with_response(error, result.status, result.headers, result.body)
 
 
-def _place(location: str | None) -> str:
-    """Return where a redirect points, without the parts of an address that can hold a secret."""
+def _redirect_target(location: str | None) -> str:
+    """Return the target of a redirect without the parts of an address that can hold a secret."""
     try:
         parts = urlsplit(location or "nowhere")
     except ValueError:
         return "no valid address"
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()
-
-
-def _complete(error: _E, request: Request, attempts: Attempts) -> _E:
-    """Put into an error what only the pipeline knows of its call."""
-    error.attempts = attempts.count
-    error.idempotency_key = request.idempotency_key
-    error.outcome = attempts.outcome(error)
-    return error

@@ -1,4 +1,7 @@
-"""The seam to the network, and its one implementation, opened when the first request is sent."""
+"""The protocol that carries requests to the API, and its implementation over aiohttp.
+
+A transport is the one place where a client meets the network, so tests can replace it.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Transport(Protocol):
-    """What carries requests to the API: an HTTP library, or a test's own answers.
+    """Carries requests to the API, by an HTTP library or with the answers of a test.
 
-    It streams the `upload` of a request. It may leave a `sink` alone and read the answer whole.
+    It streams the `upload` of a request. It may ignore a `sink` and read the answer into memory.
     """
 
     async def send(self, request: Request) -> Response:
-        """Send one request, once, and return its answer, whatever its status.
+        """Send one request, once, and return its answer, with any status.
 
         Args:
             request: What to send; the transport adds the address and, unless the request is
@@ -38,33 +41,36 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         ...
 
 
 class AiohttpTransport:
     """A transport over aiohttp.
 
-    A pool belongs to one event loop, so it is made when the first request is sent, and made
-    anew where the loop or the process is another one. It is closed by `aclose`, or by the end of
-    its loop, whose last act is to close the async generators that were started in it. aiohttp is
-    imported by the first request too, in a thread, where the certificates are read as well: that
-    takes 150 to 300 ms, which count in the deadline but do not hold it up. The thread is one of
-    asyncio's, since anyio's would first have 30 ms of imports of its own. A thread that began it
-    when the client is made would gain nothing, since all but the reading of certificates, which
-    comes last, takes turns with this thread; and a fork meanwhile would leave the child with a
-    lock on the import that nobody opens.
+    A pool of connections belongs to one event loop. So it is made when the first request is sent,
+    and made again in another event loop or process. `aclose` closes it, or else the end of its
+    loop, which closes the async generators that were started in it.
+
+    The first request also imports aiohttp and reads the certificates, in a thread. That takes 150
+    to 300 ms, which count towards the deadline but do not block the event loop. The thread is one
+    of asyncio's, since a thread of anyio's would need 30 ms of imports first. Starting the thread
+    when the client is made would gain nothing: all but the reading of certificates, which comes
+    last, holds the interpreter lock. And a fork in between would leave the child process with an
+    import lock that nobody releases.
 
     Args:
-        config: The addresses, the key and the pool.
+        config: The addresses, the key and the settings of the pool.
 
     Raises:
-        ConfigurationError: The environment names a proxy that is none.
+        ConfigurationError: The environment holds an address of a proxy that is not valid.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._proxies = {url: proxy_for(url, config.proxy) for url in _origins(config)}
+        origins = (config.base_url, config.files_url)
+        self._proxies = {url: proxy_for(url, config.proxy) for url in origins}
+        self._uses_tls = any(url.lower().startswith("https:") for url in origins)
         self._local: LoopLocal[Connections] = LoopLocal()
         self._opening: LoopLocal[asyncio.Lock] = LoopLocal()
         self._keeper: AsyncGenerator[None, None] | None = None
@@ -78,54 +84,54 @@ class AiohttpTransport:
         return await connections.exchange(request)
 
     async def open(self) -> Connections:
-        """Return the connections of this event loop, and make them first if they are not there."""
+        """Return the connections of this event loop; make them if there are none."""
         lock = self._opening.get()
         if lock is None:
             lock = asyncio.Lock()
             self._opening.set(lock)
         async with lock:
-            return self._local.get() or await self._open()
-
-    async def _open(self) -> Connections:
-        make = await asyncio.to_thread(self._prepare)
-        if self._closed:
-            raise ConfigurationError("client", "is closed")
-        connections = make()
-        replaced = self._local.set(connections)
-        if replaced is not None:
-            replaced.abandon()
-        self._keeper = _keep(connections)
-        await anext(self._keeper)
-        return connections
+            # Another task may have made them while this one waited for the lock.
+            connections = self._local.get()
+            if connections is not None:
+                return connections
+            make = await asyncio.to_thread(self._prepare)
+            if self._closed:
+                raise ConfigurationError("client", "is closed")
+            connections = make()
+            replaced = self._local.set(connections)
+            if replaced is not None:
+                replaced.abandon()
+            # Starts the generator, so that the end of this event loop closes it.
+            self._keeper = _keep(connections)
+            await anext(self._keeper)
+            return connections
 
     def _prepare(self) -> Callable[[], Connections]:
-        """Do what takes long, and return what is left to be done in the event loop."""
+        """Do what takes long, and return a function that does the rest in the event loop."""
         is_first = "aiohttp" not in sys.modules
         from pinstripe._http import exchange  # noqa: PLC0415 -- slow, so only when needed
 
         tls, context = self._config.tls, None
-        if any(url.lower().startswith("https:") for url in _origins(self._config)):
-            # Where aiohttp read the certificates just now, they need not be read once more.
+        if self._uses_tls:
+            # If aiohttp was imported just now, it read the certificates a moment ago.
             ready = exchange.ready_context() if is_first and tls is None else None
             context = ready or ssl_context(tls)
         return partial(exchange.Connections, self._config, self._proxies, context)
 
     async def aclose(self) -> None:
-        """Close every connection; later calls are refused."""
+        """Close all connections; later calls are refused."""
         self._closed = True
         here = self._local.get() is not None
         keeper, self._keeper = self._keeper, None
         self._local.clear()
+        # Connections of another event loop, or of a parent process, are not ours to close.
         if keeper is not None and here:
             await keeper.aclose()
 
 
 async def _keep(connections: Connections) -> AsyncGenerator[None, None]:
+    """Close connections when this generator is closed."""
     try:
         yield
     finally:
         await connections.aclose()
-
-
-def _origins(config: Config) -> tuple[str, str]:
-    return config.base_url, config.files_url

@@ -1,4 +1,15 @@
-"""Where requests wait for their turn, in one event loop; `_limiter` decides whose turn it is."""
+"""Lets the tasks of one event loop wait until the limiter lets them go.
+
+`Limiter` decides whose turn it is; `AsyncLimiter` waits, with a future for each request and one
+timer for all. There are two waits, one behind the other:
+
+- A call whose deadline starts when its turn is near (one of a fan-out, say) first waits in the
+  waiting list of its queue, for as long as it takes.
+- Every request then waits in its `EndpointQueue`, where its deadline counts.
+
+A waiting list is only as long as the rates require: its next call moves on as soon as the queue
+holds fewer requests than can go soon.
+"""
 
 from __future__ import annotations
 
@@ -15,206 +26,216 @@ from pinstripe._limits.rates import Rates
 
 Waiter: TypeAlias = "asyncio.Future[None]"
 QueueKey: TypeAlias = "tuple[str | None, str, str]"
-"""What requests of one queue share: the account, the method and the path template."""
+"""What the requests of one queue share: the account, the method and the path template."""
 
 _NEAR = 0.25
-"""Seconds within which the turn of a request is near."""
+"""The turn of a request is near if it comes within this many seconds, at the present rates."""
 
 
-class _Line:
-    """Patient requests, which wait in front of a lane until it has room for them.
+class _WaitingList:
+    """Calls that wait, without a deadline, until their queue has room for them.
 
-    Invariant: while `turns` is not empty, some request waits in the lane or has been called up;
-    when it moves on, it calls `_call_up`.
+    Each waiter is in one of three states: waiting (in `waiters`); called (its future is done, and
+    its task has not run yet; counted in `called`); or gone (it is in the queue, or was cancelled).
+
+    Invariant: while `waiters` is not empty, some request waits in the queue or has been called.
+    When that one moves on, it calls `_call_waiters`, so nobody is forgotten.
 
     Attributes:
-        turns: A future for each request, done when it is called up, in the order of arrival.
-        coming: How many were called up and have not resumed yet.
+        waiters: A future for each call that waits, in order of arrival.
+        called: How many were called and have not run yet.
     """
 
-    __slots__ = ("coming", "turns")
+    __slots__ = ("called", "waiters")
 
     def __init__(self) -> None:
-        self.turns: OrderedDict[Waiter, None] = OrderedDict()
-        self.coming = 0
+        self.waiters: OrderedDict[Waiter, None] = OrderedDict()
+        self.called = 0
 
 
 class AsyncLimiter(Limiter[Waiter]):
-    """A gate at which tasks of one event loop wait.
+    """A limiter for the tasks of one event loop.
 
     Args:
-        most: How many requests may be in flight at once.
+        max_in_flight: The most requests in flight at once.
         rates: The limits of requests a second.
-        clock: Seconds of a clock that never goes back.
+        monotonic: Returns the seconds of a clock that never goes back.
     """
 
     def __init__(
-        self, most: int, rates: Rates, clock: Callable[[], float] = time.monotonic
+        self, max_in_flight: int, rates: Rates, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(most, rates)
-        self._clock = clock
+        super().__init__(max_in_flight, rates)
+        self._monotonic = monotonic
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes = 0.0
-        self._without_key: EndpointQueue[Waiter] = EndpointQueue()
-        self._lines: dict[EndpointQueue[Waiter], _Line] = {}
+        self._timer_at = 0.0
+        self._keyless_queue: EndpointQueue[Waiter] = EndpointQueue()
+        self._waiting_lists: dict[EndpointQueue[Waiter], _WaitingList] = {}
 
     def queue_of(self, key: QueueKey | None, now: float) -> EndpointQueue[Waiter]:
         """Return the queue of requests with the same key.
 
         Args:
             key: The account, the method and the path template of a request; None if it carries
-                no API key, so that no limit counts it.
+                no API key, so that no rate counts it.
             now: The time.
         """
-        return self._without_key if key is None else self.endpoint_queue(*key, now)
+        return self._keyless_queue if key is None else self.endpoint_queue(*key, now)
 
     async def wait_until_near(self, key: QueueKey | None) -> None:
-        """Wait until the turn of a request is near, however long that takes.
+        """Wait until the turn of a call is near, however long that takes.
 
-        Only then does its deadline start: no more requests wait before it than may go in a
-        quarter of a second, nor than may be in flight at once.
+        Its deadline starts only then. The turn is near if fewer requests wait before it than can
+        go in a quarter of a second, and fewer than may be in flight at once.
 
         Args:
             key: As for `queue_of`.
         """
-        now = self._clock()
-        lane = self.queue_of(key, now)
-        line = self._lines.get(lane)
-        if line is None:
-            if self._has_room(lane, 0, now):
+        now = self._monotonic()
+        queue = self.queue_of(key, now)
+        waiting_list = self._waiting_lists.get(queue)
+        if waiting_list is None:
+            if self._has_room(queue, 0, now):
                 return
-            line = self._lines[lane] = _Line()
-        turn = asyncio.get_running_loop().create_future()
-        line.turns[turn] = None
+            waiting_list = self._waiting_lists[queue] = _WaitingList()
+        waiter = asyncio.get_running_loop().create_future()
+        waiting_list.waiters[waiter] = None
         try:
-            await turn
+            await waiter
         finally:
-            if turn.done() and not turn.cancelled():
-                line.coming -= 1
+            # Called, and perhaps cancelled since; or cancelled while it still waited.
+            if waiter.done() and not waiter.cancelled():
+                waiting_list.called -= 1
             else:
-                line.turns.pop(turn, None)
-            self._call_up(lane)
+                waiting_list.waiters.pop(waiter, None)
+            # Whether it moves on or was cancelled, there may be room for the next ones now.
+            self._call_waiters(queue)
 
-    def _has_room(self, lane: EndpointQueue[Waiter], coming: int, now: float) -> bool:
-        soon = [meter.rate.at(now) * _NEAR for meter in lane.buckets]
-        return len(lane.waiters) + coming < max(1.0, min([self.most(now), *soon]))
+    def _has_room(self, queue: EndpointQueue[Waiter], called: int, now: float) -> bool:
+        soon = [bucket.rate.at(now) * _NEAR for bucket in queue.buckets]
+        return len(queue.waiters) + called < max(1.0, min([self.max_in_flight(now), *soon]))
 
-    def _call_up(self, lane: EndpointQueue[Waiter]) -> None:
-        """Let as many patient requests join a lane as it has room for."""
-        line = self._lines.get(lane)
-        if line is None:
+    def _call_waiters(self, queue: EndpointQueue[Waiter]) -> None:
+        """Call as many waiters of a waiting list as its queue has room for."""
+        waiting_list = self._waiting_lists.get(queue)
+        if waiting_list is None:
             return
-        while line.turns and self._has_room(lane, line.coming, self._clock()):
-            turn = line.turns.popitem(last=False)[0]
-            if not turn.done():  # cancelled, and its task has not run since
-                turn.set_result(None)
-                line.coming += 1
-        if not line.turns and not line.coming:
-            del self._lines[lane]
+        waiters = waiting_list.waiters
+        while waiters and self._has_room(queue, waiting_list.called, self._monotonic()):
+            waiter = waiters.popitem(last=False)[0]
+            if not waiter.done():  # it is if it was cancelled, and its task has not run since
+                waiter.set_result(None)
+                waiting_list.called += 1
+        if not waiters and not waiting_list.called:
+            del self._waiting_lists[queue]
 
-    async def wait(self, lane: EndpointQueue[Waiter], now: float, deadline: float) -> None:
-        """Wait until a request may go; when this returns, and only then, `release` is to be called.
+    async def wait(self, queue: EndpointQueue[Waiter], now: float, deadline: float) -> None:
+        """Wait until a request may go; call `release` if this returns, and only then.
 
         Args:
-            lane: Where it queues up.
+            queue: The queue of the request.
             now: The time.
-            deadline: When it is too late.
+            deadline: The time at which it is too late.
 
         Raises:
-            DeadlineExceeded: Its turn cannot come before that.
+            DeadlineExceeded: The rates cannot let it go before the deadline.
         """
-        if self.earliest(lane, now) >= deadline:
-            late = DeadlineExceeded("the rate limit does not let it through before its deadline")
+        if self.earliest(queue, now) >= deadline:
+            problem = "the rate limit does not let the request go before its deadline"
+            late = DeadlineExceeded(f"{problem}; make fewer calls at once, or raise the timeout")
             late.outcome = "not_sent"
             raise late
         waiter = asyncio.get_running_loop().create_future()
-        self.enqueue(lane, waiter)
-        self._admit(now)
+        self.enqueue(queue, waiter)
+        self._admit_waiters(now)
         try:
             await waiter
         except BaseException:
+            # Its turn had come, and it was cancelled before it ran: the turn goes to the next one.
             if waiter.done() and not waiter.cancelled():
-                self.return_tokens(lane)
-                self._admit(self._clock())
+                self.return_tokens(queue)
+                self._admit_waiters(self._monotonic())
+            # It was cancelled while it waited.
             else:
-                self.withdraw(lane, waiter)
-                self._call_up(lane)
+                self.withdraw(queue, waiter)
+                self._call_waiters(queue)
             raise
 
     def release(
         self,
-        lane: EndpointQueue[Waiter],
+        queue: EndpointQueue[Waiter],
         end: Literal["answered", "refused"] | None,
         reason: str | None,
         sent: float,
         now: float,
     ) -> None:
-        """Record how a request ended that was let through, and let the next ones through.
+        """Record how a request ended that was let go, and let the next ones go.
 
         Args:
-            lane: Where it queued up.
-            end: `"answered"`, so that its time tells how busy the server is; `"refused"` as one
-                too many; None if neither is known.
-            reason: Which limit a refused request exceeded, in the server's words; None if the
-                server names none.
-            sent: When it was let through.
+            queue: The queue of the request.
+            end: `"answered"` if its latency says how busy the server is; `"refused"` if it was
+                one too many; None if it says neither.
+            reason: The limit that a refused request exceeded, as the server names it; None if
+                it names none.
+            sent: The time at which it was let go.
             now: The time.
         """
         if end == "refused":
-            self.record_refusal(lane, reason, now, sent)
+            self.record_refusal(queue, reason, now, sent)
         elif end == "answered":
-            self.record_answer(lane, now, sent)
-        self.leave()
-        if self.has_waiters:
-            self._admit(now)
+            self.record_answer(queue, now, sent)
+        self._in_flight -= 1
+        if self._waiting:
+            self._admit_waiters(now)
 
-    def _admit(self, now: float) -> None:
+    def _admit_waiters(self, now: float) -> None:
         while admitted := self.admit(now):
-            for lane, waiter in admitted:
+            for queue, waiter in admitted:
                 if waiter.done():  # cancelled, and its task has not run since
-                    self.return_tokens(lane)
+                    self.return_tokens(queue)
                 else:
                     waiter.set_result(None)
-                self._call_up(lane)
+                self._call_waiters(queue)
         self._set_timer(now)
 
     def _set_timer(self, now: float) -> None:
-        wakes = self.wake_at(now)
+        """Set the one timer to the time at which the next request may go, if that is known."""
+        wake_at = self.wake_at(now)
         if self._timer is not None:
-            if wakes == self._wakes:
+            if wake_at == self._timer_at:
                 return
             self._timer.cancel()
             self._timer = None
-        if wakes is not None:
-            loop, self._wakes = asyncio.get_running_loop(), wakes
-            self._timer = loop.call_later(wakes - now, self._ring)
+        if wake_at is not None:
+            loop, self._timer_at = asyncio.get_running_loop(), wake_at
+            self._timer = loop.call_later(wake_at - now, self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self._admit(self._clock())
+        self._admit_waiters(self._monotonic())
 
 
 class LoopLimiters:
-    """The gates of a client and its siblings: one for each event loop.
+    """The limiters of a client and its siblings: one for each event loop.
 
     Args:
-        most: How many requests may be in flight at once.
+        max_in_flight: The most requests in flight at once.
         rates: The limits of requests a second.
     """
 
-    def __init__(self, most: int, rates: Rates) -> None:
-        self._most = most
+    def __init__(self, max_in_flight: int, rates: Rates) -> None:
+        self._max_in_flight = max_in_flight
         self._rates = rates
         self._local: LoopLocal[AsyncLimiter] = LoopLocal()
 
     def __call__(self) -> AsyncLimiter:
-        """Return the gate of this event loop.
+        """Return the limiter of this event loop.
 
         Raises:
             ConfigurationError: No event loop of asyncio is running.
         """
-        gate = self._local.get()
-        if gate is None:
-            gate = AsyncLimiter(self._most, self._rates)
-            self._local.set(gate)
-        return gate
+        limiter = self._local.get()
+        if limiter is None:
+            limiter = AsyncLimiter(self._max_in_flight, self._rates)
+            self._local.set(limiter)
+        return limiter

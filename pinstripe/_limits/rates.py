@@ -1,4 +1,4 @@
-"""How many requests a second may be sent."""
+"""How many requests a second may be sent: three rates and a burst."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pinstripe._core.values import Value
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Rates(Value):
-    """Requests a second at most; infinity where there is no limit.
+    """The most requests a second; infinity stands for no limit.
 
     Attributes:
-        account: All requests for an account.
-        endpoint: Those to one endpoint.
-        files: Reads of files, and writes.
-        burst: So many seconds' worth of requests may go at once.
+        account: All requests for one account.
+        endpoint: The requests to one endpoint.
+        files: The reads of files, and as many writes.
+        burst: Seconds; after a pause, the requests of so many seconds may be sent at once.
     """
 
     account: float = inf

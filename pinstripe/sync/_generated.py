@@ -1775,33 +1775,34 @@ class Client(ClientBase):
         with pinstripe.Client() as stripe:
             session = stripe.identity.verification_sessions.create(type="document")
 
-    It may be made anywhere, and opens its connections when the first request is sent. Without
-    `with`, end it with `close()`.
+    It can be made anywhere, and opens its connections for the first request. Without `with`, end it
+    with `close()`.
 
-    Every call raises `ConfigurationError` where an argument is wrong (nothing was sent then),
-    `APIError` where the API refuses, `TransportError` where no usable answer comes, and
-    `ResponseError` where an answer cannot be used; methods name what is particular to them.
+    Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
+    `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
+    if an answer cannot be used. The docstring of a method names only its own errors.
 
     Args:
-        api_key: A secret or restricted key; from the environment's `STRIPE_API_KEY` by default.
-        base_url: The address of the API; from `PINSTRIPE_BASE_URL` by default, else Stripe's.
+        api_key: A secret or restricted key; by default the environment's `STRIPE_API_KEY`.
+        base_url: The address of the API; by default the environment's `PINSTRIPE_BASE_URL`, or
+            else Stripe's.
         files_url: The address that serves files.
-        api_version: The version of the API to ask for; the one the models were written for by
-            default.
+        api_version: The version of the API; by default the one that the models were written
+            for.
         account: The connected account to act for (`acct_...`).
         timeout: A `Timeout`, or the total in seconds; 30 by default.
-        retry: When a failed attempt is made again.
-        rate_limit: Requests a second at most, for the client and its siblings together; by
-            default what Stripe publishes, unless `base_url` is on this machine. None switches it
-            off.
+        retry: When a failed request is repeated.
+        rate_limit: The most requests a second, for the client and its siblings together; by
+            default what Stripe publishes, or no limit if `base_url` is on this machine. None
+            switches it off.
         limits: The bounds of connections and answers.
-        hooks: Functions that are told how calls go.
-        tls: Certificates of one's own, or an `ssl.SSLContext` that verifies.
+        hooks: Functions that are called while a call proceeds.
+        tls: Certificates in place of those of the machine, or an `ssl.SSLContext` that verifies.
         proxy: The address of a proxy, such as `http://user:password@host:3128`; or
-            `"environment"`, to have `https_proxy` and `no_proxy` obeyed.
-        allow_insecure_http: Whether keys may go over plain http: test keys to other machines,
-            and live keys at all.
-        transport: What carries the requests, in place of aiohttp.
+            `"environment"`, to use the variables `https_proxy` and `no_proxy`.
+        allow_insecure_http: Whether keys may be sent over plain http: test keys to other
+            machines, and live keys to any.
+        transport: Carries the requests, in place of aiohttp.
 
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
@@ -1862,35 +1863,35 @@ class Client(ClientBase):
 
     @property
     def events(self) -> Events:
-        """What happened to the objects of the account."""
+        """Events: what happened to the objects of the account."""
         return Events(self._twin.events, self._crossing)
 
     @property
     def files(self) -> Files:
-        """Uploads, what the API made itself, and the content of both."""
+        """Files that were uploaded or that the API made, and their content."""
         return Files(self._twin.files, self._crossing)
 
     @property
     def file_links(self) -> FileLinks:
-        """Ways to the content of files that need no key."""
+        """Links to the content of files, which need no key."""
         return FileLinks(self._twin.file_links, self._crossing)
 
     @property
     def forwarding(self) -> Forwarding:
-        """Requests sent on to other services, with card details filled in."""
+        """Requests that are forwarded to other services, with card details filled in."""
         return Forwarding(self._twin.forwarding, self._crossing)
 
     @property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """Addresses to which events are sent."""
+        """The addresses to which events are sent."""
         return WebhookEndpoints(self._twin.webhook_endpoints, self._crossing)
 
     def warm_up(self) -> None:
-        """Do the slow parts of first calls now, in a thread.
+        """Do now, in a thread, what first calls would wait for.
 
-        Importing aiohttp, reading the certificates and making the models of every product take
-        200 to 400 ms. Without this a product is made when its namespace is first touched, and
-        the rest by the first request, in a thread too.
+        To import aiohttp, read the certificates and make the models of all products takes 200
+        to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
+        the first request, also in a thread.
         """
         self._run(self._twin.warm_up)
 
@@ -1903,15 +1904,15 @@ class Client(ClientBase):
         retry: RetryPolicy | None = None,
         coalesce: bool | None = None,
     ) -> Self:
-        """Return a client with other settings on the same connections.
+        """Return a client with other settings that uses the same connections.
 
         Args:
-            api_version: As for the client; what is None stays as it is.
+            api_version: As for the client; a setting that is None stays as it is.
             account: As for the client.
             timeout: As for the client.
             retry: As for the client.
-            coalesce: Whether identical GETs that this client is asked for at the same time are
-                sent as one, whose answer or error goes to all; keep the client for all of them.
+            coalesce: Whether identical GETs at the same time are sent as one, whose answer or
+                error goes to all callers. Keep the returned client and make all of them with it.
 
         Raises:
             ConfigurationError: An argument is wrong.
@@ -1935,23 +1936,23 @@ class Client(ClientBase):
         host: Host = "api",
         request_options: RequestOptions | None = None,
     ) -> Response:
-        """Call an endpoint that has no method of its own, with all that calls have otherwise.
+        """Call an endpoint that has no method here; timeouts, retries and limits apply as always.
 
             path = "/v1/customers/{customer}/sources"
             response = stripe.request("GET", path, ids={"customer": "cus_A"})
             sources = json.loads(response.body)
 
-        Logs and hooks are told the path with its placeholders, and requests with the same one
-        share a rate limit. If you write ids into the path, each segment that is more than
-        lowercase letters and `_` becomes a placeholder for this purpose. An id of only those
-        cannot be told from a word of the API, so pass ids as `ids`.
+        Logs and hooks get the path with its placeholders, and requests with the same placeholders
+        share a rate limit. If you write ids into the path, a segment with any character beside
+        lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
+        such a character looks like a word of the API, so pass ids as `ids`.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
             ids: The id for each placeholder of the path.
-            host: Which address of the API serves it.
+            host: Which address of the API serves it: `"api"` or `"files"`.
             request_options: Options of this call.
 
         Returns:

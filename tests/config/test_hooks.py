@@ -30,8 +30,8 @@ from tests.http.test_pipeline import (
     LOST,
     OK,
     POST,
-    Gate,
-    HandClock,
+    HandTime,
+    HeldSender,
     Script,
     answer,
     failure,
@@ -82,25 +82,25 @@ async def test_each_request_that_was_told_of_is_told_the_end_of() -> None:
 
 async def test_durations_are_measured() -> None:
     hooks, notes = noting()
-    clock = HandClock()
+    time = HandTime()
 
     async def slow() -> Response:
-        clock.now += 1.5
+        time.now += 1.5
         return OK
 
-    await pipeline(Script(slow).send, clock, hooks=hooks).send(GET)
+    await pipeline(Script(slow).send, time, hooks=hooks).send(GET)
     assert notes[1].duration == 1.5
 
 
 async def test_the_wait_for_a_slot_is_told_where_there_was_one() -> None:
     hooks, notes = noting()
     hooks = Hooks(on_wait=notes.append)
-    gate, clock = Gate(), HandClock()
-    pipe = pipeline(gate.send, clock, gate=AsyncLimiter(1, Rates()), hooks=hooks)
+    sender, time = HeldSender(), HandTime()
+    pipe = pipeline(sender.send, time, limiter=AsyncLimiter(1, Rates()), hooks=hooks)
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
     await settle()
-    clock.now += 3
-    gate.open.set()
+    time.now += 3
+    sender.open.set()
     await asyncio.gather(*calls)
     assert notes == [WaitInfo(method="GET", path="/v1/x", duration=3)]
 
@@ -110,11 +110,11 @@ async def test_a_hook_that_raises_changes_nothing(caplog) -> None:
         raise RuntimeError("a bug of the caller's own")
 
     hooks = Hooks(**dict.fromkeys(NAMES, broken))
-    gate = AsyncLimiter(1, Rates())
-    pipe = pipeline(Script(LOST, OK, OK).send, gate=gate, hooks=hooks)
+    limiter = AsyncLimiter(1, Rates())
+    pipe = pipeline(Script(LOST, OK, OK).send, limiter=limiter, hooks=hooks)
     answers = await asyncio.gather(pipe.send(GET), pipe.send(GET))
     assert sorted(response.attempts for response in answers) == [1, 2]
-    assert gate.enter(EndpointQueue(), 0.0)
+    assert limiter.try_acquire(EndpointQueue(), 0.0)
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(told) >= 7
     assert all(record.name == "pinstripe" and record.exc_info for record in told)
@@ -126,11 +126,11 @@ async def test_what_is_no_error_passes_through_a_hook() -> None:
     def stop(info: Any) -> None:
         raise KeyboardInterrupt
 
-    gate = AsyncLimiter(1, Rates())
-    pipe = pipeline(Script(OK).send, gate=gate, hooks=Hooks(on_response=stop))
+    limiter = AsyncLimiter(1, Rates())
+    pipe = pipeline(Script(OK).send, limiter=limiter, hooks=Hooks(on_response=stop))
     with pytest.raises(KeyboardInterrupt):
         await pipe.send(GET)
-    assert gate.enter(EndpointQueue(), 0.0)
+    assert limiter.try_acquire(EndpointQueue(), 0.0)
 
 
 async def wait(info: Any) -> None:

@@ -37,7 +37,7 @@ from pinstripe import (
     TransportError,
 )
 from pinstripe._config.hooks import Hooks
-from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after, wants_retry
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.limiter import EndpointQueue
@@ -206,9 +206,9 @@ def test_a_budget_is_never_below_nothing_nor_above_its_bound(steps) -> None:
         before = budget.spent
         if step == "retry":
             if pause_after(1, spent=before, policy=policy) is not None:
-                budget.take()
+                budget.spend()
         else:
-            budget.give_back(retried=step == "retried")
+            budget.refund(retried=step == "retried")
             assert budget.spent == max(0, before - (5 if step == "retried" else 1))
         assert 0 <= budget.spent <= 20
 
@@ -346,7 +346,7 @@ class Script:
         return result
 
 
-class HandClock:
+class HandTime:
     """Time that passes only in `sleep`; chance that is always one half."""
 
     def __init__(self) -> None:
@@ -357,8 +357,8 @@ class HandClock:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def clock(self) -> Clock:
-        return Clock(
+    def time_source(self) -> TimeSource:
+        return TimeSource(
             monotonic=lambda: self.now,
             wall=lambda: NOW + self.now - 100,
             random=lambda: 0.5,
@@ -366,18 +366,18 @@ class HandClock:
         )
 
 
-def pipeline(send: Any, clock: HandClock | Clock | None = None, **settings: Any) -> Pipeline:
-    clock = clock or HandClock()
+def pipeline(send: Any, time: HandTime | TimeSource | None = None, **settings: Any) -> Pipeline:
+    time = time or HandTime()
     usual: dict[str, Any] = {
         "headers": {"Stripe-Version": "v", "Stripe-Account": "acct_client"},
         "timeout": Timeout(30),
         "retry": RetryPolicy(),
         "hooks": Hooks(),
-        "clock": clock.clock() if isinstance(clock, HandClock) else clock,
+        "time_source": time.time_source() if isinstance(time, HandTime) else time,
     }
-    gate = settings.pop("gate", None) or AsyncLimiter(1, Rates())
+    limiter = settings.pop("limiter", None) or AsyncLimiter(1, Rates())
     budget = settings.pop("budget", None) or Budget()
-    return Pipeline(send, lambda: gate, budget, **{**usual, **settings})
+    return Pipeline(send, lambda: limiter, budget, **{**usual, **settings})
 
 
 POST = Request(
@@ -413,11 +413,11 @@ async def test_headers_and_timeouts_of_the_call_go_before_those_of_the_client() 
 
 
 async def test_a_key_is_used_over_all_attempts_and_attempts_are_counted() -> None:
-    script, clock = Script(NOT_CONNECTED, refusal(503), OK), HandClock()
-    response = await pipeline(script.send, clock).send(POST)
+    script, time = Script(NOT_CONNECTED, refusal(503), OK), HandTime()
+    response = await pipeline(script.send, time).send(POST)
     assert response == evolve(OK, attempts=3)
     assert [sent.idempotency_key for sent in script.requests] == ["key-1"] * 3
-    assert clock.pauses == [0.25, 0.5]
+    assert time.pauses == [0.25, 0.5]
 
 
 FAULTS: dict[str, tuple[Any, type[PinstripeError], str]] = {
@@ -506,31 +506,31 @@ async def test_a_redirect_to_nowhere() -> None:
 
 
 async def test_retry_after_is_waited_for() -> None:
-    clock = HandClock()
+    time = HandTime()
     script = Script(refusal(429, Retry_After="2"), refusal(503, Retry_After=http_date(10)), OK)
-    response = await pipeline(script.send, clock).send(POST)
+    response = await pipeline(script.send, time).send(POST)
     assert response.attempts == 3
-    assert clock.pauses == [2.25, 10 - 2.25 + 0.5]
+    assert time.pauses == [2.25, 10 - 2.25 + 0.5]
 
 
 async def test_a_wait_that_is_too_long_is_told_not_waited_for() -> None:
-    clock = HandClock()
+    time = HandTime()
     script = Script(refusal(429, Retry_After="100000"))
-    error = await failure(pipeline(script.send, clock, timeout=Timeout(inf)).send(POST))
+    error = await failure(pipeline(script.send, time, timeout=Timeout(inf)).send(POST))
     assert type(error) is RateLimitError
     assert error.retry_after == 100_000
     assert str(error) == "the server asks to wait 100000 s: no"
-    assert clock.pauses == []
+    assert time.pauses == []
 
 
 async def test_a_pause_beyond_the_deadline_is_not_begun() -> None:
-    clock = HandClock()
+    time = HandTime()
     script = Script(refusal(503, Retry_After="20"), refusal(503, Retry_After="20"), OK)
-    error = await failure(pipeline(script.send, clock).send(POST))
+    error = await failure(pipeline(script.send, time).send(POST))
     assert type(error) is ServerError
     assert (error.attempts, error.retry_after) == (2, 20)
     assert "wait 20 s" in str(error)
-    assert clock.pauses == [20.25]
+    assert time.pauses == [20.25]
 
 
 async def test_an_answer_too_large_is_not_asked_for_again() -> None:
@@ -587,12 +587,12 @@ STALE.stale = True
 
 @pytest.mark.parametrize("request_", [GET, POST])
 async def test_a_stale_connection_costs_neither_an_attempt_nor_the_budget(request_) -> None:
-    script, clock, budget = Script(STALE, OK), HandClock(), Budget(spent=500)
+    script, time, budget = Script(STALE, OK), HandTime(), Budget(spent=500)
     pipe = pipeline(
-        script.send, clock, retry=RetryPolicy(max_attempts=1), budget=budget, timeout=Timeout(9)
+        script.send, time, retry=RetryPolicy(max_attempts=1), budget=budget, timeout=Timeout(9)
     )
     response = await pipe.send(request_)
-    assert (response.attempts, clock.pauses, budget.spent) == (2, [0.0], 499)
+    assert (response.attempts, time.pauses, budget.spent) == (2, [0.0], 499)
     first, second = script.requests
     assert first == second
 
@@ -636,14 +636,14 @@ async def test_the_deadline_of_a_call_goes_before_that_of_the_client() -> None:
     assert str(error) == "no answer within 0.01 s"
 
 
-def taken(gate: AsyncLimiter) -> AsyncLimiter:
-    assert gate.enter(EndpointQueue(), 0.0)
-    return gate
+def taken(limiter: AsyncLimiter) -> AsyncLimiter:
+    assert limiter.try_acquire(EndpointQueue(), 0.0)
+    return limiter
 
 
 async def test_the_deadline_while_a_slot_is_awaited() -> None:
     script = Script()
-    pipe = pipeline(script.send, gate=taken(AsyncLimiter(1, Rates())), timeout=Timeout(0.01))
+    pipe = pipeline(script.send, limiter=taken(AsyncLimiter(1, Rates())), timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts, script.requests) == ("not_sent", 0, [])
@@ -653,13 +653,13 @@ async def test_the_deadline_while_a_slot_is_awaited() -> None:
     ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "not_sent")]
 )
 async def test_the_deadline_before_a_second_attempt(first, outcome) -> None:
-    gate = AsyncLimiter(1, Rates())
+    limiter = AsyncLimiter(1, Rates())
 
     async def lose_the_slot(seconds: float) -> None:
-        taken(gate)
+        taken(limiter)
 
-    clock = evolve(HandClock().clock(), sleep=lose_the_slot, random=lambda: 0.0)
-    pipe = pipeline(Script(first).send, clock, gate=gate, timeout=Timeout(0.01))
+    time = evolve(HandTime().time_source(), sleep=lose_the_slot, random=lambda: 0.0)
+    pipe = pipeline(Script(first).send, time, limiter=limiter, timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts) == (outcome, 1)
@@ -678,8 +678,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-class Gate:
-    """A sender that holds every request until told, and counts those on their way."""
+class HeldSender:
+    """A sender that holds every request until `open` is set, and counts those on their way."""
 
     def __init__(self) -> None:
         self.flying = self.most = self.sent = 0
@@ -697,41 +697,41 @@ class Gate:
 
 
 async def test_slots_bound_what_is_on_its_way() -> None:
-    gate = Gate()
-    pipe = pipeline(gate.send, gate=AsyncLimiter(3, Rates()))
+    sender = HeldSender()
+    pipe = pipeline(sender.send, limiter=AsyncLimiter(3, Rates()))
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(20)]
     await settle()
-    assert (gate.flying, gate.sent) == (3, 3)
-    gate.open.set()
+    assert (sender.flying, sender.sent) == (3, 3)
+    sender.open.set()
     await asyncio.gather(*calls)
-    assert (gate.most, gate.sent) == (3, 20)
+    assert (sender.most, sender.sent) == (3, 20)
 
 
 async def test_a_cancelled_call_frees_its_slot() -> None:
-    gate = Gate()
-    pipe = pipeline(gate.send, gate=AsyncLimiter(1, Rates()))
+    sender = HeldSender()
+    pipe = pipeline(sender.send, limiter=AsyncLimiter(1, Rates()))
     flying = asyncio.create_task(pipe.send(GET))
     waiting = [asyncio.create_task(pipe.send(GET)) for _ in range(2)]
     await settle()
     waiting[0].cancel()
     flying.cancel()
-    gate.open.set()
+    sender.open.set()
     assert await waiting[1] is OK
     results = await asyncio.gather(flying, waiting[0], return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError] * 2
-    assert gate.sent == 2
+    assert sender.sent == 2
 
 
 async def test_no_slot_is_held_during_a_pause() -> None:
-    gate = AsyncLimiter(1, Rates())
+    limiter = AsyncLimiter(1, Rates())
     entered = []
 
     async def sleep(seconds: float) -> None:
-        entered.append(gate.enter(EndpointQueue(), 0.0))
-        gate.leave()
+        entered.append(limiter.try_acquire(EndpointQueue(), 0.0))
+        limiter.release_slot()
 
-    clock = evolve(HandClock().clock(), sleep=sleep)
-    await pipeline(Script(LOST, OK).send, clock, gate=gate).send(GET)
+    time = evolve(HandTime().time_source(), sleep=sleep)
+    await pipeline(Script(LOST, OK).send, time, limiter=limiter).send(GET)
     assert entered == [True]
 
 
@@ -744,8 +744,8 @@ async def test_calls_do_not_share_what_they_know() -> None:
 
 
 def test_the_clock_of_the_machine_is_the_default() -> None:
-    clock = Clock()
-    assert clock.sleep is asyncio.sleep
-    assert 0 <= clock.random() < 1
-    assert clock.wall() > NOW - 10**9
-    assert clock.monotonic() <= clock.monotonic()
+    time = TimeSource()
+    assert time.sleep is asyncio.sleep
+    assert 0 <= time.random() < 1
+    assert time.wall() > NOW - 10**9
+    assert time.monotonic() <= time.monotonic()

@@ -40,7 +40,7 @@ from pinstripe.bulk import fan_out
 from pinstripe.sandbox._traffic.rate_limits import RateLimits
 from tests.support import virtual
 from tests.support.dated import DATED, DatedShelf
-from tests.support.virtual import Crowd, Server, answer, gate, get, keep_busy, now, pipeline
+from tests.support.virtual import Crowd, Server, answer, get, keep_busy, limiter_of, now, pipeline
 
 inf, nan = float("inf"), float("nan")
 
@@ -50,7 +50,7 @@ inf, nan = float("inf"), float("nan")
 @pytest.mark.parametrize("tasks", [1, 10, 1000])
 def test_a_known_limit_is_used_and_never_passed(tasks) -> None:
     server = Server(RateLimits(25))
-    virtual.run(keep_busy(pipeline(server.send, gate(account=25)), tasks, 40))
+    virtual.run(keep_busy(pipeline(server.send, limiter_of(account=25)), tasks, 40))
     assert server.rate(5, 40) >= 0.95 * 25
     assert server.share_refused(0, 40) == 0
 
@@ -58,7 +58,7 @@ def test_a_known_limit_is_used_and_never_passed(tasks) -> None:
 @pytest.mark.parametrize("tasks", [10, 1000])
 def test_a_limit_that_is_lower_than_known_is_found(tasks) -> None:
     server = Server(RateLimits(40, endpoint=1e9))
-    virtual.run(keep_busy(pipeline(server.send, gate(account=50)), tasks, 50))
+    virtual.run(keep_busy(pipeline(server.send, limiter_of(account=50)), tasks, 50))
     assert server.rate(10, 50) >= 0.95 * 40
     assert server.share_refused(10, 50) < 0.005
 
@@ -70,7 +70,7 @@ def test_a_limit_that_falls_to_a_tenth_and_is_raised_again() -> None:
         loop = asyncio.get_running_loop()
         loop.call_at(5, server.limiter.set, RateLimits(10, endpoint=1e9))
         loop.call_at(50, server.limiter.set, RateLimits(100, endpoint=1e9))
-        await keep_busy(pipeline(server.send, gate(account=100)), 50, 80)
+        await keep_busy(pipeline(server.send, limiter_of(account=100)), 50, 80)
 
     virtual.run(main())
     assert server.share_refused(10, 50) <= 0.05
@@ -82,7 +82,7 @@ def test_a_limit_that_falls_to_a_tenth_and_is_raised_again() -> None:
 def test_an_endpoint_at_its_limit_does_not_hold_up_another() -> None:
     server, waits = Server(RateLimits(100)), list[float]()
     rates = {"account": 100, "endpoint": 25, "files": 20}
-    pipe = pipeline(server.send, gate(**rates))
+    pipe = pipeline(server.send, limiter_of(**rates))
 
     async def ask_elsewhere() -> None:
         while now() < 20:
@@ -110,7 +110,9 @@ def test_everybody_gets_a_share_of_what_is_shared() -> None:
         return await server.send(request)
 
     many = (get("/v1/a"),) * 20 + tuple(get(path) for path in paths)
-    virtual.run(keep_busy(pipeline(send, gate(account=50, endpoint=25)), 240, 20, requests=many))
+    virtual.run(
+        keep_busy(pipeline(send, limiter_of(account=50, endpoint=25)), 240, 20, requests=many)
+    )
     assert server.rate(5, 20) >= 0.95 * 50
     assert server.share_refused(0, 20) == 0
     assert asked["/v1/a"] >= 0.95 * 25 * 20
@@ -127,7 +129,7 @@ def test_files_and_accounts_have_limits_of_their_own() -> None:
         evolve(file, headers={"Stripe-Account": "acct_1"}),
         Request(method="POST", path="/v1/files", template="/v1/files"),
     )
-    virtual.run(keep_busy(pipeline(server.send, gate(**rates)), 100, 20, requests=wanted))
+    virtual.run(keep_busy(pipeline(server.send, limiter_of(**rates)), 100, 20, requests=wanted))
     assert server.rate(5, 20) >= 0.95 * 60
     assert server.share_refused(0, 20) == 0
 
@@ -137,8 +139,8 @@ def test_files_and_accounts_have_limits_of_their_own() -> None:
 
 @pytest.mark.parametrize("timeout", [1.0, 30.0])
 def test_the_calls_of_a_fan_out_wait_as_long_as_it_takes(timeout) -> None:
-    server, door = Server(RateLimits(25)), gate(account=25)
-    pipe, request = pipeline(server.send, door), get(timeout=Timeout(timeout))
+    server, limiter = Server(RateLimits(25)), limiter_of(account=25)
+    pipe, request = pipeline(server.send, limiter), get(timeout=Timeout(timeout))
 
     async def ask(_: int) -> Response:
         return await pipe.send(request)
@@ -150,12 +152,12 @@ def test_the_calls_of_a_fan_out_wait_as_long_as_it_takes(timeout) -> None:
 
     virtual.run(main())
     assert server.share_refused(0, inf) == 0
-    assert door._lines == {}
+    assert limiter._waiting_lists == {}
 
 
 def test_they_wait_for_slow_answers_too() -> None:
-    crowd, door = Crowd(5, service=5.0), gate(5)
-    pipe, request = pipeline(crowd.send, door), get(timeout=Timeout(30))
+    crowd, limiter = Crowd(5, service=5.0), limiter_of(5)
+    pipe, request = pipeline(crowd.send, limiter), get(timeout=Timeout(30))
 
     async def ask(_: int) -> Response:
         return await pipe.send(request)
@@ -172,7 +174,7 @@ def test_the_requests_of_a_parallel_walk_wait_too() -> None:
     shelf = DatedShelf(range(1_790_000_000, 1_790_020_000, 10))
     paging = _walk.Paging(20, None, None, None, None)
     walk = _walk.start(DATED, {"created": None}, paging, RequestOptions(timeout=1))
-    pager = Pager(pipeline(shelf.send, gate(account=5)).send, walk)
+    pager = Pager(pipeline(shelf.send, limiter_of(account=5)).send, walk)
 
     async def main() -> None:
         assert len([item async for item in pager.parallel(windows=64)]) == 2000
@@ -182,8 +184,8 @@ def test_the_requests_of_a_parallel_walk_wait_too() -> None:
 
 
 def test_they_wait_in_lines_of_their_own() -> None:
-    server, door = Server(None), gate(account=100, endpoint=10)
-    pipe = pipeline(server.send, door)
+    server, limiter = Server(None), limiter_of(account=100, endpoint=10)
+    pipe = pipeline(server.send, limiter)
 
     async def ask(path: str) -> Response:
         return await pipe.send(get(path, timeout=Timeout(20)))
@@ -196,15 +198,15 @@ def test_they_wait_in_lines_of_their_own() -> None:
         await outcomes.aclose()
 
     virtual.run(main())
-    assert door._lines == {}
+    assert limiter._waiting_lists == {}
 
 
 @given(st.integers(0, 2**32), st.booleans())
 @settings(deadline=None, max_examples=20)
 def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
     chance, server = random.Random(seed), Server(None)
-    door = gate(3) if slow else gate(account=20)
-    pipe = pipeline(server.send, door)
+    limiter = limiter_of(3) if slow else limiter_of(account=20)
+    pipe = pipeline(server.send, limiter)
 
     async def patient() -> Response:
         deadline_starts_at_turn.set(True)
@@ -221,7 +223,7 @@ def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
         assert {type(one) for one in kept} == {Response}
 
     virtual.run(main())
-    assert door._lines == {}
+    assert limiter._waiting_lists == {}
 
 
 # --- the number on its way ----------------------------------------------------------------------
@@ -230,7 +232,7 @@ def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
 @pytest.mark.parametrize("places", [4, 16])
 def test_no_more_are_on_their_way_than_answers_come_for(places) -> None:
     server = Crowd(places)
-    virtual.run(keep_busy(pipeline(server.send, gate()), 200, 25))
+    virtual.run(keep_busy(pipeline(server.send, limiter_of()), 200, 25))
     assert server.rate(5, 25) >= 0.95 * places / server.service
     crowded = 100 * server.service / places
     assert server.latency(5, 25) <= max(0.3 * crowded, 2 * server.service)
@@ -238,7 +240,7 @@ def test_no_more_are_on_their_way_than_answers_come_for(places) -> None:
 
 def test_what_the_server_refuses_as_too_many_at_once_is_found_out() -> None:
     server = Crowd(50, refuses=True)
-    virtual.run(keep_busy(pipeline(server.send, gate()), 200, 25))
+    virtual.run(keep_busy(pipeline(server.send, limiter_of()), 200, 25))
     later = server.between(5, 25)
     assert sum(said == 429 for _, said, _ in later) / len(later) < 0.01
     assert server.rate(5, 25) >= 0.7 * 50 / server.service
@@ -252,7 +254,7 @@ def test_a_server_that_is_slow_for_all_is_not_taken_for_crowded() -> None:
             server.service = 0.3
 
         asyncio.get_running_loop().call_at(3, slow_down)
-        await keep_busy(pipeline(server.send, gate()), 100, 15)
+        await keep_busy(pipeline(server.send, limiter_of()), 100, 15)
 
     virtual.run(main())
     assert server.rate(0.1, 3) >= 0.95 * 100 / 0.05
@@ -261,28 +263,28 @@ def test_a_server_that_is_slow_for_all_is_not_taken_for_crowded() -> None:
 
 @pytest.mark.parametrize(("share", "fell"), [(0.4, False), (1.0, True)])
 def test_slow_answers_are_no_crowd_where_few_are_on_their_way(share, fell) -> None:
-    door: Limiter[int] = Limiter(10, Rates())
-    lane = door.endpoint_queue(None, "GET", "/v1/x", 0.0)
+    limiter: Limiter[int] = Limiter(10, Rates())
+    queue = limiter.endpoint_queue(None, "GET", "/v1/x", 0.0)
     for at in range(200):
         for _ in range(int(share * 10)):
-            door.enter(lane, at)
-        door.record_answer(lane, at + (0.1 if at < 100 else 0.9), at)
+            limiter.try_acquire(queue, at)
+        limiter.record_answer(queue, at + (0.1 if at < 100 else 0.9), at)
         for _ in range(int(share * 10)):
-            door.leave()
-        if door.most(at + 0.9) < 10:
+            limiter.release_slot()
+        if limiter.max_in_flight(at + 0.9) < 10:
             break
-    assert (door.most(at + 0.9) < 10) is fell
+    assert (limiter.max_in_flight(at + 0.9) < 10) is fell
 
 
 # --- one request --------------------------------------------------------------------------------
 
 
-def limited(door: AsyncLimiter, request: Request, *results: Response) -> None:
+def limited(limiter: AsyncLimiter, request: Request, *results: Response) -> None:
     """Have a request meet these answers at a gate, a second apart."""
     for number, result in enumerate(results, start=1):
-        lane = door.queue_of(queue_key(request), number)
-        assert door.enter(lane, number)
-        door.release(lane, *end_and_reason(request, result), number, number + 0.1)
+        queue = limiter.queue_of(queue_key(request), number)
+        assert limiter.try_acquire(queue, number)
+        limiter.release(queue, *end_and_reason(request, result), number, number + 0.1)
 
 
 LOCKED = Response(status=429, headers={}, body=b'{"error": {"code": "lock_timeout"}}')
@@ -302,43 +304,43 @@ LOCKED = Response(status=429, headers={}, body=b'{"error": {"code": "lock_timeou
     ],
 )
 def test_what_gives_way_to_which_refusal(refusal, account, endpoint, most) -> None:
-    door = gate(10, account=100, endpoint=50)
-    limited(door, get(), refusal)
-    lane = door.queue_of(queue_key(get()), 1.1)
-    assert [meter.rate.at(1.1) for meter in lane.buckets] == [account, endpoint]
-    assert door.most(1.1) == most
+    limiter = limiter_of(10, account=100, endpoint=50)
+    limited(limiter, get(), refusal)
+    queue = limiter.queue_of(queue_key(get()), 1.1)
+    assert [bucket.rate.at(1.1) for bucket in queue.buckets] == [account, endpoint]
+    assert limiter.max_in_flight(1.1) == most
 
 
 def test_where_no_rate_is_known_fewer_are_on_their_way() -> None:
-    door = gate(10)
-    lane = door.queue_of(queue_key(get()), 0)
+    limiter = limiter_of(10)
+    queue = limiter.queue_of(queue_key(get()), 0)
     for _ in range(10):
-        assert door.enter(lane, 0)
-    door.release(lane, "refused", "global-rate", 0, 1)
-    assert door.most(1) == 7
+        assert limiter.try_acquire(queue, 0)
+    limiter.release(queue, "refused", "global-rate", 0, 1)
+    assert limiter.max_in_flight(1) == 7
 
 
 def test_a_request_without_key_is_not_counted() -> None:
-    door = gate(10, account=1, endpoint=1)
-    limited(door, get(anonymous=True), *[answer(200)] * 5)
-    assert not door.queue_of(queue_key(get(anonymous=True)), 0).buckets
+    limiter = limiter_of(10, account=1, endpoint=1)
+    limited(limiter, get(anonymous=True), *[answer(200)] * 5)
+    assert not limiter.queue_of(queue_key(get(anonymous=True)), 0).buckets
 
 
 def test_the_time_of_a_stream_says_nothing() -> None:
     class Nothing:
         max_bytes = 0
 
-    door = gate(1)
+    limiter = limiter_of(1)
     stream: Any = Nothing()
     for at in range(100):
         request = get(sink=stream)
-        lane = door.queue_of(queue_key(request), at)
-        assert door.enter(lane, at)
-        door.release(
-            lane, *end_and_reason(request, answer(200)), at - (0 if at < 50 else 50), at + 0.1
+        queue = limiter.queue_of(queue_key(request), at)
+        assert limiter.try_acquire(queue, at)
+        limiter.release(
+            queue, *end_and_reason(request, answer(200)), at - (0 if at < 50 else 50), at + 0.1
         )
-    assert lane.latency.record(1.0) is None
-    assert door.most(100) == 1
+    assert queue.latency.record(1.0) is None
+    assert limiter.max_in_flight(100) == 1
 
 
 async def settle() -> None:
@@ -350,13 +352,13 @@ def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
     order = list[int]()
 
     async def main() -> None:
-        door = gate(account=10, burst=0)
+        limiter = limiter_of(account=10, burst=0)
 
         async def send(request: Request) -> Response:
             order.append(int(request.headers["N"]))
             return answer(200)
 
-        pipe = pipeline(send, door)
+        pipe = pipeline(send, limiter)
         calls = []
         for number in range(30):
             path = f"/v1/{'ab'[number % 2]}"
@@ -374,24 +376,24 @@ def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_turn_that_comes_to_a_cancelled_call_goes_to_the_next(settled) -> None:
     async def main() -> None:
-        door = gate(1)
-        lane = door.queue_of(queue_key(get()), now())
-        assert door.enter(lane, now())
-        first, second = (asyncio.create_task(door.wait(lane, now(), inf)) for _ in range(2))
+        limiter = limiter_of(1)
+        queue = limiter.queue_of(queue_key(get()), now())
+        assert limiter.try_acquire(queue, now())
+        first, second = (asyncio.create_task(limiter.wait(queue, now(), inf)) for _ in range(2))
         await settle()
         if settled:  # its turn comes, and it is cancelled before it runs
-            door.release(lane, None, None, now(), now())
+            limiter.release(queue, None, None, now(), now())
             first.cancel()
         else:
             first.cancel()
-            door.release(lane, None, None, now(), now())
+            limiter.release(queue, None, None, now(), now())
         await second
         with pytest.raises(asyncio.CancelledError):
             await first
-        assert not door.enter(lane, now())
-        assert not door.has_waiters
-        door.release(lane, None, None, now(), now())
-        assert door.enter(lane, now())
+        assert not limiter.try_acquire(queue, now())
+        assert not limiter.has_waiters
+        limiter.release(queue, None, None, now(), now())
+        assert limiter.try_acquire(queue, now())
 
     virtual.run(main())
 
@@ -400,7 +402,7 @@ def test_whoever_may_go_earlier_need_not_wait_for_another_timer() -> None:
     went = list[tuple[str, float]]()
 
     async def main() -> None:
-        pipe = pipeline(Server(None).send, gate(endpoint=1, burst=0))
+        pipe = pipeline(Server(None).send, limiter_of(endpoint=1, burst=0))
 
         async def call(path: str) -> None:
             await pipe.send(get(path, headers={}))
@@ -422,7 +424,7 @@ def with_timeout(total: float) -> Request:
 def test_a_wait_that_cannot_end_in_time_is_not_begun() -> None:
     async def main() -> None:
         server = Server(None)
-        pipe = pipeline(server.send, gate(account=10, burst=0))
+        pipe = pipeline(server.send, limiter_of(account=10, burst=0))
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(pipe.send, get())
@@ -442,7 +444,7 @@ def test_the_hook_is_told_of_a_wait_and_of_nothing_else() -> None:
 
     async def main() -> None:
         hooks = Hooks(on_wait=waits.append)
-        pipe = pipeline(Server(None).send, gate(account=1, burst=0), hooks)
+        pipe = pipeline(Server(None).send, limiter_of(account=1, burst=0), hooks)
         for _ in range(2):
             await pipe.send(get())
 
@@ -453,24 +455,24 @@ def test_the_hook_is_told_of_a_wait_and_of_nothing_else() -> None:
 
 
 def test_accounts_that_have_been_quiet_are_forgotten() -> None:
-    door: Limiter[int] = Limiter(10, Rates(account=10))
-    busy = door.endpoint_queue("busy", "GET", "/v1/x", 0)
+    limiter: Limiter[int] = Limiter(10, Rates(account=10))
+    busy = limiter.endpoint_queue("busy", "GET", "/v1/x", 0)
     for at in range(5000):
-        door.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
-        assert door.enter(busy, at)
-        door.leave()
-    assert len(door._accounts) <= 1024
-    assert door.endpoint_queue("busy", "GET", "/v1/x", 5000) is busy or not busy.waiters
+        limiter.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
+        assert limiter.try_acquire(busy, at)
+        limiter.release_slot()
+    assert len(limiter._accounts) <= 1024
+    assert limiter.endpoint_queue("busy", "GET", "/v1/x", 5000) is busy or not busy.waiters
 
 
 def test_an_account_at_which_somebody_waits_is_kept() -> None:
-    door: Limiter[int] = Limiter(1, Rates())
-    lane = door.endpoint_queue("busy", "GET", "/v1/x", 0)
-    assert door.enter(lane, 0)
-    door.enqueue(lane, 1)
+    limiter: Limiter[int] = Limiter(1, Rates())
+    queue = limiter.endpoint_queue("busy", "GET", "/v1/x", 0)
+    assert limiter.try_acquire(queue, 0)
+    limiter.enqueue(queue, 1)
     for at in range(3000):
-        door.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
-    assert door.endpoint_queue("busy", "GET", "/v1/x", 3000) is lane
+        limiter.endpoint_queue(f"acct_{at}", "GET", "/v1/x", at)
+    assert limiter.endpoint_queue("busy", "GET", "/v1/x", 3000) is queue
 
 
 # --- properties ---------------------------------------------------------------------------------
@@ -479,109 +481,109 @@ ENDPOINTS = [(None, "/v1/a"), (None, "/v1/b"), (None, "/v1/files"), ("acct_1", "
 RATES = Rates(account=10, endpoint=6, files=3, burst=0.5)
 
 
-class AtTheGate(RuleBasedStateMachine):
+class LimiterMachine(RuleBasedStateMachine):
     """Requests come, wait, change their minds, go and end, and some are refused."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate: Limiter[int] = Limiter(8, RATES)
+        self.limiter: Limiter[int] = Limiter(8, RATES)
         self.now = 1e6
         self.number = 0
         self.waiting: dict[int, EndpointQueue[int]] = {}
-        self.inside: list[tuple[EndpointQueue[int], float]] = []
+        self.in_flight: list[tuple[EndpointQueue[int], float]] = []
         self.let_in: dict[TokenBucket, list[float]] = {}
         self.latest: dict[int, int] = {}
 
-    def went(self, lane: EndpointQueue[int], number: int) -> None:
-        assert number > self.latest.get(id(lane), 0), "it overtook"
-        self.latest[id(lane)] = number
-        self.inside.append((lane, self.now))
-        for meter in lane.buckets:
-            self.let_in.setdefault(meter, []).append(self.now)
+    def went(self, queue: EndpointQueue[int], number: int) -> None:
+        assert number > self.latest.get(id(queue), 0), "it overtook"
+        self.latest[id(queue)] = number
+        self.in_flight.append((queue, self.now))
+        for bucket in queue.buckets:
+            self.let_in.setdefault(bucket, []).append(self.now)
 
     def admit(self) -> None:
-        for lane, number in self.gate.admit(self.now):
-            assert self.waiting.pop(number) is lane
-            self.went(lane, number)
+        for queue, number in self.limiter.admit(self.now):
+            assert self.waiting.pop(number) is queue
+            self.went(queue, number)
 
     @rule(place=st.sampled_from(ENDPOINTS), count=st.integers(1, 6))
     def come(self, place, count) -> None:
         account, path = place
-        lane = self.gate.endpoint_queue(account, "GET", path, self.now)
+        queue = self.limiter.endpoint_queue(account, "GET", path, self.now)
         for _ in range(count):
             self.number += 1
-            if self.gate.enter(lane, self.now):
-                self.went(lane, self.number)
+            if self.limiter.try_acquire(queue, self.now):
+                self.went(queue, self.number)
             else:
-                self.waiting[self.number] = lane
-                self.gate.enqueue(lane, self.number)
+                self.waiting[self.number] = queue
+                self.limiter.enqueue(queue, self.number)
                 self.admit()
 
     @rule(seconds=st.floats(0, 2))
     def time_passes(self, seconds) -> None:
         end = self.now + seconds
-        while (wakes := self.gate.wake_at(self.now)) is not None and wakes <= end:
+        while (wakes := self.limiter.wake_at(self.now)) is not None and wakes <= end:
             self.now = max(self.now, wakes)
             self.admit()
         self.now = end
         self.admit()
 
-    @precondition(lambda self: self.inside)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), refused=st.booleans())
     def one_ends(self, data, refused) -> None:
-        lane, sent = self.inside.pop(data.draw(st.integers(0, len(self.inside) - 1)))
+        queue, sent = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
         if refused:
-            self.gate.record_refusal(lane, "endpoint-rate", self.now, sent)
+            self.limiter.record_refusal(queue, "endpoint-rate", self.now, sent)
         else:
-            self.gate.record_answer(lane, self.now, sent)
-        self.gate.leave()
+            self.limiter.record_answer(queue, self.now, sent)
+        self.limiter.release_slot()
         self.admit()
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def one_waits_no_longer(self, data) -> None:
         number = data.draw(st.sampled_from(sorted(self.waiting)))
-        self.gate.withdraw(self.waiting.pop(number), number)
+        self.limiter.withdraw(self.waiting.pop(number), number)
 
-    @precondition(lambda self: self.inside)
+    @precondition(lambda self: self.in_flight)
     @rule()
     def the_last_does_not_go_after_all(self) -> None:
-        lane, sent = self.inside[-1]
+        queue, sent = self.in_flight[-1]
         if sent == self.now:
-            self.inside.pop()
-            for meter in lane.buckets:
-                self.let_in[meter].pop()
-            self.gate.return_tokens(lane)
+            self.in_flight.pop()
+            for bucket in queue.buckets:
+                self.let_in[bucket].pop()
+            self.limiter.return_tokens(queue)
             self.admit()
 
     @invariant()
     def no_window_holds_more_than_its_rate(self) -> None:
-        for meter, times in self.let_in.items():
-            most = max(1.0, meter.rate.ceiling * RATES.burst)
+        for bucket, times in self.let_in.items():
+            most = max(1.0, bucket.rate.ceiling * RATES.burst)
             for first, start in enumerate(times):
                 for last in range(first, len(times)):
-                    allowed = meter.rate.ceiling * (times[last] - start) + most
+                    allowed = bucket.rate.ceiling * (times[last] - start) + most
                     assert last - first + 1 <= allowed + 1e-3
 
     @invariant()
     def nobody_is_lost(self) -> None:
-        assert len(self.inside) <= 8
-        assert self.gate.has_waiters == bool(self.waiting)
-        if self.waiting and not self.inside:
-            assert self.gate.wake_at(self.now) is not None
+        assert len(self.in_flight) <= 8
+        assert self.limiter.has_waiters == bool(self.waiting)
+        if self.waiting and not self.in_flight:
+            assert self.limiter.wake_at(self.now) is not None
 
     def teardown(self) -> None:
         while self.waiting:
-            while self.inside:
-                self.inside.pop()
-                self.gate.leave()
+            while self.in_flight:
+                self.in_flight.pop()
+                self.limiter.release_slot()
                 self.admit()
             self.time_passes(10.0)
-        assert not self.gate.has_waiters
+        assert not self.limiter.has_waiters
 
 
-AtTheGate.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestAtTheGate = AtTheGate.TestCase
+LimiterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+TestLimiterMachine = LimiterMachine.TestCase
 
 
 def test_refusals_of_what_was_sent_before_a_fall_are_one_refusal() -> None:
@@ -683,10 +685,10 @@ async def test_a_client_without_limit_does_not_wait() -> None:
 
 
 def test_every_event_loop_has_a_gate_of_its_own() -> None:
-    gates = LoopLimiters(1, Rates())
+    limiters = LoopLimiters(1, Rates())
 
     async def enter() -> bool:
-        assert gates() is gates()
-        return gates().enter(EndpointQueue(), 0.0)
+        assert limiters() is limiters()
+        return limiters().try_acquire(EndpointQueue(), 0.0)
 
     assert [virtual.run(enter()) for _ in range(3)] == [True] * 3

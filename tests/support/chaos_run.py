@@ -288,8 +288,11 @@ async def _taken_slots(client: AnyClient, server: Faulty) -> int:
 
     Slow answers and refusals have made the room smaller than the pool; it grows again meanwhile.
     """
-    gate = await _gate_of(client)
-    left, room = gate._inside, min(LIMITS.max_in_flight, int(gate.most(time.monotonic())))
+    limiter = await _limiter_of(client)
+    left, room = (
+        limiter._in_flight,
+        min(LIMITS.max_in_flight, int(limiter.max_in_flight(time.monotonic()))),
+    )
     server.script[:] = [faulty.hang]
     server.requests.clear()
     calls = [_call(client, 1) for _ in range(LIMITS.max_in_flight)]
@@ -297,9 +300,9 @@ async def _taken_slots(client: AnyClient, server: Faulty) -> int:
     return left + max(0, room - len(server.requests))
 
 
-async def _gate_of(client: AnyClient) -> AsyncLimiter:
+async def _limiter_of(client: AnyClient) -> AsyncLimiter:
     async def find(twin: AsyncClient) -> AsyncLimiter:
-        return twin._shared.gates()
+        return twin._shared.limiters()
 
     if isinstance(client, AsyncClient):
         return await find(client)

@@ -13,7 +13,7 @@ import attrs
 
 from pinstripe import Request, Response, RetryPolicy, Timeout
 from pinstripe._config.hooks import Hooks
-from pinstripe._http.pipeline import Clock, Pipeline
+from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Budget
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.rates import Rates
@@ -141,24 +141,26 @@ class Crowd:
 
 
 def pipeline(
-    send: Callable[[Request], Awaitable[Response]], gate: AsyncLimiter, hooks: Hooks | None = None
+    send: Callable[[Request], Awaitable[Response]],
+    limiter: AsyncLimiter,
+    hooks: Hooks | None = None,
 ) -> Pipeline:
     """A pipeline in virtual time whose calls have all the time they need."""
-    clock = Clock(monotonic=now, wall=now, random=random.Random(3).random)
+    time_source = TimeSource(monotonic=now, wall=now, random=random.Random(3).random)
     return Pipeline(
         send,
-        lambda: gate,
+        lambda: limiter,
         Budget(),
         headers={},
         timeout=Timeout(1e6),
         retry=RetryPolicy(max_attempts=100, budget=float("inf")),
         hooks=hooks or Hooks(),
-        clock=clock,
+        time_source=time_source,
     )
 
 
-def gate(most: int = 100, **rates: float) -> AsyncLimiter:
-    return AsyncLimiter(most, Rates(**rates), now)
+def limiter_of(max_in_flight: int = 100, **rates: float) -> AsyncLimiter:
+    return AsyncLimiter(max_in_flight, Rates(**rates), now)
 
 
 def get(path: str = "/v1/x", **settings: Any) -> Request:
