@@ -1,4 +1,4 @@
-"""Connections that went stale, loops that end, forks, deadlines: what a client lives through."""
+"""What a client survives: stale connections, loops that end, forks and deadlines."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_the_free_attempt_is_made_once() -> None:
         assert len(server.requests) == 3
 
 
-async def test_an_upload_is_written_anew_on_a_fresh_connection(tmp_path) -> None:
+async def test_an_upload_is_written_again_on_a_new_connection(tmp_path) -> None:
     file = b'{"id": "file_1", "object": "file", "created": 1, "purpose": "x", "size": 3}'
     async with Faulty(ok(), faulty.reset_before, ok(file)) as server, client_of(server) as client:
         await call(client, "GET")
@@ -128,7 +128,7 @@ async def test_a_refusal_of_an_upload_is_not_waited_out() -> None:
 # --- loops and processes ------------------------------------------------------------------------
 
 
-async def test_a_place_is_empty_elsewhere() -> None:
+async def test_a_loop_local_is_empty_in_another_loop() -> None:
     place: LoopLocal[str] = LoopLocal()
     assert place.get() is None
     assert place.set("here") is None
@@ -465,7 +465,7 @@ async def test_a_deletion_whose_answer_was_lost() -> None:
         assert (type(error), error.attempts, error.outcome) == (NotFoundError, 2, "unknown")
 
 
-async def test_a_transport_of_ones_own_may_tell_of_stale_connections() -> None:
+async def test_a_transport_may_report_stale_connections() -> None:
     class Tired:
         def __init__(self) -> None:
             self.requests: list[Request] = []

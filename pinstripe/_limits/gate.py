@@ -196,10 +196,7 @@ class AsyncLimiter(Limiter[Waiter]):
                 else:
                     waiter.set_result(None)
                 self._call_waiters(queue)
-        self._set_timer(now)
-
-    def _set_timer(self, now: float) -> None:
-        """Set the one timer to the time at which the next request may go, if that is known."""
+        # One timer for all, set to the time at which the next request may go, if that is known.
         wake_at = self.wake_at(now)
         if self._timer is not None:
             if wake_at == self._timer_at:

@@ -1,4 +1,4 @@
-"""What hooks and the log are told of a call, and that neither can break one."""
+"""What hooks and the log get of a call, and that a hook that raises does not fail it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def noting() -> tuple[Hooks, list[Any]]:
     return Hooks(**dict.fromkeys(NAMES, notes.append)), notes
 
 
-async def test_hooks_are_told_of_every_step() -> None:
+async def test_hooks_get_every_step() -> None:
     hooks, notes = noting()
     script = Script(LOST, refusal(503, Request_Id="req_1", Retry_After="2"), OK)
     await pipeline(script.send, hooks=hooks).send(attrs.evolve(POST, template="/v1/x/{id}"))
@@ -68,7 +68,7 @@ async def test_hooks_are_told_of_every_step() -> None:
     ]
 
 
-async def test_each_request_that_was_told_of_is_told_the_end_of() -> None:
+async def test_each_reported_request_has_a_reported_end() -> None:
     hooks, notes = noting()
     await failure(pipeline(Script(ResponseTooLarge("long")).send, hooks=hooks).send(GET))
     late = pipeline(Script(anyio.Event().wait).send, hooks=hooks, timeout=Timeout(0.01))
@@ -92,7 +92,7 @@ async def test_durations_are_measured() -> None:
     assert notes[1].duration == 1.5
 
 
-async def test_the_wait_for_a_slot_is_told_where_there_was_one() -> None:
+async def test_a_wait_for_a_slot_is_reported() -> None:
     hooks, notes = noting()
     hooks = Hooks(on_wait=notes.append)
     sender, time = HeldSender(), HandTime()
@@ -115,14 +115,14 @@ async def test_a_hook_that_raises_changes_nothing(caplog) -> None:
     answers = await asyncio.gather(pipe.send(GET), pipe.send(GET))
     assert sorted(response.attempts for response in answers) == [1, 2]
     assert limiter.try_acquire(EndpointQueue(), 0.0)
-    told = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) >= 7
-    assert all(record.name == "pinstripe" and record.exc_info for record in told)
+    logged = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(logged) >= 7
+    assert all(record.name == "pinstripe" and record.exc_info for record in logged)
     error = await failure(pipeline(Script(refusal(400)).send, hooks=hooks).send(GET))
     assert error.status == 400
 
 
-async def test_what_is_no_error_passes_through_a_hook() -> None:
+async def test_an_interrupt_in_a_hook_is_raised() -> None:
     def stop(info: Any) -> None:
         raise KeyboardInterrupt
 
@@ -155,7 +155,7 @@ def test_hooks_must_be_plain_functions(name, hook, problem) -> None:
         AsyncClient("sk_test_1", hooks={name: print})
 
 
-def test_what_hooks_are_told_cannot_be_changed() -> None:
+def test_reports_cannot_be_changed() -> None:
     for kind in (Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo):
         assert kind.__setattr__ is not object.__setattr__
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

@@ -68,7 +68,7 @@ def shown(
 
 
 @pytest.mark.parametrize("kind", ["file", "context"])
-async def test_an_authority_of_ones_own(folder, kind) -> None:
+async def test_a_given_authority_is_trusted(folder, kind) -> None:
     own: Any = TLS(ca_file=folder / "ca.pem")
     if kind == "context":
         own = ssl.create_default_context(cafile=folder / "ca.pem")
@@ -221,7 +221,7 @@ asyncio.run(main())
     ("variable", "imported", "reads_again"),
     [("NONE", False, False), ("NONE", True, True), (LOG, False, True), (LOG, True, True)],
 )
-async def test_certificates_are_read_again_only_where_it_matters(
+async def test_certificates_are_read_again_only_if_it_matters(
     folder, tmp_path, variable, imported, reads_again
 ) -> None:
     """A first call takes the context that aiohttp has just made, unless that keeps a log."""
@@ -253,7 +253,7 @@ def test_the_certificates_of_the_machine_are_verified_as_python_does() -> None:
 
 @pytest.mark.parametrize("key", [KEY, LIVE])
 @pytest.mark.parametrize("url", ["http://api.example", "http://10.0.0.1:8080"])
-def test_plain_http_is_allowed_by_name_only(key, url) -> None:
+def test_plain_http_is_used_only_if_allowed(key, url) -> None:
     for name in ("base_url", "files_url"):
         with pytest.raises(ConfigurationError, match="allow_insecure_http") as caught:
             AsyncClient(key, **{name: url})
@@ -265,7 +265,7 @@ def test_plain_http_is_allowed_by_name_only(key, url) -> None:
         AsyncClient(key, allow_insecure_http="yes")
 
 
-async def test_a_live_key_on_loopback_needs_leave() -> None:
+async def test_a_live_key_over_plain_http_must_be_allowed() -> None:
     async with Faulty(ok()) as server:
         arguments: dict[str, Any] = {"base_url": server.url, "files_url": server.url}
         with pytest.raises(ConfigurationError, match="test keys"):
@@ -345,7 +345,7 @@ async def test_requests_go_through_a_proxy(folder, monkeypatch, how) -> None:
         assert len(tunnel.heads) == 1  # nothing of the environment is obeyed unasked
 
 
-async def test_plain_http_through_a_proxy_where_it_is_allowed() -> None:
+async def test_plain_http_through_a_proxy_if_it_is_allowed() -> None:
     async with Faulty(ok()) as proxy:
         far = {"base_url": "http://api.example", "files_url": "http://api.example"}
         address = f"http://me:word@127.0.0.1:{proxy.port}"
@@ -392,7 +392,7 @@ async def test_a_proxy_that_is_not_there() -> None:
         True,
     ],
 )
-def test_what_is_no_proxy(value, monkeypatch) -> None:
+def test_invalid_addresses_of_a_proxy(value, monkeypatch) -> None:
     with pytest.raises(ConfigurationError) as caught:
         AsyncClient(KEY, proxy=value)
     error = caught.value

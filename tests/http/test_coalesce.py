@@ -1,4 +1,4 @@
-"""Identical GETs at the same time share one request, and each who waits stands alone."""
+"""Identical GETs at the same time share one request; each caller can leave alone."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ async def test_identical_gets_share_one_request(held) -> None:
     held.answers[0].set_result(answer())
     assert len({id(await task) for task in tasks}) == 1
     (again,) = await asking(1, client(held), held)
-    assert len(held.sent) == 2  # what is over is not shared
+    assert len(held.sent) == 2  # a call that has ended is not shared
     held.answers[1].set_result(answer())
     await again
 
 
-async def test_without_asking_nothing_is_shared(held) -> None:
+async def test_nothing_is_shared_by_default(held) -> None:
     plain = client(held).with_options(coalesce=False)
     tasks = [asyncio.create_task(plain.request("GET", PATH)) for _ in range(3)]
     await settle()
@@ -132,7 +132,7 @@ async def test_what_differs_is_not_shared(held, method, path, options) -> None:
 
 
 @pytest.mark.parametrize("ends", ["well", "badly"])
-async def test_who_asks_after_a_write_shares_nothing_from_before_it(held, ends) -> None:
+async def test_a_call_after_a_write_shares_nothing_from_before_it(held, ends) -> None:
     stripe = client(held)
     (early,) = await asking(1, stripe, held)
     write = asyncio.create_task(stripe.request("POST", PATH))
@@ -160,7 +160,7 @@ async def test_an_error_reaches_all(held) -> None:
 
 
 @pytest.mark.parametrize("leaving", [0, 1])
-async def test_who_is_cancelled_leaves_the_others(held, leaving) -> None:
+async def test_a_cancelled_caller_leaves_the_others(held, leaving) -> None:
     tasks = await asking(3, client(held), held)
     tasks[leaving].cancel()
     await settle()
@@ -170,7 +170,7 @@ async def test_who_is_cancelled_leaves_the_others(held, leaving) -> None:
     assert (len(held.sent), held.cancelled) == (1, 0)
 
 
-async def test_the_last_to_leave_ends_the_request(held) -> None:
+async def test_the_last_caller_that_leaves_cancels_the_request(held) -> None:
     stripe = client(held)
     tasks = await asking(2, stripe, held)
     for task in tasks:
@@ -182,7 +182,7 @@ async def test_the_last_to_leave_ends_the_request(held) -> None:
     assert (await fresh).status == 200
 
 
-async def test_who_asks_while_the_request_ends_gets_one_of_its_own(held) -> None:
+async def test_a_call_during_the_cancellation_gets_a_request_of_its_own(held) -> None:
     stripe = client(held)
     (first,) = await asking(1, stripe, held)
     first.cancel()
@@ -216,7 +216,7 @@ async def test_any_number_may_wait_for_their_turn_in_a_fan_out() -> None:
     limit, count = RateLimit(account=20, endpoint=math.inf, burst=0), 60
 
     def ask(number: int) -> Awaitable[object]:
-        # Every second one waits for what another began.
+        # Every second call waits for one that another caller started.
         source_amount = str(100 + number // 2)
         return stripe.crypto.onramp_quotes.retrieve(source_amount=source_amount)
 
@@ -227,7 +227,7 @@ async def test_any_number_may_wait_for_their_turn_in_a_fan_out() -> None:
     assert [outcome.error for outcome in outcomes] == [None] * count
 
 
-async def test_who_has_time_left_asks_again(held) -> None:
+async def test_a_caller_with_time_left_shares_a_new_request(held) -> None:
     stripe = client(held)
     hasty = RequestOptions(timeout=Timeout(0.02))
     (first,) = await asking(1, stripe, held, request_options=hasty)

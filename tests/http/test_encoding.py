@@ -329,8 +329,16 @@ def test_any_id_is_refused_or_exactly_its_own_segment(value) -> None:
     assert len(value) <= 255
 
 
-for room in ("climate", "crypto", "events", "files", "forwarding", "identity", "webhook_endpoints"):
-    import_module(f"pinstripe.{room}")
+for product in (
+    "climate",
+    "crypto",
+    "events",
+    "files",
+    "forwarding",
+    "identity",
+    "webhook_endpoints",
+):
+    import_module(f"pinstripe.{product}")
 
 ENDPOINTS = [
     endpoint

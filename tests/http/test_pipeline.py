@@ -513,7 +513,7 @@ async def test_retry_after_is_waited_for() -> None:
     assert time.pauses == [2.25, 10 - 2.25 + 0.5]
 
 
-async def test_a_wait_that_is_too_long_is_told_not_waited_for() -> None:
+async def test_a_wait_that_is_too_long_is_reported_at_once() -> None:
     time = HandTime()
     script = Script(refusal(429, Retry_After="100000"))
     error = await failure(pipeline(script.send, time, timeout=Timeout(inf)).send(POST))
@@ -523,7 +523,7 @@ async def test_a_wait_that_is_too_long_is_told_not_waited_for() -> None:
     assert time.pauses == []
 
 
-async def test_a_pause_beyond_the_deadline_is_not_begun() -> None:
+async def test_a_pause_beyond_the_deadline_is_not_started() -> None:
     time = HandTime()
     script = Script(refusal(503, Retry_After="20"), refusal(503, Retry_After="20"), OK)
     error = await failure(pipeline(script.send, time).send(POST))
@@ -608,7 +608,7 @@ async def test_a_second_stale_connection_is_no_accident() -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 503, 302])
 @pytest.mark.parametrize("request_", [GET, POST])
-async def test_the_answer_to_another_request_tells_nothing(status, request_) -> None:
+async def test_the_answer_to_another_request_says_nothing(status, request_) -> None:
     other = answer(status, Idempotency_Key="key-2", Request_Id="req_2")
     error = await failure(pipeline(Script(other).send).send(request_))
     assert type(error) is ResponseError
@@ -679,7 +679,7 @@ async def settle() -> None:
 
 
 class HeldSender:
-    """A sender that holds every request until `open` is set, and counts those on their way."""
+    """A sender that holds every request until `open` is set, and counts those in flight."""
 
     def __init__(self) -> None:
         self.flying = self.most = self.sent = 0
@@ -696,7 +696,7 @@ class HeldSender:
         return OK
 
 
-async def test_slots_bound_what_is_on_its_way() -> None:
+async def test_slots_bound_what_is_in_flight() -> None:
     sender = HeldSender()
     pipe = pipeline(sender.send, limiter=AsyncLimiter(3, Rates()))
     calls = [asyncio.create_task(pipe.send(GET)) for _ in range(20)]

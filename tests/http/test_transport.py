@@ -249,7 +249,7 @@ async def settle() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("seen", [True, False])
-async def test_an_unasked_answer_is_not_the_answer_of_the_next_call(method, seen) -> None:
+async def test_bytes_that_nobody_asked_for_are_not_the_next_answer(method, seen) -> None:
     async with Faulty(ok(b'{"right": 1}')) as server, client_of(server) as client:
         for _ in range(20):
             assert (await call(client, method)).body == b'{"right": 1}'
@@ -288,7 +288,7 @@ async def test_connections_are_kept_and_shared() -> None:
         assert (server.accepted, len(server.requests)) == (1, 10)
 
 
-async def test_connections_are_kept_where_sockets_cannot_be_polled(monkeypatch) -> None:
+async def test_connections_are_kept_if_sockets_cannot_be_polled(monkeypatch) -> None:
     monkeypatch.delattr(select, "poll")
     async with Faulty(ok()) as server, client_of(server) as client:
         await call(client, "GET")
@@ -388,7 +388,7 @@ async def test_a_body_is_read_up_to_a_limit(fault, method) -> None:
         assert server.written < 32 * 2**20  # what fits into the buffers of two sockets
 
 
-async def test_a_bomb_is_not_unpacked() -> None:
+async def test_a_decompression_bomb_is_not_read_whole() -> None:
     async with (
         Faulty(faulty.gzip_bomb(256 * 2**20)) as server,
         client_of(server, limits=SMALL) as client,
@@ -427,7 +427,7 @@ async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 400, 503])
-async def test_an_answer_of_failure_is_read_as_far_as_it_is_of_use(status) -> None:
+async def test_only_the_start_of_a_failure_is_read(status) -> None:
     head = f"HTTP/1.1 {status} Word\r\nRequest-Id: req_1\r\nContent-Length: {2**60}\r\n\r\n"
     endless = faulty.endless(head.encode(), b" " * 65536)
     async with Faulty(endless) as server, client_of(server) as client:

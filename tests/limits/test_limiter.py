@@ -1,4 +1,4 @@
-"""Who may go: simulated against the sandbox's own limiter in virtual time, and by properties."""
+"""The limiter: simulated against the sandbox's own limiter in virtual time, and by properties."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_the_requests_of_a_parallel_walk_wait_too() -> None:
     virtual.run(main())
 
 
-def test_they_wait_in_lines_of_their_own() -> None:
+def test_each_endpoint_has_a_waiting_list_of_its_own() -> None:
     server, limiter = Server(None), limiter_of(account=100, endpoint=10)
     pipe = pipeline(server.send, limiter)
 
@@ -203,7 +203,7 @@ def test_they_wait_in_lines_of_their_own() -> None:
 
 @given(st.integers(0, 2**32), st.booleans())
 @settings(deadline=None, max_examples=20)
-def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
+def test_a_call_cancelled_in_the_waiting_list_leaves_the_others(seed, slow) -> None:
     chance, server = random.Random(seed), Server(None)
     limiter = limiter_of(3) if slow else limiter_of(account=20)
     pipe = pipeline(server.send, limiter)
@@ -226,11 +226,11 @@ def test_who_is_cancelled_in_the_line_leaves_the_others(seed, slow) -> None:
     assert limiter._waiting_lists == {}
 
 
-# --- the number on its way ----------------------------------------------------------------------
+# --- the number in flight -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("places", [4, 16])
-def test_no_more_are_on_their_way_than_answers_come_for(places) -> None:
+def test_no_more_are_in_flight_than_the_server_answers_at_once(places) -> None:
     server = Crowd(places)
     virtual.run(keep_busy(pipeline(server.send, limiter_of()), 200, 25))
     assert server.rate(5, 25) >= 0.95 * places / server.service
@@ -238,7 +238,7 @@ def test_no_more_are_on_their_way_than_answers_come_for(places) -> None:
     assert server.latency(5, 25) <= max(0.3 * crowded, 2 * server.service)
 
 
-def test_what_the_server_refuses_as_too_many_at_once_is_found_out() -> None:
+def test_the_number_that_the_server_allows_at_once_is_found() -> None:
     server = Crowd(50, refuses=True)
     virtual.run(keep_busy(pipeline(server.send, limiter_of()), 200, 25))
     later = server.between(5, 25)
@@ -246,7 +246,7 @@ def test_what_the_server_refuses_as_too_many_at_once_is_found_out() -> None:
     assert server.rate(5, 25) >= 0.7 * 50 / server.service
 
 
-def test_a_server_that_is_slow_for_all_is_not_taken_for_crowded() -> None:
+def test_a_server_that_became_slow_is_not_taken_for_overloaded() -> None:
     server = Crowd(1000)
 
     async def main() -> None:
@@ -262,7 +262,7 @@ def test_a_server_that_is_slow_for_all_is_not_taken_for_crowded() -> None:
 
 
 @pytest.mark.parametrize(("share", "fell"), [(0.4, False), (1.0, True)])
-def test_slow_answers_are_no_crowd_where_few_are_on_their_way(share, fell) -> None:
+def test_slow_answers_cut_nothing_if_few_are_in_flight(share, fell) -> None:
     limiter: Limiter[int] = Limiter(10, Rates())
     queue = limiter.endpoint_queue(None, "GET", "/v1/x", 0.0)
     for at in range(200):
@@ -280,7 +280,7 @@ def test_slow_answers_are_no_crowd_where_few_are_on_their_way(share, fell) -> No
 
 
 def limited(limiter: AsyncLimiter, request: Request, *results: Response) -> None:
-    """Have a request meet these answers at a gate, a second apart."""
+    """Send a request through a limiter, and again each second; it gets these answers."""
     for number, result in enumerate(results, start=1):
         queue = limiter.queue_of(queue_key(request), number)
         assert limiter.try_acquire(queue, number)
@@ -303,7 +303,7 @@ LOCKED = Response(status=429, headers={}, body=b'{"error": {"code": "lock_timeou
         (answer(429, "endpoint-concurrency"), 100, 50, 1),
     ],
 )
-def test_what_gives_way_to_which_refusal(refusal, account, endpoint, most) -> None:
+def test_which_limit_falls_after_which_refusal(refusal, account, endpoint, most) -> None:
     limiter = limiter_of(10, account=100, endpoint=50)
     limited(limiter, get(), refusal)
     queue = limiter.queue_of(queue_key(get()), 1.1)
@@ -311,7 +311,7 @@ def test_what_gives_way_to_which_refusal(refusal, account, endpoint, most) -> No
     assert limiter.max_in_flight(1.1) == most
 
 
-def test_where_no_rate_is_known_fewer_are_on_their_way() -> None:
+def test_if_no_rate_is_known_fewer_are_in_flight() -> None:
     limiter = limiter_of(10)
     queue = limiter.queue_of(queue_key(get()), 0)
     for _ in range(10):
@@ -348,7 +348,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
+def test_waiting_requests_go_in_order_of_arrival() -> None:
     order = list[int]()
 
     async def main() -> None:
@@ -374,7 +374,7 @@ def test_those_who_wait_go_in_the_order_in_which_they_came() -> None:
 
 
 @pytest.mark.parametrize("settled", [False, True])
-def test_a_turn_that_comes_to_a_cancelled_call_goes_to_the_next(settled) -> None:
+def test_the_turn_of_a_cancelled_call_goes_to_the_next(settled) -> None:
     async def main() -> None:
         limiter = limiter_of(1)
         queue = limiter.queue_of(queue_key(get()), now())
@@ -398,7 +398,7 @@ def test_a_turn_that_comes_to_a_cancelled_call_goes_to_the_next(settled) -> None
     virtual.run(main())
 
 
-def test_whoever_may_go_earlier_need_not_wait_for_another_timer() -> None:
+def test_a_request_that_may_go_earlier_does_not_wait_for_a_later_timer() -> None:
     went = list[tuple[str, float]]()
 
     async def main() -> None:
@@ -421,7 +421,7 @@ def with_timeout(total: float) -> Request:
     return get(timeout=Timeout(total))
 
 
-def test_a_wait_that_cannot_end_in_time_is_not_begun() -> None:
+def test_a_wait_that_cannot_end_in_time_is_not_started() -> None:
     async def main() -> None:
         server = Server(None)
         pipe = pipeline(server.send, limiter_of(account=10, burst=0))
@@ -439,7 +439,7 @@ def test_a_wait_that_cannot_end_in_time_is_not_begun() -> None:
     virtual.run(main())
 
 
-def test_the_hook_is_told_of_a_wait_and_of_nothing_else() -> None:
+def test_the_hook_gets_a_wait_and_nothing_else() -> None:
     waits = list[WaitInfo]()
 
     async def main() -> None:
@@ -465,7 +465,7 @@ def test_accounts_that_have_been_quiet_are_forgotten() -> None:
     assert limiter.endpoint_queue("busy", "GET", "/v1/x", 5000) is busy or not busy.waiters
 
 
-def test_an_account_at_which_somebody_waits_is_kept() -> None:
+def test_an_account_with_waiting_requests_is_kept() -> None:
     limiter: Limiter[int] = Limiter(1, Rates())
     queue = limiter.endpoint_queue("busy", "GET", "/v1/x", 0)
     assert limiter.try_acquire(queue, 0)
@@ -482,7 +482,7 @@ RATES = Rates(account=10, endpoint=6, files=3, burst=0.5)
 
 
 class LimiterMachine(RuleBasedStateMachine):
-    """Requests come, wait, change their minds, go and end, and some are refused."""
+    """Requests arrive, wait, are cancelled, go and end, and some are refused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -596,7 +596,7 @@ def test_refusals_of_what_was_sent_before_a_fall_are_one_refusal() -> None:
     assert level.at(10.3) == 49
 
 
-def test_a_level_climbs_slowly_and_then_faster_and_no_higher_than_it_was() -> None:
+def test_a_limit_climbs_slowly_and_then_faster_and_not_above_its_ceiling() -> None:
     level = AdaptiveLimit(100, 1)
     level.lower(0, 0, 0)
     climbed = [level.at(at) for at in range(14)]
@@ -684,7 +684,7 @@ async def test_a_client_without_limit_does_not_wait() -> None:
     assert waits == []
 
 
-def test_every_event_loop_has_a_gate_of_its_own() -> None:
+def test_every_event_loop_has_a_limiter_of_its_own() -> None:
     limiters = LoopLimiters(1, Rates())
 
     async def enter() -> bool:
