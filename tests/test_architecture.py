@@ -67,7 +67,6 @@ WINGS: dict[str, set[str]] = {
     | {"_client", "_event_samples", "_signature", "sync", "sandbox"},
     "cli": BASE
     | PRODUCTS
-    | {"sandbox._http", "sandbox._climate", "sandbox._webhooks"}
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},
     "cli._quotes": BASE | PRODUCTS | {"_client", "bulk", "export", "sandbox", "cli"},
     "": {"*"},
@@ -78,7 +77,13 @@ WINGS["sandbox._forwarding"] |= {"_signature"}
 WINGS["sandbox._webhooks"] |= {"_signature"}
 WINGS["sandbox._identity"] |= {"sandbox._files"}
 
-AIOHTTP = {"_http.exchange", "_http.connection", "adapters.aiohttp"}
+AIOHTTP = {
+    "_http.exchange",
+    "_http.connection",
+    "adapters.aiohttp",
+    "cli._http",
+    "cli._receiver",
+}
 FRAMEWORKS = {"django", "flask", "starlette", "fastapi", "werkzeug", "uvicorn"}
 
 

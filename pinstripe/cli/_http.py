@@ -1,29 +1,32 @@
-"""One HTTP request at a time, to an app or a sandbox on this machine: no proxy, no redirect.
+"""One HTTP request at a time to an app or a sandbox on this machine.
 
-The standard library's client runs in a thread; aiohttp is the business of the client's transport,
-which sends to the API only.
+The client of the package sends to the API only, with its key and its retries. What goes elsewhere
+is sent here: once, through no proxy, without cookies, and along no redirect.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from attrs import frozen
 from yarl import URL
 
-SECONDS = 30.0
-"""How long the other side has for its answer."""
+_SECONDS = 30.0
+"""How long a request may take; Stripe gives an app about as long to answer an event."""
 
 _MAX_BODY = 1_000_000
+"""The bytes of an answer that are read; those of a sandbox are far shorter."""
 
 
 @frozen
 class Answer:
-    """What came back."""
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        body: The first megabyte of the body.
+    """
 
     status: int
     body: bytes
@@ -36,50 +39,40 @@ class NoAnswer(Exception):
 async def send(
     method: str, url: URL, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Send a request, and return the answer whatever its status.
+    """Send a request, and return the answer, whatever its status is.
 
     Args:
-        method: Such as `"POST"`.
-        url: Where to.
+        method: The HTTP method, such as `"POST"`.
+        url: The address.
         body: The body.
-        headers: Headers beside the usual ones.
+        headers: Headers besides those that HTTP needs.
 
     Raises:
         NoAnswer: None came, or nothing that is HTTP.
     """
-    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    connection = kind(url.raw_host or "", url.port, timeout=SECONDS)
-    asking = asyncio.to_thread(_ask, connection, method, url.raw_path_qs, body, headers or {})
+    import aiohttp  # noqa: PLC0415 -- slow, so only when a command sends something
+
+    # The bytes of an answer are counted as they come, so it must not be compressed.
+    headers = {"Accept-Encoding": "identity", **(headers or {})}
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout)
     try:
-        return await asyncio.wait_for(asking, SECONDS)
+        async with (
+            session,
+            session.request(
+                method, url, data=body or None, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            received = bytearray()
+            async for piece in response.content.iter_any():
+                received += piece
+                if len(received) >= _MAX_BODY:
+                    break
+            return Answer(response.status, bytes(received[:_MAX_BODY]))
     except asyncio.TimeoutError:
         raise NoAnswer("timeout") from None
-    except (OSError, HTTPException) as error:
-        raise NoAnswer(_reason(error)) from None
-    finally:
-        _wake(connection)
-
-
-def _ask(
-    connection: HTTPConnection, method: str, path: str, body: bytes, headers: Mapping[str, str]
-) -> Answer:
-    try:
-        connection.request(method, path, body, dict(headers))
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.read(_MAX_BODY))
-    finally:
-        connection.close()
-
-
-def _wake(connection: HTTPConnection) -> None:
-    """End the wait of a thread whose answer nobody waits for any more."""
-    waiting: socket.socket | None = connection.sock
-    if waiting is not None:
-        with contextlib.suppress(OSError):
-            waiting.shutdown(socket.SHUT_RDWR)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, (TimeoutError, socket.timeout)):
-        return "timeout"
-    return "refused" if isinstance(error, ConnectionRefusedError) else "no answer"
+    except aiohttp.ClientConnectorError as error:
+        refused = isinstance(error.os_error, ConnectionRefusedError)
+        raise NoAnswer("refused" if refused else "no answer") from None
+    except (aiohttp.ClientError, OSError):
+        raise NoAnswer("no answer") from None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 INTERRUPTED = 130
-"""The exit status after Ctrl-C, as a shell counts it: 128 and the number of SIGINT."""
+"""The exit status after Ctrl-C, as shells count it: 128 and the number of SIGINT."""
 
 _T = TypeVar("_T")
 
@@ -17,30 +17,32 @@ _T = TypeVar("_T")
 def run_interruptible(main: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine; Ctrl-C cancels it where it awaits, a second Ctrl-C ends the process.
 
-    Where the process was started with SIGINT ignored, as by `nohup`, it stays so.
+    If the process was started with SIGINT ignored, as by `nohup`, it stays ignored.
 
     Args:
-        main: What to run.
+        main: The coroutine.
 
     Raises:
-        KeyboardInterrupt: It was cancelled by Ctrl-C, and has cleaned up.
+        KeyboardInterrupt: Ctrl-C cancelled it, and it has cleaned up.
     """
+
+    async def cancel_on_sigint() -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # On Windows, and in a thread other than the main one, an event loop has no such
+            # handler: there Python's own stays.
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _cancel, task)
+        return await main
+
     try:
-        return asyncio.run(_cancel_on_sigint(main))
+        return asyncio.run(cancel_on_sigint())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-async def _cancel_on_sigint(main: Coroutine[Any, Any, _T]) -> _T:
-    task = asyncio.current_task()
-    assert task is not None
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # Windows and threads other than the main one have no such handler; Python's stays there.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _stop, task)
-    return await main
-
-
-def _stop(task: asyncio.Task[Any]) -> None:
+def _cancel(task: asyncio.Task[Any]) -> None:
+    # The default action ends the process: a second Ctrl-C helps if the clean-up hangs.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     task.cancel()

@@ -1,4 +1,4 @@
-"""The command `pinstripe` with its subcommands, and the exit status that each end gives."""
+"""The command `pinstripe` with its subcommands, and the exit status of each way to end."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pinstripe.cli.trigger import trigger
 @click.group()
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def pinstripe() -> None:
-    """Stripe Identity and crypto onramp from the command line."""
+    """Stripe Identity, crypto onramp and Climate from the command line.
+
+    `pinstripe demo` needs neither a key nor a network. The other commands read the key from
+    STRIPE_API_KEY, and ask the sandbox at PINSTRIPE_BASE_URL in place of Stripe if that is set.
+    """
 
 
-pinstripe.add_command(quotes)
-pinstripe.add_command(export)
-pinstripe.add_command(demo)
-pinstripe.add_command(sandbox)
-pinstripe.add_command(listen)
-pinstripe.add_command(trigger)
+for _command in (quotes, export, demo, sandbox, listen, trigger):
+    pinstripe.add_command(_command)
 
 
 def run() -> int:
-    """Run the command line of the process and return its exit status."""
+    """Run the command line of the process, and return its exit status."""
     try:
         status = pinstripe.main(prog_name="pinstripe", standalone_mode=False)
     except click.ClickException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,17 +15,26 @@ from pinstripe.bulk import Progress
 from pinstripe.export import ExportProgress
 
 
+def progress_console(*, rows_to_terminal: bool = False) -> Console | None:
+    """Return standard error as the place of a progress bar; None if it is no terminal.
+
+    Args:
+        rows_to_terminal: Whether results go to the same terminal, which a bar would garble.
+    """
+    return Console(stderr=True) if sys.stderr.isatty() and not rows_to_terminal else None
+
+
 @contextmanager
 def progress_bar(
     title: str, total: int, done: int, console: Console | None
 ) -> Generator[Callable[[Progress], None]]:
-    """Show a bar while the block runs; what it gives is the `on_progress` of a fan-out.
+    """Show a bar while the block runs, and yield the `on_progress` of a fan-out.
 
     Args:
-        title: What stands before the bar.
+        title: The text before the bar.
         total: How many calls make it full.
         done: How many of them are done before the fan-out starts.
-        console: Where it is shown; None shows nothing.
+        console: Shows it; None shows nothing.
     """
     if console is None:  # rich 13.9 prints an empty line for a bar that is switched off
         yield lambda _: None
@@ -48,11 +58,11 @@ def progress_bar(
 
 @contextmanager
 def export_bar(title: str, console: Console | None) -> Generator[Callable[[ExportProgress], None]]:
-    """Show a bar while the block runs; what it gives is the `on_progress` of an export.
+    """Show a bar while the block runs, and yield the `on_progress` of an export.
 
     Args:
-        title: What stands before the bar.
-        console: Where it is shown; None shows nothing.
+        title: The text before the bar.
+        console: Shows it; None shows nothing.
     """
     if console is None:
         yield lambda _: None
@@ -65,11 +75,14 @@ def export_bar(title: str, console: Console | None) -> Generator[Callable[[Expor
     )
     with Bar(*columns, console=console) as bar:
         task = bar.add_task(title, total=None, items="")
-        started, first = time.monotonic(), list[int]()
+        started, items_before = time.monotonic(), -1
 
         def show(now: ExportProgress) -> None:
-            first[1:] = [now.items]
-            rate = (now.items - first[0]) / max(0.001, time.monotonic() - started)
+            nonlocal items_before
+            # A resumed export starts above zero: only what came since counts for the speed.
+            if items_before < 0:
+                items_before = now.items
+            rate = (now.items - items_before) / max(0.001, time.monotonic() - started)
             text = f"{now.items:,} objects, {rate:,.0f} a second"
             total = None if now.fraction is None else 1.0
             bar.update(task, completed=now.fraction or 0, total=total, items=text)

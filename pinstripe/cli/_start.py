@@ -1,4 +1,4 @@
-"""The way in: it checks that the libraries of the command line are there before they are used."""
+"""The entry point: checks that the libraries of the command line are installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command `pinstripe` and end the process with its exit status."""
+    """Run the command `pinstripe`, and end the process with its exit status."""
     missing = [name for name in ("click", "rich") if find_spec(name) is None]
     if missing:
         needs = " and ".join(missing)

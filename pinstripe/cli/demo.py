@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from time import perf_counter, time
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -16,19 +17,27 @@ from rich.table import Table
 
 from pinstripe import AsyncClient
 from pinstripe._signature import verify
-from pinstripe.cli._listener import Listener
 from pinstripe.cli._progress import progress_bar
+from pinstripe.cli._receiver import Receiver
 from pinstripe.crypto import OnrampQuote, QuotesQuery
 from pinstripe.identity import VerificationReport
-from pinstripe.sandbox import Sandbox
 
+if TYPE_CHECKING:
+    from pinstripe.sandbox import Sandbox
+
+# Enough of each to see that it is fast, and few enough for a demo of seconds.
 QUOTES = 2_000
 SESSIONS = 250
 
 
 @click.command(short_help="Show what Pinstripe does: no key, no network.")
 def demo() -> None:
-    """Show what Pinstripe does, in a few seconds, without a key and without a network."""
+    """Show what Pinstripe does, in a few seconds, against an embedded sandbox.
+
+    The command reads nothing from the environment: it needs neither a key nor a network.
+
+    The exit status is 0; 130 after Ctrl-C.
+    """
     asyncio.run(show(Console(highlight=False)))
 
 
@@ -36,8 +45,10 @@ async def show(console: Console) -> None:
     """Run the demo.
 
     Args:
-        console: Where it prints.
+        console: Prints it.
     """
+    from pinstripe.sandbox import Sandbox  # noqa: PLC0415 -- slow, so only when a command needs it
+
     timings: dict[str, float] = {}
     async with Sandbox() as sandbox, sandbox.client() as stripe:
         console.print(f"A sandbox of the API runs at {sandbox.url}")
@@ -47,22 +58,22 @@ async def show(console: Console) -> None:
             await verify_somebody(stripe, sandbox, console)
         with timed(timings, console, f"{SESSIONS} sessions, page by page"):
             await walk_sessions(stripe, sandbox, console)
-        async with Listener() as listener:
+        async with Receiver() as receiver:
             with timed(timings, console, "An order of carbon removal, and its events"):
-                await order_removal(stripe, sandbox, listener, console)
+                await order_removal(stripe, sandbox, receiver, console)
             with timed(timings, console, "A request forwarded with a card filled in"):
-                await forward_card(stripe, listener, console)
+                await forward_card(stripe, receiver, console)
     console.print()
     for title, seconds in [*timings.items(), ("Total", sum(timings.values()))]:
         console.print(f"{title:<48}{seconds:6.2f} s")
 
 
 async def compare_networks(stripe: AsyncClient, console: Console) -> None:
-    """Ask for many quotes at once, and print where each currency is the cheapest.
+    """Ask for many quotes at once, and print on which network each currency is the cheapest.
 
     Args:
         stripe: The client.
-        console: Where to print.
+        console: Prints it.
     """
     queries = [QuotesQuery(source_amount=dollars) for dollars in range(20, 20 + QUOTES)]
     best: dict[str, tuple[Decimal, OnrampQuote]] = {}
@@ -94,8 +105,8 @@ async def verify_somebody(stripe: AsyncClient, sandbox: Sandbox, console: Consol
 
     Args:
         stripe: The client.
-        sandbox: Where the person is played.
-        console: Where to print.
+        sandbox: Plays the person.
+        console: Prints it.
     """
     sessions = stripe.identity.verification_sessions
 
@@ -111,7 +122,7 @@ async def verify_somebody(stripe: AsyncClient, sandbox: Sandbox, console: Consol
     console.print(f"           its report: {report.document.type} {report.document.status}")
 
     session = await sessions.redact(session.id)
-    sandbox.identity.finish_redaction(session.id)  # which can take four days
+    sandbox.identity.finish_redaction(session.id)  # at Stripe it can take four days
     session = await sessions.retrieve(session.id, expand=["verified_outputs"])
     assert session.redaction is not None
     assert session.verified_outputs is not None
@@ -120,12 +131,12 @@ async def verify_somebody(stripe: AsyncClient, sandbox: Sandbox, console: Consol
 
 
 async def walk_sessions(stripe: AsyncClient, sandbox: Sandbox, console: Console) -> None:
-    """Walk over many sessions; the next page is on its way while this one is read.
+    """Walk over many sessions; the next page is fetched while this one is read.
 
     Args:
         stripe: The client.
-        sandbox: Where the sessions are made.
-        console: Where to print.
+        sandbox: Makes the sessions.
+        console: Prints it.
     """
     sandbox.identity.seed(SESSIONS)
     statuses: Counter[str] = Counter()
@@ -136,18 +147,18 @@ async def walk_sessions(stripe: AsyncClient, sandbox: Sandbox, console: Console)
 
 
 async def order_removal(
-    stripe: AsyncClient, sandbox: Sandbox, listener: Listener, console: Console
+    stripe: AsyncClient, sandbox: Sandbox, receiver: Receiver, console: Console
 ) -> None:
-    """Buy carbon removal, have it delivered, and verify the events that tell of it.
+    """Buy carbon removal, have it delivered, and verify the events about it.
 
     Args:
         stripe: The client.
-        sandbox: Where time passes and the removal happens.
-        listener: Where the events are received.
-        console: Where to print.
+        sandbox: Plays the seller.
+        receiver: Receives the events.
+        console: Prints it.
     """
     endpoint = await stripe.webhook_endpoints.create(
-        url=f"{listener.url}/events",
+        url=f"{receiver.url}/events",
         enabled_events=["climate.order.created", "climate.order.delivered"],
     )
     products = [product async for product in stripe.climate.products.list()]
@@ -157,31 +168,31 @@ async def order_removal(
         product=cheapest.id, metric_tons="1.5", currency="usd"
     )
     console.print(f"{order.metric_tons} tons of {cheapest.name}: {order.amount_total / 100:,.2f} $")
-    sandbox.climate.deliver(order.id)  # which takes years
-    await sandbox.webhooks.flush()
+    sandbox.climate.deliver(order.id)  # at Stripe it takes years
+    await sandbox.webhooks.flush()  # until both events are delivered
     assert endpoint.secret is not None
-    for received in listener.take():
+    for received in receiver.take():
         signature = received.headers["stripe-signature"]
         verify(received.body, signature, endpoint.secret, now=time())
         event = json.loads(received.body)
         console.print(f"received and verified {event['type']}: {event['data']['object']['status']}")
 
 
-async def forward_card(stripe: AsyncClient, listener: Listener, console: Console) -> None:
+async def forward_card(stripe: AsyncClient, receiver: Receiver, console: Console) -> None:
     """Send a card to another service without ever holding its number.
 
     Args:
         stripe: The client.
-        listener: The other service.
-        console: Where to print.
+        receiver: The other service.
+        console: Prints it.
     """
     forwarded = await stripe.forwarding.requests.create(
         payment_method="pm_card_visa",
-        url=f"{listener.url}/charges",
+        url=f"{receiver.url}/charges",
         replacements=["card_number"],
         request={"body": '{"amount": 1999, "card": {"number": ""}}', "headers": []},
     )
-    [received] = listener.take()
+    [received] = receiver.take()
     number = json.loads(received.body)["card"]["number"]
     assert forwarded.request_details is not None
     kept = json.loads(forwarded.request_details.body)["card"]["number"]
@@ -191,11 +202,11 @@ async def forward_card(stripe: AsyncClient, listener: Listener, console: Console
 
 @contextmanager
 def timed(timings: dict[str, float], console: Console, title: str) -> Generator[None]:
-    """Put a heading above what the block prints, and note how long it takes.
+    """Print a heading above what the block prints, and note how long the block takes.
 
     Args:
         timings: Seconds by title.
-        console: Where to print.
+        console: Prints it.
         title: The heading.
     """
     console.print(f"\n[bold]{title}[/bold]")

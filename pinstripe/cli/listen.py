@@ -1,9 +1,10 @@
 """`pinstripe listen`: the events of a test account, delivered to an app on this machine.
 
-The log of events is asked for what is newer than the last event seen, in the order in which it
-happened, so that none is missed and none is sent twice, but for those that the app refused: they
-are sent again, twice, before the next one. A delivery is what Stripe's would be, the event as the
-API shows it under a signature made now.
+The command asks the log of events again and again for what is newer than the last event that it
+saw. Events go to the app one after the other, in the order in which they happened, so none is
+missed and none overtakes another. An event that the app refuses is sent twice more before the next
+one. A delivery is what Stripe's would be: the event as the API shows it, under a signature made
+now.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import secrets as random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from fnmatch import fnmatchcase
 from functools import partial
+from ipaddress import ip_address
 from time import strftime
 from typing import Any
 
@@ -38,22 +40,28 @@ from pinstripe._resources.endpoint import response_of
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
-from pinstripe.sandbox._http.outbound import may_call, read_url
-from pinstripe.sandbox._webhooks.delivery import HEADERS
 from pinstripe.webhooks import Webhook
 
-_TRIES = 3
-_PASSING = (TransportError, ServerError, RateLimitError)
+_ATTEMPTS = 3
+_TEMPORARY = (TransportError, ServerError, RateLimitError)
+
+# The headers of Stripe's own deliveries besides the signature; https://docs.stripe.com/webhooks
+_HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+    "Accept": "*/*",
+    "Cache-Control": "no-cache",
+}
 
 
 @frozen
-class _Forward:
-    """Where events go, and which.
+class _Forwarding:
+    """Which events go where.
 
     Attributes:
-        url: The app.
+        url: The address of the app.
         webhook: Signs deliveries.
-        patterns: The types of events; none for all.
+        patterns: The types of events; empty for all.
         interval: Seconds between two looks at the log, and before a refused event is sent again.
     """
 
@@ -74,18 +82,25 @@ class _Count:
 
 @click.command(short_help="Deliver the events of a test account to an app here.")
 @click.option(
-    "--forward-to", required=True, metavar="URL", help="The app that the events are sent to."
+    "--forward-to", required=True, metavar="URL", help="The address that events are sent to."
 )
 @click.option(
-    "--events", default="", metavar="TYPES", help="Types of events, with commas; * stands for any."
+    "--events",
+    default="",
+    metavar="TYPES",
+    help="Types of events, separated by commas; * matches any text. All types by default.",
 )
 @click.option(
     "--secret",
     envvar="STRIPE_WEBHOOK_SECRET",
-    help="Sign with this whsec_ secret; from STRIPE_WEBHOOK_SECRET, else a new one is printed.",
+    help="Sign with this whsec_ secret; by default that of STRIPE_WEBHOOK_SECRET, or else a new "
+    "one, which is printed.",
 )
 @click.option(
-    "--allow-host", multiple=True, metavar="NAME", help="A host beside loopback to send to."
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Allow a host other than this machine; can be given several times.",
 )
 @click.option(
     "--interval",
@@ -99,45 +114,58 @@ def listen(
 ) -> int:
     """Deliver every event that happens from now on, signed, to an app on this machine.
 
-    A line is printed for each attempt: the time, the type and id of the event, and the status of
-    the answer. An event that is not answered with 2xx is sent twice more.
+    Each attempt prints a line: the time, the type and id of the event, and the status of the
+    answer. An event whose answer is not 2xx is sent twice more.
 
-    The key is read from STRIPE_API_KEY, and has to be one of test mode; PINSTRIPE_BASE_URL points
-    to a sandbox.
+    The key is read from STRIPE_API_KEY, and must be a test key. If PINSTRIPE_BASE_URL is set, the
+    sandbox at that address is asked in place of Stripe.
 
-    It runs until Ctrl-C, with the exit status 130 then; 1 where the API refuses to tell of events,
-    2 where the usage or the environment is wrong, and nothing was sent.
+    The command runs until Ctrl-C. The exit status is 130 then; 1 if the API refuses to show the
+    events; 2 if the usage or the environment is wrong, and nothing was sent.
     """
-    url = read_url(forward_to)
-    if url is None:
-        raise BadInput("--forward-to must be an http or https address")
-    if not may_call(url, {name.lower() for name in allow_host}):
-        raise BadInput(f"--forward-to is not this machine; allow it with --allow-host {url.host}")
+    url = _address(forward_to, {name.lower() for name in allow_host})
     client, console = test_client(), Console(highlight=False)
-    patterns = [name.strip() for name in events.split(",") if name.strip()]
-    forward = _Forward(url, _webhook(secret, console), patterns, interval)
-    count = _Count()
+    if secret is None:
+        secret = f"whsec_{secrets.token_hex(16)}"
+        console.print(f"Signing with {secret}", soft_wrap=True)
     try:
-        run_interruptible(_listen(client, forward, console, count))
+        webhook = Webhook(secret)
+    except ConfigurationError as error:
+        raise BadInput(f"--secret: {error.message}") from None
+    patterns = [name.strip() for name in events.split(",") if name.strip()]
+    forwarding, count = _Forwarding(url, webhook, patterns, interval), _Count()
+    try:
+        run_interruptible(_listen(client, forwarding, console, count))
     except KeyboardInterrupt:
-        told = f"Stopped: {count.delivered} events delivered, {count.refused} refused."
-        click.echo(told, err=True)
+        summary = f"Stopped: {count.delivered} events delivered, {count.refused} refused."
+        click.echo(summary, err=True)
     except PinstripeError as error:
         raise click.ClickException(error.message) from None
     return INTERRUPTED
 
 
-def _webhook(secret: str | None, console: Console) -> Webhook:
-    if secret is None:
-        secret = f"whsec_{random.token_hex(16)}"
-        console.print(f"Signing with {secret}", soft_wrap=True)
+def _address(text: str, allowed_hosts: Collection[str]) -> URL:
+    """Return the address of the app, which must be on this machine or on an allowed host."""
     try:
-        return Webhook(secret)
-    except ConfigurationError as error:
-        raise BadInput(f"--secret: {error.message}") from None
+        url = URL(text)
+        # yarl reads host and port only when they are asked for.
+        usable = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
+    except ValueError:
+        url, usable = URL(), False
+    if not usable or " " in text or not text.isprintable():
+        raise BadInput("--forward-to must be an http or https address")
+    # A name is not looked up, since it could mean another machine a moment later.
+    host = (url.host or "").lower()
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and host not in allowed_hosts:
+        raise BadInput(f"--forward-to is not this machine; allow it with --allow-host {url.host}")
+    return url
 
 
-class _Log:
+class _EventLog:
     """The log of events, from where it ended when the command began.
 
     Args:
@@ -146,82 +174,88 @@ class _Log:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._last: str | None = None
+        self._last_id: str | None = None
 
-    async def begin(self) -> None:
-        """Look where the log ends."""
+    async def find_end(self) -> None:
+        """Note which event is the newest now."""
         page = await self._client.events.list(limit=1)
-        self._last = page.data[0].id if page.data else None
+        self._last_id = page.data[0].id if page.data else None
 
-    async def new(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield what has happened since, oldest first, as the API shows it."""
+    async def new_events(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield what has happened since, oldest first, as the API shows it.
+
+        The objects of a page come newest first. With a last event known, `ending_before` walks
+        the pages from there to the newest one, and each page is turned around. If the log was
+        empty so far, there is no such event: the walk begins at the newest page, and the pages
+        are kept and turned around too.
+        """
         pages: list[list[dict[str, Any]]] = []
-        pager = self._client.events.list(ending_before=self._last)
+        pager = self._client.events.list(ending_before=self._last_id)
         async with aclosing(pager.pages()) as walk:
             async for page in walk:
                 pages.append(json.loads(response_of(page).body)["data"][::-1])
-                # A log that was empty is read from its new end, and told from its beginning.
-                if self._last is not None:
+                if self._last_id is not None:
                     for event in pages.pop():
-                        yield self._seen(event)
+                        self._last_id = event["id"]
+                        yield event
         for event in itertools.chain(*reversed(pages)):
-            yield self._seen(event)
-
-    def _seen(self, event: dict[str, Any]) -> dict[str, Any]:
-        self._last = event["id"]
-        return event
+            self._last_id = event["id"]
+            yield event
 
 
-async def _listen(client: AsyncClient, forward: _Forward, console: Console, count: _Count) -> None:
-    log = _Log(client)
+async def _listen(
+    client: AsyncClient, forwarding: _Forwarding, console: Console, count: _Count
+) -> None:
+    log = _EventLog(client)
     async with client:
-        await _patiently(log.begin, forward.interval)
-        shown = escape(str(forward.url))
+        await _until_readable(log.find_end, forwarding.interval)
+        shown = escape(str(forwarding.url))
         console.print(f"Listening; events go to {shown} until Ctrl-C", soft_wrap=True)
+        forward = partial(_forward_new, log, forwarding, console, count)
         while True:
-            await _patiently(partial(_forward_new, log, forward, console, count), forward.interval)
-            await asyncio.sleep(forward.interval)
+            await _until_readable(forward, forwarding.interval)
+            await asyncio.sleep(forwarding.interval)
 
 
-async def _patiently(look: Callable[[], Awaitable[None]], interval: float) -> None:
-    """Look at the log, again and again while the API cannot be reached."""
-    while not await _succeeds(look):  # noqa: ASYNC110 -- nothing tells when it can be again
-        await asyncio.sleep(interval)
+async def _until_readable(look: Callable[[], Awaitable[None]], interval: float) -> None:
+    """Look at the log, and repeat that until the API can be reached."""
+    while True:
+        try:
+            await look()
+        except _TEMPORARY as error:  # noqa: PERF203 -- each failure is waited out
+            click.echo(f"the log cannot be read, for now: {error.message}", err=True)
+            await asyncio.sleep(interval)
+        else:
+            return
 
 
-async def _succeeds(look: Callable[[], Awaitable[None]]) -> bool:
-    try:
-        await look()
-    except _PASSING as error:
-        click.echo(f"the log cannot be read, for now: {error.message}", err=True)
-        return False
-    return True
-
-
-async def _forward_new(log: _Log, forward: _Forward, console: Console, count: _Count) -> None:
-    async with aclosing(log.new()) as events:
+async def _forward_new(
+    log: _EventLog, forwarding: _Forwarding, console: Console, count: _Count
+) -> None:
+    async with aclosing(log.new_events()) as events:
         async for event in events:
-            if forward.wants(event["type"]):
-                delivered = await _deliver(event, forward, console)
+            if forwarding.wants(event["type"]):
+                delivered = await _deliver(event, forwarding, console)
                 count.delivered += delivered
                 count.refused += not delivered
 
 
-async def _deliver(event: dict[str, Any], forward: _Forward, console: Console) -> bool:
-    """Send an event until it is taken, and tell each attempt; return whether it was."""
+async def _deliver(event: dict[str, Any], forwarding: _Forwarding, console: Console) -> bool:
+    """Send an event until the app accepts it, print each attempt, and return whether it did."""
     body = json.dumps(event, indent=2, ensure_ascii=False).encode()
-    for attempt in range(_TRIES):
-        await asyncio.sleep(attempt * forward.interval)
-        headers = {**HEADERS, "Stripe-Signature": forward.webhook.sign(body)}
+    for attempt in range(_ATTEMPTS):
+        await asyncio.sleep(attempt * forwarding.interval)
+        # Each attempt is signed again: a receiver refuses signatures that are minutes old.
+        headers = {**_HEADERS, "Stripe-Signature": forwarding.webhook.sign(body)}
         try:
-            status = (await send("POST", forward.url, body, headers)).status
+            status = (await send("POST", forwarding.url, body, headers)).status
         except NoAnswer as error:
-            outcome, taken = str(error), False
+            result, accepted = str(error), False
         else:
-            outcome, taken = str(status), 200 <= status < 300
-        style = "green" if taken else "red"
-        told = f"{strftime('%H:%M:%S')}  {event['type']}  {event['id']}"
-        console.print(f"{escape(clean_text(told))}  [{style}]{outcome}[/]", soft_wrap=True)
-        if taken:
+            result, accepted = str(status), 200 <= status < 300
+        style = "green" if accepted else "red"
+        text = clean_text(f"{strftime('%H:%M:%S')}  {event['type']}  {event['id']}")
+        console.print(f"{escape(text)}  [{style}]{result}[/]", soft_wrap=True)
+        if accepted:
             return True
     return False

@@ -1,18 +1,19 @@
-"""`pinstripe sandbox`: what `python -m pinstripe.sandbox` does."""
+"""`pinstripe sandbox`: the same as `python -m pinstripe.sandbox`."""
 
 from __future__ import annotations
 
 import click
 
-from pinstripe.sandbox.__main__ import main
-
 
 @click.command(
+    # The server reads its own options, and shows its own help.
     add_help_option=False,
     context_settings={"ignore_unknown_options": True},
     short_help="Run a server to develop against.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def sandbox(arguments: tuple[str, ...]) -> int:
-    """Run a sandbox on this machine until it is stopped; `--help` tells its options."""
+    """Run a sandbox on this machine until it is stopped; `--help` lists its options."""
+    from pinstripe.sandbox.__main__ import main  # noqa: PLC0415 -- slow, so only if needed
+
     return main(arguments)

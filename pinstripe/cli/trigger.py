@@ -1,8 +1,8 @@
-"""`pinstripe trigger`: has a sandbox produce an event, by living the life that leads to it.
+"""`pinstripe trigger`: has a sandbox produce an event.
 
-Each type has a recipe: the call that makes an object, and the steps that take it to the event,
-over the API and the sandbox's own paths. So the event is in the log, its object can be retrieved,
-and every endpoint that wants it gets it.
+Each type of event has a recipe: the call that makes an object, and the steps that take the object
+to the event, over the API and the sandbox's own paths. So the event is in the log, its object can
+be retrieved, and every endpoint that wants the event receives it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets as random
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import click
@@ -25,17 +25,23 @@ from pinstripe._http.encoding import encode_form
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import run_interruptible
-from pinstripe.sandbox._climate.catalogue import PORTFOLIO, SKERRYSTONE, WEATHERING
 
 _Params: TypeAlias = dict[str, Any]
+_Ask: TypeAlias = Callable[[AsyncClient], Awaitable[str]]
 
 _OVERRIDE = re.compile(r"(\w+)((?:\[\w+\])*)=(.*)", re.DOTALL)
-_OWN = "/_sandbox/"
+_SANDBOX_PATHS = "/_sandbox/"
 
 
 @frozen
 class Call:
-    """A POST; `{id}` in the path is the id of the object that the first one made."""
+    """A POST.
+
+    Attributes:
+        path: Its path; `{id}` is the id of the object that the first call made.
+        params: Its parameters. A value that is a coroutine function is asked for when the call
+            is made: ids are those of the sandbox at hand.
+    """
 
     path: str
     params: Mapping[str, Any] = field(factory=dict[str, Any])
@@ -48,7 +54,7 @@ class Recipe:
     Attributes:
         make: Makes the object.
         steps: What happens to it then.
-        about_files: Whether the event is not about the object, but about the files of its report.
+        about_files: Whether the event is about the files of the object's report.
     """
 
     make: Call
@@ -60,20 +66,45 @@ def _recipe(make: Call, *steps: Call) -> Recipe:
     return Recipe(make, steps)
 
 
+async def _products(client: AsyncClient) -> list[str]:
+    """Return the ids of all products, the one with the most tons for sale first."""
+    products = [product async for product in client.climate.products.list()]
+    products.sort(key=lambda product: product.metric_tons_available, reverse=True)
+    return [product.id for product in products]
+
+
+async def _product(client: AsyncClient) -> str:
+    return (await _products(client))[0]
+
+
+async def _other_product(client: AsyncClient) -> str:
+    return (await _products(client))[1]
+
+
+async def _supplier(client: AsyncClient) -> str:
+    page = await client.climate.suppliers.list(limit=1)
+    return page.data[0].id
+
+
+async def _new_name(_: AsyncClient) -> str:
+    return f"Triggered {secrets.token_hex(4)}"
+
+
 _SESSION = "identity.verification_session"
 _MAKE_SESSION = Call("/v1/identity/verification_sessions", {"type": "document"})
 _SESSION_PATH = "/v1/identity/verification_sessions/{id}"
 _PERSON = "/_sandbox/identity/verification_sessions/{id}"
 _VERIFY = Call(f"{_PERSON}/verify")
 
-_MAKE_ORDER = Call("/v1/climate/orders", {"product": PORTFOLIO, "metric_tons": "0.01"})
+_MAKE_ORDER = Call("/v1/climate/orders", {"product": _product, "metric_tons": "0.01"})
 _SELLER = "/_sandbox/climate/orders/{id}"
 
 _MAKE_PRODUCT = Call(
     "/_sandbox/climate/products",
     {
+        "name": _new_name,
         "prices": {"usd": 30_000},
-        "suppliers": [SKERRYSTONE["id"]],
+        "suppliers": {"0": _supplier},
         "metric_tons_available": 100,
     },
 )
@@ -85,7 +116,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "climate.order.delayed": _recipe(_MAKE_ORDER, Call(f"{_SELLER}/delay")),
     "climate.order.delivered": _recipe(_MAKE_ORDER, Call(f"{_SELLER}/deliver")),
     "climate.order.product_substituted": _recipe(
-        _MAKE_ORDER, Call(f"{_SELLER}/substitute", {"product": WEATHERING})
+        _MAKE_ORDER, Call(f"{_SELLER}/substitute", {"product": _other_product})
     ),
     "climate.product.created": _recipe(_MAKE_PRODUCT),
     "climate.product.pricing_updated": _recipe(_MAKE_PRODUCT, _REPRICE),
@@ -108,11 +139,11 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     ),
     f"{_SESSION}.verified": _recipe(_MAKE_SESSION, _VERIFY),
 }
-"""How each type of event comes about; the sandbox tells of onramp sessions by this spelling."""
+"""The recipe of each type of event; of two spellings of one type, the one that the sandbox uses."""
 
 
 class TriggerError(Exception):
-    """The sandbox refused a step, or told of no event."""
+    """The sandbox refused a step, or has no event of it."""
 
 
 @click.command(short_help="Have a sandbox produce an event.")
@@ -122,35 +153,34 @@ class TriggerError(Exception):
     "overrides",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="A parameter of the object that is made, such as metadata[user]=42; can be given again.",
+    help="A parameter of the object, such as metadata[user]=42; can be given several times.",
 )
 def trigger(*, type: str, overrides: Sequence[str]) -> int:
     """Have a sandbox produce an event of TYPE, and print the id of the event.
 
-    An object is made and taken through its life until that happens, so that the event is in the
-    log, and on its way to every endpoint that wants it.
+    The command makes an object and takes it through its life until the event happens. Then the
+    event is in the log, and on its way to every endpoint that wants it.
 
-    The sandbox is that of PINSTRIPE_BASE_URL, the account that of STRIPE_API_KEY.
+    The key is read from STRIPE_API_KEY, and must be a test key. The address of the sandbox is read
+    from PINSTRIPE_BASE_URL.
 
-    The exit status is 0 when there is an event; 1 where the sandbox refuses a step, such as an
-    override; 2 where the usage or the environment is wrong.
+    The exit status is 0 if there is an event; 1 if the sandbox refuses a step, such as an override;
+    2 if the usage or the environment is wrong.
     """
     recipe = RECIPES.get(type)
     if recipe is None:
         known = "\n".join(f"  {name}" for name in RECIPES)
-        raise BadInput(f"{clean_text(type)} is none of the types that can be triggered:\n{known}")
+        raise BadInput(f"{clean_text(type)} cannot be triggered; the types are:\n{known}")
     params = dict(recipe.make.params)
-    if recipe.make is _MAKE_PRODUCT:
-        params["name"] = f"Triggered {random.token_hex(4)}"
     for text in overrides:
         _override(params, text)
     recipe = evolve(recipe, make=evolve(recipe.make, params=params))
     base = os.environ.get("PINSTRIPE_BASE_URL")
     if not base:
-        problem = (
-            "PINSTRIPE_BASE_URL is not set: run `pinstripe sandbox`, and set it to its address"
+        raise BadInput(
+            "PINSTRIPE_BASE_URL is not set: run `pinstripe sandbox`, and set it to the address "
+            "that this prints"
         )
-        raise BadInput(problem)
     client = test_client()
     try:
         click.echo(run_interruptible(_produce(client, URL(base), type, recipe)))
@@ -160,12 +190,14 @@ def trigger(*, type: str, overrides: Sequence[str]) -> int:
 
 
 def _override(params: _Params, text: str) -> None:
+    """Set the parameter that `FIELD[NAME]=VALUE` names."""
     found = _OVERRIDE.fullmatch(text)
     if found is None:
         raise BadInput(f"--override takes FIELD=VALUE or FIELD[NAME]=VALUE, not {text!r}")
     first, rest, value = found.groups()
     *path, last = [first, *re.findall(r"\w+", rest)]
     for name in path:
+        # Mappings on the way are copied: those of a recipe serve the next call too.
         inner = params.get(name)
         params[name] = params = dict(cast("_Params", inner)) if isinstance(inner, dict) else {}
     params[last] = value
@@ -179,17 +211,20 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         id: str = made["id"]
         for step in recipe.steps:
             await _post(client, base, step, id)
-        about = await _files(client, id) if recipe.about_files else {id}
+
+        # The event is the newest one of its type that is about this object.
+        subjects = await _files(client, id) if recipe.about_files else {id}
         async for event in client.events.list(type=type, max_items=100):
             subject = cast("Any", event.data.object)
-            if (subject["id"] if isinstance(subject, dict) else subject.id) in about:
+            if (subject["id"] if isinstance(subject, dict) else subject.id) in subjects:
                 return event.id
-    raise TriggerError(f"{id} was made, but no event of this type tells of it")
+    raise TriggerError(f"{id} was made, but there is no event of this type about it")
 
 
 async def _check_sandbox(base: URL) -> None:
+    """Refuse an address that is not a sandbox, before an object is made there."""
     try:
-        answer = await send("GET", base / "_sandbox/clock", headers=_headers())
+        answer = await send("GET", base / "_sandbox/clock", headers=_authorization())
     except NoAnswer as error:
         raise BadInput(f"PINSTRIPE_BASE_URL cannot be reached: {error}") from None
     if answer.status != 200 or b'"now"' not in answer.body:
@@ -197,23 +232,35 @@ async def _check_sandbox(base: URL) -> None:
 
 
 async def _post(client: AsyncClient, base: URL, call: Call, id: str) -> Any:
+    """Make a call, and return the object that it answers with."""
     path = call.path.format(id=id)
-    if not path.startswith(_OWN):
-        return json.loads((await client.request("POST", path, call.params)).body)
-    headers = {"Content-Type": "application/x-www-form-urlencoded", **_headers()}
+    params = await _with_answers(client, call.params)
+    if not path.startswith(_SANDBOX_PATHS):
+        return json.loads((await client.request("POST", path, params)).body)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **_authorization()}
+    body = encode_form(params).encode()
     try:
-        answer = await send(
-            "POST", base.join(URL(path)), encode_form(call.params).encode(), headers
-        )
+        answer = await send("POST", base.join(URL(path)), body, headers)
     except NoAnswer as error:
         raise TriggerError(f"the sandbox does not answer: {error}") from None
-    told = json.loads(answer.body)
+    value = json.loads(answer.body)
     if answer.status != 200:
-        raise TriggerError(clean_text(told["error"]["message"]))
-    return told
+        raise TriggerError(clean_text(value["error"]["message"]))
+    return value
 
 
-def _headers() -> dict[str, str]:
+async def _with_answers(client: AsyncClient, params: Mapping[str, Any]) -> _Params:
+    """Return parameters in which the answers replace the coroutine functions."""
+    answered: _Params = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            answered[name] = await _with_answers(client, cast("_Params", value))
+        else:
+            answered[name] = await cast("_Ask", value)(client) if callable(value) else value
+    return answered
+
+
+def _authorization() -> dict[str, str]:
     return {"Authorization": f"Bearer {os.environ['STRIPE_API_KEY']}"}
 
 

@@ -1,10 +1,10 @@
-"""Models as rows: which columns a model has, and what stands in them.
+"""Models as rows: which columns a model has, and how their values are read.
 
-A nested object gives a column for each of its fields, named by the way to it, such as
-`options.document.require_matching_selfie`. An object that may stand as its id gives the id. What
-has no fixed number of values (a list, metadata, the object of an event) is a column of JSON. The
-columns follow from the model alone, never from the objects, so that every export of a resource
-has the same. Private fields are columns only where they were asked for.
+A nested object gives a column for each of its fields, named by the path to it, such as
+`options.document.require_matching_selfie`. An object that the API can also send as its id gives the
+id. What has no fixed number of values (a list, metadata, the object of an event) is a column of
+JSON. The columns follow from the model alone, never from the objects, so every export of a resource
+has the same columns. Private fields are columns only if the caller asks for them.
 """
 
 from __future__ import annotations
@@ -15,25 +15,36 @@ from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-import attrs
-from attrs import frozen
+from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
 from pinstripe._models.record import Record
 
-Kind = Literal["text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"]
+Kind: TypeAlias = Literal[
+    "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
+]
 
-_KINDS: tuple[tuple[type[Any], Kind], ...] = (
-    (str, "text"),
-    (bool, "boolean"),
-    (int, "integer"),
-    (float, "number"),
-    (Decimal, "decimal"),
-    (datetime, "timestamp"),
-    (date, "date"),
-)
+_KINDS: Mapping[type[Any], Kind] = {
+    str: "text",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    Decimal: "decimal",
+    datetime: "timestamp",
+    date: "date",
+}
 
 
 @frozen
@@ -41,8 +52,8 @@ class Column:
     """One column of a table.
 
     Attributes:
-        name: The names of the fields on the way to it, joined by dots.
-        kind: What its values are; each may be None.
+        name: The names of the fields on the path to it, joined by dots.
+        kind: The type of its values; each may be None.
         read: Returns its value in an object.
     """
 
@@ -61,24 +72,34 @@ def columns_of(model: type[Any], *, reveal: bool) -> tuple[Column, ...]:
     return tuple(_columns(model, (), reveal=reveal))
 
 
-def _columns(model: type[Any], way: tuple[str, ...], *, reveal: bool) -> Iterator[Column]:
+def _columns(model: type[Any], parents: tuple[str, ...], *, reveal: bool) -> Iterator[Column]:
+    """Yield the columns of a model that is reached by the fields `parents`."""
     hints = get_type_hints(model, include_extras=True)
-    for attribute in attrs.fields(model):
+    for attribute in fields(model):
+        # The fields that a repr leaves out are the private ones.
         if not (attribute.repr or reveal):
             continue
-        path = (*way, attribute.name)
+        path = (*parents, attribute.name)
+        name = ".".join(path)
         types = tuple(_alternatives(hints[attribute.name]))
+        kind = _KINDS.get(types[0]) if len(types) == 1 else None
         if len(types) == 1 and issubclass(types[0], Record):
             yield from _columns(types[0], path, reveal=reveal)
+        elif kind is not None:
+            yield Column(name, kind, _reader(path, None))
+        elif str in types and all(option is str or hasattr(option, "id") for option in types):
+            # Expandable: the id, or the object if the call asked for it.
+            yield Column(name, "text", _reader(path, _id))
         else:
-            yield _column(path, types, _json if reveal else _public_json)
+            yield Column(name, "json", _reader(path, _json if reveal else _public_json))
 
 
 def _alternatives(hint: Any) -> Iterator[type[Any]]:
-    """Yield the classes of which a value can be, None apart."""
+    """Yield the classes that a value can have, without that of None."""
     if get_origin(hint) is Annotated:
         yield from _alternatives(get_args(hint)[0])
     elif get_origin(hint) in (Union, UnionType):
+        # A dict keeps the order and drops doubles: `Literal["a"] | str` is text once.
         yield from {kind: None for option in get_args(hint) for kind in _alternatives(option)}
     elif get_origin(hint) is Literal:
         yield from {type(value): None for value in get_args(hint)}
@@ -86,20 +107,9 @@ def _alternatives(hint: Any) -> Iterator[type[Any]]:
         yield hint if isinstance(hint, type) else get_origin(hint) or object
 
 
-def _column(
-    path: tuple[str, ...], types: tuple[type[Any], ...], as_json: Callable[[Any], str]
-) -> Column:
-    name = ".".join(path)
-    kind: Kind | None = next((kind for plain, kind in _KINDS if types == (plain,)), None)
-    if kind is not None:
-        return Column(name, kind, _reader(path, None))
-    if str in types and all(option is str or hasattr(option, "id") for option in types):
-        return Column(name, "text", _reader(path, _id))
-    return Column(name, "json", _reader(path, as_json))
-
-
-def _reader(path: tuple[str, ...], shape: Callable[[Any], str] | None) -> Callable[[Any], Any]:
-    if len(path) == 1 and shape is None:
+def _reader(path: tuple[str, ...], convert: Callable[[Any], str] | None) -> Callable[[Any], Any]:
+    """Return a function that follows a path of fields; None on the way is the value."""
+    if len(path) == 1 and convert is None:
         return attrgetter(*path)
 
     def read(value: Any) -> Any:
@@ -107,7 +117,7 @@ def _reader(path: tuple[str, ...], shape: Callable[[Any], str] | None) -> Callab
             if value is None:
                 return None
             value = getattr(value, name)
-        return value if value is None or shape is None else shape(value)
+        return value if value is None or convert is None else convert(value)
 
     return read
 
@@ -130,7 +140,7 @@ def _public_json(value: Any) -> str:
 def _public(value: Any) -> Any:
     """Return a value without the private fields of the objects in it."""
     if isinstance(value, Record):
-        shown = (field.name for field in attrs.fields(type(value)) if field.repr)
+        shown = (field.name for field in fields(type(value)) if field.repr)
         return {name: _public(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         entries = cast("Mapping[str, Any]", value)

@@ -1,51 +1,42 @@
-"""Exports: a list of the API as a file of JSON lines, CSV or Parquet.
+"""A list read to its end, and its rows written batch by batch.
 
-    sessions = stripe.identity.verification_sessions.list(status="verified")
-    await pinstripe.export.export(sessions, "sessions.parquet")
+The list is read in the event loop of the caller, and everything that waits for a disk runs in a
+thread. `_prepare` decides where an export starts, by what earlier runs left beside the output:
 
-The list is walked by windows of `created` where it has that filter. The columns follow from the
-model: names of nested fields joined by dots, the same for every export of a resource. Private
-fields, such as what a person's document says, are left out unless `reveal` asks for them: a file
-travels further than a value in memory does.
-
-The output appears when it is whole. Until then the rows stand in a hidden file beside it, from
-which `resume` goes on, whatever ended the run before. A run that may replace an output leaves that
-alone until then, and one that goes on with it may replace it too.
+- nothing: at the first object;
+- an unfinished export: behind the last object of its checkpoint, with `resume`;
+- a finished output whose run was killed while it cleaned up: at the cleaning up, with `resume`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
-from typing_extensions import ParamSpec
 
-from pinstripe._concurrency.tasks import wait_uncancelled
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._core.tracebacks import FRAMELESS, call_user_code, hide_frames
+from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._models.record import Listed
 from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
-from pinstripe.export._columns import Column, columns_of
-from pinstripe.export._formats import Format, Rows, format_of, rows_for
+from pinstripe.export._columns import columns_of
+from pinstripe.export._formats import Format, RowEncoder, encoder_for, format_of
 from pinstripe.export._partial import Checkpoint, PartialFile
+from pinstripe.export._threads import finish_in_thread, then_clean_up
 
 BATCH = 1_000
-"""Objects that are written at once."""
+"""Objects that are encoded and written together: few enough for the memory, many enough for a
+change of thread and a sync of the disk."""
 
-_NO_FILE = "must be a file in a folder that is there"
+_NO_FILE = "must be a file in a folder that exists"
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 _L = TypeVar("_L", bound=Listed)
 
 
@@ -54,8 +45,8 @@ class ExportProgress:
     """How far an export has come.
 
     Attributes:
-        items: Objects read so far, those of earlier runs with them.
-        fraction: Which part of the whole that is, by its time or number, from 0 to 1; None where
+        items: Objects read so far, including those of earlier runs.
+        fraction: Which part of the whole that is, by its time or number, from 0 to 1; None if
             neither `created` has a lower bound nor `max_items` is given.
     """
 
@@ -75,56 +66,56 @@ async def to_file(
     windows: int = WINDOWS,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> int:
-    """Write all objects of a list to a file, and return how many they are.
+    """Write all objects of a list to a file, and return their number.
+
+    See `pinstripe.export` for what is in the file.
 
     Args:
-        pager: The list, as `list(...)` gives it; it goes from the newest object on.
-        output: The file, which appears when it is whole.
+        pager: The list, as `list(...)` returns it; it must walk from newer objects to older ones.
+        output: The file, which appears when it is complete.
         format: "jsonl", "csv" or "parquet"; by the ending of the file's name by default. Parquet
             needs pyarrow.
         reveal: Whether private fields are written too.
-        resume: Go on from where an unfinished export of the same list stopped; from the start
-            where there is none.
-        overwrite: Whether the output may replace a file that is there. An unfinished export is
-            begun anew, unless `resume` is given too. One that is gone on with keeps this
-            permission.
-        windows: How many requests may be under way at once, up to 256.
+        resume: Whether to resume an unfinished export of the same list; without one, the export
+            starts at the first object.
+        overwrite: Whether the output may replace an existing file. Without `resume`, this also
+            discards an unfinished export. A resumed export keeps this permission.
+        windows: How many requests may be in flight at once, up to 256.
         on_progress: A plain function, called in the event loop after each hundred objects.
 
     Raises:
-        ConfigurationError: An argument is wrong, the output is there already, another run is
-            writing it, pyarrow is missing, or what is to be resumed is something else; nothing
+        ConfigurationError: An argument is wrong, the output exists already, another run is
+            writing it, pyarrow is missing, or the unfinished export is of something else; nothing
             was sent.
         DecodeError: A value does not fit into its column exactly.
-        PinstripeError: The list could not be read to its end; `resume` goes on.
+        PinstripeError: The list could not be read to its end; `resume` does the rest.
         FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
             it.
-        OSError: The file cannot be written; `resume` goes on.
+        OSError: The file cannot be written; `resume` does the rest.
     """
-    part = PartialFile(_path(output))
-    prepare = partial(
-        _prepare, pager, part, format, reveal=reveal, resume=resume, overwrite=overwrite
-    )
-    return await _and_at_last(_export(prepare, windows, on_progress), part.release)
+    file = PartialFile(_output_path(output))
+
+    async def export() -> int:
+        # In a thread, since it looks at files and since the import of pyarrow takes long.
+        run = await finish_in_thread(
+            _prepare, pager, file, format, reveal=reveal, resume=resume, overwrite=overwrite
+        )
+        # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
+        has_filter = "created" in run.pager.walk.params
+        items = run.pager.parallel(windows) if has_filter else aiter(run.pager)
+        if run.checkpoint.output_identity is None:
+            await finish_in_thread(file.open, run.checkpoint)
+            await then_clean_up(run.write_all(items, on_progress), run.write_rest)
+        await finish_in_thread(run.publish)
+        return run.checkpoint.items
+
+    return await then_clean_up(export(), file.release)
 
 
-async def _export(
-    prepare: Callable[[], _Run], windows: int, report: Callable[[ExportProgress], object] | None
-) -> int:
-    # In a thread, since it looks at files, and pyarrow alone takes long to import.
-    run = await _finished(prepare)
-    items = _items(run.pager, windows)
-    if not run.is_published:
-        await _finished(run.begin)
-        await _and_at_last(run.write_all(items, report), run.end)
-    await _finished(run.publish)
-    return run.mark.items
-
-
-def _path(output: str | os.PathLike[str]) -> Path:
+def _output_path(output: str | os.PathLike[str]) -> Path:
     if not isinstance(output, (str, os.PathLike)):
         raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
-    path = Path(output).absolute()  # which stays the same if the process changes its folder
+    path = Path(output).absolute()  # it stays the same if the process changes its folder
     if not path.name:
         raise ConfigurationError("output", _NO_FILE)
     return path
@@ -132,116 +123,117 @@ def _path(output: str | os.PathLike[str]) -> Path:
 
 def _prepare(
     pager: Pager[Any],
-    part: PartialFile,
+    file: PartialFile,
     format: str | None,
     *,
     reveal: bool,
     resume: bool,
     overwrite: bool,
-) -> _Run:
-    if not part.output.parent.is_dir() or part.output.is_dir():
+) -> _Export:
+    """Check the arguments, lock the output, and decide where the export starts."""
+    if not file.output.parent.is_dir() or file.output.is_dir():
         raise ConfigurationError("output", _NO_FILE)
     if pager.walk.direction == "ending_before":
-        raise ConfigurationError("pager", "must go from the newest object on, not backwards")
-    form = format_of(format, part.output)
+        raise ConfigurationError("pager", "must walk from newer objects to older, not backwards")
+    form = format_of(format, file.output)
     columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
-    rows = rows_for(form, columns)
-    part.claim()  # before anything is decided by what is there
-    mark = _mark_of(part, _digest(pager, form, columns), resume=resume, overwrite=overwrite)
-    rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
+    encoder = encoder_for(form, columns)
 
-
-def _mark_of(part: PartialFile, source: str, *, resume: bool, overwrite: bool) -> Checkpoint:
-    """Return where a run starts from, if it may."""
-    if part.is_there and not (resume or overwrite):
-        raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
-    mark = part.read_mark(source) if resume and part.is_there else Checkpoint(source)
-    mark = evolve(mark, overwrite=overwrite or mark.overwrite)
-    if os.path.lexists(part.output) and not (mark.overwrite or mark.output_identity):
-        raise ConfigurationError("output", "is there already: give another name, or overwrite")
-    return mark
-
-
-def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
-    """Return what tells one export from another; filters, which may be private, stay unseen."""
+    # What two runs of one export have in common. The checkpoint has a digest of it, since filters
+    # can be private.
     request = pager.walk.request()
     names = [column.name for column in columns]
     facts = request.path, request.query, pager.walk.remaining, form, names
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    source = hashlib.sha256(repr(facts).encode()).hexdigest()
 
+    # The lock comes first: another run could change the files that decide how this one starts.
+    file.acquire()
+    if file.exists and not (resume or overwrite):
+        raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
+    checkpoint = file.read_checkpoint(source) if resume and file.exists else Checkpoint(source)
+    checkpoint = evolve(checkpoint, overwrite=overwrite or checkpoint.overwrite)
+    may_replace = checkpoint.overwrite or checkpoint.output_identity is not None
+    if os.path.lexists(file.output) and not may_replace:
+        raise ConfigurationError("output", "exists already: give another name, or overwrite")
 
-def _items(pager: Pager[_L], windows: int) -> AsyncGenerator[_L, None]:
-    """Return the walk that serves a list best."""
-    return pager.parallel(windows) if "created" in pager.walk.params else aiter(pager)
+    rest = pager
+    if checkpoint.last is not None:
+        rest = pager.behind(checkpoint.last, checkpoint.items)
+    return _Export(rest.without_bodies(), file, encoder, checkpoint, pager.walk.remaining)
 
 
 @define(eq=False)
-class _Run:
-    """An export under way."""
+class _Export:
+    """An export under way.
+
+    Attributes:
+        pager: The objects that are left to read.
+        file: Its unfinished output.
+        encoder: Its format.
+        checkpoint: How far it is written.
+        max_items: How many objects all runs write at most; None for all.
+    """
 
     pager: Pager[Any]
-    part: PartialFile
-    rows: Rows
-    mark: Checkpoint
+    file: PartialFile
+    encoder: RowEncoder
+    checkpoint: Checkpoint
     max_items: int | None
     _batch: list[Any] = field(factory=list[Any], init=False)
-
-    @property
-    def is_published(self) -> bool:
-        """Whether an earlier run was killed when it had published the output."""
-        return self.mark.output_identity is not None
-
-    def begin(self) -> None:
-        """Open the part; one of an export that is not gone on with is done away with."""
-        self.part.open(self.mark)
 
     async def write_all(
         self,
         items: AsyncGenerator[Any, None],
         report: Callable[[ExportProgress], object] | None,
     ) -> None:
-        """Write what a walk gives, batch by batch; `end` writes the last one."""
-        if self.mark.items == self.max_items:
+        """Write full batches of objects; `write_rest` writes the last batch."""
+        if self.checkpoint.items == self.max_items:
             return
         async with aclosing(items):
             async for item in items:
                 self._batch.append(item)
                 if len(self._batch) == BATCH:
-                    await _finished(self._flush)
+                    await finish_in_thread(self._write_batch)
                 if report is not None and len(self._batch) % PAGE_SIZE == 0:
                     call_user_code(report, self._progress(item))
 
-    def end(self) -> None:
-        """Write what was read last."""
+    def write_rest(self) -> None:
+        """Write what was read last, also after an error or a cancellation."""
         if self._batch:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Write the rows that were read since, and the header before the first ones."""
-        batch, self._batch = self._batch, []
-        head = b"" if self.mark.size else self.rows.header()
-        data = head + (self.rows.encode(batch) if batch else b"")
-        mark = evolve(
-            self.mark, size=self.mark.size + len(data), items=self.mark.items + len(batch)
-        )
-        if batch:
-            newest = _second(batch[0]) if mark.newest is None else mark.newest
-            mark = evolve(mark, last=batch[-1].id, newest=newest)
-        self.part.write(data, mark)
-        self.mark = mark
+            self._write_batch()
 
     def publish(self) -> None:
-        """Make the output of the part; an empty list is one too."""
-        if not self.part.is_there:
-            self._flush()
-        self.part.publish(self.rows.finish, self.mark)
+        """Make the output; an empty list gives a file too."""
+        if not self.file.exists:
+            self._write_batch()
+        self.file.publish(self.encoder.finish, self.checkpoint)
+
+    def _write_batch(self) -> None:
+        """Write the objects that were read since the last batch, and a header before the first."""
+        batch, self._batch = self._batch, []
+        data = b"" if self.checkpoint.size else self.encoder.header()
+        if batch:
+            data += self.encoder.encode(batch)
+        checkpoint = evolve(
+            self.checkpoint,
+            size=self.checkpoint.size + len(data),
+            items=self.checkpoint.items + len(batch),
+        )
+        if batch:
+            newest = checkpoint.newest
+            newest = _second(batch[0]) if newest is None else newest
+            checkpoint = evolve(checkpoint, last=batch[-1].id, newest=newest)
+        self.file.write(data, checkpoint)
+        self.checkpoint = checkpoint
 
     def _progress(self, item: Any) -> ExportProgress:
-        items = self.mark.items + len(self._batch)
+        """Return how far the export is when `item` is the last object read."""
+        items = self.checkpoint.items + len(self._batch)
         if self.max_items is not None:
             return ExportProgress(items, items / self.max_items)
-        newest = self.mark.newest or _second(self._batch[0] if self._batch else item)
+        # Without a number, the time is the measure: the walk goes from the newest object down to
+        # the lower bound of `created`.
+        newest = self.checkpoint.newest or _second(self._batch[0] if self._batch else item)
         oldest, _ = bounds_of(self.pager.walk.params.get("created"))
         here = _second(item)
         if newest is None or oldest is None or here is None:
@@ -250,58 +242,6 @@ class _Run:
 
 
 def _second(item: Any) -> int | None:
+    """Return the second in which an object was created, if it has such a time."""
     created = getattr(item, "created", None)
     return int(created.timestamp()) if isinstance(created, datetime) else None
-
-
-async def _finished(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run a function in a thread; a cancellation waits until it has returned.
-
-    What the function raises then is the cause of the cancellation.
-    """
-    work = partial(function, *args, **kwargs)
-    # No task, which the end of an event loop would cancel, while the thread went on.
-    running = asyncio.get_running_loop().run_in_executor(None, _telling, work)
-    try:
-        await wait_uncancelled([running])
-    except asyncio.CancelledError as cancelled:
-        if (error := running.exception()) is not None:
-            raise cancelled from _without_frames(error)
-        raise
-    return running.result()
-
-
-async def _and_at_last(work: Awaitable[_T], function: Callable[[], None]) -> _T:
-    """Wait for some work, and run a function in a thread after it, as `finally` would.
-
-    But a cancellation that ends the work stays one: an error of the function is its cause.
-    """
-    try:
-        result = await work
-    except BaseException as ending:
-        try:
-            await _finished(function)
-        except Exception as error:
-            if isinstance(ending, asyncio.CancelledError):
-                raise ending from _without_frames(error)
-            _without_frames(ending)
-            raise
-        raise
-    await _finished(function)
-    return result
-
-
-def _telling(work: Callable[[], _T]) -> _T:
-    """Work in a thread; errors that one that tells all came after are left without frames."""
-    try:
-        return work()
-    except FRAMELESS as error:
-        before = error.__context__
-        while before is not None:
-            before = before.with_traceback(None).__context__
-        raise
-
-
-def _without_frames(error: BaseException) -> BaseException:
-    """Return an error to be shown under another one, without what its frames would show."""
-    return error.with_traceback(None) if isinstance(error, FRAMELESS) else error

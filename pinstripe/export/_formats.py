@@ -1,7 +1,8 @@
-"""Rows as bytes, in formats that can be cut between two batches and gone on with.
+"""Objects encoded as rows, in formats that can be cut between two batches and resumed.
 
-JSON lines and CSV are written as they are. A Parquet file has its index at its end and cannot be
-gone on with, so its rows wait as a stream of Arrow batches and become Parquet at the end.
+JSON lines and CSV are written as they are. A Parquet file has its index at its end, so an
+unfinished one can be neither read nor continued: its rows wait as a stream of Arrow batches, and
+become Parquet at the end.
 """
 
 from __future__ import annotations
@@ -9,27 +10,29 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, TypeAlias
 
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe.export._columns import Column, Kind
 from pinstripe.export._partial import Finish
 
-Format = Literal["jsonl", "csv", "parquet"]
+Format: TypeAlias = Literal["jsonl", "csv", "parquet"]
 
+# Arrow batches in a row group of Parquet: 10,000 objects. Readers work group by group, and a group
+# is in memory while it is written.
 _BATCHES_A_GROUP = 10
 
 
-class Rows(Protocol):
-    """A format."""
+class RowEncoder(Protocol):
+    """Makes the rows of a file in one format."""
 
     def header(self) -> bytes:
-        """Return what stands before all rows."""
+        """Return what comes before all rows."""
         ...
 
     def encode(self, items: Sequence[Any]) -> bytes:
@@ -45,50 +48,48 @@ class Rows(Protocol):
 
     @property
     def finish(self) -> Finish | None:
-        """What makes the output of the header and all rows; None where they are the output."""
+        """Makes the output from the header and all rows; None if they are the output."""
         ...
 
 
-class JsonRows:
+class JsonEncoder:
     """JSON lines: an object a line, decimals as text, times in UTC as ISO 8601."""
 
     finish = None
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._readers = {column.name: _plain_reader(column) for column in columns}
+        self._readers = {column.name: _text_reader(column) for column in columns}
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
 
     def header(self) -> bytes:
-        """See `Rows.header`."""
+        """See `RowEncoder.header`."""
         return b""
 
     def encode(self, items: Sequence[Any]) -> bytes:
-        """See `Rows.encode`."""
-        return "".join(f"{self._line(item)}\n" for item in items).encode()
-
-    def _line(self, item: Any) -> str:
-        return self._encode({name: read(item) for name, read in self._readers.items()})
+        """See `RowEncoder.encode`."""
+        rows = ({name: read(item) for name, read in self._readers.items()} for item in items)
+        return "".join(f"{self._encode(row)}\n" for row in rows).encode()
 
 
-class CsvRows:
+class CsvEncoder:
     """CSV with a header; an empty cell stands for None, times and decimals as in JSON lines."""
 
     finish = None
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
-        self._readers = [_plain_reader(column) for column in columns]
+        self._readers = [_text_reader(column) for column in columns]
 
     def header(self) -> bytes:
-        """See `Rows.header`."""
-        return _csv([self._names])
+        """See `RowEncoder.header`."""
+        return csv_lines([self._names])
 
     def encode(self, items: Sequence[Any]) -> bytes:
-        """See `Rows.encode`."""
-        return _csv([[read(item) for read in self._readers] for item in items])
+        """See `RowEncoder.encode`."""
+        return csv_lines([read(item) for read in self._readers] for item in items)
 
 
-class ParquetRows:
+class ParquetEncoder:
     """Parquet: decimals as decimal128(38, 18), times as microseconds in UTC."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -99,11 +100,11 @@ class ParquetRows:
         self._schema = self._arrow.schema(list(self._types.items()))
 
     def header(self) -> bytes:
-        """See `Rows.header`."""
+        """See `RowEncoder.header`."""
         return bytes(self._schema.serialize())
 
     def encode(self, items: Sequence[Any]) -> bytes:
-        """See `Rows.encode`."""
+        """See `RowEncoder.encode`."""
         arrays = [self._array(column, items) for column in self._columns]
         batch = self._arrow.record_batch(arrays, schema=self._schema)
         return bytes(batch.serialize(memory_pool=self._pool))
@@ -114,45 +115,48 @@ class ParquetRows:
             return self._arrow.array(values, self._types[column.name], memory_pool=self._pool)
         except (self._arrow.ArrowInvalid, OverflowError):
             error = DecodeError(f"a value of the column {column.name} does not fit into it")
+        # Raised out here, the error has no context: Arrow's own would show the value.
         error.path = column.name
         raise error
 
     def finish(self, part: IO[bytes], output: IO[bytes]) -> None:
-        """See `Rows.finish`."""
+        """See `RowEncoder.finish`."""
         with self._parquet.ParquetWriter(output, self._schema) as writer:
             stream: Any = _import("pyarrow.ipc").open_stream(part, memory_pool=self._pool)
             batches: Iterator[Any] = iter(stream)
             while group := list(islice(batches, _BATCHES_A_GROUP)):
                 writer.write_table(self._arrow.Table.from_batches(group, self._schema))
-                self._arrow.default_memory_pool().release_unused()  # where the writer works
+                # The writer takes its memory from the default pool, which keeps what it frees.
+                self._arrow.default_memory_pool().release_unused()
 
 
-_ROWS: Mapping[Format, type[JsonRows | CsvRows | ParquetRows]] = {
-    "jsonl": JsonRows,
-    "csv": CsvRows,
-    "parquet": ParquetRows,
+_ENCODERS: Mapping[Format, type[JsonEncoder | CsvEncoder | ParquetEncoder]] = {
+    "jsonl": JsonEncoder,
+    "csv": CsvEncoder,
+    "parquet": ParquetEncoder,
 }
 
 
 def format_of(format: str | None, output: Path) -> Format:
-    """Return the format that was asked for, or that the name of a file ends with.
+    """Return the format that the caller gave, or that the name of the file ends with.
 
     Args:
-        format: What was asked for.
+        format: The one that the caller gave.
         output: The file.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is unknown.
     """
     found = output.suffix.removeprefix(".").lower() if format is None else format
-    for name in _ROWS:
+    for name in _ENCODERS:
         if name == found:
             return name
-    raise ConfigurationError("format", f"must be one of {', '.join(_ROWS)}, or the file's ending")
+    known = ", ".join(_ENCODERS)
+    raise ConfigurationError("format", f"must be one of {known}, or the ending of the file's name")
 
 
-def rows_for(format: Format, columns: Sequence[Column]) -> Rows:
-    """Return what writes rows in a format.
+def encoder_for(format: Format, columns: Sequence[Column]) -> RowEncoder:
+    """Return the encoder of a format.
 
     Args:
         format: Its name.
@@ -161,7 +165,20 @@ def rows_for(format: Format, columns: Sequence[Column]) -> Rows:
     Raises:
         ConfigurationError: A library is missing.
     """
-    return _ROWS[format](columns)
+    return _ENCODERS[format](columns)
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows as lines of CSV.
+
+    Args:
+        rows: The cells of each row; None is an empty cell, and booleans are in lower case.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows)
+    # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes its escape sequence.
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _import(name: str) -> Any:
@@ -175,33 +192,27 @@ def _import(name: str) -> Any:
 def _arrow_type(arrow: Any, kind: Kind) -> Any:
     plain = {"integer": "int64", "number": "double", "boolean": "bool", "date": "date32"}
     if kind == "decimal":
+        # 38 digits are the most that 128 bits hold; the API has up to 18 places (wei of ether).
         return arrow.decimal128(38, 18)
     if kind == "timestamp":
         return arrow.timestamp("us", tz="UTC")
     return arrow.type_for_alias(plain.get(kind, "string"))
 
 
-def _utc(value: datetime) -> str:
+def _iso_in_utc(value: datetime) -> str:
     return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-_PLAIN: Mapping[Kind, Callable[[Any], str]] = {
-    "timestamp": _utc,
+_AS_TEXT: Mapping[Kind, Callable[[Any], str]] = {
+    "timestamp": _iso_in_utc,
     "date": date.isoformat,
     "decimal": "{:f}".format,
 }
 
 
-def _plain_reader(column: Column) -> Callable[[Any], Any]:
-    """Return what reads a column's values as JSON and CSV have them."""
-    read, shape = column.read, _PLAIN.get(column.kind)
-    if shape is None:
+def _text_reader(column: Column) -> Callable[[Any], Any]:
+    """Return a function that reads a column's values as JSON and CSV have them."""
+    read, as_text = column.read, _AS_TEXT.get(column.kind)
+    if as_text is None:
         return read
-    return lambda item: None if (value := read(item)) is None else shape(value)
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows)
-    return text.getvalue().encode(errors="backslashreplace")
+    return lambda item: None if (value := read(item)) is None else as_text(value)

@@ -1,10 +1,19 @@
-"""A file that grows over several runs, and is complete up to a mark whatever ends a run.
+"""The unfinished output of an export, and how far it is complete.
 
-Rows go into a hidden file beside the output. After each batch a second file, replaced as a whole,
-says how long the first one is and which object it reaches to. What was written after the mark is
-cut off by the next run. Before the output gets its name, the mark also says what file that will
-be: a run after one that was killed then knows its own output from somebody else's. Only their
-owner may read the two files, and what is made of them.
+An export keeps these hidden files beside its output `sessions.csv`:
+
+    .sessions.csv.part   the rows so far
+    .sessions.csv.mark   the checkpoint: how many bytes and objects of the part are complete
+    .sessions.csv.lock   the lock of the run that writes them
+    .sessions.csv.whole  the output of a format that is made from the part at the end
+
+The checkpoint is replaced as a whole after each batch, when the rows are on the disk. Whatever ends
+a run, the next one cuts off the rows behind the checkpoint and resumes there. Just before the
+output gets its name, the checkpoint also notes the identity of that file: if the run is killed
+then, the next one can tell its own output from somebody else's. Only their owner may read these
+files and the output.
+
+`pinstripe quotes` resumes without a checkpoint, see `pinstripe.cli._quotes.output`.
 """
 
 from __future__ import annotations
@@ -13,16 +22,19 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from attrs import asdict, evolve, frozen
 
 from pinstripe._core.errors import ConfigurationError
+from pinstripe._disk.append import AppendFile, open_append
 from pinstripe._disk.destination import publish
 from pinstripe._disk.lock import FileLock
 
-Finish = Callable[[IO[bytes], IO[bytes]], None]
-"""Reads a part, and writes the output that it becomes."""
+Finish: TypeAlias = Callable[[IO[bytes], IO[bytes]], None]
+"""Reads a partial file, and writes the output that it becomes."""
+
+_OWNER_ONLY = 0o600
 
 
 @frozen
@@ -31,12 +43,13 @@ class Checkpoint:
 
     Attributes:
         source: A digest of what is exported, and how.
-        size: The bytes of the part that are complete.
+        size: The bytes of the partial file that are complete.
         items: How many objects are in them.
-        last: The id of the last one.
-        newest: The second in which the first one was created; None where objects have none.
+        last: The id of the last object.
+        newest: The second in which the first object was created; None if objects have no time.
         overwrite: Whether the output may replace another file.
-        whole: What tells the file that is to be the output from any other; None before.
+        output_identity: What distinguishes the file that becomes the output from any other; None
+            until all rows are written.
     """
 
     source: str
@@ -52,48 +65,51 @@ class PartialFile:
     """The unfinished output of an export, which one run at a time may write.
 
     Args:
-        output: Where the whole goes.
+        output: The path of the finished file.
 
     Attributes:
-        output: The same.
+        output: The same path.
     """
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self._claim = FileLock(output)
-        self._empty = False
+        self._lock = FileLock(output)
+        self._has_no_items = False
         self._path = output.with_name(f".{output.name}.part")
-        self._whole = output.with_name(f".{output.name}.whole")
-        self._mark_path = output.with_name(f".{output.name}.mark")
-        self._fresh_mark = output.with_name(f".{output.name}.mark.new")
-        self._file = -1
+        self._whole_path = output.with_name(f".{output.name}.whole")
+        self._checkpoint_path = output.with_name(f".{output.name}.mark")
+        self._new_checkpoint_path = output.with_name(f".{output.name}.mark.new")
+        self._file: AppendFile | None = None
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether an earlier run left one."""
-        return self._mark_path.exists()
+        return self._checkpoint_path.exists()
 
-    def claim(self) -> None:
-        """Keep other runs away until `release`; what they left may be looked at from then on.
+    def acquire(self) -> None:
+        """Keep other runs out until `release`; then the files of earlier runs can be read.
 
         Raises:
-            ConfigurationError: Another run is writing it.
+            ConfigurationError: Another run is writing the output.
             OSError: No file can be made beside the output.
         """
-        if not self._claim.acquire():
+        if not self._lock.acquire():
             raise ConfigurationError("output", "is being written by another export")
 
     def release(self) -> None:
-        """End the run; the part stays for another one, but not without any object in it."""
+        """End the run; the partial file stays for the next one if it has at least one object."""
         try:
             self._close()
-            if self._empty:
-                self._remove()
+            if self._has_no_items:
+                self._discard()
         finally:
-            self._claim.release()
+            self._lock.release()
 
-    def read_mark(self, source: str) -> Checkpoint:
-        """Return how far an earlier run came; it has a `whole` where that is the output already.
+    def read_checkpoint(self, source: str) -> Checkpoint:
+        """Return how far an earlier run came.
+
+        It has an `output_identity` if that run had finished the output, but was killed before it
+        could remove the checkpoint.
 
         Args:
             source: The digest that it must have.
@@ -103,100 +119,109 @@ class PartialFile:
             OSError: They cannot be read.
         """
         try:
-            mark = Checkpoint(**json.loads(self._mark_path.read_bytes()))
+            checkpoint = Checkpoint(**json.loads(self._checkpoint_path.read_bytes()))
         except (ValueError, TypeError):
-            raise _unfit("is damaged") from None
-        if mark.source != source:
-            raise _unfit("is of another list, filter, format or set of columns")
-        if mark.output_identity is not None and mark.output_identity == _identity(self.output):
-            return mark
-        part = _stat(self._path)
-        if mark.output_identity is not None and (part is None or part.st_nlink > 1):
-            return Checkpoint(
-                source
-            )  # the output was there, and somebody changed it or took it away
-        if part is None or part.st_size < mark.size:
-            raise _unfit("is damaged")
-        return evolve(mark, output_identity=None)
+            raise _cannot_resume("is damaged") from None
+        if checkpoint.source != source:
+            raise _cannot_resume("is of another list, filter, format or set of columns")
 
-    def open(self, mark: Checkpoint) -> None:
-        """Open the part, cut to the bytes that stay.
+        # The run was killed after the output had its name, and nobody has changed that since.
+        identity = checkpoint.output_identity
+        if identity is not None and identity == _identity(self.output):
+            return checkpoint
+
+        # The output had its name, and somebody has changed or moved it since. The part is gone, or
+        # is the same file under a second name and changed too: start again.
+        part = _lstat(self._path)
+        if identity is not None and (part is None or part.st_nlink > 1):
+            return Checkpoint(source)
+
+        # The run ended before the output had its name: resume behind the last complete batch.
+        if part is None or part.st_size < checkpoint.size:
+            raise _cannot_resume("is damaged")
+        return evolve(checkpoint, output_identity=None)
+
+    def open(self, checkpoint: Checkpoint) -> None:
+        """Open the partial file, cut to the bytes that are complete.
 
         Args:
-            mark: How far they reach; where that is nowhere, what is there is done away with.
+            checkpoint: How many those are; if none, the files of an earlier run are discarded.
 
         Raises:
             OSError: It cannot be opened.
         """
-        self._empty = not mark.items
-        if not mark.size:
-            self._remove()
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self._path, flags, 0o600)
-        os.ftruncate(self._file, mark.size)
+        self._has_no_items = not checkpoint.items
+        if not checkpoint.size:
+            self._discard()
+        self._file = open_append(self._path, checkpoint.size, permissions=_OWNER_ONLY)
 
-    def write(self, data: bytes, mark: Checkpoint) -> None:
-        """Write rows, and then how far that is.
+    def write(self, data: bytes, checkpoint: Checkpoint) -> None:
+        """Append rows, and then note that they are complete.
 
         Args:
             data: The rows.
-            mark: Where they reach to.
+            checkpoint: How far the export has come with them.
 
         Raises:
-            OSError: They cannot be written; the next run cuts off what was.
+            OSError: They cannot be written.
         """
-        os.lseek(self._file, mark.size - len(data), os.SEEK_SET)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        os.fsync(self._file)
-        self._write_mark(mark)
-        self._empty = self._empty and not mark.items
+        assert self._file is not None
+        self._file.write(data)
+        # The rows reach the disk before the checkpoint does: it never promises missing rows.
+        self._file.sync()
+        self._write_checkpoint(checkpoint)
+        self._has_no_items = self._has_no_items and not checkpoint.items
 
-    def _write_mark(self, mark: Checkpoint) -> None:
-        with open(self._fresh_mark, "w", encoding="utf-8", opener=_private) as file:
-            json.dump(asdict(mark), file)
-        self._fresh_mark.replace(self._mark_path)
-
-    def publish(self, finish: Finish | None, mark: Checkpoint) -> None:
-        """Make the output of the part, unless an earlier run did, and remove that.
+    def publish(self, finish: Finish | None, checkpoint: Checkpoint) -> None:
+        """Make the output from the partial file, unless an earlier run did, and remove that.
 
         Args:
-            finish: What makes it; None where the part is the output as it stands.
-            mark: How far the part reaches, and whether its output may replace another file.
+            finish: Writes the output; None if the partial file is the output as it is.
+            checkpoint: How far the export has come, and whether it may replace another file.
 
         Raises:
             FileExistsError: Another file has taken the name of the output.
-            OSError: It cannot be written; the part stays for another run.
+            OSError: It cannot be written; the partial file stays for another run.
         """
         self._close()
         try:
-            if mark.output_identity is None:
-                whole = self._path if finish is None else self._finished(finish)
-                self._write_mark(evolve(mark, output_identity=_identity(whole)))
-                publish(whole, self.output, overwrite=mark.overwrite)
+            if checkpoint.output_identity is None:
+                whole = self._path
+                if finish is not None:
+                    whole = self._whole_path
+                    _remove(whole)  # a killed run may have left one
+                    with self._path.open("rb") as part, open(whole, "xb", opener=_private) as new:
+                        finish(part, new)
+                self._write_checkpoint(evolve(checkpoint, output_identity=_identity(whole)))
+                publish(whole, self.output, overwrite=checkpoint.overwrite)
         finally:
-            _remove(self._whole)
+            _remove(self._whole_path)
         _remove(self._path)
-        _remove(self._mark_path)  # last: until then it says whose the output is
+        # Last: until then a killed run leaves the proof that the output is its own.
+        _remove(self._checkpoint_path)
 
-    def _finished(self, finish: Finish) -> Path:
-        _remove(self._whole)  # a killed run may have left one
-        with self._path.open("rb") as part, open(self._whole, "xb", opener=_private) as whole:
-            finish(part, whole)
-        return self._whole
+    def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        with open(self._new_checkpoint_path, "w", encoding="utf-8", opener=_private) as file:
+            json.dump(asdict(checkpoint), file)
+        self._new_checkpoint_path.replace(self._checkpoint_path)
 
     def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
-    def _remove(self) -> None:
-        for path in (self._mark_path, self._fresh_mark, self._path, self._whole):
+    def _discard(self) -> None:
+        # The checkpoint goes first: without it, no later run resumes from what is left.
+        for path in (
+            self._checkpoint_path,
+            self._new_checkpoint_path,
+            self._path,
+            self._whole_path,
+        ):
             _remove(path)
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _lstat(path: Path) -> os.stat_result | None:
     try:
         return path.lstat()
     except FileNotFoundError:
@@ -205,11 +230,11 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def _identity(path: Path) -> str | None:
     """Return what a file keeps when it gets another name, and no other file has."""
-    found = _stat(path)
+    found = _lstat(path)
     return None if found is None else f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def _unfit(fault: str) -> ConfigurationError:
+def _cannot_resume(fault: str) -> ConfigurationError:
     problem = f"the unfinished export {fault}: give another name, or overwrite without resume"
     return ConfigurationError("resume", problem)
 
@@ -219,4 +244,4 @@ def _remove(path: Path) -> None:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags, _OWNER_ONLY)

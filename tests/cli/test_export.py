@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pinstripe.cli.export import _RESOURCES
+from pinstripe.cli.export import RESOURCES
 from pinstripe.sandbox import Sandbox
 from tests.support.cli_process import SECONDS, GateClock, environment, run, same_sandbox, start
 
@@ -54,7 +54,7 @@ def test_dates_and_a_number_bound_it(sandbox: Sandbox, pinstripe: Command, tmp_p
     assert len(out.read_text().splitlines()) == 7
 
 
-@pytest.mark.parametrize("resource", _RESOURCES)
+@pytest.mark.parametrize("resource", RESOURCES)
 def test_every_list_can_be_exported(
     sandbox: Sandbox, pinstripe: Command, tmp_path: Path, resource: str
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_list_without_dates_refuses_them(
     out = tmp_path / "out.csv"
     assert pinstripe("export", "climate.products", "-o", out, "--since", "2026-01-01") == 2
     assert (
-        b"since, until: is no filter of climate.products; it has: none"
+        b"since, until: is not a filter of climate.products; its filters are: none"
         in capfdbinary.readouterr().err
     )
 
@@ -120,7 +120,7 @@ def test_an_error_of_the_api_says_how_to_go_on(
 ) -> None:
     out = tmp_path / "out.csv"
     assert pinstripe("export", SESSIONS, "-o", out, "--filter", "status=odd") == 1
-    assert b"--resume goes on after 0 objects" in capfdbinary.readouterr().err
+    assert b"--resume continues after 0 objects" in capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pinstripe.cli.listen import _Log
+from pinstripe.cli.listen import _EventLog
 from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET
 from pinstripe.sandbox import Sandbox
@@ -212,14 +212,14 @@ def test_bad_usage_sends_nothing(
 @pytest.mark.anyio
 async def test_the_log_is_told_whole_from_any_beginning(sandbox: Sandbox) -> None:
     async with sandbox.client() as stripe:
-        log = _Log(stripe)
-        await log.begin()
-        assert [event async for event in log.new()] == []
+        log = _EventLog(stripe)
+        await log.find_end()
+        assert [event async for event in log.new_events()] == []
         for count in (120, 230):  # more than a page, from an empty log and from a known event
             made = [
                 (await stripe.identity.verification_sessions.create(type="document")).id
                 for _ in range(count)
             ]
-            told = [event["data"]["object"]["id"] async for event in log.new()]
+            told = [event["data"]["object"]["id"] async for event in log.new_events()]
             assert told == made
-        assert [event async for event in log.new()] == []
+        assert [event async for event in log.new_events()] == []

@@ -55,11 +55,16 @@ def test_the_object_has_what_was_overridden(
 @pytest.mark.parametrize(
     ("type", "override", "status", "problem"),
     [
-        ("file.made", "a=b", 2, "none of the types"),
+        ("file.made", "a=b", 2, "cannot be triggered; the types are"),
         ("file.created", "metadata", 2, "--override takes FIELD=VALUE"),
         ("file.created", "colour=red", 1, "colour"),
         ("climate.product.created", "suppliers[0]=nobody", 1, "nobody"),
-        ("climate.product.pricing_updated", "prices[usd]=31234", 1, "no event of this type"),
+        (
+            "climate.product.pricing_updated",
+            "prices[usd]=31234",
+            1,
+            "there is no event of this type",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(

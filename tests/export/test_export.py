@@ -29,7 +29,7 @@ from pinstripe import (
 from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe.export import ExportProgress, to_file
 from pinstripe.export._columns import columns_of
-from pinstripe.export._formats import rows_for
+from pinstripe.export._formats import encoder_for
 from pinstripe.identity import VerificationSession
 from pinstripe.sandbox import Sandbox
 from tests.support.dated import DatedShelf, dated_pager
@@ -90,7 +90,7 @@ def read(format: str, data: bytes, path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in data.splitlines()]
     if format == "csv":
         return list(csv.DictReader(data.decode().splitlines(keepends=True)))
-    finish = rows_for("parquet", columns_of(Whole, reveal=True)).finish
+    finish = encoder_for("parquet", columns_of(Whole, reveal=True)).finish
     assert finish is not None
     with (path / "x.parquet").open("wb") as output:
         finish(io.BytesIO(data), output)
@@ -99,8 +99,8 @@ def read(format: str, data: bytes, path: Path) -> list[dict[str, Any]]:
 
 
 def encoded(format: Any, path: Path) -> list[dict[str, Any]]:
-    rows = rows_for(format, columns_of(Whole, reveal=True))
-    return read(format, rows.header() + rows.encode([MADE]) + rows.encode([BARE]), path)
+    encoder = encoder_for(format, columns_of(Whole, reveal=True))
+    return read(format, encoder.header() + encoder.encode([MADE]) + encoder.encode([BARE]), path)
 
 
 # --- columns ------------------------------------------------------------------------------------
@@ -186,9 +186,9 @@ def test_parquet_is_exact(tmp_path) -> None:
 @pytest.mark.parametrize("change", [{"amount": Decimal("1e-19")}, {"count": 2**70}])
 def test_a_value_that_parquet_would_round_is_an_error(change) -> None:
     facts = {"id": "w", "created": MADE.created, **change}
-    rows = rows_for("parquet", columns_of(Whole, reveal=True))
+    encoder = encoder_for("parquet", columns_of(Whole, reveal=True))
     with pytest.raises(DecodeError, match="does not fit") as caught:
-        rows.encode([Whole(**facts)])
+        encoder.encode([Whole(**facts)])
     assert caught.value.path == next(iter(change))
 
 

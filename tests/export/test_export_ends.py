@@ -18,7 +18,7 @@ import pytest
 
 from pinstripe import ConfigurationError, ConnectionLost
 from pinstripe.export import to_file
-from pinstripe.export._export import _finished
+from pinstripe.export._threads import finish_in_thread
 from tests.support.dated import DatedShelf, dated_pager
 from tests.support.exported import NEWEST, count, names_in, sixty
 
@@ -89,7 +89,7 @@ async def test_what_appears_meanwhile_is_replaced_where_that_is_allowed(tmp_path
 async def test_a_name_that_leads_nowhere_is_taken_too(tmp_path) -> None:
     shelf, path = sixty(), tmp_path / "things.csv"
     path.symlink_to(tmp_path / "gone")
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         await to_file(dated_pager(shelf), path)
     assert shelf.asked == []
     assert await to_file(dated_pager(shelf), path, overwrite=True) == 60
@@ -211,7 +211,7 @@ async def test_resume_that_may_overwrite_allows_it_to_a_run_that_might_not(tmp_p
     await cut_off(shelf, path)
     path.write_text("mine")
     asked = len(shelf.asked)
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         await to_file(dated_pager(shelf, limit=5), path, resume=True)
     assert len(shelf.asked) == asked
     await cut_off(shelf, path, resume=True, overwrite=True)
@@ -273,7 +273,7 @@ async def cancelled_in_thread(error: Exception, times: int) -> asyncio.Cancelled
     async def main() -> None:
         # Caught inside: Python 3.10 makes a new cancellation where a task is awaited.
         try:
-            await _finished(work, "CANARY")
+            await finish_in_thread(work, "CANARY")
         except asyncio.CancelledError as cancelled:
             assert go.is_set()
             ended.append(cancelled)

@@ -142,7 +142,7 @@ async def test_wherever_a_run_is_killed_resume_does_the_rest(tmp_path, name) -> 
     outputs = killed(tmp_path, name)
     for path in outputs:
         if is_done(path):
-            with pytest.raises(ConfigurationError, match="is there already"):
+            with pytest.raises(ConfigurationError, match="exists already"):
                 await to_file(dated_pager(sixty()), path, resume=True)
             continue
         assert await to_file(dated_pager(sixty()), path, resume=True) == 60
@@ -168,7 +168,7 @@ async def test_what_took_the_name_after_a_killed_run_is_not_replaced(tmp_path, n
         path.unlink(missing_ok=True)
         path.write_text("mine")
         shelf = sixty()
-        with pytest.raises(ConfigurationError, match="is there already"):
+        with pytest.raises(ConfigurationError, match="exists already"):
             await to_file(dated_pager(shelf), path, resume=True)
         assert (path.read_text(), shelf.asked) == ("mine", [])
         path.unlink()
@@ -185,7 +185,7 @@ async def test_an_output_that_was_changed_after_a_killed_run_is_not_replaced(tmp
         with path.open("a") as file:
             file.write("a note\n")
         text = path.read_text()
-        with pytest.raises(ConfigurationError, match="is there already"):
+        with pytest.raises(ConfigurationError, match="exists already"):
             await to_file(dated_pager(sixty()), path, resume=True)
         assert path.read_text() == text
         path.rename(path.with_name("moved"))

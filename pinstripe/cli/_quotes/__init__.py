@@ -1,5 +1,9 @@
-"""The command `pinstripe quotes`: from rows of an input to rows of quotes.
+"""The command `pinstripe quotes`: from queries in a file to rows of quotes.
 
-Here are the command itself, the queries that it reads, the rows that it writes and the file that it
-writes them to. Only the command line imports it, since no other command has an input of rows.
+It has a package of its own, since no other command reads a file of rows:
+
+- `queries` reads and checks the input;
+- `rows` makes the rows of the output, and reads them back;
+- `output` finds out what a resumed run keeps of its output;
+- `command` is the command.
 """

@@ -1,12 +1,12 @@
-"""Quote queries out of CSV or JSON lines, one query a line, each with its place in the file.
+"""Quote queries read from CSV or JSON lines, one query a line, each with its place in the file.
 
     CSV          source_amount,source_currency,destination_networks
                  100.00,usd,base solana
     JSON lines   {"source_amount": 100.00, "destination_networks": ["base", "solana"]}
 
-A file is read line by line and never held, so that its length does not matter. Every fault is an
+A file is read line by line and never kept, so its length does not matter. Every fault is an
 `InputError` with line and column, both counted from 1, columns in characters. CSV is split here
-rather than by the standard library's `csv`, which cannot say where in a line a cell stands.
+and not by the standard library's `csv`, which cannot say in which column of a line a cell begins.
 """
 
 from __future__ import annotations
@@ -14,44 +14,48 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from json.decoder import JSONDecoder
 from pathlib import PurePath
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from attrs import field, frozen
 
 from pinstripe._core.errors import ConfigurationError
 from pinstripe.crypto import QuotesQuery, check_query
 
-Format = Literal["csv", "jsonl"]
+Format: TypeAlias = Literal["csv", "jsonl"]
 
 LISTS = ("destination_currencies", "destination_networks")
 COLUMNS = ("source_amount", "source_currency", "destination_amount", *LISTS)
 """The parameters of the quotes endpoint."""
 
 MAX_LINE = 64 * 1024
-"""Bytes; no query is near as long, so a longer line is another kind of file."""
+"""Bytes; no query is nearly as long, so a file with a longer line is of another kind."""
 
 _MAX_EXPONENT = 1000
+"""Of a decimal number; written out, one with a large exponent could fill the memory."""
+
 _BY_SUFFIX: Mapping[str, Format] = {
     ".csv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
+# Control characters except the tab, which may stand around cells.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# A quoted or a plain cell, and the comma or the end of the line behind it.
 _CELL = re.compile(r'[ \t]*"((?:[^"]|"")*)"[ \t]*(,|\Z)|([^",]*)(,|\Z)')
 _SPACE = re.compile(r"[ \t]*")
 
 
 class InputError(Exception):
-    """A line of the input cannot be a query; nothing has been sent for it.
+    """A line of the input is not a query; nothing has been sent.
 
     Args:
-        line: Its number.
-        column: The character of the line where the fault is.
+        line: The number of the line.
+        column: The number of the character in it at which the fault is.
         problem: What is wrong.
     """
 
@@ -62,7 +66,12 @@ class InputError(Exception):
 
 @frozen
 class Query:
-    """One query and the line of the input that it stands in."""
+    """One query.
+
+    Attributes:
+        line: Its line in the input.
+        params: Its parameters.
+    """
 
     line: int
     params: QuotesQuery
@@ -70,14 +79,14 @@ class Query:
 
 @frozen
 class _Value:
-    """One value as written, and the column where it starts."""
+    """One value as it is written, and the column at which it starts."""
 
     column: int
     value: Any = field(repr=False)
 
 
 def format_by_name(name: str) -> Format | None:
-    """Return the format that a file's name promises, or None.
+    """Return the format that the ending of a file's name stands for, or None.
 
     Args:
         name: The name or path of the file.
@@ -86,7 +95,7 @@ def format_by_name(name: str) -> Format | None:
 
 
 def format_by_content(start: bytes) -> Format:
-    """Return the format that the first bytes of a file look like.
+    """Return the format that the first bytes of a file belong to.
 
     Args:
         start: Some bytes from the start of the file.
@@ -96,17 +105,17 @@ def format_by_content(start: bytes) -> Format:
 
 
 def read_queries(file: BinaryIO, form: Format) -> Iterator[Query]:
-    """Yield every query of a file, each checked in full.
+    """Yield every query of a file, after checking it in full.
 
     Args:
-        file: The file, at its start.
+        file: The file, at its beginning.
         form: Its format.
 
     Raises:
-        InputError: A line is no query, or there is none.
+        InputError: A line is not a query, or there is none.
     """
-    found = False
-    for query in _READERS[form](_lines(file)):
+    read, found = _read_csv if form == "csv" else _read_jsonl, False
+    for query in read(_lines(file)):
         found = True
         yield query
     if not found:
@@ -122,29 +131,28 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
             raise InputError(number, 1, f"the line is longer than {MAX_LINE} bytes")
         if number == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
-        text = _text(number, raw.removesuffix(b"\n").removesuffix(b"\r"))
+        raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            column = len(raw[: error.start].decode()) + 1
+            problem = f"not UTF-8: byte 0x{raw[error.start]:02x}"
+            raise InputError(number, column, problem) from None
+        if found := _CONTROL.search(text):
+            problem = f"control character U+{ord(found[0]):04X}"
+            raise InputError(number, found.start() + 1, problem)
         if text.strip():
             yield number, text
 
 
-def _text(line: int, raw: bytes) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        column = len(raw[: error.start].decode()) + 1
-        problem = f"not UTF-8: byte 0x{raw[error.start]:02x}"
-        raise InputError(line, column, problem) from None
-    if found := _CONTROL.search(text):
-        raise InputError(line, found.start() + 1, f"control character U+{ord(found[0]):04X}")
-    return text
-
-
 def _read_csv(lines: Iterator[tuple[int, str]]) -> Iterator[Query]:
-    header: Sequence[str] = ()
+    header: list[str] = []
     for line, text in lines:
         cells = list(_cells(line, text))
         if not header:
-            header = _header(line, cells)
+            for cell in cells:
+                _check_name(line, cell, header)
+                header.append(cell.value)
             continue
         if len(cells) != len(header):
             column = cells[len(header)].column if len(cells) > len(header) else len(text) + 1
@@ -154,12 +162,12 @@ def _read_csv(lines: Iterator[tuple[int, str]]) -> Iterator[Query]:
 
 
 def _cells(line: int, text: str) -> Iterator[_Value]:
+    """Yield the cells of a line of CSV; a quoted cell ends in its line."""
     at, end = 0, ","
     while end:
         if (found := _CELL.match(text, at)) is None:
-            raise InputError(
-                line, at + 1, "a quote that is not closed in its line, or out of place"
-            )
+            problem = "a quote that is not closed in its line, or out of place"
+            raise InputError(line, at + 1, problem)
         quoted, quoted_end, plain, plain_end = found.groups()
         value = plain if quoted is None else quoted.replace('""', '"')
         yield _Value(_after_space(text, at) + 1, value.strip())
@@ -167,17 +175,10 @@ def _cells(line: int, text: str) -> Iterator[_Value]:
 
 
 def _after_space(text: str, at: int) -> int:
+    """Return the place of the first character from `at` on that is not white space."""
     found = _SPACE.match(text, at)
     assert found is not None
     return found.end()
-
-
-def _header(line: int, cells: Sequence[_Value]) -> Sequence[str]:
-    names: list[str] = []
-    for cell in cells:
-        _check_name(line, cell, names)
-        names.append(cell.value)
-    return names
 
 
 def _check_name(line: int, name: _Value, before: Sequence[str]) -> None:
@@ -190,7 +191,15 @@ def _check_name(line: int, name: _Value, before: Sequence[str]) -> None:
 
 def _read_jsonl(lines: Iterator[tuple[int, str]]) -> Iterator[Query]:
     for line, text in lines:
-        _check_json(line, text)
+        try:
+            whole = _DECODER.decode(text)
+        except json.JSONDecodeError as error:
+            raise InputError(line, error.colno, f"not JSON: {error.msg}") from None
+        except (ValueError, RecursionError, InvalidOperation) as error:
+            raise InputError(line, 1, f"not JSON that can be read: {error}") from None
+        if not isinstance(whole, dict):
+            raise InputError(line, 1, "must be a JSON object, one a line")
+        # It is read a second time, since the decoder does not say at which column a member is.
         values: dict[str, _Value] = {}
         for name, value in _members(text):
             _check_name(line, name, list(values))
@@ -198,20 +207,9 @@ def _read_jsonl(lines: Iterator[tuple[int, str]]) -> Iterator[Query]:
         yield _query(line, {n: v for n, v in values.items() if v.value is not None})
 
 
-def _check_json(line: int, text: str) -> None:
-    try:
-        value = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise InputError(line, error.colno, f"not JSON: {error.msg}") from None
-    except (ValueError, RecursionError, InvalidOperation) as error:
-        raise InputError(line, 1, f"not JSON that can be read: {error}") from None
-    if not isinstance(value, dict):
-        raise InputError(line, 1, "must be a JSON object, one a line")
-
-
 def _number(text: str) -> Decimal:
     value = Decimal(text)
-    if abs(value.adjusted()) > _MAX_EXPONENT:  # written out it could fill the memory
+    if abs(value.adjusted()) > _MAX_EXPONENT:
         raise ValueError(f"{text[:40]} is out of range")
     return value
 
@@ -224,7 +222,7 @@ _DECODER = JSONDecoder(parse_float=_number, parse_constant=_no_constant)
 
 
 def _members(text: str) -> Iterator[tuple[_Value, _Value]]:
-    """Yield names and values of a JSON object, which `json` itself has found to be valid."""
+    """Yield the names and values of a JSON object that is known to be valid."""
     at = text.index("{") + 1
     while text[at := _after_space(text, at)] != "}":
         at = _after_space(text, at + (text[at] == ","))
@@ -236,7 +234,7 @@ def _members(text: str) -> Iterator[tuple[_Value, _Value]]:
 
 
 def _query(line: int, values: Mapping[str, _Value]) -> Query:
-    """Return the query that values make; those of lists may be text with spaces."""
+    """Return the query of some values; the value of a list may be text with spaces."""
     params = {
         name: found.value.split() if name in LISTS and isinstance(found.value, str) else found.value
         for name, found in values.items()
@@ -247,9 +245,3 @@ def _query(line: int, values: Mapping[str, _Value]) -> Query:
         place = values.get(error.argument.partition("[")[0])
         raise InputError(line, place.column if place else 1, error.message) from None
     return Query(line, cast("QuotesQuery", params))
-
-
-_READERS: Mapping[Format, Callable[[Iterator[tuple[int, str]]], Iterator[Query]]] = {
-    "csv": _read_csv,
-    "jsonl": _read_jsonl,
-}

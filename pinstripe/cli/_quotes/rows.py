@@ -1,20 +1,19 @@
-"""Result rows, one query's at a time: JSON lines, or CSV with one row a network and currency.
+"""The rows of the output: JSON lines, or CSV with a row for each network and currency.
 
     {"line":2,"quotes":{...}}
     {"line":3,"error":{"class":"RateLimitError","code":...,"message":...,...}}
 
-Every row is one line of ASCII or UTF-8 that ends with a line feed and starts with the line number
-of its query, so that a file that was cut off anywhere can be read back as far as it is whole.
+Every row is one line of UTF-8 that ends with a line feed and starts with the line number of its
+query. So a file that was cut off anywhere can be read back up to its last complete row.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -24,8 +23,9 @@ from pinstripe._models.convert import to_dict
 from pinstripe.bulk import Outcome
 from pinstripe.cli._quotes.queries import Format, Query
 from pinstripe.crypto import Quotes
+from pinstripe.export._formats import csv_lines
 
-QuoteOutcome = Outcome[Query, Quotes]
+QuoteOutcome: TypeAlias = Outcome[Query, Quotes]
 
 
 class RowError(Exception):
@@ -34,11 +34,11 @@ class RowError(Exception):
 
 @frozen
 class RowFacts:
-    """What a resumed run needs to know of a row.
+    """What a resumed run needs to know about a row.
 
     Attributes:
-        line: The line of the input that it is for.
-        failed: Whether it tells an error.
+        line: The line of its query in the input.
+        failed: Whether it reports an error.
     """
 
     line: int
@@ -49,9 +49,9 @@ class Rows(Protocol):
     """A format of the output.
 
     Attributes:
-        header: What stands before all rows.
+        header: What comes before all rows.
         several: Whether a query can have more than one row.
-        start: What every row starts with.
+        start: The beginning of every row.
     """
 
     header: bytes
@@ -82,14 +82,14 @@ class Rows(Protocol):
 
 
 def error_facts(error: Exception | None) -> dict[str, Any]:
-    """Return what a row tells of an error: nothing in it is secret.
+    """Return what a row reports of an error; nothing in it is secret.
 
     Args:
         error: The error of a call.
 
     Raises:
-        Exception: The error itself, where it is not one of Pinstripe's: then it is a fault of
-            this program and no result.
+        Exception: The error itself if it is not one of Pinstripe's: then it is a fault of this
+            program and not a result.
     """
     if not isinstance(error, PinstripeError):
         raise error or TypeError("there is no error")
@@ -103,7 +103,7 @@ def error_facts(error: Exception | None) -> dict[str, Any]:
 
 
 class JsonRows:
-    """JSON lines, one a query."""
+    """JSON lines: one for each query."""
 
     header = b""
     several = False
@@ -150,28 +150,30 @@ CSV_COLUMNS = (
     "request_id",
     "outcome",
 )
-"""The columns of the CSV output; those of the error are empty where there is none."""
+"""The columns of the CSV output; those of the error are empty if there is none."""
 
 
 class CsvRows:
-    """CSV: for each query a row a network and currency, or one that tells the error.
+    """CSV: for each query a row for each network and currency, or one that reports the error.
 
-    A query that no pair of network and currency serves has one row without a destination.
+    A query without a single quote has one row without a destination.
     """
 
     several = True
     start = b""
 
     def __init__(self) -> None:
-        self.header = _csv([dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True))])
+        self.header = csv_lines([CSV_COLUMNS])
 
     def encode(self, outcome: QuoteOutcome) -> bytes:
         """Return the rows of one query; see `Rows.encode`."""
         line = {"line": outcome.input.line}
         if outcome.value is None:
             facts = error_facts(outcome.error)
-            return _csv([{**line, **facts, "error": facts["class"]}])
-        return _csv({**line, **row} for row in _quote_rows(outcome.value))
+            rows: Iterable[Mapping[str, Any]] = [{**line, **facts, "error": facts["class"]}]
+        else:
+            rows = ({**line, **row} for row in _quote_rows(outcome.value))
+        return csv_lines([_cell(row.get(name)) for name in CSV_COLUMNS] for row in rows)
 
     def decode(self, row: bytes) -> RowFacts:
         """Read a row back; see `Rows.decode`."""
@@ -206,16 +208,11 @@ def _quote_rows(quotes: Quotes) -> Iterable[dict[str, Any]]:
     return rows or [common]
 
 
-def _csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_cell(row.get(name)) for name in CSV_COLUMNS] for row in rows)
-    return text.getvalue().encode(errors="backslashreplace")
-
-
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    # Text is of the server: control characters would end the row, and escape codes would reach a
+    # terminal.
     return f"{value:f}" if isinstance(value, Decimal) else clean_text(str(value))
 
 

@@ -181,7 +181,7 @@ def test_standard_input_is_named(tmp_path: Path) -> None:
     [
         (["--resume"], "Error: --resume needs --output."),
         (["--overwrite"], "Error: --overwrite needs --output."),
-        (["-o", "{out}"], "is there already: use --resume or --overwrite."),
+        (["-o", "{out}"], "exists already: use --resume or --overwrite."),
         (["-o", "{queries}", "--overwrite"], "Error: --output is the file of the queries."),
         (
             ["-o", "/dev/null", "--resume"],

@@ -1,0 +1,100 @@
+"""Files that grow by whole pieces, such as rows, and never end in half a piece for long.
+
+A piece goes to the system without a buffer in between, so a process that dies between two pieces
+leaves whole ones. A full disk can cut a write off in the middle: then the torn piece is taken back
+at once. If the whole machine stops, the torn piece stays until the next run opens the file and
+cuts it to the size that it knows to be complete.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from io import FileIO, RawIOBase
+from pathlib import Path
+
+from typing_extensions import Self
+
+
+class AppendFile:
+    """A file that grows by whole pieces.
+
+    Args:
+        file: An unbuffered file, at the place of the next piece.
+        size: The bytes before that place; None if the file must not be cut.
+
+    Attributes:
+        is_regular: Whether it is a plain file. A write to a pipe or a terminal can take as long
+            as its reader likes, and cannot be taken back.
+    """
+
+    def __init__(self, file: RawIOBase, size: int | None) -> None:
+        self.is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        self._file = file
+        self._size = size if self.is_regular else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`, or, in a file that can be cut, nothing of it.
+
+        Args:
+            data: Whole pieces.
+
+        Raises:
+            BrokenPipeError: Nobody reads the other end of a pipe any more.
+            OSError: It cannot be written.
+        """
+        rest = memoryview(data)
+        try:
+            while rest:  # the system may take a part only
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError:
+            if self._size is not None:
+                with suppress(OSError):
+                    self._file.truncate(self._size)
+                    self._file.seek(self._size)
+            raise
+        if self._size is not None:
+            self._size += len(data)
+
+    def sync(self) -> None:
+        """Wait until everything that was written is on the disk.
+
+        Raises:
+            OSError: The disk failed.
+        """
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def open_append(path: Path, size: int, *, permissions: int = 0o666) -> AppendFile:
+    """Open a file for appending, and cut off what follows its complete part.
+
+    Args:
+        path: The file; it is made if `size` is 0 and it does not exist.
+        size: The bytes that stay.
+        permissions: Of a file that is made, as for `os.open`.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, permissions)
+
+    # Without a part that stays the output may also be a pipe or a device: it is opened for
+    # writing only, and no length is set, which such files refuse.
+    file = FileIO(path, "r+b" if size else "wb", opener=opener)
+    if size:
+        file.truncate(size)
+        file.seek(size)
+    return AppendFile(file, size)
