@@ -214,7 +214,7 @@ async def test_ids_are_never_drawn_twice(file: Path) -> None:
     assert len(set(ids)) == 6
 
 
-async def test_duties_and_the_clock_go_on(file: Path) -> None:
+async def test_jobs_and_the_clock_resume(file: Path) -> None:
     clock = ManualClock(2_000_000_000.0)
     async with running(file, clock) as (_, api):
         session = await api.session_of()

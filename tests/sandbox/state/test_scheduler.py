@@ -68,7 +68,7 @@ async def test_a_clock_that_is_moved_is_looked_at(in_thread: bool) -> None:
     clock.advance(1)
 
 
-async def test_a_duty_that_fails_is_logged_and_the_others_are_done(
+async def test_a_job_that_fails_is_logged_and_the_others_run(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(JOBS, "explode", lambda account, name: account.tables[name])
@@ -81,7 +81,7 @@ async def test_a_duty_that_fails_is_logged_and_the_others_are_done(
     with caplog.at_level(logging.ERROR, "pinstripe.sandbox"):
         clock.advance(60)
         await asyncio.wait_for(happened.wait(), 10)
-    assert "A duty of the sandbox failed" in caplog.text
+    assert "A scheduled job of the sandbox failed" in caplog.text
     await server.stop()
 
 
