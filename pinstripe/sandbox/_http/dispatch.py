@@ -1,6 +1,10 @@
-"""Runs an endpoint: checks the parameters, calls the handler, turns the outcome into an answer.
+"""Runs an endpoint: checks the parameters, calls the handler, encodes the answer.
 
-Knows nothing of HTTP, so that the drivers run the very routes that requests run.
+A call has two halves. `prepare` may refuse, and nothing has happened then. `run` never raises: the
+handler may have changed something, so that even its error is an answer, which is kept under the
+idempotency key.
+
+The module knows no HTTP, so that the drivers run the same routes as requests do.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import logging
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._http.routes import Content, Match, Reply
+from pinstripe.sandbox._http.routes import Content, Match
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
@@ -33,89 +37,78 @@ def prepare(
     origin: EventOrigin,
     path: str,
 ) -> Call:
-    """Check the parameters of a request and settle what is due on its account.
+    """Run the due jobs of the account and check the parameters of a request.
 
     Args:
-        match: the route and what stood in its placeholders.
-        form: the decoded parameters.
-        account: whose objects are meant.
-        restricted: whether the key is a restricted one.
-        origin: the request, as events tell of it.
-        path: path of the request.
+        match: The route and the values of its placeholders.
+        form: The decoded parameters.
+        account: The account of the request.
+        restricted: Whether the API key is a restricted one.
+        origin: The request, as events report it.
+        path: The path of the request.
 
     Raises:
-        Refusal: for parameters that the endpoint does not accept.
+        Refusal: For parameters that the endpoint does not accept.
     """
     account.run_due()
     params = match.schema.read_form(form)
     paths = tuple(params.pop("expand", ()))
-    asked = _asked(match, account, paths, restricted=restricted)
-    return Call(account, params, match.ids, asked, origin, path, restricted)
+    route = match.route
+    expand: Expansion = {}
+    if route.kind is not None:
+        expand = account.registry.parse_expand(
+            route.kind, paths, restricted=restricted, listed=route.listed
+        )
+    elif paths:
+        raise Refusal("This endpoint has nothing to expand.", param="expand")
+    return Call(account, params, match.ids, expand, origin, path, restricted)
 
 
 async def run(match: Match, call: Call) -> EncodedAnswer:
-    """Call the handler, wait where it has to wait; whatever happens, there is an answer."""
+    """Call the handler and return its answer, or its error as an answer."""
+    route, account, origin = match.route, call.account, call.origin
     try:
-        outcome = match.route.handler(call)
-        if not isinstance(outcome, (dict, Content)):
-            outcome = await outcome
-        _note(match, call, outcome)
-        return _answer(outcome)
+        reply = route.handler(call)
+        if not isinstance(reply, (dict, Content)):
+            reply = await reply
+        if isinstance(reply, Content):
+            return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
+        if route.method != "GET" and not route.control:
+            account.world.effects.add(
+                Effect(
+                    origin.request_id,
+                    origin.idempotency_key,
+                    account.id,
+                    route.method,
+                    call.path,
+                    reply.get("object"),
+                    reply.get("id"),
+                    account.now(),
+                )
+            )
+        return EncodedAnswer(200, _encoder.encode(reply))
     except Refusal as refusal:
         return error_answer(refusal)
-    except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
-        return internal_error(f"{match.route.method} {match.route.path}")
-
-
-def _note(match: Match, call: Call, reply: Reply) -> None:
-    route, account, origin = match.route, call.account, call.origin
-    if route.method == "GET" or route.control or not isinstance(reply, dict):
-        return
-    account.world.effects.add(
-        Effect(
-            origin.request_id,
-            origin.idempotency_key,
-            account.id,
-            route.method,
-            call.path,
-            reply.get("object"),
-            reply.get("id"),
-            account.now(),
-        )
-    )
-
-
-def _answer(reply: Reply) -> EncodedAnswer:
-    if isinstance(reply, Content):
-        return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
-    return EncodedAnswer(200, _encoder.encode(reply))
+    except Exception:  # noqa: BLE001 -- no traceback leaves the sandbox
+        return internal_error(f"{route.method} {route.path}")
 
 
 def error_answer(refusal: Refusal) -> EncodedAnswer:
-    """Return the answer that carries a refusal."""
+    """Return the answer for a refusal."""
     return EncodedAnswer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
 
 
 def internal_error(where: str) -> EncodedAnswer:
-    """Log the exception being handled and return a 500 that tells nothing of it."""
+    """Log the current exception and return a 500 that reveals nothing of it.
+
+    Args:
+        where: What failed, for the log.
+    """
     _log.exception("The sandbox failed at %s", where)
-    text = "The sandbox itself failed; its log says where."
+    text = "The sandbox itself failed; see its log."
     return error_answer(Refusal(text, status=500, type=API))
 
 
 def fingerprint(form: Form) -> bytes:
-    """Return a digest of the parameters that does not hang on their order."""
+    """Return a digest of the parameters that does not depend on their order."""
     return hashlib.sha256(_canonical.encode(form)).digest()
-
-
-def _asked(
-    match: Match, account: Account, paths: tuple[str, ...], *, restricted: bool
-) -> Expansion:
-    route = match.route
-    if route.kind is None:
-        if paths:
-            raise Refusal("Nothing can be expanded here.", param="expand")
-        return {}
-    return account.registry.parse_expand(
-        route.kind, paths, restricted=restricted, listed=route.listed
-    )
