@@ -1,4 +1,4 @@
-"""Generated garbage thrown at every route: the answer is always an envelope, never a 5xx."""
+"""Generated garbage sent to every route: the answer is always an error envelope, never a 5xx."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def ids(api: Api, server: Server) -> dict[str, str]:
 
 
 def placed(route: Route, ids: dict[str, str], id: str | None) -> str:
-    """The path of a route, with an id of text or of the kind that the route is about."""
+    """Return the path of a route with an id: the given one, or one of the kind of the route."""
     meant = id or ids.get(route.kind or "", "x")
     quoted = quote(meant.encode("utf-8", "surrogatepass"), safe="")
     return "/".join(quoted if part.startswith("{") else part for part in route.path.split("/"))

@@ -16,10 +16,10 @@ import binascii
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import ip_address
 
 from attrs import frozen
 
+from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.world import API_VERSION
 
@@ -107,13 +107,7 @@ def check_host(host: str) -> None:
         Refusal: 403.
     """
     name = host.rpartition(":")[0] if re.fullmatch(r".*:[0-9]{1,5}", host) else host
-    if name.lower() == "localhost":
-        return
-    try:
-        loopback = ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback_host(name.strip("[]")):
         raise Refusal("The sandbox only answers to loopback names such as localhost.", status=403)
 
 

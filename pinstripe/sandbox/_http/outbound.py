@@ -26,7 +26,15 @@ def read_url(text: str) -> URL | None:
 
 def is_loopback(url: URL) -> bool:
     """Return whether an address can only be this machine."""
-    host = url.host or ""
+    return is_loopback_host(url.host or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a host can only be this machine.
+
+    Args:
+        host: A name or an IP address without brackets.
+    """
     if host.lower() == "localhost":
         return True
     try:

@@ -41,7 +41,7 @@ class Journal(Protocol):
 
 
 class NullJournal:
-    """The journal of a sandbox that lives in memory only."""
+    """The journal of a sandbox in memory."""
 
     @property
     def unsaved(self) -> bool:

@@ -12,8 +12,8 @@ A request with `expand` is served in two steps. `parse_expand` checks the paths 
 a tree, the `Expansion`: `["a.b", "a.c"]` becomes `{"a": {"b": {}, "c": {}}}`. `render` then walks
 the stored object, the fields of its kind and the expansion together.
 
-An expanded object, or a hidden one that was asked for, is *implied*: it shows its own hidden fields
-without further paths, except the restricted ones, which always need their own path.
+An expanded object, or a hidden one that the request names, is *implied*: it shows its own hidden
+fields without further paths, except the restricted ones, which always need their own path.
 
 Choices of the sandbox, because the published facts are silent:
 
@@ -21,7 +21,7 @@ Choices of the sandbox, because the published facts are silent:
   look like a person without a birth date.
 - An unknown expand path is a 400 without a code.
 - `sex`, `unparsed_sex` and `unparsed_place_of_birth` are shown to every key: by their own path, or
-  with the field that contains them if that one is asked for.
+  with the field that contains them, if the request names that one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The form decoder: against an encoder of its own, against the official one, and on bad input."""
+"""The form decoder: against two encoders, its own and the official one, and on bad input."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ shallow_forms = forms.filter(lambda form: all(depth(value) <= 6 for value in for
 
 
 def encoded(form: dict[str, Any], empty_brackets: bool, raw_brackets: bool) -> str:
-    """A second opinion on how forms are written."""
+    """Encode a form independently of the decoder."""
     pairs: list[tuple[str, str]] = []
 
     def walk(name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The parameter specs: what each accepts, and which parameter it blames otherwise."""
+"""The parameter specs: what each accepts, and which parameter its error names."""
 
 from __future__ import annotations
 

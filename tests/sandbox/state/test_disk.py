@@ -1,4 +1,4 @@
-"""A sandbox with a file: what was answered is there again, whatever ended the process."""
+"""A sandbox with a file: everything that was answered survives the end of the process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
-import attrs
 import pytest
+from attrs import frozen
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
@@ -102,9 +102,9 @@ async def test_kill_9_loses_nothing_that_was_answered(file: Path) -> None:
         await check(api, answered, sent)
 
 
-@attrs.frozen
+@frozen
 class Kill:
-    """Ends a process without a warning, when it has answered often enough."""
+    """Kills a process after a number of answers."""
 
     child: Any
     answered: dict[str, Any]
@@ -173,7 +173,7 @@ async def test_links_to_files_hold(file: Path) -> None:
         assert (response.status, await response.read()) == (200, PNG)
 
 
-async def test_a_port_that_is_taken_meanwhile_is_another_one(file: Path) -> None:
+async def test_another_port_is_used_if_the_old_one_is_taken(file: Path) -> None:
     async with running(file) as (server, _):
         before = server.url
     blocking = Server(port=int(before.rpartition(":")[2]))
@@ -240,7 +240,7 @@ async def test_a_clock_moved_in_another_thread_is_kept_too(file: Path) -> None:
         assert server.world.settings.clock() == 1_007.0
 
 
-async def test_stored_answers_outlive_the_process_and_expire(file: Path) -> None:
+async def test_stored_answers_survive_the_process_and_expire(file: Path) -> None:
     clock = ManualClock(1_000.0)
     async with running(file, clock) as (_, api):
         first = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="k")
@@ -358,7 +358,7 @@ def full_disk() -> Iterator[Any]:
 
 
 def size_of(file: Path) -> int:
-    """The size of what is written to before the file itself."""
+    """Return the size of the write-ahead log."""
     return file.with_name(file.name + "-wal").stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""What is due is done, whether or not a request comes."""
+"""Due jobs run, with and without requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store against a model that sorts and filters everything each time."""
+"""The table against a model that sorts and filters everything each time."""
 
 from __future__ import annotations
 
