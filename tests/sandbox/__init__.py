@@ -1,1 +1,1 @@
-"""Tests of the sandbox; a package, so that its files may be named like those of other rooms."""
+"""Tests of the sandbox; a package, so that its files may have the names of files elsewhere."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import aiohttp
-import attrs
 import pytest
+from attrs import evolve
 
 from pinstripe.sandbox import ManualClock, Server, Settings
 from pinstripe.sandbox._server import RESTRICTED_KEY
@@ -36,4 +36,4 @@ async def api(server: Server) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def restricted(api: Api) -> Api:
-    return attrs.evolve(api, key=RESTRICTED_KEY)
+    return evolve(api, key=RESTRICTED_KEY)

@@ -1,4 +1,4 @@
-"""Generated garbage thrown at every route: the answer is always an envelope, never a 5xx."""
+"""Generated garbage sent to every route: the answer is always an error envelope, never a 5xx."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def ids(api: Api, server: Server) -> dict[str, str]:
 
 
 def placed(route: Route, ids: dict[str, str], id: str | None) -> str:
-    """The path of a route, with an id of text or of the kind that the route is about."""
+    """Return the path of a route with an id: the given one, or one of the kind of the route."""
     meant = id or ids.get(route.kind or "", "x")
     quoted = quote(meant.encode("utf-8", "surrogatepass"), safe="")
     return "/".join(quoted if part.startswith("{") else part for part in route.path.split("/"))
@@ -163,7 +163,7 @@ async def test_garbage(
     data = body if route.method == "POST" and not in_query else None
     reply = await api(route.method, url, data, Content_Type=content_type, **sent)
     server.world.faults.clear()
-    server.world.limiter.set(None)
+    server.world.rate_limiter.set(None)
     assert reply.status == 200 or 400 <= reply.status < 500, (reply.status, reply.body)
     assert reply.headers["Request-Id"].startswith("req_")
     if reply.status != 200:

@@ -1,4 +1,4 @@
-"""What a handler can be: a coroutine, bytes, an upload; and what runs beside the requests."""
+"""Handlers of every sort (coroutines, bytes, uploads), and services beside the requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from pinstripe.sandbox import _server as server_room
+from pinstripe.sandbox import _server as server_module
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import Content, Route
 from pinstripe.sandbox._params.multipart import FILE
@@ -28,13 +28,13 @@ from tests.support.sandbox_api import SESSIONS, Api, Reply
 pytestmark = pytest.mark.anyio
 
 LIMIT = 3_000_000
-GATES: list[asyncio.Event] = []
+RELEASES: list[asyncio.Event] = []
 ARRIVALS: list[asyncio.Event] = []
 
 
 async def wait(call: Call) -> Json:
     ARRIVALS[-1].set()
-    await GATES[-1].wait()
+    await RELEASES[-1].wait()
     if "metadata" in call.params:
         raise Refusal("No.", code="no", status=402)
     return {"object": "wait", "id": call.origin.request_id}
@@ -78,8 +78,8 @@ MORE = (
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr(server_room, "ROUTES", (*ROUTES, *MORE))
-    GATES.append(asyncio.Event())
+    monkeypatch.setattr(server_module, "ROUTES", (*ROUTES, *MORE))
+    RELEASES.append(asyncio.Event())
     ARRIVALS.append(asyncio.Event())
     server = Server(Settings(clock=ManualClock()))
     await server.start()
@@ -108,7 +108,7 @@ async def test_a_key_is_in_use_while_its_handler_waits(api: Api) -> None:
     second = await api("POST", "/v1/wait", Idempotency_Key="k")
     assert (second.status, second.error["code"]) == (409, "idempotency_key_in_use")
     assert (await api("GET", SESSIONS)).status == 200
-    GATES[-1].set()
+    RELEASES[-1].set()
     done = await first
     again = await api("POST", "/v1/wait", Idempotency_Key="k")
     assert (again.body, again.headers["Idempotent-Replayed"]) == (done.body, "true")
@@ -117,7 +117,7 @@ async def test_a_key_is_in_use_while_its_handler_waits(api: Api) -> None:
 async def test_a_handler_that_waited_may_refuse_or_fail(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    GATES[-1].set()
+    RELEASES[-1].set()
     for _ in range(2):
         reply = await api("POST", "/v1/wait", {"metadata[a]": "b"}, Idempotency_Key="k")
         assert (reply.status, reply.error["code"]) == (402, "no")
@@ -128,12 +128,12 @@ async def test_a_handler_that_waited_may_refuse_or_fail(
     assert "POST /v1/explode" in caplog.text
 
 
-async def test_a_request_that_is_given_up_frees_its_key(server: Server, api: Api) -> None:
+async def test_a_request_that_is_cancelled_releases_its_key(server: Server, api: Api) -> None:
     given_up = await waiting(api)
     await server.stop()
     with pytest.raises(aiohttp.ClientError):
         await given_up
-    assert len(server.world.account().ledger) == 0
+    assert len(server.world.account().idempotency_keys) == 0
 
 
 async def test_bytes_are_served_without_a_key(server: Server) -> None:
@@ -176,7 +176,7 @@ async def test_an_upload_is_read(api: Api) -> None:
     assert (again.body, again.headers["Idempotent-Replayed"]) == (reply.body, "true")
 
 
-async def test_parameters_of_an_upload_may_stand_in_the_query(api: Api) -> None:
+async def test_parameters_of_an_upload_may_be_in_the_query(api: Api) -> None:
     reply = await api("POST", "/v1/measure?metadata[b]=2", form_of(b""))
     assert reply.body["metadata"] == {"a": "é", "b": "2"}
 
@@ -196,7 +196,7 @@ async def test_uploads_have_a_limit_and_a_place(server: Server, api: Api) -> Non
     assert large.status == 413
 
 
-async def test_services_live_as_long_as_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_services_end_with_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
     @contextlib.asynccontextmanager
@@ -213,7 +213,7 @@ async def test_services_live_as_long_as_the_server(monkeypatch: pytest.MonkeyPat
             seen.append("inner out")
             tasks.cancel_scope.cancel()
 
-    monkeypatch.setattr(server_room, "SERVICES", (*SERVICES, outer, inner))
+    monkeypatch.setattr(server_module, "SERVICES", (*SERVICES, outer, inner))
     server = Server(Settings())
     await asyncio.create_task(server.start())
     url = server.url
@@ -222,7 +222,7 @@ async def test_services_live_as_long_as_the_server(monkeypatch: pytest.MonkeyPat
     assert seen == ["outer in", "inner out", f"outer out {url}"]
 
 
-async def test_a_service_that_fails_at_the_start_is_heard_of(
+async def test_a_service_that_fails_at_the_start_raises_from_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     @contextlib.asynccontextmanager
@@ -230,17 +230,17 @@ async def test_a_service_that_fails_at_the_start_is_heard_of(
         raise LookupError("no such thing")
         yield
 
-    monkeypatch.setattr(server_room, "SERVICES", (broken,))
+    monkeypatch.setattr(server_module, "SERVICES", (broken,))
     settings = Settings(store=tmp_path / "sandbox.db")
     with pytest.raises(LookupError):
         await Server(settings).start()
-    monkeypatch.setattr(server_room, "SERVICES", SERVICES)
+    monkeypatch.setattr(server_module, "SERVICES", SERVICES)
     server = Server(settings)
     await server.start()
     await server.stop()
 
 
-async def test_a_service_that_fails_later_is_heard_of_at_the_end(
+async def test_a_service_that_fails_later_raises_from_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @contextlib.asynccontextmanager
@@ -248,7 +248,7 @@ async def test_a_service_that_fails_later_is_heard_of_at_the_end(
         yield
         raise LookupError("no such thing")
 
-    monkeypatch.setattr(server_room, "SERVICES", (broken,))
+    monkeypatch.setattr(server_module, "SERVICES", (broken,))
     server = Server(Settings())
     await server.start()
     with pytest.raises(LookupError):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
-import attrs
+from attrs import frozen
 from yarl import URL
 
 from pinstripe.sandbox import Refusal, Server
@@ -24,7 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0\0\0\1" * 2 + bytes(9)
 
 
 def refusal_of(action: Callable[[], object]) -> Refusal | None:
-    """Return the refusal that an action meets, None where it meets none."""
+    """Return the refusal that an action raises, or None."""
     try:
         action()
     except Refusal as refusal:
@@ -32,9 +32,9 @@ def refusal_of(action: Callable[[], object]) -> Refusal | None:
     return None
 
 
-@attrs.frozen
+@frozen
 class Reply:
-    """An answer, as far as tests look at it."""
+    """What tests look at in an answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,7 +47,7 @@ class Reply:
         return self.body["error"]
 
 
-@attrs.frozen
+@frozen
 class Api:
     """Sends requests with a key, and reads JSON."""
 
@@ -67,7 +67,7 @@ class Api:
             return Reply(response.status, dict(response.headers), await response.json())
 
     async def ok(self, method: str, path: str, data: Any = None, **headers: str) -> Any:
-        """Return the body of an answer that has to be a 200."""
+        """Return the body of an answer, which has to be a 200."""
         reply = await self(method, path, data, **headers)
         assert reply.status == 200, reply.body
         return reply.body
@@ -94,7 +94,7 @@ async def one_of_each(api: Api) -> None:
 
 
 async def raw(server: Server, data: bytes, *, more: bytes = b"") -> tuple[int, dict[str, Any]]:
-    """Send bytes as they are and read the first answer."""
+    """Send bytes without any encoding and read the first answer."""
     host, port = server.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:

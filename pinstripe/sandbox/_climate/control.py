@@ -27,7 +27,7 @@ from pinstripe.sandbox._climate.catalogue import SUPPLIER, Offer
 from pinstripe.sandbox._climate.endpoints import order
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
-from pinstripe.sandbox._params.errors import invalid, shown
+from pinstripe.sandbox._params.errors import invalid, shortened
 from pinstripe.sandbox._params.forms import Tree
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._params.schema import (
@@ -55,7 +55,7 @@ class Prices:
     def read(self, raw: Tree, path: str) -> dict[str, int]:
         """Return the prices."""
         if not raw or not isinstance(raw, Mapping) or not all(map(_CURRENCY.fullmatch, raw)):
-            raise invalid(f"{shown(path)} has to hold prices by currency.", path)
+            raise invalid(f"{shortened(path)} has to hold prices by currency.", path)
         spec = Integer(1, MAX_PRICE)
         return {name: spec.read(price, f"{path}[{name}]") for name, price in raw.items()}
 
@@ -69,7 +69,7 @@ class Tons:
         zero = isinstance(raw, str) and _ZERO.fullmatch(raw)
         value = Decimal(0) if zero else PositiveDecimal().read(raw, path)
         if decimals(value) > 3 or value > MAX_TONS:
-            text = f"{shown(path)} has at most three decimals and is {MAX_TONS} at most."
+            text = f"{shortened(path)} has at most three decimals and is {MAX_TONS} at most."
             raise invalid(text, path)
         return int(value * stock.TON)
 

@@ -24,7 +24,7 @@ from pinstripe.sandbox._climate.catalogue import OFFERS, PRODUCT, SUPPLIER, SUPP
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
 TON: Final = 1000
 PORTFOLIO_FEE: Final = 3
@@ -32,7 +32,7 @@ SINGLE_SUPPLIER_FEE: Final = 5
 SOLD_OUT: Final = "out_of_inventory"
 TOO_LITTLE: Final = "amount_too_small"
 
-_NOBODY: Final = Origin()
+_NOBODY: Final = EventOrigin()
 _MARINE = "marine_carbon_removal"
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 

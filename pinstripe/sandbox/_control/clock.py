@@ -36,7 +36,7 @@ def _move_clock(call: Call) -> Json:
         raise invalid("The clock of this sandbox runs by itself; start it with a manual one.")
     clock.advance(float(call.params["advance"]))
     for account in call.account.world.accounts():
-        account.settle()
+        account.run_due()
     return _read_clock(call)
 
 

@@ -1,10 +1,12 @@
-"""Who may speak to the sandbox: Host check, API keys, version and account headers.
+"""The headers of a request: Host check, API key, version, account and idempotency key.
 
-Choices where the published facts are silent: any well-formed test key is accepted, `sk_test_` as
-a plain and `rk_test_` as a restricted key; a publishable key gets a 401 `secret_key_required`; a
-malformed `Stripe-Version`, `Stripe-Account` or `Stripe-Context` is a 400; of a `Stripe-Context`
-path the last account counts. A Host that is not a loopback name is a 403, so that a page in a
-browser cannot reach the sandbox through a name of its own (DNS rebinding).
+Choices of the sandbox, because the published facts are silent: any well-formed test key is
+accepted, `sk_test_` as a plain and `rk_test_` as a restricted key; a publishable key gets a 401
+`secret_key_required`; a malformed `Stripe-Version`, `Stripe-Account` or `Stripe-Context` is a 400;
+the last account of a `Stripe-Context` path counts.
+
+A Host that is not a loopback name is a 403. Otherwise a page in a browser could reach the sandbox
+through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ import binascii
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import ip_address
 
-import attrs
+from attrs import frozen
 
+from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.world import API_VERSION
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
+
+# A date, the name of a release and beta flags: `2026-10-28.endive; some_beta=v1`.
 _VERSION = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"(\.[a-z]{1,32})?(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*"
@@ -32,8 +36,8 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Pinstripe sandbox"'}
 
 LIVE_KEY = (
-    "The sandbox never takes a live key: nothing here can act on your live account, so a live key"
-    " in this place is a mistake of configuration. Use a test key (sk_test_... or rk_test_...)."
+    "The sandbox never takes a live key. It cannot act on your live account, so a live key here is"
+    " a mistake of configuration. Use a test key (sk_test_... or rk_test_...)."
 )
 MISSING_KEY = (
     "You did not provide an API key. Send it as 'Authorization: Bearer sk_test_...', or as the"
@@ -41,14 +45,14 @@ MISSING_KEY = (
 )
 
 
-@attrs.frozen
+@frozen
 class Access:
     """What the headers of a request say.
 
-    Args:
-        restricted: whether the key is a restricted one.
-        account: the connected account meant, None for the account of the key.
-        idempotency_key: the key of a POST, None where none was sent.
+    Attributes:
+        restricted: Whether the API key is a restricted one.
+        account: The connected account; None for the account of the API key.
+        idempotency_key: The idempotency key of a POST, or None.
     """
 
     restricted: bool
@@ -60,23 +64,32 @@ def read_access(headers: Mapping[str, str], method: str) -> Access:
     """Check the headers of a request.
 
     Args:
-        headers: case-insensitive.
-        method: the HTTP method; an idempotency key has no effect on other methods than POST.
+        headers: The headers; their names are case-insensitive.
+        method: The HTTP method; an idempotency key only has an effect on a POST.
 
     Raises:
-        Refusal: 403 for a foreign Host, 401 for a key that is not taken, 400 for other headers.
+        Refusal: 403 for a foreign Host, 401 for a key that is not accepted, 400 for other headers.
     """
     check_host(headers.get("Host", ""))
     restricted = check_key(headers.get("Authorization", ""))
     version = headers.get("Stripe-Version")
     if version is not None and not _VERSION.fullmatch(version):
         raise invalid("Invalid Stripe API version.")
+    # `Stripe-Context` is a path of accounts, `Stripe-Account` a path of one.
+    context = headers.get("Stripe-Context", headers.get("Stripe-Account"))
+    account: str | None = None
+    if context is not None:
+        accounts = context.split("/")
+        if not all(_ACCOUNT.fullmatch(each) for each in accounts):
+            raise invalid("The account header must hold the id of an account (acct_...).")
+        account = accounts[-1]
     key = headers.get("Idempotency-Key") if method == "POST" else None
-    return Access(restricted, _account(headers), key)
+    return Access(restricted, account, key)
 
 
-def echoes(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of an answer that repeat those of its request."""
+def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an answer that repeat headers of its request."""
+    # Errors carry them too, so they are not checked yet: what is not well-formed is left out.
     version = headers.get("Stripe-Version", "")
     out = {"Stripe-Version": version if _VERSION.fullmatch(version) else API_VERSION}
     for name in ("Stripe-Account", "Idempotency-Key"):
@@ -88,19 +101,13 @@ def echoes(headers: Mapping[str, str]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def check_host(host: str) -> None:
-    """Refuse a Host header that is not a name of this machine's loopback.
+    """Refuse a Host header that is not a loopback name of this machine.
 
     Raises:
         Refusal: 403.
     """
     name = host.rpartition(":")[0] if re.fullmatch(r".*:[0-9]{1,5}", host) else host
-    if name.lower() == "localhost":
-        return
-    try:
-        loopback = ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback_host(name.strip("[]")):
         raise Refusal("The sandbox only answers to loopback names such as localhost.", status=403)
 
 
@@ -114,42 +121,27 @@ def check_key(authorization: str) -> bool:
     Raises:
         Refusal: 401.
     """
-    key = _key_of(authorization)
+    # Bearer authentication holds the key itself, basic authentication has it as the user name.
+    scheme, _, key = authorization.strip().partition(" ")
+    key = key.strip()
+    if scheme.lower() == "basic":
+        try:
+            key = base64.b64decode(key, validate=True).decode("utf-8").partition(":")[0]
+        except (binascii.Error, ValueError):
+            raise _unauthorized("The basic authentication header is not valid base64.") from None
+    elif scheme.lower() != "bearer":
+        key = ""
     if not key:
         raise _unauthorized(MISSING_KEY)
     if "_live_" in key:
         raise _unauthorized(LIVE_KEY)
     if key.startswith("pk_"):
-        text = "This endpoint needs a secret key; a publishable key was sent."
+        text = "This endpoint needs a secret key, but the request has a publishable key."
         raise _unauthorized(text, "secret_key_required")
     if not _KEY.fullmatch(key):
-        raise _unauthorized("Invalid API key: the sandbox takes sk_test_... and rk_test_... keys.")
+        text = "Invalid API key: the sandbox accepts sk_test_... and rk_test_... keys."
+        raise _unauthorized(text)
     return key.startswith("rk_")
-
-
-def _key_of(authorization: str) -> str:
-    scheme, _, value = authorization.strip().partition(" ")
-    value = value.strip()
-    if scheme.lower() == "bearer":
-        return value
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        pair = base64.b64decode(value, validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
-        raise _unauthorized("The basic authentication header is not valid base64.") from None
-    return pair.partition(":")[0]
-
-
-def _account(headers: Mapping[str, str]) -> str | None:
-    context = headers.get("Stripe-Context")
-    path = context if context is not None else headers.get("Stripe-Account")
-    if path is None:
-        return None
-    accounts = path.split("/")
-    if not all(_ACCOUNT.fullmatch(account) for account in accounts):
-        raise invalid("The account header must hold the id of an account (acct_...).")
-    return accounts[-1]
 
 
 def _unauthorized(message: str, code: str | None = None) -> Refusal:

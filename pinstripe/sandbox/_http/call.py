@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
+from attrs import field, frozen
 
 from pinstripe.sandbox._params.schema import Params
-from pinstripe.sandbox._state.kinds import Asked
+from pinstripe.sandbox._state.kinds import Expansion
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
-_OWN: Final = Origin()
-"""The origin of what the sandbox does by itself."""
+_SANDBOX_ITSELF: Final = EventOrigin()
+"""The origin of changes that no request causes."""
 
 
-@attrs.frozen
+@frozen
 class Call:
     """One call of an endpoint, as its handler sees it.
 
-    Args:
-        account: whose objects are meant.
-        params: the checked parameters, without `expand`.
-        ids: what stood in the placeholders of the path.
-        asked: what `expand` asks for.
-        origin: the request that causes the changes.
-        path: the path of the request.
-        restricted: whether the key is a restricted one.
+    Attributes:
+        account: The account of the request.
+        params: The checked parameters, without `expand`.
+        ids: The values of the placeholders in the path.
+        expand: The tree of what to expand.
+        origin: The request that causes the changes.
+        path: The path of the request.
+        restricted: Whether the API key is a restricted one.
     """
 
     account: Account
     params: Params
     ids: tuple[str, ...] = ()
-    asked: Asked = attrs.field(factory=dict[str, "Asked"])
-    origin: Origin = _OWN
+    expand: Expansion = field(factory=dict[str, "Expansion"])
+    origin: EventOrigin = _SANDBOX_ITSELF
     path: str = ""
     restricted: bool = False
 
     def show(self, value: Json) -> Json:
         """Return a stored object as the answer of this call."""
-        return self.account.render(value, self.asked)
+        return self.account.render(value, self.expand)

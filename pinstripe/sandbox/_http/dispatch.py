@@ -1,6 +1,10 @@
-"""Runs an endpoint: checks the parameters, calls the handler, turns the outcome into an answer.
+"""Runs an endpoint: checks the parameters, calls the handler, encodes the answer.
 
-Knows nothing of HTTP, so that the drivers run the very routes that requests run.
+A call has two halves. `prepare` may refuse, and nothing has happened then. `run` never raises: the
+handler may have changed something, so that even its error is an answer, which is kept under the
+idempotency key.
+
+The module knows no HTTP, so that the drivers run the same routes as requests do.
 """
 
 from __future__ import annotations
@@ -11,12 +15,12 @@ import logging
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._http.routes import Content, Match, Reply
+from pinstripe.sandbox._http.routes import Content, Match
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
-from pinstripe.sandbox._state.kinds import Asked
-from pinstripe.sandbox._state.world import Account, Origin
-from pinstripe.sandbox._traffic.answer import Answer
+from pinstripe.sandbox._state.kinds import Expansion
+from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.effects import Effect
 
 _log = logging.getLogger("pinstripe.sandbox")
@@ -30,90 +34,81 @@ def prepare(
     account: Account,
     *,
     restricted: bool,
-    origin: Origin,
+    origin: EventOrigin,
     path: str,
 ) -> Call:
-    """Check the parameters of a request and settle what is due on its account.
+    """Run the due jobs of the account and check the parameters of a request.
 
     Args:
-        match: the route and what stood in its placeholders.
-        form: the decoded parameters.
-        account: whose objects are meant.
-        restricted: whether the key is a restricted one.
-        origin: the request, as events tell of it.
-        path: path of the request.
+        match: The route and the values of its placeholders.
+        form: The decoded parameters.
+        account: The account of the request.
+        restricted: Whether the API key is a restricted one.
+        origin: The request, as events report it.
+        path: The path of the request.
 
     Raises:
-        Refusal: for parameters that the endpoint does not accept.
+        Refusal: For parameters that the endpoint does not accept.
     """
-    account.settle()
+    account.run_due()
     params = match.schema.read_form(form)
     paths = tuple(params.pop("expand", ()))
-    asked = _asked(match, account, paths, restricted=restricted)
-    return Call(account, params, match.ids, asked, origin, path, restricted)
-
-
-async def run(match: Match, call: Call) -> Answer:
-    """Call the handler, wait where it has to wait; whatever happens, there is an answer."""
-    try:
-        outcome = match.route.handler(call)
-        if not isinstance(outcome, (dict, Content)):
-            outcome = await outcome
-        _note(match, call, outcome)
-        return _answer(outcome)
-    except Refusal as refusal:
-        return refused(refusal)
-    except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
-        return broken(f"{match.route.method} {match.route.path}")
-
-
-def _note(match: Match, call: Call, reply: Reply) -> None:
-    route, account, origin = match.route, call.account, call.origin
-    if route.method == "GET" or route.control or not isinstance(reply, dict):
-        return
-    account.world.effects.add(
-        Effect(
-            origin.request_id,
-            origin.idempotency_key,
-            account.id,
-            route.method,
-            call.path,
-            reply.get("object"),
-            reply.get("id"),
-            account.now(),
+    route = match.route
+    expand: Expansion = {}
+    if route.kind is not None:
+        expand = account.registry.parse_expand(
+            route.kind, paths, restricted=restricted, listed=route.listed
         )
-    )
+    elif paths:
+        raise Refusal("This endpoint has nothing to expand.", param="expand")
+    return Call(account, params, match.ids, expand, origin, path, restricted)
 
 
-def _answer(reply: Reply) -> Answer:
-    if isinstance(reply, Content):
-        return Answer(reply.status, reply.data, reply.headers, reply.type)
-    return Answer(200, _encoder.encode(reply))
+async def run(match: Match, call: Call) -> EncodedAnswer:
+    """Call the handler and return its answer, or its error as an answer."""
+    route, account, origin = match.route, call.account, call.origin
+    try:
+        reply = route.handler(call)
+        if not isinstance(reply, (dict, Content)):
+            reply = await reply
+        if isinstance(reply, Content):
+            return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
+        if route.method != "GET" and not route.control:
+            account.world.effects.add(
+                Effect(
+                    origin.request_id,
+                    origin.idempotency_key,
+                    account.id,
+                    route.method,
+                    call.path,
+                    reply.get("object"),
+                    reply.get("id"),
+                    account.now(),
+                )
+            )
+        return EncodedAnswer(200, _encoder.encode(reply))
+    except Refusal as refusal:
+        return error_answer(refusal)
+    except Exception:  # noqa: BLE001 -- no traceback leaves the sandbox
+        return internal_error(f"{route.method} {route.path}")
 
 
-def refused(refusal: Refusal) -> Answer:
-    """Return the answer that carries a refusal."""
-    return Answer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
+def error_answer(refusal: Refusal) -> EncodedAnswer:
+    """Return the answer for a refusal."""
+    return EncodedAnswer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
 
 
-def broken(where: str) -> Answer:
-    """Log the exception being handled and return a 500 that tells nothing of it."""
+def internal_error(where: str) -> EncodedAnswer:
+    """Log the current exception and return a 500 that reveals nothing of it.
+
+    Args:
+        where: What failed, for the log.
+    """
     _log.exception("The sandbox failed at %s", where)
-    text = "The sandbox itself failed; its log says where."
-    return refused(Refusal(text, status=500, type=API))
+    text = "The sandbox itself failed; see its log."
+    return error_answer(Refusal(text, status=500, type=API))
 
 
 def fingerprint(form: Form) -> bytes:
-    """Return a digest of the parameters that does not hang on their order."""
+    """Return a digest of the parameters that does not depend on their order."""
     return hashlib.sha256(_canonical.encode(form)).digest()
-
-
-def _asked(match: Match, account: Account, paths: tuple[str, ...], *, restricted: bool) -> Asked:
-    route = match.route
-    if route.kind is None:
-        if paths:
-            raise Refusal("Nothing can be expanded here.", param="expand")
-        return {}
-    return account.registry.parse_expand(
-        route.kind, paths, restricted=restricted, listed=route.listed
-    )

@@ -1,7 +1,7 @@
 """Answers list endpoints: cursors, filters and the list envelope.
 
-Choices where the published facts are silent: a cursor under which nothing is stored is a 400
-`resource_missing` that names the parameter; both cursors at once are a 400
+Choices of the sandbox, because the published facts are silent: a cursor that no stored object has
+is a 400 `resource_missing` that names the parameter; both cursors at once are a 400
 `parameters_exclusive`.
 """
 
@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._params.errors import invalid, missing
-from pinstripe.sandbox._params.schema import Span
+from pinstripe.sandbox._params.schema import TimeRange
 from pinstripe.sandbox._state.table import Json, Query
 
+# https://docs.stripe.com/api/pagination
 DEFAULT_LIMIT = 10
 
 
@@ -22,20 +23,20 @@ def list_objects(
     kind: str,
     *,
     equals: tuple[str, ...] = (),
-    created: Span | None = None,
+    created: TimeRange | None = None,
     matches: Callable[[Json], bool] | None = None,
 ) -> Json:
     """Return the list envelope that a call asks for.
 
     Args:
-        call: the call; reads limit, starting_after, ending_before, created and the filters.
-        kind: name of the kind of the elements.
-        equals: filter parameters that name an index of the kind.
-        created: range of seconds in place of the one in the parameters.
-        matches: a further condition on an element.
+        call: The call; its limit, starting_after, ending_before, created and the filters are read.
+        kind: The name of the kind of the elements.
+        equals: The filter parameters, each with the name of an index of the kind.
+        created: A range of seconds in place of the one in the parameters.
+        matches: Another condition on an element.
 
     Raises:
-        Refusal: 400, for a cursor that is not stored or two cursors.
+        Refusal: 400, for a cursor that is not stored or for two cursors.
     """
     params = call.params
     exclusive(call, "starting_after", "ending_before")
@@ -43,7 +44,7 @@ def list_objects(
         limit=params.get("limit", DEFAULT_LIMIT),
         starting_after=params.get("starting_after"),
         ending_before=params.get("ending_before"),
-        created=created or params.get("created") or Span(),
+        created=created or params.get("created") or TimeRange(),
         equals={name: params[name] for name in equals if name in params},
         matches=matches,
     )
@@ -59,7 +60,7 @@ def exclusive(call: Call, first: str, second: str, code: str = "parameters_exclu
     """Refuse a call that has two parameters which exclude each other.
 
     Raises:
-        Refusal: 400, when both are there.
+        Refusal: 400, if the call has both.
     """
     if first in call.params and second in call.params:
         raise invalid(f"You may only specify one of {first} and {second}.", first, code)

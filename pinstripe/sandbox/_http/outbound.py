@@ -1,8 +1,8 @@
-"""Where the sandbox may send requests of its own: loopback, and what its owner allowed by name.
+"""Where the sandbox may send requests of its own: loopback, and hosts that its owner allowed.
 
-An address is judged by the very value that the request is sent with, so that nothing reads it in
-two ways. Names are not looked up for that: `localhost` and literal loopback addresses are local,
-any other name has to be allowed.
+The check looks at the very `URL` that the request is sent with, so that no second parser can read
+the address differently. It never looks up a name: `localhost` and literal loopback addresses are
+local, any other name has to be allowed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from yarl import URL
 
 
 def read_url(text: str) -> URL | None:
-    """Return an absolute http or https address, None where the text is not one."""
+    """Return an absolute http or https address, or None if the text is not one."""
     try:
         url = URL(text)
-        # Port and host are only read when they are asked for.
+        # yarl checks port and host only when they are read.
         usable = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
     except ValueError:
         return None
@@ -25,8 +25,16 @@ def read_url(text: str) -> URL | None:
 
 
 def is_loopback(url: URL) -> bool:
-    """Say whether an address can only be this machine."""
-    host = url.host or ""
+    """Return whether an address can only be this machine."""
+    return is_loopback_host(url.host or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a host can only be this machine.
+
+    Args:
+        host: A name or an IP address without brackets.
+    """
     if host.lower() == "localhost":
         return True
     try:
@@ -36,10 +44,10 @@ def is_loopback(url: URL) -> bool:
 
 
 def may_call(url: URL, allow_hosts: Collection[str]) -> bool:
-    """Say whether the sandbox may send a request to an address.
+    """Return whether the sandbox may send a request to an address.
 
     Args:
-        url: the address.
-        allow_hosts: names, in lower case, that are allowed beside loopback.
+        url: The address.
+        allow_hosts: Host names, in lower case, that are allowed besides loopback.
     """
     return is_loopback(url) or (url.host or "").lower() in allow_hosts

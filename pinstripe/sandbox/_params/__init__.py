@@ -1,6 +1,6 @@
-"""How the sandbox reads the parameters of a request, and refuses them.
+"""How the sandbox reads the parameters of a request, and refuses bad ones.
 
-Here are forms, multipart bodies, schemas of parameters, numbers and the errors of the API. Every
-other part of the sandbox may import this one; it imports nothing, and shares nothing with the
-client, so that each is a witness of the other.
+This package holds forms, multipart bodies, schemas of parameters, exact numbers and the errors of
+the API. Every other part of the sandbox may import it; it imports nothing of the sandbox. It shares
+nothing with the client, so that the sandbox checks the client independently.
 """

@@ -1,8 +1,8 @@
-"""What the sandbox answers when it says no: one exception that carries an error envelope.
+"""The error answers of the sandbox: one exception that carries an error envelope.
 
-Every refusal has the envelope `{"error": {"type", "code", "message", "param", "doc_url"}}`, where
-what is null is left out. Codes come from the published list where there is one; where the
-published facts are silent the room that refuses says in its docstring what it chose.
+Every refusal has the envelope `{"error": {"type", "code", "message", "param", "doc_url"}}`; null
+fields are left out. The codes come from the published list if it has one that fits. If the
+published facts are silent, the module that refuses says in its docstring what it chose.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+from attrs import define, field
 
 INVALID_REQUEST = "invalid_request_error"
 IDEMPOTENCY = "idempotency_error"
@@ -18,20 +18,21 @@ API = "api_error"
 
 DOC_ROOT = "https://stripe.com/docs/error-codes/"
 
-_PARAM_SHOWN = 255
+# Own choice: long enough for every real path, short enough that an answer cannot be blown up.
+_MAX_QUOTED = 255
 
 
-@attrs.define
+@define
 class Refusal(Exception):
-    """A request that the sandbox does not carry out.
+    """A request that the sandbox refuses.
 
     Args:
-        message: a sentence for the developer; names the culprit, holds no personal data.
-        status: HTTP status of the answer.
-        type: the error type of the envelope.
-        code: the error code, None where the API has none.
-        param: the bracket path of the parameter at fault, such as `options[document]`.
-        headers: headers that the answer carries besides the usual ones.
+        message: A sentence for the developer; it names what is wrong and holds no personal data.
+        status: The HTTP status of the answer.
+        type: The error type of the envelope.
+        code: The error code; None if the API has none.
+        param: The bracket path of the wrong parameter, such as `options[document]`.
+        headers: Headers of the answer besides the usual ones.
     """
 
     message: str
@@ -39,7 +40,7 @@ class Refusal(Exception):
     type: str = INVALID_REQUEST
     code: str | None = None
     param: str | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, str] = field(factory=dict[str, str])
 
     def __str__(self) -> str:
         return self.message
@@ -56,30 +57,30 @@ class Refusal(Exception):
         return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
-def shown(text: str) -> str:
-    """Return text cut to a length that is fit for a message or the `param` field."""
-    return text if len(text) <= _PARAM_SHOWN else text[:_PARAM_SHOWN] + "…"
+def shortened(text: str) -> str:
+    """Return text from a request, cut to a length that fits into a message or into `param`."""
+    return text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:
     """Return a 400 for a request that cannot be accepted.
 
     Args:
-        message: what is wrong.
-        param: bracket path of the parameter.
-        code: the error code, None where the API has none.
+        message: What is wrong.
+        param: The bracket path of the parameter.
+        code: The error code; None if the API has none.
     """
-    return Refusal(message, code=code, param=None if param is None else shown(param))
+    return Refusal(message, code=code, param=None if param is None else shortened(param))
 
 
 def missing(name: str, id: str, param: str, status: int = 404) -> Refusal:
-    """Return the refusal for an id under which nothing is stored.
+    """Return the refusal of an id that no stored object has.
 
     Args:
-        name: type of the object, such as `identity.verification_session`.
-        id: the id that was asked for.
-        param: the parameter that carried it.
-        status: 404 for the object of the path, 400 for one named by a parameter.
+        name: The type of the object, such as `identity.verification_session`.
+        id: The id that the request named.
+        param: The parameter that held the id.
+        status: 404 for the object of the path, 400 for an object that a parameter names.
     """
-    text = f"No such {name}: '{shown(id)}'"
+    text = f"No such {name}: '{shortened(id)}'"
     return Refusal(text, status=status, code="resource_missing", param=param)

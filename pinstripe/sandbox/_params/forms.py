@@ -1,45 +1,48 @@
 """Decodes `a[b][c]=v` forms, from query strings and bodies, into nested plain values.
 
-A form is a list of pairs; the brackets of a name are a path. This room turns the pairs into a
-tree: a `dict` for `a[b]`, a `list` for `a[]`, a `str` at each leaf. `a[0]` and `a[1]` stay a dict
-with the keys "0" and "1", since only the reader knows whether an array or a map is meant
+A form is a list of pairs; the brackets of a name are a path. `decode` turns the pairs into a tree:
+a `dict` for `a[b]`, a `list` for `a[]`, a `str` at each leaf. `a[0]` and `a[1]` stay a dict with
+the keys "0" and "1", since only the schema knows whether the parameter is an array or a map
 (`metadata[0]` is a map); `as_array` reads such a dict as an array.
 
-The decoder shares nothing with the client's encoder. It is strict where guessing would hide a
-bug of the sender (broken percent escapes, UTF-8, brackets, a name used as text and as an object),
-and works in time linear in the input. JSON is read into the same tree by `from_json`.
+The decoder shares nothing with the client's encoder. It refuses broken percent escapes, bytes that
+are not UTF-8, broken brackets, and a name that is used both as text and as an object: a guess would
+hide a bug of the sender. It takes time linear in the input. `from_json` reads JSON into the same
+tree.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
-import attrs
+from attrs import field, frozen
 
 from pinstripe.sandbox._params.errors import Refusal, invalid
 
 
-@attrs.frozen
+@frozen
 class Upload:
     """A file in a body.
 
-    Args:
-        filename: the name that the sender gave.
-        type: media type that the sender gave.
-        data: the bytes.
+    Attributes:
+        filename: The name that the sender gave.
+        type: The media type that the sender gave.
+        data: The bytes.
     """
 
     filename: str
     type: str
-    data: bytes = attrs.field(repr=False)
+    data: bytes = field(repr=False)
 
 
 Tree: TypeAlias = "str | Upload | list[str] | dict[str, Tree]"
 Form: TypeAlias = "dict[str, Tree]"
 
+# These bounds are the sandbox's own: far above what the API needs, and low enough that a hostile
+# request costs little.
 MAX_PAIRS = 1000
 MAX_DEPTH = 8
 MAX_NAME = 1000
@@ -61,14 +64,14 @@ def decode(text: str) -> Form:
 
     Raises:
         Refusal: 400, for broken escapes, UTF-8 or brackets, for a name that is used in two
-            ways, and beyond 1000 pairs or 8 levels of brackets.
+            ways, and for more than 1000 pairs or 8 levels of brackets.
     """
     form: Form = {}
     if text.count("&") >= MAX_PAIRS:
         raise invalid(f"The request has more than {MAX_PAIRS} parameters.")
-    for piece in text.split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
             insert(form, _unescape(name), _unescape(value))
     return form
 
@@ -79,16 +82,23 @@ def insert(form: Form, name: str, value: str | Upload) -> None:
     Raises:
         Refusal: 400, for a name with broken brackets or one that is used in two ways.
     """
-    *parents, last = path_of(name)
+    # `a[b]=v` sets a key of a dict, `a[b][]=v` appends to a list. A path is text, a list or a
+    # dict for the whole form: a second use as something else is refused.
+    *parents, last = split_name(name)
     if "" in parents:
-        raise invalid("Empty brackets are only understood at the end of a name.", param=name)
-    if last == "":
-        _append(form, name, parents, value)
+        raise invalid("Empty brackets are only accepted at the end of a name.", param=name)
+    if last:
+        node = _descend(form, name, parents)
+        if not isinstance(node.get(last, ""), (str, Upload)):
+            raise _two_ways(name)
+        # Of a repeated name the last value counts.
+        node[last] = value
         return
-    node = _descend(form, name, parents)
-    if not isinstance(node.get(last, ""), (str, Upload)):
+    *parents, last = parents
+    items = _descend(form, name, parents).setdefault(last, [])
+    if not isinstance(items, list) or isinstance(value, Upload):
         raise _two_ways(name)
-    node[last] = value
+    items.append(value)
 
 
 def checked_text(raw: bytes) -> str:
@@ -106,7 +116,7 @@ def checked_text(raw: bytes) -> str:
     return text
 
 
-def path_of(name: str) -> list[str]:
+def split_name(name: str) -> list[str]:
     """Split `a[b][0]` into `["a", "b", "0"]`; the part of `[]` is "".
 
     Raises:
@@ -115,25 +125,20 @@ def path_of(name: str) -> list[str]:
     root = _ROOT.match(name)
     if len(name) > MAX_NAME or root is None or not _BRACKETS.fullmatch(name, root.end()):
         raise invalid(f"Invalid parameter name: {name[:100]}", param=name)
-    path = (
-        [root.group(), *name[root.end() + 1 : -1].split("][")] if root.end() < len(name) else [name]
-    )
+    path = [name]
+    if root.end() < len(name):
+        path = [root.group(), *name[root.end() + 1 : -1].split("][")]
     if len(path) > MAX_DEPTH:
         raise invalid(f"The parameter is nested more than {MAX_DEPTH} levels deep.", param=name)
     return path
-
-
-def bracketed(path: Sequence[str]) -> str:
-    """Join `["a", "b", "0"]` to `a[b][0]`."""
-    return path[0] + "".join(f"[{part}]" for part in path[1:])
 
 
 def as_array(tree: Tree) -> list[Tree] | None:
     """Read a tree as an array.
 
     Returns:
-        The elements of a list, or those of a dict whose keys are all indexes, by index with
-        gaps closed; None for anything else.
+        The elements of a list. For a dict whose keys are all indexes, its values in the order of
+        the indexes; gaps are closed. None for anything else.
     """
     if isinstance(tree, list):
         return list(tree)
@@ -146,11 +151,11 @@ def from_json(value: object) -> Form:
     """Read a JSON object into the tree that a form with the same content gives; null is "".
 
     Raises:
-        Refusal: 400, when the value is not an object or is nested too deeply.
+        Refusal: 400, if the value is not an object or is nested too deeply.
     """
     if not isinstance(value, dict):
         raise invalid("The body must be a JSON object.")
-    return dict(_branches(cast("dict[Any, object]", value).items(), 0))
+    return dict(_branches(cast("dict[object, object]", value).items(), 0))
 
 
 def _is_index(key: str) -> bool:
@@ -160,28 +165,18 @@ def _is_index(key: str) -> bool:
 def _unescape(text: str) -> str:
     text = text.replace("+", " ")
     if "%" in text or not text.isascii():
-        return _unescape_bytes(text.encode("utf-8", "surrogateescape"))
+        # Bytes of a body that are not UTF-8 arrive here as surrogates; `checked_text` refuses them.
+        raw = text.encode("utf-8", "surrogateescape")
+        if _BROKEN_ESCAPE.search(raw):
+            raise invalid("The request holds a broken percent escape.", code="invalid_characters")
+        return checked_text(unquote_to_bytes(raw))
     if "\0" in text:
         raise _bad_characters()
     return text
 
 
-def _unescape_bytes(raw: bytes) -> str:
-    if _BROKEN_ESCAPE.search(raw):
-        raise invalid("The request holds a broken percent escape.", code="invalid_characters")
-    return checked_text(unquote_to_bytes(raw))
-
-
 def _bad_characters() -> Refusal:
     return invalid("The request must be UTF-8 without NUL.", code="invalid_characters")
-
-
-def _append(form: Form, name: str, path: Sequence[str], value: str | Upload) -> None:
-    *parents, last = path
-    items = _descend(form, name, parents).setdefault(last, [])
-    if not isinstance(items, list) or isinstance(value, Upload):
-        raise _two_ways(name)
-    items.append(value)
 
 
 def _descend(form: Form, name: str, path: Sequence[str]) -> Form:
@@ -202,19 +197,15 @@ def _tree(value: object, depth: int) -> Tree:
     if depth > MAX_DEPTH:
         raise invalid(f"The body is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, Mapping):
-        return dict(_branches(cast("Mapping[Any, object]", value).items(), depth))
+        return dict(_branches(cast("Mapping[object, object]", value).items(), depth))
     if isinstance(value, (list, tuple)):
-        items = enumerate(cast("Sequence[object]", value))
-        return dict(_branches(items, depth))
-    return _leaf(value)
-
-
-def _branches(items: Any, depth: int) -> Iterator[tuple[str, Tree]]:
-    for key, item in items:
-        yield str(key), _tree(item, depth + 1)
-
-
-def _leaf(value: object) -> str:
+        return dict(_branches(enumerate(cast("Sequence[object]", value)), depth))
+    # `str(True)` is "True", but a form says "true".
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+def _branches(items: Iterable[tuple[Any, Any]], depth: int) -> Iterator[tuple[str, Tree]]:
+    for key, item in items:
+        yield str(key), _tree(item, depth + 1)

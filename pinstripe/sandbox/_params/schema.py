@@ -1,9 +1,11 @@
-"""Typed parameter specs: what an endpoint accepts, and the checker that turns a form into values.
+"""Typed parameter specs: what an endpoint accepts, and how a form becomes typed values.
 
-A spec reads one node of the decoded form and gives a plain typed value or raises a `Refusal` that
-names the parameter by its bracket path. Choices where the published facts are silent: an unknown
-word for a closed vocabulary is a 400 without a code, as is a bad boolean, array or object; strings
-longer than their bound are refused; `metadata=` clears the whole map everywhere.
+A spec reads one node of the decoded form. It returns a plain typed value, or raises a `Refusal`
+that names the parameter by its bracket path. Specs are nested as the parameters are.
+
+Choices of the sandbox, because the published facts are silent: an unknown word of a closed
+vocabulary is a 400 without a code, and so is a bad boolean, array or object; strings longer than
+their bound are refused; `metadata=` clears the whole map everywhere.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeAlias
 
-import attrs
+from attrs import frozen
 
-from pinstripe.sandbox._params.errors import Refusal, invalid, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
 from pinstripe.sandbox._params.forms import Form, Tree, as_array
 
 Params: TypeAlias = "dict[str, Any]"
 
+# The `maxLength` of most texts in Stripe's OpenAPI description; the sandbox uses it for all.
 MAX_STRING = 5000
+
+# The last second of the year 9999, and so the last one that `datetime` knows.
 MAX_TIMESTAMP = 253_402_300_799
 
+# At most 18 digits: such a number fits into 64 bits.
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,30})?")
 
@@ -35,15 +41,15 @@ class Spec(Protocol):
         ...
 
 
-@attrs.frozen
+@frozen
 class String:
-    """Text of bounded length; empty text is refused unless it clears or is allowed.
+    """Text of bounded length; "" is refused unless the text is clearable.
 
-    Args:
-        max_length: most characters accepted.
-        clearable: whether "" is accepted (and read as "").
-        check: a function that takes the text and says what is wrong with it, or None.
-        code: error code given with what check finds.
+    Attributes:
+        max_length: The largest number of characters.
+        clearable: Whether "" is accepted (and read as "").
+        check: A function that takes the text and returns what is wrong with it, or None.
+        code: The error code for what `check` finds.
     """
 
     max_length: int = MAX_STRING
@@ -59,20 +65,20 @@ class String:
                 return text
             raise _empty(path)
         if len(text) > self.max_length:
-            raise invalid(f"{shown(path)} must be at most {self.max_length} characters.", path)
+            raise invalid(f"{shortened(path)} must be at most {self.max_length} characters.", path)
         problem = self.check and self.check(text)
         if problem:
-            raise invalid(f"Invalid {shown(path)}: {problem}", path, self.code)
+            raise invalid(f"Invalid {shortened(path)}: {problem}", path, self.code)
         return text
 
 
-@attrs.frozen
+@frozen
 class Word:
     """One word of a vocabulary.
 
-    Args:
-        words: the known words, in the order in which a message lists them.
-        open: whether other words are accepted too.
+    Attributes:
+        words: The known words, in the order in which a message lists them.
+        open: Whether other words are accepted too.
     """
 
     words: tuple[str, ...]
@@ -83,17 +89,17 @@ class Word:
         text = String().read(raw, path)
         if not self.open and text not in self.words:
             listed = ", ".join(self.words[:-1]) + " or " + self.words[-1]
-            raise invalid(f"Invalid {shown(path)}: must be one of {listed}", path)
+            raise invalid(f"Invalid {shortened(path)}: must be one of {listed}", path)
         return text
 
 
-@attrs.frozen
+@frozen
 class Integer:
     """A whole number in a range.
 
-    Args:
-        low: the least value.
-        high: the greatest value.
+    Attributes:
+        low: The smallest value.
+        high: The largest value.
     """
 
     low: int
@@ -103,22 +109,24 @@ class Integer:
         """Return the number."""
         text = _text(raw, path, "integer")
         if not _INTEGER.fullmatch(text):
-            raise invalid(f"Invalid integer: {shown(text)}", path, "parameter_invalid_integer")
+            raise invalid(f"Invalid integer: {shortened(text)}", path, "parameter_invalid_integer")
         if not self.low <= int(text) <= self.high:
             problem = f"must be between {self.low} and {self.high}"
-            raise invalid(f"Invalid {shown(path)}: {problem}", path, "parameter_invalid_integer")
+            raise invalid(
+                f"Invalid {shortened(path)}: {problem}", path, "parameter_invalid_integer"
+            )
         return int(text)
 
 
 TIMESTAMP: Final = Integer(0, MAX_TIMESTAMP)
 
 
-@attrs.frozen
+@frozen
 class PositiveDecimal:
-    """A decimal number above zero, in plain notation and at most 15 digits before the point.
+    """A decimal number above zero, in plain notation, with at most 15 digits before the point.
 
-    Args:
-        code: error code for a number that is not acceptable.
+    Attributes:
+        code: The error code for a number that is refused.
     """
 
     code: str | None = None
@@ -127,13 +135,13 @@ class PositiveDecimal:
         """Return the exact number."""
         text = _text(raw, path, "decimal")
         if not _DECIMAL.fullmatch(text):
-            raise invalid(f"Invalid decimal: {shown(text)}", path, self.code)
+            raise invalid(f"Invalid decimal: {shortened(text)}", path, self.code)
         if Decimal(text) <= 0:
-            raise invalid(f"Invalid {shown(path)}: must be positive", path, self.code)
+            raise invalid(f"Invalid {shortened(path)}: must be positive", path, self.code)
         return Decimal(text)
 
 
-@attrs.frozen
+@frozen
 class Boolean:
     """The word `true` or `false`."""
 
@@ -141,17 +149,17 @@ class Boolean:
         """Return the truth value."""
         text = _text(raw, path, "boolean")
         if text not in ("true", "false"):
-            raise invalid(f"Invalid boolean: {shown(text)}", path)
+            raise invalid(f"Invalid boolean: {shortened(text)}", path)
         return text == "true"
 
 
-@attrs.frozen
+@frozen
 class Array:
     """A list of one kind of value, written `a[0]=x` or `a[]=x`.
 
-    Args:
-        item: spec of the elements.
-        max_items: most elements accepted.
+    Attributes:
+        item: The spec of each element.
+        max_items: The largest number of elements.
     """
 
     item: Spec
@@ -163,20 +171,20 @@ class Array:
             raise _empty(path)
         items = as_array(raw)
         if items is None:
-            raise invalid(f"Invalid array: {shown(path)}", path)
+            raise invalid(f"Invalid array: {shortened(path)}", path)
         if len(items) > self.max_items:
-            raise invalid(f"{shown(path)} takes at most {self.max_items} elements.", path)
+            raise invalid(f"{shortened(path)} takes at most {self.max_items} elements.", path)
         return [self.item.read(item, f"{path}[{index}]") for index, item in enumerate(items)]
 
 
-@attrs.frozen
+@frozen
 class Object:
     """A set of named parameters.
 
-    Args:
-        fields: spec of each parameter.
-        required: names that have to be there.
-        clearable: whether "" is accepted (and read as None).
+    Attributes:
+        fields: The spec of each parameter.
+        required: The names of required parameters.
+        clearable: Whether "" is accepted (and read as None).
     """
 
     fields: Mapping[str, Spec]
@@ -184,70 +192,93 @@ class Object:
     clearable: bool = False
 
     def read(self, raw: Tree, path: str) -> Params | None:
-        """Return the parameters that are there, or None where the object is cleared."""
+        """Return the parameters that were sent, or None if the object is cleared."""
         if raw == "" and self.clearable:
             return None
         if not isinstance(raw, dict):
-            raise _empty(path) if raw == "" else invalid(f"Invalid object: {shown(path)}", path)
+            raise _empty(path) if raw == "" else invalid(f"Invalid object: {shortened(path)}", path)
         return self.read_form(raw, path)
 
     def read_form(self, form: Form, path: str = "") -> Params:
-        """Return the parameters of a form, the whole form where path is "".
+        """Return the typed parameters of a form.
+
+        Args:
+            form: The decoded form, or the object at `path`.
+            path: The bracket path of the object; "" for the whole form.
 
         Raises:
-            Refusal: for unknown, missing and unacceptable parameters.
+            Refusal: For unknown, missing and unacceptable parameters.
         """
+        # Unknown names come first: a misspelled name is often the cause of a missing one.
         for name in form:
             if name not in self.fields:
-                raise _unknown(_join(path, name))
+                where = _join(path, name)
+                text = f"Received unknown parameter: {shortened(where)}"
+                raise invalid(text, where, "parameter_unknown")
         for name in self.required:
             if name not in form:
-                raise _missing(_join(path, name))
+                where = _join(path, name)
+                text = f"Missing required param: {shortened(where)}."
+                raise invalid(text, where, "parameter_missing")
         return {name: self.fields[name].read(raw, _join(path, name)) for name, raw in form.items()}
 
 
-@attrs.frozen
+@frozen
 class Nullable:
     """A value that "" makes null.
 
-    Args:
-        spec: reads any other value.
+    Attributes:
+        spec: The spec of any other value.
     """
 
     spec: Spec
 
     def read(self, raw: Tree, path: str) -> Any:
-        """Return the value, None for ""."""
+        """Return the value, or None for ""."""
         return None if raw == "" else self.spec.read(raw, path)
 
 
-@attrs.frozen
+@frozen
 class Metadata:
-    """A map of text to text: at most 50 keys of 40 characters, values of 500."""
+    """A map of text to text: at most 50 keys of 40 characters, values of 500 characters.
+
+    Bounds: https://docs.stripe.com/api/metadata
+    """
 
     max_keys: int = 50
     max_key: int = 40
     max_value: int = 500
 
     def read(self, raw: Tree, path: str) -> dict[str, str] | None:
-        """Return the keys to set ("" removes one), or None where the whole map is cleared."""
+        """Return the keys to set ("" removes a key), or None if the whole map is cleared."""
         if raw == "":
             return None
         if not isinstance(raw, dict):
-            raise invalid(f"Invalid object: {shown(path)}", path)
+            raise invalid(f"Invalid object: {shortened(path)}", path)
         if len(raw) > self.max_keys:
             raise self._too_many(path)
-        return {key: self._value(key, value, path) for key, value in raw.items()}
+        values: dict[str, str] = {}
+        for key, value in raw.items():
+            where = _join(path, key)
+            # Square brackets in a key could not be sent back as a parameter name.
+            if not key or len(key) > self.max_key or "[" in key or "]" in key:
+                problem = f"keys have 1 to {self.max_key} characters without square brackets"
+                raise invalid(f"Invalid metadata key: {problem}", where)
+            values[key] = _text(value, where, "string")
+            if len(values[key]) > self.max_value:
+                problem = f"Metadata values have at most {self.max_value} characters."
+                raise invalid(problem, where)
+        return values
 
     def merge(self, old: Mapping[str, str], patch: Mapping[str, str] | None) -> dict[str, str]:
         """Return the map after a change.
 
         Args:
-            old: the map as it is.
-            patch: what `read` gave.
+            old: The stored map.
+            patch: The result of `read`: keys to set, or None to clear the map.
 
         Raises:
-            Refusal: when the result has more than 50 keys.
+            Refusal: If the result has more than 50 keys.
         """
         if patch is None:
             return {}
@@ -256,16 +287,6 @@ class Metadata:
             raise self._too_many("metadata")
         return merged
 
-    def _value(self, key: str, value: Tree, path: str) -> str:
-        where = _join(path, key)
-        if not key or len(key) > self.max_key or "[" in key or "]" in key:
-            problem = f"keys have 1 to {self.max_key} characters without square brackets"
-            raise invalid(f"Invalid metadata key: {problem}", where)
-        text = _text(value, where, "string")
-        if len(text) > self.max_value:
-            raise invalid(f"Metadata values have at most {self.max_value} characters.", where)
-        return text
-
     def _too_many(self, path: str) -> Refusal:
         return invalid(f"Metadata has at most {self.max_keys} keys.", path)
 
@@ -273,32 +294,33 @@ class Metadata:
 METADATA: Final = Metadata()
 
 
-@attrs.frozen
-class Span:
+@frozen
+class TimeRange:
     """A range of whole seconds.
 
-    Args:
-        start: first second inside.
-        end: first second after it.
+    Attributes:
+        start: The first second in the range.
+        end: The first second after it.
     """
 
     start: int = 0
     end: int = MAX_TIMESTAMP + 1
 
 
-@attrs.frozen
+@frozen
 class CreatedFilter:
     """The `created` filter: an exact second, or any of gt, gte, lt and lte."""
 
-    def read(self, raw: Tree, path: str) -> Span:
-        """Return the range that both forms come down to."""
+    def read(self, raw: Tree, path: str) -> TimeRange:
+        """Return the range of seconds that either form selects."""
         if isinstance(raw, str):
             second = TIMESTAMP.read(raw, path)
-            return Span(second, second + 1)
+            return TimeRange(second, second + 1)
         bounds = _BOUNDS.read(raw, path) or {}
+        # Bounds that contradict each other give an empty range, which selects nothing.
         starts = [bounds.get("gte", 0), bounds.get("gt", -1) + 1]
         ends = [bounds.get("lt", MAX_TIMESTAMP + 1), bounds.get("lte", MAX_TIMESTAMP) + 1]
-        return Span(max(starts), min(ends))
+        return TimeRange(max(starts), min(ends))
 
 
 _BOUNDS: Final = Object(dict.fromkeys(("gt", "gte", "lt", "lte"), TIMESTAMP))
@@ -311,7 +333,7 @@ STRINGS: Final = Array(STRING)
 
 def _text(raw: Tree, path: str, kind: str) -> str:
     if not isinstance(raw, str):
-        raise invalid(f"Invalid {kind}: {shown(path)}", path)
+        raise invalid(f"Invalid {kind}: {shortened(path)}", path)
     return raw
 
 
@@ -320,13 +342,5 @@ def _join(path: str, name: str) -> str:
 
 
 def _empty(path: str) -> Refusal:
-    text = f"You passed an empty string for '{shown(path)}'. Leave the parameter out instead."
+    text = f"You passed an empty string for '{shortened(path)}'. Leave the parameter out instead."
     return invalid(text, path, "parameter_invalid_empty")
-
-
-def _unknown(path: str) -> Refusal:
-    return invalid(f"Received unknown parameter: {shown(path)}", path, "parameter_unknown")
-
-
-def _missing(path: str) -> Refusal:
-    return invalid(f"Missing required param: {shown(path)}.", path, "parameter_missing")

@@ -1,4 +1,4 @@
-"""The clock of the sandbox: any function that gives seconds since the epoch, or one set by hand."""
+"""The clock of the sandbox: a function that returns seconds since the epoch, or one set by hand."""
 
 from __future__ import annotations
 
@@ -6,57 +6,60 @@ import threading
 import time
 from collections.abc import Callable
 
-import attrs
+from attrs import define, field
 
 Clock = Callable[[], float]
 
 system_clock: Clock = time.time
 
 
-@attrs.define
+@define
 class ManualClock:
-    """A clock that stands still until it is advanced.
+    """A clock that changes only when it is advanced.
 
     Args:
-        now: seconds since the Unix epoch at which the clock stands.
+        now: The time that the clock shows, in seconds since the Unix epoch.
     """
 
+    # Some moment after the API version of the sandbox was published.
     now: float = 1_795_392_000.0
-    _watchers: list[Callable[[], object]] = attrs.field(
+    _watchers: list[Callable[[], object]] = field(
         factory=list[Callable[[], object]], init=False, repr=False, eq=False
     )
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False, eq=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False, eq=False)
 
     def __call__(self) -> float:
-        """Return the time at which the clock stands, in seconds since the epoch."""
+        """Return the time, in seconds since the epoch."""
         return self.now
 
     def advance(self, seconds: float) -> float:
         """Move the clock forward.
 
         Args:
-            seconds: how far, zero or more.
+            seconds: How far, zero or more.
 
         Returns:
             The new time, in seconds since the epoch.
 
         Raises:
-            ValueError: for a negative step; the order of the objects hangs on time not going back.
+            ValueError: For a negative step: the order of objects relies on a clock that never
+                goes back.
         """
         if not seconds >= 0:
             raise ValueError(f"seconds must be zero or more, got {seconds!r}")
         with self._lock:
             self.now += seconds
             now, watchers = self.now, tuple(self._watchers)
+        # Outside the lock: a watcher may read, watch or advance the clock itself.
         for watcher in watchers:
             watcher()
         return now
 
     def watch(self, watcher: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever the clock was moved, in the thread that moved it.
+        """Call a function after each `advance`, in the thread that advances.
 
         Args:
-            watcher: takes nothing and must not raise.
+            watcher: A function without arguments that must not raise.
 
         Returns:
             A function that ends the watch.

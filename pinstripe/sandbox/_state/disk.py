@@ -1,19 +1,28 @@
-"""Keeps a world in a SQLite file, so that it outlives the process, whatever ends the process.
+"""Keeps a world in a SQLite file, so that it survives any end of the process.
 
-What a request changes (objects, their content, events, the agenda, the answer kept under its
-idempotency key) becomes one transaction or part of one, and no answer leaves before the
-transaction is written: after `kill -9` everything that was answered is there, and what was not
-answered is there whole or not at all. Ids go on without a repeat, since every life of a world
-draws from a source of its own. A free port is the same one again where it can be, so that links to
-files, also those in events, hold. Faults, rate limits and the ledger of effects are not kept.
+What is kept: objects, their content, events, scheduled jobs, the answers under idempotency keys, a
+manual clock's time and the address of the server. Faults, rate limits and the log of effects are
+not kept.
 
-The loop never waits for the file. Changes are collected while it runs, and a thread writes all
-that came together as one transaction; requests that wait for the same transaction share its cost.
-The file is in WAL mode with `synchronous=NORMAL`: a transaction is handed to the operating system
-before it counts as written, and to the disk only now and then, so that the end of the process
-loses nothing, and the end of the machine (power, kernel) may lose the last transactions but never
-half of one. The process holds the file alone, and nobody else may read it: secrets and personal
-data stand in it as they are.
+The theory, in four steps:
+
+1. The changes of a request are collected in memory, in a batch, while the event loop runs.
+2. A thread writes a whole batch as one transaction, and the loop never waits for the file. While
+   one batch is written, the next one collects; so requests at the same time share a transaction.
+3. No answer leaves before its batch is written. After `kill -9`, everything that was answered is
+   there, and a request without an answer is there whole or not at all.
+4. If a write fails, the requests that wait for it get a 500. Their changes stay in memory, in the
+   next batch, for another attempt.
+
+The file is in WAL mode with `synchronous=NORMAL`: a committed transaction is with the operating
+system, and reaches the disk a little later. So the end of the process loses nothing. The end of the
+machine (power, kernel) may lose the last transactions, but never half of one:
+https://www.sqlite.org/pragma.html#pragma_synchronous
+
+Each run of a world takes random sources of its own, so ids never repeat. A free port is the same
+one again if possible, so that links to files stay valid, also those in events. One process at a
+time uses the file, and only its owner can read it: it holds secrets and personal data as plain
+text.
 """
 
 from __future__ import annotations
@@ -28,25 +37,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
-import attrs
 import msgspec
+from attrs import frozen
 
 from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.journal import NullJournal
 from pinstripe.sandbox._state.world import World
 
-Key: TypeAlias = "tuple[str, str, str]"
+RowKey: TypeAlias = "tuple[str, str, str]"
 
-APPLICATION_ID: Final = 0x50494E53
+# Both are in the head of the file, so that no other SQLite file is taken for a store.
+APPLICATION_ID: Final = 0x50494E53  # "PINS"
 LAYOUT: Final = 1
 
 _log = logging.getLogger("pinstripe.sandbox")
 
 T = TypeVar("T")
 
+# What is kept beside the world. The texts are part of the layout, so they do not follow a rename.
 ADDRESS: Final = ("meta", "", "address")
-_LIVES: Final = ("meta", "", "lives")
+_RUNS: Final = ("meta", "", "lives")
 _NOW: Final = ("meta", "", "now")
+
+# Own choice: time for another process that is just ending to unlock the file.
 _LOCK_SECONDS = 0.5
 
 _CREATE = f"""
@@ -77,16 +90,16 @@ _TABLES = "SELECT count(*) FROM sqlite_master"
 async def keep_on_disk(world: World) -> AsyncGenerator[None, None]:
     """Restore a world from its file and keep it there until the block ends.
 
-    Does nothing where the settings name no file.
+    Does nothing if the settings name no file.
 
     Raises:
-        OSError: when the file cannot be used, or another process uses it.
-        ValueError: when the file is something else than a sandbox's.
+        OSError: If the file cannot be used, or another process uses it.
+        ValueError: If the file is not a store of this version of the sandbox.
     """
     if world.settings.store is None:
         yield
         return
-    disk = Disk(world, world.settings.store)
+    disk = DiskJournal(world, world.settings.store)
     await disk.open()
     try:
         yield
@@ -94,33 +107,37 @@ async def keep_on_disk(world: World) -> AsyncGenerator[None, None]:
         await disk.close()
 
 
-@attrs.frozen
+@frozen
 class _Batch:
-    changes: dict[Key, object]
+    changes: dict[RowKey, object]
     done: asyncio.Future[None]
 
 
-class Disk:
+class DiskJournal:
     """The journal of a world that has a file.
 
+    At most two batches exist: `_current` is being written, `_next` collects changes. `_writer` is
+    the task that writes, None while there is nothing to write.
+
     Args:
-        world: the world.
-        path: the file.
+        world: The world.
+        path: The file.
     """
 
     def __init__(self, world: World, path: Path) -> None:
         self._world = world
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
+        # One thread: SQLite connections must not change threads.
         self._thread = ThreadPoolExecutor(1, "pinstripe-disk")
-        self._file = File(path)
+        self._file = StoreFile(path)
         self._next: _Batch | None = None
         self._current: _Batch | None = None
         self._writer: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], object] = lambda: None
 
     async def open(self) -> None:
-        """Open the file, restore the world from it and keep what changes from now on."""
+        """Open the file, restore the world from it and record changes from now on."""
         try:
             await self._loop.run_in_executor(self._thread, self._restore)
         except BaseException:
@@ -129,36 +146,37 @@ class Disk:
         self._world.journal = self
         clock = self._world.settings.clock
         if isinstance(clock, ManualClock):
-            self._unwatch = clock.watch(self._note_time)
+            self._unwatch = clock.watch(self._on_clock_advanced)
             self._record_time()
 
     async def close(self) -> None:
-        """Write what is left, and close the file."""
+        """Write the remaining changes, and close the file."""
         self._unwatch()
         self._world.journal = NullJournal()
         try:
-            await self.safe()
+            await self.wait_saved()
         finally:
             await self._close()
 
     @property
-    def behind(self) -> bool:
+    def unsaved(self) -> bool:
         """Whether there are changes that are not written yet."""
         return self._next is not None or self._current is not None
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
-        """Take a change; it is written when the loop has time, also without anybody waiting."""
+        """Record a change; it is written soon, even if nobody waits."""
         if self._next is None:
             self._next = _Batch({}, self._loop.create_future())
         self._next.changes[place, account, name] = value
         self._start_writer()
 
-    async def safe(self) -> None:
-        """Wait until every change that was taken is written.
+    async def wait_saved(self) -> None:
+        """Wait until every recorded change is written.
 
         Raises:
-            sqlite3.Error: when the file does not take them; they stay for another attempt.
+            sqlite3.Error: If they cannot be written; they stay for another attempt.
         """
+        # The newest batch is written last. It is shielded, since other requests wait for it, too.
         batch = self._next or self._current
         if batch is not None:
             self._start_writer()
@@ -170,44 +188,49 @@ class Disk:
 
     async def _write(self) -> None:
         try:
+            # A batch that collects during one round is written in the next round.
             while self._next is not None:
                 batch = self._current = self._next
                 self._next = None
                 await self._loop.run_in_executor(self._thread, self._file.write, batch.changes)
                 batch.done.set_result(None)
-        except Exception as error:  # noqa: BLE001 - goes to those who wait
-            self._put_back(error)
+        except Exception as error:  # noqa: BLE001 -- the requests that wait get it
+            _log.error("The sandbox cannot write to its file: %s", error)
+            # Both batches fail and become one new batch. The newer one is added last, so that its
+            # values win.
+            changes: dict[RowKey, object] = {}
+            for failed in (self._current, self._next):
+                if failed is not None:
+                    changes.update(failed.changes)
+                    failed.done.set_exception(error)
+                    # Mark the exception as seen: nobody may be waiting for it.
+                    failed.done.exception()
+            self._next = _Batch(changes, self._loop.create_future())
         finally:
             self._writer = self._current = None
-
-    def _put_back(self, error: Exception) -> None:
-        _log.error("The sandbox cannot write to its file: %s", error)
-        changes: dict[Key, object] = {}
-        for batch in (self._current, self._next):
-            if batch is not None:
-                changes.update(batch.changes)
-                batch.done.set_exception(error)
-                batch.done.exception()  # nobody may have waited
-        self._next = _Batch(changes, self._loop.create_future())
 
     async def _close(self) -> None:
         await self._loop.run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
     def _restore(self) -> None:
+        """Open the file and fill the world from it, in the thread of the file."""
         self._file.open()
         world, clock = self._world, self._world.settings.clock
-        lives = self._file.beside(_LIVES, int, 0)
-        self._file.write({_LIVES: lives + 1})
+        runs = self._file.get_meta(_RUNS, int, 0)
+        self._file.write({_RUNS: runs + 1})
+        # A server that starts again in the same process still has its world in memory.
         if not world.accounts():
-            world.begin_life(lives)
-            world.base_url = self._file.beside(ADDRESS, str, "")
+            world.begin_run(runs)
+            world.base_url = self._file.get_meta(ADDRESS, str, "")
             for place, account, name, value in self._file.rows():
                 world.account(account or None).restore(place, name, value)
+        # A manual clock resumes where it was, unless it is set to a later time.
         if isinstance(clock, ManualClock):
-            clock.advance(max(0.0, self._file.beside(_NOW, float, 0.0) - clock()))
+            clock.advance(max(0.0, self._file.get_meta(_NOW, float, 0.0) - clock()))
 
-    def _note_time(self) -> None:
+    def _on_clock_advanced(self) -> None:
+        # The clock calls this in the thread that advances it; `record` is for the loop's thread.
         if threading.get_ident() == self._loop_thread:
             self._record_time()
         else:
@@ -217,11 +240,13 @@ class Disk:
         self.record(*_NOW, self._world.settings.clock())
 
 
-class File:
+class StoreFile:
     """The SQLite file; all calls come from one thread.
 
+    A row of the file has the address of a change (place, account, name) and its last value.
+
     Args:
-        path: where it is, or shall be.
+        path: The path of the file; it is created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -232,9 +257,10 @@ class File:
         """Open the file for this process alone.
 
         Raises:
-            OSError: when the file cannot be used, or another process uses it.
-            ValueError: when the file is something else than a sandbox's.
+            OSError: If the file cannot be used, or another process uses it.
+            ValueError: If the file is not a store of this version of the sandbox.
         """
+        # SQLite gives the journal beside the file the same permissions.
         self._path.touch(mode=0o600)
         try:
             self._connection = sqlite3.connect(
@@ -247,24 +273,28 @@ class File:
             raise ValueError(f"store {self._path} is not a file of a sandbox: {error}") from error
 
     def rows(self) -> Iterator[tuple[str, str, str, bytes]]:
-        """Return what the world consists of, in the order of its birth."""
+        """Return the rows of the world, in the order in which they were first written."""
         assert self._connection is not None
         return self._connection.execute(_ROWS)
 
-    def beside(self, key: Key, type: type[T], default: T) -> T:
-        """Return a value that stands beside the world, a default where there is none yet."""
+    def get_meta(self, key: RowKey, type: type[T], default: T) -> T:
+        """Return a value that is kept beside the world, or the default if there is none."""
         assert self._connection is not None
         row = self._connection.execute(_ONE, key).fetchone()
         return default if row is None else msgspec.json.decode(row[0], type=type)
 
-    def write(self, changes: Mapping[Key, object]) -> None:
+    def write(self, changes: Mapping[RowKey, object]) -> None:
         """Write changes as one transaction.
 
         Raises:
-            sqlite3.Error: when the file does not take them; nothing of them is written then.
+            sqlite3.Error: If the changes cannot be written; then none of them is.
         """
         assert self._connection is not None
-        puts = [(*key, _encoded(value)) for key, value in changes.items() if value is not None]
+        puts = [
+            (*key, value if isinstance(value, bytes) else msgspec.json.encode(value))
+            for key, value in changes.items()
+            if value is not None
+        ]
         removals = [key for key, value in changes.items() if value is None]
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -272,6 +302,7 @@ class File:
             self._connection.executemany(_REMOVE, removals)
             self._connection.execute("COMMIT")
         except BaseException:
+            # Some errors, such as a full disk, make SQLite roll back by itself.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
@@ -282,19 +313,19 @@ class File:
             self._connection.close()
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        # Nothing is changed before the file is known to be empty or a store of this version. In
+        # this locking mode the first transaction locks the file until the connection is closed.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         (tables,) = connection.execute(_TABLES).fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (layout,) = connection.execute("PRAGMA user_version").fetchone()
         if tables and (application, layout) != (APPLICATION_ID, LAYOUT):
-            raise ValueError(f"store {self._path} is not a file of this version of the sandbox")
+            text = "is not a file of this version of the sandbox; choose another path"
+            raise ValueError(f"store {self._path} {text}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if not tables:
             connection.executescript(_CREATE)
+        # An empty transaction takes the lock now, and fails if another process has it.
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
-
-
-def _encoded(value: object) -> bytes:
-    return value if isinstance(value, bytes) else msgspec.json.encode(value)

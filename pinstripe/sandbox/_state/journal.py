@@ -1,49 +1,55 @@
-"""The seam between the state of a sandbox and what keeps it: changes are told, one by one."""
+"""The interface between the state of a sandbox and its store.
+
+The state records each change in a journal, one by one. A sandbox in memory has a `NullJournal`,
+a sandbox with a file has the `DiskJournal` of `disk`. A change is addressed by three texts: its
+place (what sort of thing changed), its account and its name.
+"""
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
+# The places. Stores on disk hold these texts, so they do not follow a rename.
 OBJECT: Final = "object:"
 CONTENT: Final = "content"
 ANSWER: Final = "answer"
-DUTY: Final = "duty"
+JOB: Final = "duty"
 
 
 class Journal(Protocol):
-    """Where changes go that shall outlive the process."""
+    """Receives changes that have to outlive the process."""
 
     @property
-    def behind(self) -> bool:
-        """Whether there are changes that are not safe yet."""
+    def unsaved(self) -> bool:
+        """Whether there are changes that are not saved yet."""
         ...
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
-        """Take a change.
+        """Record a change.
 
         Args:
-            place: `object` and a kind, `content`, `answer` or `duty`.
-            account: id of the account, "" for that of the key.
-            name: what tells it from others in its place.
-            value: bytes, or what JSON can hold; None where it is gone.
+            place: `OBJECT` and the name of a kind, `CONTENT`, `ANSWER` or `JOB`.
+            account: The id of the account; "" for the account of the API key.
+            name: An id that is unique for this place and account.
+            value: Bytes, or a value for JSON; None for a removal.
         """
         ...
 
-    async def safe(self) -> None:
-        """Wait until every change that was taken is safe."""
+    async def wait_saved(self) -> None:
+        """Wait until every recorded change is saved."""
         ...
 
 
 class NullJournal:
-    """The journal of a sandbox that lives in memory only."""
+    """The journal of a sandbox in memory."""
 
     @property
-    def behind(self) -> bool:
-        """Whether there are changes that are not safe yet."""
+    def unsaved(self) -> bool:
+        """Whether there are changes that are not saved yet."""
         return False
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
-        """Forget a change."""
+        """Do nothing."""
 
-    async def safe(self) -> None:
-        """Return."""
+    async def wait_saved(self) -> None:
+        """Return at once."""

@@ -1,13 +1,27 @@
-"""What a type of object is made of for the outside: ids, indexes, hidden fields, `expand`.
+"""How the objects of each kind look from outside: ids, indexes, hidden fields, `expand`.
 
-Objects are stored whole. A `Kind` says which fields are hidden until `expand` asks for them and
-which hold an id that `expand` turns into the object. Choices where the published facts are silent:
+Objects are stored whole, with every field. A `Kind` describes the fields at which a stored object
+differs from the one in an answer:
 
-- a plain secret key that asks for a field only a restricted key may read gets a 403 (a field
-  that is left out silently would look like a person without a birth date);
-- an unknown expand path is a 400 without a code;
-- `sex`, `unparsed_sex` and `unparsed_place_of_birth` are shown to every key: by their own path,
-  or with the field above them where that one is asked for.
+- a *link* holds the id of another object; `expand` turns the id into that object;
+- a *hidden* field is left out until `expand` names it;
+- a *restricted* field is one for which only a restricted key may ask;
+- a *private* field is stored for the sandbox alone, and no answer shows it.
+
+A request with `expand` is served in two steps. `parse_expand` checks the paths and turns them into
+a tree, the `Expansion`: `["a.b", "a.c"]` becomes `{"a": {"b": {}, "c": {}}}`. `render` then walks
+the stored object, the fields of its kind and the expansion together.
+
+An expanded object, or a hidden one that the request names, is *implied*: it shows its own hidden
+fields without further paths, except the restricted ones, which always need their own path.
+
+Choices of the sandbox, because the published facts are silent:
+
+- A plain secret key that asks for a restricted field gets a 403. Without an error, the answer would
+  look like a person without a birth date.
+- An unknown expand path is a 400 without a code.
+- `sex`, `unparsed_sex` and `unparsed_place_of_birth` are shown to every key: by their own path, or
+  with the field that contains them, if the request names that one.
 """
 
 from __future__ import annotations
@@ -16,53 +30,54 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-import attrs
+from attrs import field, frozen
 
-from pinstripe.sandbox._params.errors import Refusal, invalid, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
 from pinstripe.sandbox._state.table import Extract, Json, Table
 
+# https://docs.stripe.com/api/expanding_objects
 MAX_EXPAND_DEPTH = 4
 
-Asked: TypeAlias = "dict[str, Asked]"
+Expansion: TypeAlias = "dict[str, Expansion]"
 
 
-@attrs.frozen
+@frozen
 class Field:
     """A field with something to expand at it or below it.
 
-    Args:
-        link: name of the kind of which the field holds an id.
-        hidden: whether the field is left out until it is asked for.
-        restricted: whether only a restricted key may ask for it.
-        private: whether it is never shown, because it is only kept.
-        inner: fields of the object that stands here.
+    Attributes:
+        link: The name of the kind whose id the field holds.
+        hidden: Whether the field is left out until a request asks for it.
+        restricted: Whether only a restricted key may ask for it.
+        private: Whether no answer shows it.
+        inner: The fields of the object that the field holds.
     """
 
     link: str | None = None
     hidden: bool = False
     restricted: bool = False
     private: bool = False
-    inner: Mapping[str, Field] = attrs.field(factory=dict[str, "Field"])
+    inner: Mapping[str, Field] = field(factory=dict[str, "Field"])
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Kind:
     """A type of object.
 
-    Args:
-        name: value of the `object` field.
-        prefix: what ids start with.
-        fields: the fields that `expand` knows.
-        indexes: functions that read the values by which lists are filtered.
+    Attributes:
+        name: The value of the `object` field.
+        prefix: The start of ids.
+        fields: The fields that `expand` knows.
+        indexes: The functions that read the values by which lists are filtered.
     """
 
     name: str
     prefix: str
-    fields: Mapping[str, Field] = attrs.field(factory=dict[str, Field])
-    indexes: Mapping[str, Extract] = attrs.field(factory=dict[str, Extract])
+    fields: Mapping[str, Field] = field(factory=dict[str, Field])
+    indexes: Mapping[str, Extract] = field(factory=dict[str, Extract])
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Registry:
     """The kinds that a sandbox knows, by name."""
 
@@ -70,7 +85,7 @@ class Registry:
 
     @classmethod
     def of(cls, kinds: Iterable[Kind]) -> Registry:
-        """Build a registry."""
+        """Return a registry of kinds."""
         return cls({kind.name: kind for kind in kinds})
 
     def tables(self) -> dict[str, Table]:
@@ -79,94 +94,103 @@ class Registry:
 
     def parse_expand(
         self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool
-    ) -> Asked:
-        """Turn expand paths into the tree of what is asked for.
+    ) -> Expansion:
+        """Turn expand paths into the tree of what to expand.
 
         Args:
-            kind: name of the kind of the answer, or of the elements of a list.
-            paths: what was sent, such as `data.last_verification_report`.
-            restricted: whether the key is a restricted one.
-            listed: whether the answer is a list, so that paths start with `data.`.
+            kind: The name of the kind of the answer, or of the elements of a list.
+            paths: The paths of the request, such as `data.last_verification_report`.
+            restricted: Whether the API key is a restricted one.
+            listed: Whether the answer is a list, so that paths start with `data.`.
 
         Raises:
-            Refusal: 400 for a path that is unknown or too deep, 403 for one the key may not read.
+            Refusal: 400 for a path that is unknown or too deep, 403 for a path that the key may
+                not read.
         """
         return self._parse(kind, paths, restricted=restricted, listed=listed) if paths else {}
 
-    @lru_cache(maxsize=512)  # noqa: B019 - a registry lives as long as its sandbox
-    def _parse(self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool) -> Asked:
-        asked: Asked = {}
+    @lru_cache(maxsize=512)  # noqa: B019 -- a registry is there as long as its sandbox
+    def _parse(
+        self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool
+    ) -> Expansion:
+        expand: Expansion = {}
         for path in paths:
             parts = path.split(".")
             if len(parts) > MAX_EXPAND_DEPTH:
-                raise invalid(f"Expand goes {MAX_EXPAND_DEPTH} levels deep at most.", "expand")
+                raise invalid(f"Expand goes at most {MAX_EXPAND_DEPTH} levels deep.", "expand")
             if listed and parts.pop(0) != "data":
                 raise _unknown_path(path)
-            if self._expandable(kind, path, parts).restricted and not restricted:
-                raise _restricted_path(path)
-            node = asked
+            if self._field_at(kind, path, parts).restricted and not restricted:
+                text = f"Only a restricted key (rk_test_...) may expand {shortened(path)}."
+                raise Refusal(text, status=403, param="expand")
+            node = expand
             for part in parts:
                 node = node.setdefault(part, {})
-        return asked
+        return expand
 
-    def _expandable(self, kind: str, path: str, parts: list[str]) -> Field:
-        fields, field = self.kinds[kind].fields, Field()
+    def _field_at(self, kind: str, path: str, parts: list[str]) -> Field:
+        """Return the field at the end of a path, which has to be a link or hidden."""
+        fields, found = self.kinds[kind].fields, Field()
         for part in parts:
             if part not in fields:
                 raise _unknown_path(path)
-            field = fields[part]
-            fields = self.kinds[field.link].fields if field.link else field.inner
-        if not (field.link or field.hidden):
+            found = fields[part]
+            fields = self.kinds[found.link].fields if found.link else found.inner
+        if not (found.link or found.hidden):
             raise _unknown_path(path)
-        return field
+        return found
 
-    def render(self, kind: str, value: Json, asked: Asked, tables: Mapping[str, Table]) -> Json:
-        """Return the object as it is shown.
+    def render(
+        self, kind: str, value: Json, expand: Expansion, tables: Mapping[str, Table]
+    ) -> Json:
+        """Return a stored object as an answer shows it.
 
         Args:
-            kind: name of the kind of the object.
-            value: the object as it is stored.
-            asked: what `parse_expand` gave.
-            tables: where ids are looked up.
+            kind: The name of the kind of the object.
+            value: The stored object.
+            expand: The result of `parse_expand`.
+            tables: The tables in which ids are looked up.
         """
-        return _Rendering(self, tables).object(self.kinds[kind].fields, value, asked, implied=False)
+        return self._render(self.kinds[kind].fields, value, expand, tables, implied=False)
 
-
-@attrs.frozen
-class _Rendering:
-    registry: Registry
-    tables: Mapping[str, Table]
-
-    def object(
-        self, fields: Mapping[str, Field], value: Json, asked: Asked, *, implied: bool
+    def _render(
+        self,
+        fields: Mapping[str, Field],
+        value: Json,
+        expand: Expansion,
+        tables: Mapping[str, Table],
+        *,
+        implied: bool,
     ) -> Json:
         out = dict(value)
-        for name, field in fields.items():
-            if name in out:
-                self._field(out, name, field, asked.get(name), implied=implied)
+        for name, spec in fields.items():
+            if name not in out:
+                continue
+            below = expand.get(name)
+            wanted = below is not None
+            # Left out: private, or hidden and neither named nor implied.
+            if spec.private or (
+                spec.hidden and not wanted and not (implied and not spec.restricted)
+            ):
+                del out[name]
+            elif out[name] is None:
+                continue
+            elif spec.link and wanted:
+                # The id of a removed object stays an id.
+                linked = tables[spec.link].get(out[name])
+                if linked is not None:
+                    inner = self.kinds[spec.link].fields
+                    out[name] = self._render(inner, linked, below or {}, tables, implied=True)
+            elif spec.inner:
+                out[name] = self._render(
+                    spec.inner,
+                    out[name],
+                    below or {},
+                    tables,
+                    implied=implied or (spec.hidden and wanted),
+                )
         return out
-
-    def _field(
-        self, out: Json, name: str, field: Field, asked: Asked | None, *, implied: bool
-    ) -> None:
-        wanted = asked is not None
-        kept_back = field.hidden and not wanted and not (implied and not field.restricted)
-        if field.private or kept_back:
-            del out[name]
-        elif field.link and wanted and out[name] is not None:
-            linked = self.tables[field.link].get(out[name])
-            if linked is not None:
-                fields = self.registry.kinds[field.link].fields
-                out[name] = self.object(fields, linked, asked or {}, implied=True)
-        elif field.inner and out[name] is not None:
-            below = implied or (field.hidden and wanted)
-            out[name] = self.object(field.inner, out[name], asked or {}, implied=below)
 
 
 def _unknown_path(path: str) -> Refusal:
-    return invalid(f"This property cannot be expanded ({shown(path)}).", "expand")
-
-
-def _restricted_path(path: str) -> Refusal:
-    text = f"Only a restricted key (rk_test_...) may expand {shown(path)}."
-    return Refusal(text, status=403, param="expand")
+    return invalid(f"This property cannot be expanded ({shortened(path)}).", "expand")

@@ -1,24 +1,33 @@
-"""State machines as tables, and the small engine that steps them.
+"""State machines as tables, and the small engine that steps through them.
 
-A row says: from this state, by this action, to that state, and which event tells of it. A call
-that has no row is refused; the published facts give no code for that, the sandbox answers 400
-`status_transition_invalid`. Where they say `unknown` the tables choose: a canceled session takes
-no redaction, a session is redacted once, `quote_ready` is reached without an event, a climate
-order can be canceled while it is not paid, and is delayed or gets another product only once it is.
+A row says: from this state, by this action, to that state, and which event reports it. An action
+without a row is refused.
+
+Choices of the sandbox, because the published facts are silent: a refused action is a 400
+`status_transition_invalid`; a canceled session cannot be redacted; a session is redacted once;
+`quote_ready` has no event; a climate order can be canceled before it is paid, and can be delayed or
+get another product only afterwards.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import attrs
+from attrs import frozen
 
 from pinstripe.sandbox._params.errors import invalid
 
 
-@attrs.frozen
+@frozen
 class Transition:
-    """One row: from a state, by an action, to a state, told by an event (or by none)."""
+    """One row: from a state, by an action, to a state.
+
+    Attributes:
+        source: The state before.
+        action: The name of the action.
+        target: The state after.
+        event: The type of the event that reports the change; None for no event.
+    """
 
     source: str
     action: str
@@ -26,14 +35,14 @@ class Transition:
     event: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Lifecycle:
     """A state machine.
 
-    Args:
-        name: the type of object that lives it.
-        initial: state of a new object.
-        rows: the transitions.
+    Attributes:
+        name: The type of the objects.
+        initial: The state of a new object.
+        rows: The transitions.
     """
 
     name: str
@@ -49,7 +58,7 @@ class Lifecycle:
         """Return the row for an action in a state.
 
         Raises:
-            Refusal: 400, when there is none.
+            Refusal: 400, if there is none.
         """
         for row in self.rows:
             if row.source == state and row.action == action:
@@ -63,7 +72,7 @@ class Lifecycle:
         """Return the row that leads from a state to another in one step.
 
         Raises:
-            Refusal: 400, when there is none.
+            Refusal: 400, if there is none.
         """
         for row in self.rows:
             if row.source == state and row.target == target:

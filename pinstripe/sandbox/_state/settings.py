@@ -1,4 +1,4 @@
-"""How a sandbox behaves, set when it is started."""
+"""The settings of a sandbox, fixed when it starts."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-import attrs
+from attrs import field, frozen
+from attrs.converters import optional
 
 from pinstripe.sandbox._state.clock import Clock, system_clock
 from pinstripe.sandbox._traffic.rate_limits import RateLimits, as_limits
 
 
-def _drawn(seed: int | None) -> int:
+def _seed_or_random(seed: int | None) -> int:
     return secrets.randbits(64) if seed is None else seed
 
 
-def _names(hosts: Iterable[str]) -> tuple[str, ...]:
+def _host_names(hosts: Iterable[str]) -> tuple[str, ...]:
+    # A bare string is one name, not a sequence of letters.
     given = (hosts,) if isinstance(hosts, str) else hosts
     return tuple(host.lower() for host in given)
 
 
-@attrs.frozen
+@frozen
 class Settings:
-    """How a world behaves.
+    """How a sandbox behaves.
 
     Args:
-        seed: source of all that is random; None draws one.
-        clock: gives seconds since the Unix epoch.
-        redaction_seconds: time that a redaction takes, by the clock.
-        allow_hosts: names of hosts beside loopback that the sandbox may call by itself.
-        webhook_seconds: real time that the receiver of a webhook has for its answer.
-        forward_seconds: real time that the destination of a forwarded request has.
-        rate_limit: requests a second that an account may make, or all limits; None for no limit.
-        store: SQLite file that keeps everything, made where there is none; None for memory only.
+        seed: The seed of everything random; None chooses one.
+        clock: A function that returns seconds since the Unix epoch.
+        redaction_seconds: How long a redaction takes, by the clock.
+        allow_hosts: Names of hosts besides loopback to which the sandbox may send requests.
+        webhook_seconds: Real time in which the receiver of a webhook has to answer.
+        forward_seconds: Real time in which the destination of a forwarded request has to answer.
+        rate_limit: Requests a second of an account, or all limits; None for no limit.
+        store: A SQLite file that keeps everything, created if missing; None for memory only.
 
     Raises:
-        ValueError: for a rate limit that is not above zero.
+        ValueError: For a rate limit that is not above zero.
     """
 
-    seed: int = attrs.field(default=None, converter=_drawn)
+    seed: int = field(default=None, converter=_seed_or_random)
     clock: Clock = system_clock
     redaction_seconds: float = 1.0
-    allow_hosts: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    allow_hosts: tuple[str, ...] = field(default=(), converter=_host_names)
     webhook_seconds: float = 10.0
     forward_seconds: float = 55.0
-    rate_limit: RateLimits | None = attrs.field(default=None, converter=as_limits)
-    store: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    rate_limit: RateLimits | None = field(default=None, converter=as_limits)
+    store: Path | None = field(default=None, converter=optional(Path))

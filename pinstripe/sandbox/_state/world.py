@@ -1,12 +1,13 @@
-"""The state of a sandbox: a world of accounts, each with its objects, ids, events and agenda.
+"""The state of a sandbox: a world of accounts, each with its objects, ids, events and jobs.
 
-Everything random comes from one seeded source an account, everything timed from the world's
-clock: the same seed, clock and order of requests give the same answers byte for byte. What
-happens later by the clock (a redaction that finishes) stands in the agenda and is done before the
-next request looks.
+All randomness of an account comes from one seeded source, and all times come from the world's
+clock. So the same seed, clock and order of requests give the same answers byte for byte.
 
-Choice where the published facts are silent: an account named by `Stripe-Account` exists as soon
-as it is named, and its events carry its id.
+Work that happens later by the clock, such as the end of a redaction, is a scheduled job. A request
+runs the due jobs of its account before it looks at anything, so that it never sees a stale object.
+
+Choice of the sandbox, because the published facts are silent: an account that `Stripe-Account`
+names exists from then on, and its events carry its id.
 """
 
 from __future__ import annotations
@@ -17,64 +18,69 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
-import attrs
 import msgspec
+from attrs import frozen
 
 from pinstripe.sandbox._params.errors import Refusal, missing
-from pinstripe.sandbox._state.journal import ANSWER, CONTENT, DUTY, OBJECT, Journal, NullJournal
-from pinstripe.sandbox._state.kinds import Asked, Registry
+from pinstripe.sandbox._state.journal import ANSWER, CONTENT, JOB, OBJECT, Journal, NullJournal
+from pinstripe.sandbox._state.kinds import Expansion, Registry
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
-from pinstripe.sandbox._traffic.idempotency import Entry, Ledger
-from pinstripe.sandbox._traffic.rate_limits import Limiter
+from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
+from pinstripe.sandbox._traffic.rate_limits import RateLimiter
 
 API_VERSION: Final = "2026-10-28.endive"
 EVENT: Final = "event"
 
+# Own choice: a request can name any account, and each costs memory.
 MAX_ACCOUNTS = 1000
 
-_ALPHABET = string.ascii_letters + string.digits
+# The lengths of the ids in Stripe's own examples.
 _ID_LENGTH = 24
 _REQUEST_ID_LENGTH = 14
+_ALPHABET = string.ascii_letters + string.digits
 
 
-@attrs.frozen
-class Origin:
-    """What caused a change: an API request, or nothing that the API knows of.
+@frozen
+class EventOrigin:
+    """What caused a change: an API request, or something that the API does not know.
 
-    Args:
-        request_id: id of the request, None for what the driver or the clock does.
-        idempotency_key: the key that the request carried.
+    Attributes:
+        request_id: The id of the request; None if a driver or the clock caused the change.
+        idempotency_key: The key of the request.
     """
 
     request_id: str | None = None
     idempotency_key: str | None = None
 
 
-Duty: TypeAlias = "Callable[[Account, str], object]"
+Job: TypeAlias = "Callable[[Account, str], object]"
+"""Does scheduled work on the object with an id."""
+
 Subscriber: TypeAlias = "Callable[[Account, Json], object]"
+"""Takes the account and an event that was just stored."""
 
 
-class Courier(Protocol):
+class Deliverer(Protocol):
     """Delivers webhooks."""
 
     def start(self, account: Account, id: str) -> None:
-        """Start an attempt at a delivery that has become due."""
+        """Start an attempt at a delivery that is due."""
         ...
 
     async def flush(self) -> None:
-        """Start what is due, and return when nothing is under way."""
+        """Start all due attempts, and return when no attempt is running."""
         ...
 
 
 class Account:
-    """One account: its objects, their content, its ids, its agenda, its idempotency ledger.
+    """One account: its objects and their content, its ids, its jobs and its idempotency keys.
 
     Args:
-        id: `acct_...`, None for the account that the key belongs to.
-        world: the world that it is part of.
+        id: `acct_...`; None for the account of the API key.
+        world: The world that the account belongs to.
     """
 
     def __init__(self, id: str | None, world: World) -> None:
@@ -83,41 +89,49 @@ class Account:
         self.registry = world.registry
         self.settings = world.settings
         self.tables: dict[str, Table] = world.registry.tables()
-        self.ledger = Ledger(lambda key, entry: self._record(ANSWER, key, entry))
+        self.idempotency_keys = IdempotencyKeys(lambda key, entry: self._record(ANSWER, key, entry))
         self._contents: dict[str, bytes] = {}
         self._random = world.random(id or "")
-        self._agenda: list[tuple[float, int, str, str]] = []
-        self._planned = 0
+        # A heap of (due, number, name, object id): jobs with the same due time run in the order
+        # in which they were scheduled.
+        self._jobs: list[tuple[float, int, str, str]] = []
+        self._last_job = 0
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
         return self.settings.clock()
 
     def timestamp(self) -> int:
-        """Return the whole second of the time, as `created` has it."""
+        """Return the time in whole seconds, as the field `created` holds it."""
         return int(self.now())
 
-    def text(self, length: int) -> str:
+    def random_text(self, length: int) -> str:
         """Return random letters and digits."""
-        return _text(self._random, length)
+        return _random_text(self._random, length)
 
-    def choice(self, count: int) -> int:
-        """Return a random number from zero up to, and without, count."""
+    def random_below(self, count: int) -> int:
+        """Return a random whole number from 0 to `count - 1`."""
         return self._random.randrange(count)
 
     def new_id(self, kind: str) -> str:
         """Return an id for a new object of a kind."""
-        return self.registry.kinds[kind].prefix + self.text(_ID_LENGTH)
+        return self.registry.kinds[kind].prefix + self.random_text(_ID_LENGTH)
 
     def new_file_id(self) -> str:
-        """Return an id for a file that a check leaves behind."""
-        return "file_" + self.text(_ID_LENGTH)
+        """Return an id for a file that a check creates."""
+        return "file_" + self.random_text(_ID_LENGTH)
 
     def get(self, kind: str, id: str, param: str = "id", status: int = 404) -> Json:
         """Return a stored object.
 
+        Args:
+            kind: The name of the kind.
+            id: The id of the object.
+            param: The parameter that held the id.
+            status: The HTTP status if there is no such object.
+
         Raises:
-            Refusal: resource_missing, when nothing is stored under the id.
+            Refusal: `resource_missing`, if no object has the id.
         """
         value = self.tables[kind].get(id)
         if value is None:
@@ -130,39 +144,43 @@ class Account:
         return self.tables[value["object"]].put(value)
 
     def remove(self, value: Json) -> None:
-        """Forget an object that is stored, and its content."""
+        """Remove a stored object and its content."""
         self._record(OBJECT + value["object"], value["id"], None)
         self.tables[value["object"]].remove(value["id"])
-        self.drop_content(value["id"])
+        self.remove_content(value["id"])
 
     def content(self, id: str) -> bytes | None:
-        """Return the bytes that belong to an object, None where there are none."""
+        """Return the bytes that belong to an object, or None."""
         return self._contents.get(id)
 
     def put_content(self, id: str, data: bytes) -> None:
-        """Store the bytes that belong to an object, in place of earlier ones."""
+        """Store the bytes that belong to an object, and replace earlier ones."""
         self._record(CONTENT, id, data)
         self._contents[id] = data
 
-    def drop_content(self, id: str) -> None:
-        """Forget the bytes that belong to an object, if there are any."""
+    def remove_content(self, id: str) -> None:
+        """Remove the bytes that belong to an object, if there are any."""
         if self._contents.pop(id, None) is not None:
             self._record(CONTENT, id, None)
 
-    def render(self, value: Json, asked: Asked) -> Json:
-        """Return an object as it is shown."""
-        return self.registry.render(value["object"], value, asked, self.tables)
+    def render(self, value: Json, expand: Expansion) -> Json:
+        """Return a stored object as an answer shows it."""
+        return self.registry.render(value["object"], value, expand, self.tables)
 
     def emit(
-        self, type: str, value: Json, origin: Origin, previous: Mapping[str, object] | None = None
+        self,
+        type: str,
+        value: Json,
+        origin: EventOrigin,
+        previous: Mapping[str, object] | None = None,
     ) -> Json:
-        """Append an event to the log, and tell those who subscribed to the world.
+        """Append an event to the log, and call the subscribers of the world with it.
 
         Args:
-            type: the event type.
-            value: the object as it is stored now; hidden fields stay out of the event.
-            origin: the request that caused it.
-            previous: the values that an update replaced.
+            type: The event type.
+            value: The object as it is stored now; the event leaves out hidden fields.
+            origin: The request that caused the event.
+            previous: The values that an update replaced.
 
         Returns:
             The event.
@@ -184,51 +202,53 @@ class Account:
         event = self.put({**event, "account": self.id} if self.id else event)
         for subscriber in self.world.subscribers:
             subscriber(self, event)
+        # A subscriber may have replaced the event: `pending_webhooks` counts its deliveries.
         return self.get(EVENT, event["id"])
 
-    def plan(self, delay: float, duty: str, id: str) -> None:
-        """Put a duty towards an object on the agenda.
+    def schedule(self, delay: float, job: str, id: str) -> None:
+        """Schedule a job for an object.
 
-        It is done when it is due, at the latest before the next request of the account looks.
+        The job runs when it is due, at the latest before the next request of the account.
 
         Args:
-            delay: seconds until it is due.
-            duty: name of the duty.
-            id: id of the object, or any text that tells the duty what to do.
+            delay: Seconds until the job is due.
+            job: The name of the job.
+            id: The id of the object, or another text that the job understands.
         """
-        self._planned += 1
+        self._last_job += 1
         due = self.now() + delay
-        self._record(DUTY, str(self._planned), (due, duty, id))
-        heapq.heappush(self._agenda, (due, self._planned, duty, id))
-        self.world.planned()
+        self._record(JOB, str(self._last_job), (due, job, id))
+        heapq.heappush(self._jobs, (due, self._last_job, job, id))
+        self.world.on_scheduled()
 
-    def due(self) -> float | None:
-        """Return when the next duty is due, in seconds since the epoch; None for never."""
-        return self._agenda[0][0] if self._agenda else None
+    def next_due(self) -> float | None:
+        """Return when the next job is due, in seconds since the epoch; None for never."""
+        return self._jobs[0][0] if self._jobs else None
 
-    def settle(self) -> None:
-        """Do what has become due."""
-        while self._agenda and self._agenda[0][0] <= self.now():
-            _, number, duty, id = heapq.heappop(self._agenda)
-            self._record(DUTY, str(number), None)
-            self.world.duties[duty](self, id)
+    def run_due(self) -> None:
+        """Run the jobs that are due."""
+        # Each round reads the heap and the clock again: a job may schedule another one.
+        while self._jobs and self._jobs[0][0] <= self.now():
+            _, number, job, id = heapq.heappop(self._jobs)
+            self._record(JOB, str(number), None)
+            self.world.jobs[job](self, id)
 
     def restore(self, place: str, name: str, value: bytes) -> None:
-        """Take back what the journal was given once.
+        """Put back a change that an earlier run recorded in the journal.
 
         Args:
-            place: where it stood.
-            name: what told it from others there.
-            value: bytes, or JSON text of the value.
+            place: The place of the change.
+            name: The name of the change.
+            value: Bytes of a content, or JSON text of any other value.
         """
         if place == CONTENT:
             self._contents[name] = value
         elif place == ANSWER:
-            self.ledger.restore(name, msgspec.json.decode(value, type=Entry))
-        elif place == DUTY:
-            due, duty, id = msgspec.json.decode(value, type=tuple[float, str, str])
-            self._planned = max(self._planned, int(name))
-            heapq.heappush(self._agenda, (due, int(name), duty, id))
+            self.idempotency_keys.restore(name, msgspec.json.decode(value, type=KeyEntry))
+        elif place == JOB:
+            due, job, id = msgspec.json.decode(value, type=tuple[float, str, str])
+            self._last_job = max(self._last_job, int(name))
+            heapq.heappush(self._jobs, (due, int(name), job, id))
         else:
             stored = msgspec.json.decode(value, type=dict[str, Any])
             self.tables[place.removeprefix(OBJECT)].put(stored)
@@ -238,86 +258,82 @@ class Account:
 
 
 class World:
-    """All accounts of a sandbox.
+    """All accounts of a sandbox, and what they share.
 
     Args:
-        registry: the kinds of objects.
-        settings: seed, clock and durations.
-        duties: what can stand in an agenda, by name.
+        registry: The kinds of objects.
+        settings: Seed, clock and durations.
+        jobs: What can be scheduled, by name.
 
     Attributes:
-        base_url: address of the server, "" before it listens.
-        limiter: the rate limits.
-        faults: what shall go wrong.
-        effects: what requests did.
-        journal: keeps what shall outlive the process.
-        subscribers: called with the account and the event when one has been stored.
-        planned: called when something has been put on an agenda.
-        courier: delivers webhooks while the server runs.
+        base_url: The address of the server; "" before it listens.
+        rate_limiter: The rate limits.
+        faults: The injected faults.
+        effects: What requests did.
+        journal: Receives the changes that have to outlive the process.
+        subscribers: Called with the account and the event when an event was stored.
+        on_scheduled: Called when a job was scheduled.
+        deliverer: Delivers webhooks while the server runs.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, duties: Mapping[str, Duty]) -> None:
+    def __init__(self, registry: Registry, settings: Settings, jobs: Mapping[str, Job]) -> None:
         self.registry = registry
-        self.duties = duties
+        self.jobs = jobs
         self.settings = settings
-        self.limiter = Limiter(settings.rate_limit)
+        self.rate_limiter = RateLimiter(settings.rate_limit)
         self.faults = Faults(settings.seed)
         self.effects = Effects()
         self.journal: Journal = NullJournal()
         self.base_url = ""
         self.subscribers: list[Subscriber] = []
-        self.planned: Callable[[], object] = _nothing
-        self.courier: Courier | None = None
+        self.on_scheduled: Callable[[], object] = lambda: None
+        self.deliverer: Deliverer | None = None
         self._accounts: dict[str | None, Account] = {}
-        self._life = 0
+        self._run_number = 0
         self._random = self.random("requests")
 
     def random(self, name: str) -> random.Random:
-        """Return the source of what is random in a part of this world."""
-        life = f":{self._life}" if self._life else ""
-        return random.Random(f"{self.settings.seed}:{name}{life}")  # noqa: S311 - has to be repeatable
+        """Return the random source for a part of this world."""
+        run = f":{self._run_number}" if self._run_number else ""
+        return random.Random(f"{self.settings.seed}:{name}{run}")  # noqa: S311 -- has to be repeatable
 
-    def begin_life(self, life: int) -> None:
-        """Draw ids that no earlier life of this world has drawn.
+    def begin_run(self, number: int) -> None:
+        """Take random sources that no earlier run of this world has used.
 
         Args:
-            life: how many lives there were before.
+            number: How many runs there were before.
         """
-        self._life = life
+        self._run_number = number
         self._random = self.random("requests")
 
-    def request_id(self) -> str:
+    def new_request_id(self) -> str:
         """Return a new request id."""
-        return "req_" + _text(self._random, _REQUEST_ID_LENGTH)
+        return "req_" + _random_text(self._random, _REQUEST_ID_LENGTH)
 
     def account(self, id: str | None = None) -> Account:
-        """Return an account, made when it is first named.
+        """Return an account, and create it the first time.
 
         Args:
-            id: `acct_...`, None for the account that the key belongs to.
+            id: `acct_...`; None for the account of the API key.
 
         Raises:
-            Refusal: 403, beyond 1000 accounts.
+            Refusal: 403, for more than 1000 accounts.
         """
         account = self._accounts.get(id)
         if account is None:
             if len(self._accounts) >= MAX_ACCOUNTS:
-                raise Refusal(f"The sandbox holds {MAX_ACCOUNTS} accounts at most.", status=403)
+                raise Refusal(f"The sandbox holds at most {MAX_ACCOUNTS} accounts.", status=403)
             account = self._accounts[id] = Account(id, self)
         return account
 
-    def known(self, id: str | None = None) -> Account | None:
-        """Return an account that was named before, None for any other."""
+    def find_account(self, id: str | None = None) -> Account | None:
+        """Return an account if it exists."""
         return self._accounts.get(id)
 
     def accounts(self) -> list[Account]:
-        """Return all accounts, in the order in which they were first named."""
+        """Return all accounts, in the order of their creation."""
         return list(self._accounts.values())
 
 
-def _nothing() -> None:
-    pass
-
-
-def _text(source: random.Random, length: int) -> str:
+def _random_text(source: random.Random, length: int) -> str:
     return "".join(source.choices(_ALPHABET, k=length))

@@ -1,24 +1,26 @@
-"""An answer of the sandbox, as it is stored and sent."""
+"""An answer of the sandbox, encoded as it is sent and stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+from attrs import field, frozen
 
 
-@attrs.frozen
-class Answer:
-    """What is sent back.
+@frozen
+class EncodedAnswer:
+    """An answer in bytes, ready to be sent or kept under an idempotency key.
 
-    Args:
-        status: HTTP status.
+    The field names are part of the store's file layout.
+
+    Attributes:
+        status: The HTTP status.
         body: JSON text, or bytes of another type.
-        headers: headers besides those that every answer has.
-        content_type: media type of the body.
+        headers: Headers besides those that every answer has.
+        content_type: The media type of the body.
     """
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, str] = field(factory=dict[str, str])
     content_type: str = "application/json"

@@ -1,8 +1,8 @@
-"""The ledger of effects: what requests really did, told apart from what they were answered.
+"""The log of effects: what requests really did, whatever answer their caller got.
 
-An entry stands for an endpoint that ran and was not refused, for another method than GET. A
-replayed answer, a refused request and a fault without effect leave none: a test counts the
-entries of a key to see that something happened exactly once.
+An endpoint that runs and does not refuse adds one entry, if the method is not GET. A replayed
+answer, a refused request and a fault without effect add none. So a test counts the entries of an
+idempotency key to see that something happened exactly once.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-import attrs
+from attrs import frozen
 
 MAX_EFFECTS: Final = 10_000
+"""Bounds the memory of a sandbox that runs for days."""
 
 
-@attrs.frozen
+@frozen
 class Effect:
     """What one request did.
 
-    Args:
-        request: id of the request.
-        idempotency_key: the key that it carried.
-        account: the connected account, None for the account of the key.
-        method: the HTTP method.
-        path: the path.
-        object: type of the object that was answered.
-        id: id of that object.
-        created: seconds since the epoch.
+    Attributes:
+        request: The id of the request.
+        idempotency_key: The key of the request.
+        account: The connected account; None for the account of the API key.
+        method: The HTTP method.
+        path: The path.
+        object: The type of the object in the answer.
+        id: The id of that object.
+        created: Seconds since the epoch.
     """
 
     request: str | None
@@ -54,7 +55,7 @@ class Effects:
         """Return effects, oldest first.
 
         Args:
-            idempotency_key: the key that requests carried, None for all effects.
+            idempotency_key: The key of the requests; None for all effects.
         """
         return [
             effect

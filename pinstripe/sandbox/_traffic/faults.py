@@ -1,15 +1,14 @@
-"""Faults on demand: requests that are slow, refused, or lost, for tests of those who call.
+"""Faults on demand: requests that are slow, refused or lost, for tests of clients.
 
-A fault strikes after key, route and rate limit and before or after the endpoint:
+A fault takes effect after the checks of API key, route and rate limit. A request gets the oldest
+fault that matches it, and no other. There are two families:
 
-- without effect, the endpoint never runs and nothing is kept under the idempotency key, so that
-  another attempt with the same key does what was asked;
-- with effect, the endpoint runs and only its answer is lost. A 500 counts as the endpoint's own
-  answer and is kept under the key in place of the good one: another attempt gets it again. Other
-  5xx count as the words of a proxy, and a cut connection says nothing: another attempt with the
-  same key gets the good answer, replayed.
-
-A request meets the oldest fault that matches it, no more than one.
+- Without effect, the endpoint never runs and nothing is kept under the idempotency key. Another
+  attempt with the same key does what was asked.
+- With effect, the endpoint runs and only its answer is lost. What another attempt with the same
+  key gets depends on the status. A 500 counts as the endpoint's own answer: it is kept under the
+  key in place of the good answer, and is replayed. Another 5xx counts as the answer of a proxy, and
+  a cut connection says nothing: the good answer is kept, and is replayed.
 """
 
 from __future__ import annotations
@@ -19,74 +18,76 @@ import re
 from fnmatch import translate
 from functools import cached_property
 
-import attrs
+from attrs import define, field
 
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._traffic.rate_limits import too_many
 
 
-@attrs.define(slots=False)
+# Without slots, since `cached_property` needs a `__dict__`.
+@define(slots=False)
 class Fault:
     """What happens to a request.
 
     Args:
-        latency: seconds of real time before anything happens.
-        status: status of the answer, None for the endpoint's own.
-        cut: whether the connection is cut instead of an answer.
-        effect: whether the endpoint runs, when its answer is not what is sent.
-        method: HTTP method that is struck, None for all.
-        path: path that is struck, where `*` stands for any text; None for all.
-        count: how many requests are still to be struck, None for no end.
-        probability: share of the matching requests that is struck.
-        hits: how many requests were struck so far.
+        latency: Seconds of real time before anything happens.
+        status: The status of the answer; None for the endpoint's own answer.
+        cut: Whether the connection is cut in place of an answer.
+        effect: Whether the endpoint runs, although its answer is not sent.
+        method: The HTTP method of matching requests; None for all.
+        path: The path of matching requests, with `*` for any text; None for all.
+        count: How many more requests get the fault; None for no end.
+        probability: The share of matching requests that get the fault.
+        hits: How many requests got the fault so far.
     """
 
-    latency: float = attrs.field(default=0.0, converter=float)
+    latency: float = field(default=0.0, converter=float)
     status: int | None = None
     cut: bool = False
     effect: bool = False
     method: str | None = None
     path: str | None = None
     count: int | None = None
-    probability: float = attrs.field(default=1.0, converter=float)
+    probability: float = field(default=1.0, converter=float)
     hits: int = 0
 
     @property
-    def spares_endpoint(self) -> bool:
+    def skips_endpoint(self) -> bool:
         """Whether the endpoint does not run."""
         return not self.effect and (self.cut or self.status is not None)
 
+    @property
+    def replaces_answer(self) -> bool:
+        """Whether the answer of the endpoint is lost for later attempts, too."""
+        return self.effect and self.status == 500
+
     def matches(self, method: str, path: str) -> bool:
-        """Say whether a request is one of those that are struck."""
+        """Return whether a request can get this fault."""
         fits = self.method in (None, method) and self.count != 0
         return fits and (self._pattern is None or self._pattern.fullmatch(path) is not None)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
+        # Only `*` is special in the path: a bracket would start a set of characters.
         return None if self.path is None else re.compile(translate(self.path.replace("[", "[[]")))
 
-    def strike(self) -> None:
-        """Count a request that is struck."""
+    def count_hit(self) -> None:
+        """Count a request that gets the fault."""
         self.hits += 1
         if self.count is not None:
             self.count -= 1
 
-    @property
-    def replaces_answer(self) -> bool:
-        """Whether what the endpoint answers is forgotten, not only kept from the caller."""
-        return self.effect and self.status == 500
-
     def refusal(self) -> Refusal:
-        """Return what the caller gets.
+        """Return the error that the caller gets.
 
         Raises:
-            ConnectionCut: where the caller gets nothing.
+            ConnectionCut: If the caller gets nothing.
         """
         if self.cut:
             raise ConnectionCut
         if self.status == 429:
             return too_many("global-rate")
-        text = "An error that was asked for by a fault of the sandbox."
+        text = "A fault that was added to the sandbox caused this error."
         return Refusal(text, status=self.status or 500, type=API)
 
 
@@ -95,28 +96,32 @@ class ConnectionCut(Exception):
 
 
 class Faults:
-    """The faults that were asked for, also those that have struck often enough.
+    """The faults that were added, including those that have no requests left.
 
     Args:
-        seed: source of the chances.
+        seed: The seed of the probabilities.
     """
 
     def __init__(self, seed: int) -> None:
         self.added: list[Fault] = []
-        self._random = random.Random(f"{seed}:faults")  # noqa: S311 - has to be repeatable
+        self._random = random.Random(f"{seed}:faults")  # noqa: S311 -- has to be repeatable
 
     def add(self, fault: Fault) -> None:
-        """Let a fault wait for requests."""
+        """Add a fault for coming requests."""
         self.added.append(fault)
 
     def clear(self) -> None:
-        """Call all faults off."""
+        """Remove all faults."""
         self.added.clear()
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that strikes a request, None for most."""
+    def pick(self, method: str, path: str) -> Fault | None:
+        """Choose the fault for a request and count the hit.
+
+        Returns:
+            The oldest fault that matches and whose probability allows it; None for most requests.
+        """
         for fault in self.added:
             if fault.matches(method, path) and self._random.random() < fault.probability:
-                fault.strike()
+                fault.count_hit()
                 return fault
         return None

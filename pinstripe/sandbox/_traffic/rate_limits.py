@@ -1,74 +1,77 @@
 """The rate limiter: so many requests a second for each account, each endpoint, and for files.
 
-Buckets of tokens that fill by the sandbox's clock, each as large as one second's worth. Choices
-where the published facts are silent: a request counts when its key and path are fine, whatever
-its answer, and the content of a file link, which needs no key, never does; reads and writes of
-files have a bucket each; a 429 carries neither `Retry-After` nor `Stripe-Should-Retry`.
+Each limit is a token bucket that fills by the sandbox's clock and holds the tokens of one second.
+A request takes one token from every bucket that concerns it, or from none.
+
+Choices of the sandbox, because the published facts are silent: a request counts if its API key and
+path are fine, whatever its answer; the content of a file link, which needs no key, never counts;
+reads and writes of files have a bucket each; a 429 carries neither `Retry-After` nor
+`Stripe-Should-Retry`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
+from attrs import Attribute, define, field, frozen
 
 from pinstripe.sandbox._params.errors import Refusal
 
+# Both from https://docs.stripe.com/rate-limits
 ENDPOINT_PER_SECOND: Final = 25.0
 FILES_PER_SECOND: Final = 20.0
 
 _FILES = "/v1/files"
 
 
-def _above_zero(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+def _above_zero(instance: object, attribute: Attribute[Any], value: float) -> None:
     del instance
     if not value > 0:
         raise ValueError(f"{attribute.name} must be above zero, got {value!r}")
 
 
-@attrs.frozen
+@frozen
 class RateLimits:
-    """How many requests a second are let through.
+    """How many requests a second are accepted.
 
     Args:
-        account: all requests of an account; Stripe has 25 in test mode and 100 in live mode.
-        endpoint: requests of an account to one endpoint.
-        files: reads, and writes, of files by an account.
+        account: All requests of an account; Stripe has 25 in test mode and 100 in live mode.
+        endpoint: Requests of an account to one endpoint.
+        files: Reads of files by an account, and as many writes.
     """
 
-    account: float = attrs.field(converter=float, validator=_above_zero)
-    endpoint: float = attrs.field(
-        default=ENDPOINT_PER_SECOND, converter=float, validator=_above_zero
-    )
-    files: float = attrs.field(default=FILES_PER_SECOND, converter=float, validator=_above_zero)
+    account: float = field(converter=float, validator=_above_zero)
+    endpoint: float = field(default=ENDPOINT_PER_SECOND, converter=float, validator=_above_zero)
+    files: float = field(default=FILES_PER_SECOND, converter=float, validator=_above_zero)
 
 
 def as_limits(given: RateLimits | float | None) -> RateLimits | None:
-    """Read a bare number as the limit of an account.
+    """Return limits; a bare number is the limit of an account.
 
     Raises:
-        ValueError: for a number that is not above zero.
+        ValueError: For a number that is not above zero.
     """
     return given if given is None or isinstance(given, RateLimits) else RateLimits(given)
 
 
-@attrs.define
+@define
 class _Bucket:
     tokens: float
     filled: float
 
     def fill(self, rate: float, now: float) -> float:
+        # A bucket holds at least one token: a rate below 1 would let nothing through otherwise.
         room = max(1.0, rate)
         self.tokens = min(room, self.tokens + max(0.0, now - self.filled) * rate)
         self.filled = now
         return self.tokens
 
 
-class Limiter:
+class RateLimiter:
     """Counts the requests of all accounts.
 
     Args:
-        limits: what is let through, None for everything.
+        limits: The limits; None for no limit.
     """
 
     def __init__(self, limits: RateLimits | None) -> None:
@@ -76,7 +79,11 @@ class Limiter:
         self._buckets: dict[tuple[str | None, str], _Bucket] = {}
 
     def set(self, limits: RateLimits | None) -> None:
-        """Begin anew with other limits, None for none."""
+        """Start again with other limits and full buckets.
+
+        Args:
+            limits: The limits; None for no limit.
+        """
         self.limits = limits
         self._buckets.clear()
 
@@ -84,13 +91,13 @@ class Limiter:
         """Count a request.
 
         Args:
-            account: id of the account, None for that of the key.
-            method: the HTTP method.
-            path: path of the endpoint, with its placeholders.
-            now: seconds since the epoch.
+            account: The id of the account; None for the account of the API key.
+            method: The HTTP method.
+            path: The path of the endpoint, with its placeholders.
+            now: Seconds since the epoch.
 
         Raises:
-            Refusal: 429, when it is one too many; it does not count then.
+            Refusal: 429, if the request is beyond a limit; then it does not count.
         """
         if self.limits is None:
             return
@@ -99,27 +106,25 @@ class Limiter:
         if path.startswith(_FILES):
             kind = "read" if method == "GET" else "write"
             wanted.append(("endpoint-rate", f"files {kind}", self.limits.files))
-        buckets = [self._full_enough(account, *want, now) for want in wanted]
+        buckets: list[_Bucket] = []
+        for reason, name, rate in wanted:
+            bucket = self._buckets.get((account, name))
+            if bucket is None:
+                bucket = self._buckets[account, name] = _Bucket(max(1.0, rate), now)
+            if bucket.fill(rate, now) < 1.0:
+                raise too_many(reason)
+            buckets.append(bucket)
+        # Only here, when every bucket has a token, is one taken from each.
         for bucket in buckets:
             bucket.tokens -= 1.0
 
-    def _full_enough(
-        self, account: str | None, reason: str, name: str, rate: float, now: float
-    ) -> _Bucket:
-        bucket = self._buckets.get((account, name))
-        if bucket is None:
-            bucket = self._buckets[account, name] = _Bucket(max(1.0, rate), now)
-        if bucket.fill(rate, now) < 1.0:
-            raise too_many(reason)
-        return bucket
-
 
 def too_many(reason: str) -> Refusal:
-    """Return the refusal of a request that is one too many.
+    """Return the refusal of a request that is beyond a rate limit.
 
     Args:
-        reason: value of `Stripe-Rate-Limited-Reason`.
+        reason: The value of `Stripe-Rate-Limited-Reason`.
     """
     headers = {"Stripe-Rate-Limited-Reason": reason}
-    text = "Too many requests were made too quickly. Wait longer after each attempt."
+    text = "Too many requests in a short time. Wait longer after each attempt."
     return Refusal(text, status=429, code="rate_limit", headers=headers)

@@ -1,4 +1,4 @@
-"""Routes, bodies, idempotency, and what the server does with things that are not requests."""
+"""Routes, bodies, idempotency, and answers to malformed HTTP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_every_request_has_an_id_of_its_own(api: Api) -> None:
     assert len(ids) == 3
 
 
-async def test_parameters_of_a_post_may_stand_in_the_query(api: Api) -> None:
+async def test_parameters_of_a_post_may_be_in_the_query(api: Api) -> None:
     session = await api.ok("POST", f"{SESSIONS}?type=document", {"metadata[a]": "b"})
     assert session["metadata"] == {"a": "b"}
 
@@ -126,7 +126,7 @@ async def test_expect_continue_is_answered(server: Server) -> None:
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     ],
 )
-async def test_what_is_not_http_gets_an_envelope(server: Server, data: bytes) -> None:
+async def test_malformed_http_gets_an_error_envelope(server: Server, data: bytes) -> None:
     status, body = await raw(server, data)
     assert status == 400
     assert body["error"]["message"] == "The request is not valid HTTP."
@@ -141,7 +141,7 @@ async def test_odd_targets_are_refused(server: Server, path: bytes) -> None:
     assert body["error"]["type"] == "invalid_request_error"
 
 
-async def test_a_bug_is_a_500_that_tells_nothing_and_is_logged(
+async def test_a_bug_is_a_500_without_details_and_is_logged(
     api: Api, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     del server.world.account().tables["event"]
@@ -158,7 +158,7 @@ async def test_a_bug_is_a_500_that_tells_nothing_and_is_logged(
 async def test_a_bug_while_reading_is_a_500_too(
     api: Api, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    del server.world.account().ledger
+    del server.world.account().idempotency_keys
     with caplog.at_level(logging.ERROR, "pinstripe.sandbox"):
         reply = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="bug")
     assert (reply.status, reply.error["type"]) == (500, "api_error")
@@ -180,7 +180,7 @@ async def test_a_client_that_hangs_up_in_a_body_is_no_failure(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_the_access_log_does_not_tell_what_was_asked(
+async def test_the_access_log_leaves_out_queries(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "pinstripe.sandbox.requests"):
@@ -278,20 +278,20 @@ async def test_a_key_in_use_is_a_409_and_a_broken_request_gives_it_back(
     host, port = server.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.write(head + b"type=")
-    ledger = server.world.account().ledger
-    await _until(lambda: len(ledger) == 1)
+    keys = server.world.account().idempotency_keys
+    await _until(lambda: len(keys) == 1)
     reply = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="k")
     assert (reply.status, reply.error["code"]) == (409, "idempotency_key_in_use")
     assert reply.error["type"] == "idempotency_error"
     writer.close()
     await writer.wait_closed()
-    await _until(lambda: len(ledger) == 0)
+    await _until(lambda: len(keys) == 0)
     assert (await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="k")).status == 200
 
 
 async def _until(condition: Callable[[], bool]) -> None:
     async def poll() -> None:
-        while not condition():  # noqa: ASYNC110 - the server tells no event
+        while not condition():  # noqa: ASYNC110 -- the server has no event for it
             await asyncio.sleep(0)
 
     await asyncio.wait_for(poll(), 10)
@@ -309,7 +309,7 @@ async def test_connections_are_bounded(server: Server, monkeypatch: pytest.Monke
         writer.close()
 
 
-def test_fingerprints_do_not_hang_on_order() -> None:
+def test_fingerprints_do_not_depend_on_order() -> None:
     assert dispatch.fingerprint({"a": "1", "b": {"c": "2", "d": "3"}}) == dispatch.fingerprint(
         {"b": {"d": "3", "c": "2"}, "a": "1"}
     )
@@ -328,9 +328,9 @@ async def test_same_seed_clock_and_requests_give_the_same_bytes() -> None:
             for path in (f"{QUOTES}?source_amount=7", "/v1/events", SESSIONS, "/v1/nothing"):
                 reply = await api("GET", path)
                 seen.append((reply.body, reply.headers["Request-Id"]))
-        told = json.dumps(seen).replace(server.url, "the server's address")
+        text = json.dumps(seen).replace(server.url, "the server's address")
         await server.stop()
-        return told
+        return text
 
     assert await story() == await story()
 

@@ -1,4 +1,4 @@
-"""Host, keys and headers: who is let in, and what the answer says to the others."""
+"""Host, keys and headers: which requests are accepted, and the errors of the others."""
 
 from __future__ import annotations
 

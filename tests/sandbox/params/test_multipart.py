@@ -1,4 +1,4 @@
-"""Multipart bodies: what browsers and clients send is read, anything else is a 400."""
+"""Multipart bodies: those of browsers and clients are read, anything else is a 400."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandbox with a file: what was answered is there again, whatever ended the process."""
+"""A sandbox with a file: everything that was answered survives the end of the process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
-import attrs
 import pytest
+from attrs import frozen
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox._state.disk import File
+from pinstripe.sandbox._state.disk import StoreFile
 from pinstripe.sandbox._state.table import Query
 from tests.support.sandbox_api import PNG, SESSIONS, Api, one_of_each
 
@@ -102,9 +102,9 @@ async def test_kill_9_loses_nothing_that_was_answered(file: Path) -> None:
         await check(api, answered, sent)
 
 
-@attrs.frozen
+@frozen
 class Kill:
-    """Ends a process without a warning, when it has answered often enough."""
+    """Kills a process after a number of answers."""
 
     child: Any
     answered: dict[str, Any]
@@ -173,7 +173,7 @@ async def test_links_to_files_hold(file: Path) -> None:
         assert (response.status, await response.read()) == (200, PNG)
 
 
-async def test_a_port_that_is_taken_meanwhile_is_another_one(file: Path) -> None:
+async def test_another_port_is_used_if_the_old_one_is_taken(file: Path) -> None:
     async with running(file) as (server, _):
         before = server.url
     blocking = Server(port=int(before.rpartition(":")[2]))
@@ -185,7 +185,7 @@ async def test_a_port_that_is_taken_meanwhile_is_another_one(file: Path) -> None
 
 
 def test_a_change_that_cannot_be_written_takes_none_with_it(file: Path) -> None:
-    rows = File(file)
+    rows = StoreFile(file)
     rows.open()
     rows.write({("content", "", "a"): b"1"})
     with pytest.raises(UnicodeError):
@@ -201,7 +201,7 @@ async def test_what_cannot_be_written_is_a_500_and_never_waits(file: Path) -> No
         account.put_content("odd", cast("bytes", object()))
         for _ in range(2):
             assert (await api("GET", SESSIONS)).status == 500
-        account.drop_content("odd")
+        account.remove_content("odd")
         assert (await api("GET", SESSIONS)).status == 200
 
 
@@ -214,7 +214,7 @@ async def test_ids_are_never_drawn_twice(file: Path) -> None:
     assert len(set(ids)) == 6
 
 
-async def test_duties_and_the_clock_go_on(file: Path) -> None:
+async def test_jobs_and_the_clock_resume(file: Path) -> None:
     clock = ManualClock(2_000_000_000.0)
     async with running(file, clock) as (_, api):
         session = await api.session_of()
@@ -229,7 +229,7 @@ async def test_duties_and_the_clock_go_on(file: Path) -> None:
     async with running(file, ManualClock(5.0)) as (server, api):
         assert server.world.settings.clock() == 2_000_000_001.0
         assert (await api.ok("GET", path))["redaction"] == {"status": "redacted"}
-        assert server.world.account().due() is None
+        assert server.world.account().next_due() is None
 
 
 async def test_a_clock_moved_in_another_thread_is_kept_too(file: Path) -> None:
@@ -240,7 +240,7 @@ async def test_a_clock_moved_in_another_thread_is_kept_too(file: Path) -> None:
         assert server.world.settings.clock() == 1_007.0
 
 
-async def test_stored_answers_outlive_the_process_and_expire(file: Path) -> None:
+async def test_stored_answers_survive_the_process_and_expire(file: Path) -> None:
     clock = ManualClock(1_000.0)
     async with running(file, clock) as (_, api):
         first = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="k")
@@ -256,7 +256,7 @@ async def test_stored_answers_outlive_the_process_and_expire(file: Path) -> None
         clock.advance(24 * 3600)
         await api.ok("POST", SESSIONS, {"type": "document"}, Idempotency_Key="n")
     async with running(file, clock) as (server, _):
-        assert len(server.world.account().ledger) == 1
+        assert len(server.world.account().idempotency_keys) == 1
 
 
 async def test_content_comes_and_goes_with_its_object(file: Path) -> None:
@@ -269,7 +269,7 @@ async def test_content_comes_and_goes_with_its_object(file: Path) -> None:
     async with running(file) as (server, _):
         account = server.world.account()
         assert account.content("file_b") == b"\0file_b"
-        account.drop_content("file_b")
+        account.remove_content("file_b")
         account.remove(session)
         account.put_content("file_c", b"new")
     async with running(file) as (server, _):
@@ -358,7 +358,7 @@ def full_disk() -> Iterator[Any]:
 
 
 def size_of(file: Path) -> int:
-    """The size of what is written to before the file itself."""
+    """Return the size of the write-ahead log."""
     return file.with_name(file.name + "-wal").stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""Rendering and expansion on a small registry, apart from the API's own kinds."""
+"""Rendering and expansion on a small registry instead of the API's own kinds."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ BOOK = {"id": "b_1", "object": "book", "created": 1, "author": "a_1", "notes": {
 def shown(*paths: str, author: str | None = "a_1", restricted: bool = True) -> dict[str, object]:
     tables = REGISTRY.tables()
     tables["author"].put(AUTHOR)
-    asked = REGISTRY.parse_expand("book", paths, restricted=restricted, listed=False)
-    return REGISTRY.render("book", {**BOOK, "author": author}, asked, tables)
+    expand = REGISTRY.parse_expand("book", paths, restricted=restricted, listed=False)
+    return REGISTRY.render("book", {**BOOK, "author": author}, expand, tables)
 
 
 def test_hidden_fields_are_left_out() -> None:
     assert shown() == {"id": "b_1", "object": "book", "created": 1, "author": "a_1"}
 
 
-def test_what_is_asked_for_brings_what_a_plain_key_may_read() -> None:
+def test_an_expanded_object_shows_what_a_plain_key_may_read() -> None:
     assert shown("notes")["notes"] == {"a": 1}
     author = {name: value for name, value in AUTHOR.items() if name != "pin"}
     assert shown("author", restricted=False)["author"] == author

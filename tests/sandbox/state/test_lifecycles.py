@@ -1,4 +1,4 @@
-"""The tables, and random walks over HTTP that have to agree with them."""
+"""The lifecycle tables, and random walks over HTTP that have to agree with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES = (VERIFICATION_SESSION, REDACTION, ONRAMP_SESSION, CLIMATE_ORDER)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_every_state_can_be_reached_and_no_row_stands_twice(table: Lifecycle) -> None:
+def test_every_state_can_be_reached_and_no_row_occurs_twice(table: Lifecycle) -> None:
     reached = {table.initial}
     for _ in table.rows:
         reached |= {row.target for row in table.rows if row.source in reached}
