@@ -1,4 +1,4 @@
-"""Webhooks under ASGI: Starlette, FastAPI, and every other framework that routes to ASGI apps."""
+"""Webhooks under ASGI: Starlette, FastAPI, and any other framework that routes to ASGI apps."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from pinstripe.adapters._bodies import (
     NOT_ALLOWED,
     SIGNATURE,
     collect_body,
-    joined,
+    join_header,
 )
 from pinstripe.webhooks import Router
 
+__all__ = ["Receive", "Scope", "Send", "WebhookApp"]
+
 Scope: TypeAlias = MutableMapping[str, Any]
-"""What ASGI tells of a request."""
+"""The facts of a request, as ASGI has them."""
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-"""Gives the next message of a request."""
+"""Returns the next message of a request."""
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-"""Takes the next message of an answer."""
+"""Sends the next message of an answer."""
 
 
-class _Gone(Exception):
-    """The other side left before the body had ended."""
+class _Disconnected(Exception):
+    """The client disconnected before the body had ended."""
 
 
 class WebhookApp:
@@ -36,11 +38,11 @@ class WebhookApp:
 
         app.add_route("/webhook", WebhookApp(router))  # Starlette and FastAPI
 
-    Route to it and do not mount it: a mounted app has its place at `/webhook/`, and a redirect
-    is no answer to Stripe.
+    Add it as a route, and do not mount it: a mounted app has the path `/webhook/`, so that
+    `/webhook` is redirected, and Stripe does not follow redirects.
 
     Args:
-        router: What handles them.
+        router: The router that handles the deliveries.
     """
 
     def __init__(self, router: Router) -> None:
@@ -50,25 +52,28 @@ class WebhookApp:
         """Answer a request.
 
         Args:
-            scope: What is known of it.
-            receive: Gives its body.
-            send: Takes the answer.
+            scope: The facts of the request.
+            receive: Returns the messages with its body.
+            send: Sends the messages of the answer.
 
         Raises:
-            ConfigurationError: It is not HTTP.
+            ConfigurationError: The request is not HTTP.
         """
         if scope["type"] != "http":
-            raise ConfigurationError("scope", "is not that of an HTTP request")
+            raise ConfigurationError("scope", "must be of an HTTP request: route only POST here")
         if scope["method"] != METHOD:
             await _answer(send, 405, NOT_ALLOWED, (b"allow", METHOD.encode()))
             return
+        # ASGI servers send names in lower case; a test client may not.
         name = SIGNATURE.lower().encode()
-        signature = joined(v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name)
+        signature = join_header(
+            v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name
+        )
         try:
-            async with aclosing(_chunks(receive)) as chunks:
+            async with aclosing(_chunks(receive)) as chunks:  # the loop may leave it early
                 body = await collect_body(chunks, self._router.webhook.max_bytes)
-        except _Gone:
-            return
+        except _Disconnected:
+            return  # nobody is there to be answered
         receipt = await self._router.receive(body, signature)
         await _answer(send, receipt.status, receipt.text)
 
@@ -78,7 +83,7 @@ async def _chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise _Disconnected
         yield message.get("body", b"")
         more = message.get("more_body", False)
 

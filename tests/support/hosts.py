@@ -154,11 +154,12 @@ def starlette_app(router: Router) -> Any:
 
 def fastapi_app(router: Router) -> Any:
     from fastapi import FastAPI
+    from starlette.routing import Route
 
     from pinstripe.adapters.asgi import WebhookApp
 
     app = FastAPI()
-    app.add_route("/webhook", WebhookApp(router))
+    app.router.routes.append(Route("/webhook", WebhookApp(router)))
     return app
 
 
