@@ -16,16 +16,17 @@ app = web.Application()
 app.router.add_post("/webhook", webhook_handler(router))
 ```
 
-FastAPI, Starlette, and any other framework that routes to ASGI apps:
+FastAPI and Starlette; any other framework can route to this ASGI app too:
 
 ```python
 from fastapi import FastAPI
 from pinstripe.adapters.asgi import WebhookApp
 from pinstripe.webhooks import Router, Webhook
+from starlette.routing import Route
 
 router = Router(Webhook("whsec_of_your_endpoint"))
 app = FastAPI()
-app.add_route("/webhook", WebhookApp(router))
+app.router.routes.append(Route("/webhook", WebhookApp(router)))
 ```
 
 Django, under ASGI; `blocking_webhook_view` is for WSGI:

@@ -36,7 +36,7 @@ class _Disconnected(Exception):
 class WebhookApp:
     """An ASGI app that receives deliveries.
 
-        app.add_route("/webhook", WebhookApp(router))  # Starlette and FastAPI
+        app.router.routes.append(Route("/webhook", WebhookApp(router)))  # Starlette, FastAPI
 
     Add it as a route, and do not mount it: a mounted app has the path `/webhook/`, so that
     `/webhook` is redirected, and Stripe does not follow redirects.
@@ -60,17 +60,18 @@ class WebhookApp:
             ConfigurationError: The request is not HTTP.
         """
         if scope["type"] != "http":
-            raise ConfigurationError("scope", "must be of an HTTP request: route only POST here")
+            problem = f"must be of type http, not {scope['type']}: add this app as a route"
+            raise ConfigurationError("scope", problem)
         if scope["method"] != METHOD:
             await _answer(send, 405, NOT_ALLOWED, (b"allow", METHOD.encode()))
             return
         # ASGI servers send names in lower case; a test client may not.
         name = SIGNATURE.lower().encode()
-        signature = join_header(
-            v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name
-        )
+        values = (value for header, value in scope["headers"] if header.lower() == name)
+        signature = join_header(value.decode("latin-1") for value in values)
+        # The generator is closed at once, also if the body is too long and is not read to its end.
         try:
-            async with aclosing(_chunks(receive)) as chunks:  # the loop may leave it early
+            async with aclosing(_chunks(receive)) as chunks:
                 body = await collect_body(chunks, self._router.webhook.max_bytes)
         except _Disconnected:
             return  # nobody is there to be answered

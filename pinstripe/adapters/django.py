@@ -7,7 +7,8 @@ it is over 2.5 MB.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
@@ -18,7 +19,7 @@ from pinstripe.webhooks import Receipt, Router
 __all__ = ["blocking_webhook_view", "webhook_view"]
 
 
-def webhook_view(router: Router) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+def webhook_view(router: Router) -> Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]:
     """Return an async view that receives deliveries, for a project under ASGI.
 
         urlpatterns = [path("webhook", webhook_view(router))]

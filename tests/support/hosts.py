@@ -154,12 +154,11 @@ def starlette_app(router: Router) -> Any:
 
 def fastapi_app(router: Router) -> Any:
     from fastapi import FastAPI
-    from starlette.routing import Route
 
     from pinstripe.adapters.asgi import WebhookApp
 
     app = FastAPI()
-    app.router.routes.append(Route("/webhook", WebhookApp(router)))
+    app.add_route("/webhook", WebhookApp(router))
     return app
 
 
