@@ -74,7 +74,7 @@ class WebhookApp:
             async with aclosing(_chunks(receive)) as chunks:
                 body = await collect_body(chunks, self._router.webhook.max_bytes)
         except _Disconnected:
-            return  # nobody is there to be answered
+            return  # there is no one to answer
         receipt = await self._router.receive(body, signature)
         await _answer(send, receipt.status, receipt.text)
 

@@ -3,13 +3,13 @@
 Going to the loop and back takes about 100 microseconds, so a fan-out does it once a batch and not
 once an input. One turn has three steps:
 
-1. read:   the caller's thread reads as many inputs as the window has room for
+1. read:   the caller's thread reads as many inputs as the window has free places
 2. work:   the loop gets them, and returns all outcomes that are ready, one at least
-3. yield:  the caller's thread reports progress and yields the outcomes; the window then has room
-           for as many inputs as there were outcomes
+3. yield:  the caller's thread reports progress and yields the outcomes; the window then has as
+           many free places as there were outcomes
 
 While the caller reads or works with an outcome, the calls of earlier inputs go on. The inputs may
-come from calls of the same client, such as a list, since the loop does not wait for them.
+come from calls of the same client, such as a list: the thread reads them between two turns.
 """
 
 from __future__ import annotations
@@ -106,12 +106,12 @@ class BatchedFanOut(Generic[_I, _T]):
 
     def outcomes(self) -> Generator[Outcome[_I, _T], None, None]:
         """Yield every outcome, and leave nothing running."""
-        room = self.work.window
+        free = self.work.window
         try:
-            while batch := self._next_batch(room):
+            while batch := self._next_batch(free):
                 self._report()
                 yield from batch
-                room = len(batch)
+                free = len(batch)
             self._report()
         finally:
             # Also when the caller leaves early, or a finalizer closes this generator: `post` does
@@ -122,21 +122,21 @@ class BatchedFanOut(Generic[_I, _T]):
             raise self._input_error
 
     @hide_frames
-    def _next_batch(self, room: int) -> list[Outcome[_I, _T]]:
+    def _next_batch(self, free: int) -> list[Outcome[_I, _T]]:
         # The inputs are in no local variable here: the frame would show them in a traceback.
-        return self.bridge.run(self._exchange, self._read(room))
+        return self.bridge.run(self._exchange, self._read(free))
 
-    def _read(self, room: int) -> list[_I]:
-        """Read inputs in the caller's thread: `room` of them, fewer at the end."""
+    def _read(self, free: int) -> list[_I]:
+        """Read inputs in the caller's thread: `free` of them, fewer at the end."""
         items: list[_I] = []
         try:
-            items.extend(islice(self.inputs, room))
+            items.extend(islice(self.inputs, free))
         except Exception as error:  # noqa: BLE001 -- raised after the outcomes of those before it
             self._input_error = error
         except BaseException:
             del items  # which the traceback would show
             raise
-        self._ended = self._input_error is not None or len(items) < room
+        self._ended = self._input_error is not None or len(items) < free
         return items
 
     async def _exchange(self, items: list[_I]) -> list[Outcome[_I, _T]]:

@@ -4,7 +4,7 @@ Every step that decides something is one Lua script on one key, and Redis runs a
 other command in between. So nothing can come between the two halves of a claim, "is it free?" and
 "it is mine". The key of an event is in one of three states:
 
-    missing           free: nobody claimed it, or the lease or the memory has expired
+    missing           free: it was not claimed, or the lease or the memory has ended
     "<token>"         claimed by that token; Redis deletes the key when the lease ends
     "done:<token>"    done; Redis deletes the key when the event need not be remembered any more
 

@@ -93,13 +93,36 @@ class SQLiteStore:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._path)!r})"
 
+    # Each step runs in a worker thread. The clock is read there too: the wait for a thread must not
+    # shorten a lease.
+
     async def claim(self, id: str, token: str, lease: float) -> Claimed:
         """Claim an event; see `Store`."""
-        return await anyio.to_thread.run_sync(self._claim, id, token, lease)
+
+        def step() -> Claimed:
+            now = self._clock()
+            values = {"id": id, "token": token, "now": now, "ends": now + lease}
+            changed, _ = self._execute(_CLAIM, values)
+            if changed:
+                return "claimed"
+            # If the other claim is released right now, "busy" is still a correct answer: Stripe
+            # delivers the event again.
+            _, rows = self._execute(_STATE, {"id": id})
+            return "done" if rows == [(None,)] else "busy"
+
+        return await anyio.to_thread.run_sync(step)
 
     async def commit(self, id: str, token: str) -> bool:
         """Remember that an event was handled; see `Store`."""
-        return await anyio.to_thread.run_sync(self._commit, id, token)
+
+        def step() -> bool:
+            now = self._clock()
+            values = {"id": id, "token": token, "now": now, "ends": now + REMEMBER_SECONDS}
+            changed, _ = self._execute(_COMMIT, values)
+            self._execute(_FORGET, {"now": now})
+            return changed == 1
+
+        return await anyio.to_thread.run_sync(step)
 
     async def release(self, id: str, token: str) -> None:
         """End a claim; see `Store`."""
@@ -107,11 +130,22 @@ class SQLiteStore:
 
     async def last_handled(self, subject: str) -> float | None:
         """Return when the newest handled event of an object happened; see `Store`."""
-        return await anyio.to_thread.run_sync(self._last_handled, subject)
+
+        def step() -> float | None:
+            _, rows = self._execute(_NEWEST, {"id": subject, "now": self._clock()})
+            return rows[0][0] if rows else None
+
+        return await anyio.to_thread.run_sync(step)
 
     async def record_handled(self, subject: str, at: float) -> None:
         """Record that an event of an object was handled; see `Store`."""
-        await anyio.to_thread.run_sync(self._record, subject, at)
+
+        def step() -> None:
+            now = self._clock()
+            self._execute(_RECORD, {"id": subject, "newest": at, "ends": now + REMEMBER_SECONDS})
+            self._execute(_FORGET_SUBJECTS, {"now": now})
+
+        await anyio.to_thread.run_sync(step)
 
     async def close_for_loop(self) -> None:
         """Do nothing: the file belongs to no event loop; see `Store`."""
@@ -122,36 +156,6 @@ class SQLiteStore:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
-
-    # The methods below run in worker threads, and the clock is read there too: the wait for a
-    # thread must not shorten a lease.
-
-    def _claim(self, id: str, token: str, lease: float) -> Claimed:
-        now = self._clock()
-        values = {"id": id, "token": token, "now": now, "ends": now + lease}
-        changed, _ = self._execute(_CLAIM, values)
-        if changed:
-            return "claimed"
-        # If the other claim is released right now, "busy" is still a correct answer: Stripe
-        # delivers the event again.
-        _, rows = self._execute(_STATE, {"id": id})
-        return "done" if rows == [(None,)] else "busy"
-
-    def _commit(self, id: str, token: str) -> bool:
-        now = self._clock()
-        values = {"id": id, "token": token, "now": now, "ends": now + REMEMBER_SECONDS}
-        changed, _ = self._execute(_COMMIT, values)
-        self._execute(_FORGET, {"now": now})
-        return changed == 1
-
-    def _last_handled(self, subject: str) -> float | None:
-        _, rows = self._execute(_NEWEST, {"id": subject, "now": self._clock()})
-        return rows[0][0] if rows else None
-
-    def _record(self, subject: str, at: float) -> None:
-        now = self._clock()
-        self._execute(_RECORD, {"id": subject, "newest": at, "ends": now + REMEMBER_SECONDS})
-        self._execute(_FORGET_SUBJECTS, {"now": now})
 
     def _execute(self, statement: str, values: dict[str, Any]) -> tuple[int, list[Any]]:
         """Run a statement; return how many rows it changed, and the rows that it found."""

@@ -4,9 +4,9 @@ Stripe delivers an event again until it is answered with success, for three days
 one twice at any time. So the router claims an event before its handlers run and commits it when
 they are done. An event has three states in a store:
 
-    free       nobody handles it, and nobody did         claim -> claimed
+    free       it was not handled                        claim -> claimed
     claimed    a delivery is running its handlers        commit -> done, release -> free
-    done       it was handled                            forgotten after four days -> free
+    done       it was handled                            after four days -> free
 
 A claim has a token of its own and a lease, which is a time limit. If the process dies, the claim
 expires with its lease. A commit or a release that comes later than that changes nothing, even if
