@@ -234,8 +234,8 @@ class Router:
             problem = "an event loop runs in this thread: await Router.receive instead"
             raise ConfigurationError("receive_blocking", problem)
         thread = leases.acquire(self)
-        # It is a new thread for the first delivery, after a fork, and after the last client was
-        # closed. A task on each waits for its end, to close what the store has opened there.
+        # A new thread: at the first delivery, after a fork, or if the loop was stopped. On each, a
+        # task waits for the end of the loop, to close what the store has opened there.
         if thread is not self._thread:
             self._thread = thread
             thread.post(ThreadCall(partial(_close_when_loop_ends, self.store)).start)
