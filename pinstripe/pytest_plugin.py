@@ -1,18 +1,52 @@
-"""The pytest plugin: a sandbox, a client for it, and signed events, as fixtures.
+"""The pytest plugin: a sandbox, clients for it, and signed events, as fixtures.
 
-pytest finds it wherever Pinstripe is installed; aiohttp and the sandbox are imported when a
-fixture first needs them.
+pytest loads it wherever Pinstripe is installed. The fixtures work with whatever runs your async
+tests: anyio, pytest-asyncio or `asyncio.run`.
 
-- `stripe_sandbox`: a running `Sandbox`, new for each test and in a thread of its own, so that
-  tests that are not async have it too.
-- `stripe_sandbox_options`: the arguments of that sandbox; override it for a seed or a clock.
-- `stripe_client`: an `AsyncClient` for that sandbox. A client is made without an event loop and
-  closes with the one that it was used in, so the fixture needs neither a loop nor a plugin: tests
-  run by anyio, by pytest-asyncio or by `asyncio.run` use it alike, and none has to close it.
-- `stripe_sync_client`: a blocking `Client` for that sandbox, closed with the test.
-- `stripe_event`: builds events as they come to a webhook, signed.
+```py
+async def test_a_verified_person_may_order(stripe_sandbox, stripe_client):
+    session = await stripe_client.identity.verification_sessions.create(type="document")
+    stripe_sandbox.identity.verify(session.id)
+    assert await may_order(stripe_client, session.id)
 
-Where `assert` finds two models unequal, the values of their private fields are not printed.
+
+def test_the_webhook_accepts_what_stripe_signed(stripe_event, app):
+    event = stripe_event("identity.verification_session.verified", metadata={"user": "42"})
+    assert app.post("/webhook", content=event.body, headers=event.headers).status_code == 200
+    forged = stripe_event("identity.verification_session.verified", secret="whsec_not_yours")
+    assert app.post("/webhook", content=forged.body, headers=forged.headers).status_code == 400
+```
+
+| fixture | value |
+|---|---|
+| `stripe_sandbox` | a running `Sandbox`, new for each test, in a thread of its own |
+| `stripe_sandbox_options` | the arguments of that sandbox; override it for a seed or a clock |
+| `stripe_client` | an `AsyncClient` for that sandbox; you need not close it |
+| `stripe_sync_client` | a blocking `Client` for that sandbox, closed after the test |
+| `stripe_event` | builds signed events, as a webhook receives them |
+
+**Your own settings.** Override `stripe_sandbox_options` in a `conftest.py`:
+
+```python
+from typing import Any
+import pytest
+from pinstripe.sandbox import ManualClock
+
+
+@pytest.fixture
+def stripe_sandbox_options() -> dict[str, Any]:
+    return {"seed": 7, "clock": ManualClock(1_790_000_000)}
+```
+
+**Events.** `stripe_event(type, **fields)` builds an event of any type. Give the code under test the
+secret `stripe_event.secret`.
+
+**Deliveries.** The sandbox delivers events over HTTP to the endpoints on this machine that a test
+creates with `stripe_client.webhook_endpoints.create(url=...)`. `await
+stripe_sandbox.webhooks.flush()` returns when no delivery is under way.
+
+**Private values.** If an `assert` compares two models that differ, the report names the fields and
+does not print the values of private ones.
 """
 
 from __future__ import annotations
@@ -42,23 +76,31 @@ if TYPE_CHECKING:
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
 
-
-def _named(event: Mapping[str, Any]) -> str:
-    return f"<{event['type']} {event['id']}>"
+__all__ = [
+    "SECRET",
+    "SignedEvent",
+    "StripeEvent",
+    "pytest_assertrepr_compare",
+    "stripe_client",
+    "stripe_event",
+    "stripe_sandbox",
+    "stripe_sandbox_options",
+    "stripe_sync_client",
+]
 
 
 @frozen(kw_only=True)
 class SignedEvent:
-    """An event as it comes to a webhook.
+    """An event as a webhook receives it.
 
     Attributes:
-        event: The event, as its body tells it.
+        event: The event, as plain data.
         body: The body of the request.
         signature: The `Stripe-Signature` header.
-        secret: The secret that it was signed with.
+        secret: The secret that signed it.
     """
 
-    event: dict[str, Any] = field(repr=_named)
+    event: dict[str, Any] = field(repr=lambda event: f"<{event['type']} {event['id']}>")
     body: bytes = field(repr=False)
     signature: str = field(repr=False)
     secret: str = field(repr=False)
@@ -93,7 +135,7 @@ class SignedEvent:
 
 @frozen
 class StripeEvent:
-    """Builds signed events: what the fixture `stripe_event` gives.
+    """Builds signed events; the value of the fixture `stripe_event`.
 
         event = stripe_event("identity.verification_session.verified", metadata={"user": "42"})
         response = app.post("/webhook", content=event.body, headers=event.headers)
@@ -116,77 +158,74 @@ class StripeEvent:
         timestamp: int | None = None,
         **fields: Any,
     ) -> SignedEvent:
-        """Return an event that was just signed; every one has an id of its own.
+        """Return a new signed event; each has an id of its own.
 
         Args:
-            type: The type of the event. Those of Pinstripe's resources tell of a sample; any
-                other tells of an object with an `id` and an `object`, the type without its end.
-            object: What the event tells of, in place of the sample: a model, or plain data such
-                as the drivers of the sandbox return.
-            previous_attributes: What an update replaced.
+            type: The type of the event. An event of one of Pinstripe's resources has a sample as
+                its object. Any other has an object with only an `id` and an `object`, which is the
+                type without its last part.
+            object: The object of the event, in place of the sample: a model, or plain data such as
+                the drivers of the sandbox return.
+            previous_attributes: The values that an update replaced.
             event: Fields of the event itself, such as `{"account": "acct_1"}`.
-            secret: The secret to sign with; another than the code under test knows makes an
-                event that has to be refused.
-            timestamp: When it is signed, in seconds since the Unix epoch; now by default. A
-                delivery that is too old has an earlier one.
+            secret: The secret to sign with. The code under test must refuse an event that is
+                signed with a secret it does not know.
+            timestamp: When the event is signed, in seconds since the Unix epoch; now by default.
+                Give an early one for a delivery that is too old.
             fields: Fields of the object, in place of those of the sample.
 
         Raises:
             ConfigurationError: An argument is wrong.
         """
+        if not isinstance(type, str) or not type.rpartition(".")[0]:
+            raise ConfigurationError("type", "must be the type of an event, such as file.created")
         now = int(time.time()) if timestamp is None else timestamp
-        told = _told(type, object, now)
-        replaced = told.previous_attributes if previous_attributes is None else previous_attributes
-        data: dict[str, Any] = {"object": {**told.object, **fields}}
+        # The object comes from the caller, or from the samples, or is as small as an object can be.
+        if object is not None:
+            about = Sample(dict(object) if isinstance(object, Mapping) else to_dict(object))
+        else:
+            plain = {"id": f"obj_{_random_id()}", "object": type.rpartition(".")[0]}
+            about = sample(type, now, _random_id()) or Sample(plain)
+        replaced = about.previous_attributes if previous_attributes is None else previous_attributes
+        data: dict[str, Any] = {"object": {**about.object, **fields}}
         if replaced is not None:
             data["previous_attributes"] = dict(replaced)
-        whole = {**_envelope(type, data, now), **(event or {})}
+        # https://docs.stripe.com/api/events/object
+        whole = {
+            "id": f"evt_{_random_id()}",
+            "object": "event",
+            "api_version": DEFAULT_API_VERSION,
+            "created": now,
+            "data": data,
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": type,
+            **(event or {}),
+        }
+        # Stripe sends its events indented, so code that parses and writes them again fails here.
         body = json.dumps(whole, indent=2, ensure_ascii=False).encode()
         key = self.secret if secret is None else secret
         return SignedEvent(event=whole, body=body, signature=sign(body, key, now), secret=key)
 
 
-def _told(type: str, object: Mapping[str, Any] | Model | None, now: int) -> Sample:
-    if not isinstance(type, str) or not type.rpartition(".")[0]:
-        raise ConfigurationError("type", "must be the type of an event, such as file.created")
-    if isinstance(object, Mapping):
-        return Sample(dict(object))
-    if object is not None:
-        return Sample(to_dict(object))
-    plain = {"id": f"obj_{_draw()}", "object": type.rpartition(".")[0]}
-    return sample(type, now, _draw()) or Sample(plain)
-
-
-def _envelope(type: str, data: Mapping[str, Any], now: int) -> dict[str, Any]:
-    return {
-        "id": f"evt_{_draw()}",
-        "object": "event",
-        "api_version": DEFAULT_API_VERSION,
-        "created": now,
-        "data": data,
-        "livemode": False,
-        "pending_webhooks": 1,
-        "request": {"id": None, "idempotency_key": None},
-        "type": type,
-    }
-
-
-def _draw() -> str:
+def _random_id() -> str:
     return uuid.uuid4().hex[:24]
 
 
+# First, since the hook of pytest itself would print every value.
 @pytest.hookimpl(tryfirst=True)
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Say in which fields two models differ, without the values of private ones."""
     if op != "==" or not isinstance(left, Record) or type(left) is not type(right):
         return None
-    told = [f"{left!r} == {right!r}"]
+    lines = [f"{left!r} == {right!r}"]
     for attribute in attrs.fields(type(left)):
         values = getattr(left, attribute.name), getattr(right, attribute.name)
         if values[0] != values[1]:
             shown = "{!r} != {!r}".format(*values) if attribute.repr else "differs (private)"
-            told.append(f"{attribute.name}: {shown}")
-    return told
+            lines.append(f"{attribute.name}: {shown}")
+    return lines
 
 
 @pytest.fixture
@@ -198,7 +237,7 @@ def stripe_sandbox_options() -> dict[str, Any]:
 @pytest.fixture
 def stripe_sandbox(stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
     """Run a sandbox, a new one for each test."""
-    from pinstripe.sandbox import Sandbox  # noqa: PLC0415 -- slow, so only when asked for
+    from pinstripe.sandbox import Sandbox  # noqa: PLC0415 -- slow, so only when needed
 
     with Sandbox(**stripe_sandbox_options) as sandbox:
         yield sandbox
@@ -206,7 +245,9 @@ def stripe_sandbox(stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def stripe_client(stripe_sandbox: Sandbox) -> AsyncClient:
-    """Return a client for the sandbox of this test; nobody has to close it."""
+    """Return a client for the sandbox of this test; you need not close it."""
+    # A client is made without an event loop and closes with the loop that it was used in. So this
+    # fixture needs neither a loop nor a plugin for async tests.
     return stripe_sandbox.client()
 
 
@@ -219,5 +260,5 @@ def stripe_sync_client(stripe_sandbox: Sandbox) -> Iterator[Client]:
 
 @pytest.fixture
 def stripe_event() -> StripeEvent:
-    """Return what builds signed events: `stripe_event("climate.order.created")`."""
+    """Return a builder of signed events: `stripe_event("climate.order.created")`."""
     return StripeEvent()

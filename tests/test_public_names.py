@@ -77,6 +77,7 @@ PUBLIC = {
 RECEIVING = {
     "REMEMBER_SECONDS",
     "Claimed",
+    "DeliveryResult",
     "Handler",
     "MemoryStore",
     "Receipt",

@@ -37,7 +37,7 @@ KINDS = {
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a test file in a process of its own, where every warning is an error."""
+    """Run a test file in a process of its own, where every warning is an error."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
     installed = "pinstripe" in entry_points(group="pytest11").names
@@ -227,7 +227,7 @@ def stripe_event() -> StripeEvent:
     return StripeEvent()
 
 
-def told(event: SignedEvent) -> Any:
+def object_of(event: SignedEvent) -> Any:
     """The object of an event, as the client's models read it."""
     return decode(event.body, Event).data.object
 
@@ -250,7 +250,7 @@ def test_every_type_has_an_object_that_the_models_read(stripe_event, type) -> No
 
 
 def test_the_times_of_a_sample_go_together(stripe_event) -> None:
-    order = told(stripe_event("climate.order.delivered", timestamp=1_790_000_000))
+    order = object_of(stripe_event("climate.order.delivered", timestamp=1_790_000_000))
     assert order.delivered_at == datetime(2026, 9, 21, 14, 13, 20, tzinfo=timezone.utc)
     assert order.created < order.delivered_at
     assert order.expected_delivery_year == 2028
@@ -282,12 +282,12 @@ def test_what_has_to_be_refused(stripe_event) -> None:
 def test_fields_and_objects_of_ones_own(stripe_event) -> None:
     type = "identity.verification_session.verified"
     event = stripe_event(type, type="id_number", metadata={"user": "é"}, id="vs_1")
-    assert told(event).type == "id_number"
-    assert told(event).metadata == {"user": "é"}
+    assert object_of(event).type == "id_number"
+    assert object_of(event).metadata == {"user": "é"}
     assert event.data["object"]["id"] == "vs_1"
-    again = stripe_event(type, object=told(event), status="canceled")
-    assert told(again).id == "vs_1"
-    assert told(again).status == "canceled"
+    again = stripe_event(type, object=object_of(event), status="canceled")
+    assert object_of(again).id == "vs_1"
+    assert object_of(again).status == "canceled"
     plain = stripe_event("charge.succeeded", amount=5)
     assert plain.data["object"]["object"] == "charge"
     assert plain.data["object"]["amount"] == 5
@@ -307,7 +307,7 @@ def test_objects_of_the_sandbox(stripe_event) -> None:
             .having("status", "verified")
         )
     event = stripe_event("identity.verification_session.verified", object=session)
-    assert told(event).id == session["id"]
+    assert object_of(event).id == session["id"]
 
 
 @pytest.mark.parametrize("type", ["", "created", ".created", None, 1])

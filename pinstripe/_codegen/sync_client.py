@@ -60,7 +60,7 @@ _RESOURCE = Origin("pinstripe._resources.resource", "Resource")
 _HIDE_FRAMES = Origin("pinstripe._core.tracebacks", "hide_frames")
 """What a method is wrapped in; `Facade` does it with all of its own."""
 
-_WAYS: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_each"}
+_WAYS: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_run_many"}
 """How a plain method crosses to the loop, by what it returns."""
 
 _CLIENT_WAYS: Mapping[Origin | None, str] = {**_WAYS, SELF: "_sibling"}
@@ -92,7 +92,7 @@ class _Output:
         """Return a class that knows the type of its twin, still without docstring and methods."""
         self.names.take(source, node, Origin(_HERE, name))
         twin = node.name if base == "ClientBase" else f"{source.room}.{node.name}"
-        (made,) = ast.parse(f"class {name}({base}):\n    _twin: {twin}").body
+        (made,) = ast.parse(f"class {name}({base}):\n    _async: {twin}").body
         assert isinstance(made, ast.ClassDef)
         self.classes[Origin(f"pinstripe.{source.room}", node.name)] = made
         return made
@@ -175,7 +175,7 @@ def _method(
     way = "_run" if awaited else ways.get(source.origin(node.returns))
     if way is None:
         raise source.unknown(node, f"`{_first_line(node)}`, which has no way to cross")
-    call = f"self.{way}(self._twin.{node.name}{_passed(source, node)})"
+    call = f"self.{way}(self._async.{node.name}{_passed(source, node)})"
     nothing = isinstance(node.returns, ast.Constant)
     return _twin(output, source, node, call if nothing else f"return {call}")
 
@@ -254,7 +254,7 @@ def _summary(node: ast.ClassDef) -> str:
 
 
 def _property(name: str, kind: str, told: str) -> ast.FunctionDef:
-    body = f"return {kind}(self._twin.{name}, self._crossing)"
+    body = f"return {kind}(self._async.{name}, self._bridge)"
     made = _parsed(f"@property\ndef {name}(self) -> {kind}: {body}")
     made.body.insert(0, ast.Expr(ast.Constant(told)))
     return made

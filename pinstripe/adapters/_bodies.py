@@ -1,7 +1,7 @@
-"""What the adapters share: a body read as far as it may be long, and how deliveries are answered.
+"""What the adapters share: reading a body of bounded length, and the parts of an answer.
 
-A body that is too long is read up to the first chunk that shows it: the router refuses what it
-gets of it with 413.
+If a body is too long, reading ends with the first chunk that shows it. The router gets what was
+read, sees that it is too long too, and refuses the delivery with 413.
 """
 
 from __future__ import annotations
@@ -10,32 +10,47 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Final
 
 CHUNK: Final = 65_536
-"""Bytes that are asked for at once."""
+"""How many bytes to read at once."""
 
 METHOD: Final = "POST"
-"""The only method of a delivery; every other is answered with 405."""
+"""The only method of a delivery; any other is answered with 405."""
 
 NOT_ALLOWED: Final = "deliveries are sent with POST"
 """The body of that answer."""
 
 CONTENT_TYPE: Final = "text/plain; charset=utf-8"
-"""What the body of every answer is."""
+"""The type of the body of every answer."""
 
 SIGNATURE: Final = "Stripe-Signature"
-"""The header that signs a delivery."""
+"""The header with the signature of a delivery."""
+
+__all__ = [
+    "CHUNK",
+    "CONTENT_TYPE",
+    "METHOD",
+    "NOT_ALLOWED",
+    "SIGNATURE",
+    "collect_body",
+    "join_header",
+    "read_body",
+]
 
 
-def joined(values: Iterable[str]) -> str | None:
-    """Return all values of a header as one, as WSGI hands them over; None where there is none."""
+def join_header(values: Iterable[str]) -> str | None:
+    """Join all values of a header to one, as WSGI does; None if there are none.
+
+    Args:
+        values: The values, in their order.
+    """
     return ",".join(values) or None
 
 
 def read_body(read: Callable[[int], bytes], limit: int) -> bytes:
-    """Read a body to its end, or to the byte that is too many.
+    """Read a body to its end, or until it is too long by a byte.
 
     Args:
-        read: Returns at most so many bytes, none at the end.
-        limit: Bytes that the body may have.
+        read: Returns up to a number of bytes, and none at the end.
+        limit: How many bytes the body may have.
     """
     body = bytearray()
     while len(body) <= limit and (chunk := read(min(CHUNK, limit + 1 - len(body)))):
@@ -44,11 +59,11 @@ def read_body(read: Callable[[int], bytes], limit: int) -> bytes:
 
 
 async def collect_body(chunks: AsyncIterable[bytes], limit: int) -> bytes:
-    """Collect a body to its end, or to the chunk that makes it too long.
+    """Collect a body to its end, or until a chunk makes it too long.
 
     Args:
         chunks: The body as it comes.
-        limit: Bytes that the body may have.
+        limit: How many bytes the body may have.
     """
     body = bytearray()
     async for chunk in chunks:

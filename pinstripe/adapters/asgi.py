@@ -1,4 +1,4 @@
-"""Webhooks under ASGI: Starlette, FastAPI, and every other framework that routes to ASGI apps."""
+"""Webhooks under ASGI: Starlette, FastAPI, and any other framework that routes to ASGI apps."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from pinstripe.adapters._bodies import (
     NOT_ALLOWED,
     SIGNATURE,
     collect_body,
-    joined,
+    join_header,
 )
 from pinstripe.webhooks import Router
 
+__all__ = ["Receive", "Scope", "Send", "WebhookApp"]
+
 Scope: TypeAlias = MutableMapping[str, Any]
-"""What ASGI tells of a request."""
+"""The facts of a request, as ASGI has them."""
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-"""Gives the next message of a request."""
+"""Returns the next message of a request."""
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-"""Takes the next message of an answer."""
+"""Sends the next message of an answer."""
 
 
-class _Gone(Exception):
-    """The other side left before the body had ended."""
+class _Disconnected(Exception):
+    """The client disconnected before the body had ended."""
 
 
 class WebhookApp:
     """An ASGI app that receives deliveries.
 
-        app.add_route("/webhook", WebhookApp(router))  # Starlette and FastAPI
+        app.router.routes.append(Route("/webhook", WebhookApp(router)))  # Starlette, FastAPI
 
-    Route to it and do not mount it: a mounted app has its place at `/webhook/`, and a redirect
-    is no answer to Stripe.
+    Add it as a route, and do not mount it: a mounted app has the path `/webhook/`, so that
+    `/webhook` is redirected, and Stripe does not follow redirects.
 
     Args:
-        router: What handles them.
+        router: The router that handles the deliveries.
     """
 
     def __init__(self, router: Router) -> None:
@@ -50,25 +52,29 @@ class WebhookApp:
         """Answer a request.
 
         Args:
-            scope: What is known of it.
-            receive: Gives its body.
-            send: Takes the answer.
+            scope: The facts of the request.
+            receive: Returns the messages with its body.
+            send: Sends the messages of the answer.
 
         Raises:
-            ConfigurationError: It is not HTTP.
+            ConfigurationError: The request is not HTTP.
         """
         if scope["type"] != "http":
-            raise ConfigurationError("scope", "is not that of an HTTP request")
+            problem = f"must be of type http, not {scope['type']}: add this app as a route"
+            raise ConfigurationError("scope", problem)
         if scope["method"] != METHOD:
             await _answer(send, 405, NOT_ALLOWED, (b"allow", METHOD.encode()))
             return
+        # ASGI servers send names in lower case; a test client may not.
         name = SIGNATURE.lower().encode()
-        signature = joined(v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name)
+        values = (value for header, value in scope["headers"] if header.lower() == name)
+        signature = join_header(value.decode("latin-1") for value in values)
+        # The generator is closed at once, also if the body is too long and is not read to its end.
         try:
             async with aclosing(_chunks(receive)) as chunks:
                 body = await collect_body(chunks, self._router.webhook.max_bytes)
-        except _Gone:
-            return
+        except _Disconnected:
+            return  # there is no one to answer
         receipt = await self._router.receive(body, signature)
         await _answer(send, receipt.status, receipt.text)
 
@@ -78,7 +84,7 @@ async def _chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise _Disconnected
         yield message.get("body", b"")
         more = message.get("more_body", False)
 

@@ -1,13 +1,14 @@
 """Webhooks in Django: an async view and a blocking one.
 
-Both are exempt from the check of CSRF tokens, which Stripe has none of; it is the signature that
-tells who sent a delivery. Under ASGI Django itself has put a body aside, from 2.5 MB on in a file,
-before a view sees it.
+Both are exempt from the check of CSRF tokens: Stripe sends none, and the signature proves who sent
+a delivery. Under ASGI Django reads the whole body before it calls a view, and keeps it in a file if
+it is over 2.5 MB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
@@ -15,17 +16,20 @@ from django.views.decorators.csrf import csrf_exempt
 from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, SIGNATURE, read_body
 from pinstripe.webhooks import Receipt, Router
 
+__all__ = ["blocking_webhook_view", "webhook_view"]
 
-def webhook_view(router: Router) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+
+def webhook_view(router: Router) -> Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]:
     """Return an async view that receives deliveries, for a project under ASGI.
 
         urlpatterns = [path("webhook", webhook_view(router))]
 
-    Plain handlers run in worker threads, whose database connections Django does not close: let
-    handlers that use the database be coroutine functions, or take `blocking_webhook_view`.
+    Plain handlers run in worker threads, and Django does not close the database connections of
+    those. If a handler uses the database, write it as a coroutine function, or use
+    `blocking_webhook_view`.
 
     Args:
-        router: What handles them.
+        router: The router that handles the deliveries.
     """
 
     async def webhook(request: HttpRequest) -> HttpResponse:
@@ -45,7 +49,7 @@ def blocking_webhook_view(router: Router) -> Callable[[HttpRequest], HttpRespons
     Plain handlers run in the thread of the view, with its database connection.
 
     Args:
-        router: What handles them; see `Router.receive_blocking`.
+        router: The router that handles the deliveries; see `Router.receive_blocking`.
     """
 
     def webhook(request: HttpRequest) -> HttpResponse:

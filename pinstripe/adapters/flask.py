@@ -10,16 +10,18 @@ from flask import Response, request
 from pinstripe.adapters._bodies import METHOD, SIGNATURE, read_body
 from pinstripe.webhooks import Router
 
+__all__ = ["webhook_view"]
+
 
 def webhook_view(router: Router) -> Callable[[], Response]:
     """Return a view that receives deliveries.
 
         app.add_url_rule("/webhook", view_func=webhook_view(router))
 
-    The bound on a body is that of the `Webhook`, unless `MAX_CONTENT_LENGTH` of the app is lower.
+    `Webhook.max_bytes` limits the body, unless `MAX_CONTENT_LENGTH` of the app is lower.
 
     Args:
-        router: What handles them; see `Router.receive_blocking`.
+        router: The router that handles the deliveries; see `Router.receive_blocking`.
     """
 
     def webhook() -> Response:
@@ -27,6 +29,9 @@ def webhook_view(router: Router) -> Callable[[], Response]:
         receipt = router.receive_blocking(body, request.headers.get(SIGNATURE))
         return Response(receipt.text, receipt.status, mimetype="text/plain")
 
-    flasks_own: Any = webhook
-    flasks_own.methods, flasks_own.provide_automatic_options = [METHOD], False
+    # Flask reads these attributes of a view: without them `add_url_rule` would allow GET only, and
+    # answer OPTIONS by itself.
+    attributes: Any = webhook
+    attributes.methods = [METHOD]
+    attributes.provide_automatic_options = False
     return webhook

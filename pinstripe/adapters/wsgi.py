@@ -1,4 +1,4 @@
-"""Webhooks under WSGI, where no framework is at hand."""
+"""Webhooks under WSGI, without a framework."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any, TypeAlias
 from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, read_body
 from pinstripe.webhooks import Router
 
+__all__ = ["Environ", "StartResponse", "WebhookApp"]
+
 Environ: TypeAlias = dict[str, Any]
-"""What WSGI tells of a request."""
+"""The facts of a request, as WSGI has them."""
 
 StartResponse: TypeAlias = Callable[[str, list[tuple[str, str]]], object]
-"""Takes the status and the headers of an answer."""
+"""Sends the status and the headers of an answer."""
 
 
 class WebhookApp:
     """A WSGI app that receives deliveries.
 
     Args:
-        router: What handles them; see `Router.receive_blocking`.
+        router: The router that handles the deliveries; see `Router.receive_blocking`.
     """
 
     def __init__(self, router: Router) -> None:
@@ -31,30 +33,32 @@ class WebhookApp:
 
         Args:
             environ: The request.
-            start_response: Takes the head of the answer.
+            start_response: Sends the status and the headers of the answer.
         """
         if environ["REQUEST_METHOD"] != METHOD:
             return _answer(start_response, 405, NOT_ALLOWED, ("Allow", METHOD))
-        body = _body_of(environ, self._router.webhook.max_bytes)
+        body = _read_request_body(environ, self._router.webhook.max_bytes)
         receipt = self._router.receive_blocking(body, environ.get("HTTP_STRIPE_SIGNATURE"))
         return _answer(start_response, receipt.status, receipt.text)
 
 
-def _body_of(environ: Environ, limit: int) -> bytes:
-    """Read no further than the body is long, unless the server ends its input there."""
+def _read_request_body(environ: Environ, limit: int) -> bytes:
+    # A server may hand over the bare socket. Reading behind the end of the body would then wait
+    # for ever, so no more than Content-Length is read; without one there is no body. Only a server
+    # that sets `wsgi.input_terminated` ends the input where the body ends.
     read = environ["wsgi.input"].read
     if environ.get("wsgi.input_terminated"):
         return read_body(read, limit)
     length = environ.get("CONTENT_LENGTH") or "0"
     left = int(length) if length.isascii() and length.isdigit() else 0
 
-    def read_on(size: int) -> bytes:
+    def read_within_length(size: int) -> bytes:
         nonlocal left
         chunk: bytes = read(min(size, left))
         left -= len(chunk)
         return chunk
 
-    return read_body(read_on, limit)
+    return read_body(read_within_length, limit)
 
 
 def _answer(

@@ -1,7 +1,8 @@
-"""What the generated facade stands on: calls, pages and batches that cross to the loop and back.
+"""The base classes of the generated facade: how its methods run on the event loop.
 
-A call crosses once, a walk once a page, and a fan-out once a batch. Nothing here steps an async
-generator from a thread: a cancel scope that is open over a `yield` would not survive it.
+A blocking object holds the asynchronous object that does the work, and the bridge to the loop. A
+call crosses the bridge once, a list once a page, and a fan-out once a batch. No thread ever steps
+an async generator: a cancel scope that is open over a `yield` would be left in another task.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._models.record import Listed
-from pinstripe._resources import pager as _pager
+from pinstripe._resources.pager import Pager as AsyncPager
 from pinstripe.bulk import Outcome, Outcomes, Progress
-from pinstripe.sync._batches import Batches, Feed, SizedFeed
+from pinstripe.sync._batches import BatchedFanOut, InputQueue, SizedInputQueue
 from pinstripe.sync._pager import Pager
 
 _P = ParamSpec("_P")
@@ -36,33 +37,38 @@ _L = TypeVar("_L", bound=Listed)
 
 
 class Facade(Unpicklable):
-    """The base of every blocking class: its asynchronous twin, and the way to it.
+    """The base of every blocking class.
 
-    Each call is a discreet door, as that of the twin is.
+    Its public methods hide the frames behind them from tracebacks, as those of the asynchronous
+    classes do.
+
+    Args:
+        asynchronous: The object that does the work.
+        bridge: Runs coroutine functions on the event loop.
     """
 
-    __slots__ = ("_crossing", "_twin")
+    __slots__ = ("_async", "_bridge")
 
     def __init_subclass__(cls) -> None:
         for name, value in tuple(vars(cls).items()):
             if isfunction(value) and (name == "__init__" or not name.startswith("_")):
                 setattr(cls, name, hide_frames(value))
 
-    def __init__(self, twin: Any, crossing: LoopBridge) -> None:
-        self._twin = twin
-        self._crossing = crossing
+    def __init__(self, asynchronous: Any, bridge: LoopBridge) -> None:
+        self._async = asynchronous
+        self._bridge = bridge
 
     def _run(
         self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
-        return self._crossing.run(function, *args, **kwargs)
+        return self._bridge.run(function, *args, **kwargs)
 
     def _list(
-        self, function: Callable[_P, _pager.Pager[_L]], /, *args: _P.args, **kwargs: _P.kwargs
+        self, function: Callable[_P, AsyncPager[_L]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> Pager[_L]:
-        return Pager(function(*args, **kwargs), self._crossing)
+        return Pager(function(*args, **kwargs), self._bridge)
 
-    def _each(
+    def _run_many(
         self,
         function: Callable[..., Outcomes[_I, _T]],
         inputs: Iterable[_I],
@@ -71,13 +77,17 @@ class Facade(Unpicklable):
         on_progress: Callable[[Progress], object] | None,
         **settings: Any,
     ) -> Generator[Outcome[_I, _T], None, None]:
-        function(inputs, on_progress=on_progress, **settings)  # refuses what is wrong
+        # Only to have wrong arguments refused by the function that knows them; nothing has started.
+        function(inputs, on_progress=on_progress, **settings)
         if not isinstance(inputs, Iterable):
             raise ConfigurationError("inputs", "must be a plain iterable, not an asynchronous one")
-        feed: Feed[_I] = SizedFeed(len(inputs)) if isinstance(inputs, Sized) else Feed()
-        report = on_progress and feed.reports.append
-        outcomes = function(feed, on_progress=report, **settings)
-        return Batches(self._crossing, outcomes, feed, iter(inputs), on_progress).outcomes()
+        # The fan-out on the loop reads a queue in place of the inputs, and its progress is kept
+        # there until the caller's thread comes back.
+        queue: InputQueue[_I]
+        queue = SizedInputQueue(len(inputs)) if isinstance(inputs, Sized) else InputQueue()
+        add_report = on_progress and queue.reports.append
+        work = function(queue, on_progress=add_report, **settings)
+        return BatchedFanOut(self._bridge, work, queue, iter(inputs), on_progress).outcomes()
 
 
 class ClientBase(Facade):
@@ -89,12 +99,13 @@ class ClientBase(Facade):
         super().__init__(function(*args, **kwargs), LoopBridge(type(self).__name__))
 
     def _sibling(self, function: Callable[_P, Any], /, *args: _P.args, **kwargs: _P.kwargs) -> Self:
+        # Without `__init__`, which would make a client with connections of its own.
         sibling = object.__new__(type(self))
-        Facade.__init__(sibling, function(*args, **kwargs), self._crossing)
+        Facade.__init__(sibling, function(*args, **kwargs), self._bridge)
         return sibling
 
     def __repr__(self) -> str:
-        return repr(self._twin).replace(type(self._twin).__name__, type(self).__name__, 1)
+        return repr(self._async).replace(type(self._async).__name__, type(self).__name__, 1)
 
     def __enter__(self) -> Self:
         return self
@@ -109,4 +120,4 @@ class ClientBase(Facade):
 
     def close(self) -> None:
         """Close the connections, which siblings from `with_options` use too."""
-        self._crossing.close(self._twin.aclose)
+        self._bridge.close(self._async.aclose)

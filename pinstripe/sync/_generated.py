@@ -81,7 +81,7 @@ __all__ = [
 class VerificationSessions(Facade):
     """Calls on verification sessions."""
 
-    _twin: identity.VerificationSessions
+    _async: identity.VerificationSessions
 
     def create(
         self,
@@ -118,7 +118,7 @@ class VerificationSessions(Facade):
             request_options: Options of this call.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             type=type,
             verification_flow=verification_flow,
             client_reference_id=client_reference_id,
@@ -153,7 +153,7 @@ class VerificationSessions(Facade):
             NotFoundError: There is no such session.
         """
         return self._run(
-            self._twin.retrieve, session, expand=expand, request_options=request_options
+            self._async.retrieve, session, expand=expand, request_options=request_options
         )
 
     def update(
@@ -184,7 +184,7 @@ class VerificationSessions(Facade):
             InvalidRequestError: The session no longer takes this change.
         """
         return self._run(
-            self._twin.update,
+            self._async.update,
             session,
             type=type,
             metadata=metadata,
@@ -232,7 +232,7 @@ class VerificationSessions(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             client_reference_id=client_reference_id,
             created=created,
             related_customer=related_customer,
@@ -266,7 +266,9 @@ class VerificationSessions(Facade):
         Raises:
             InvalidRequestError: The session is past that.
         """
-        return self._run(self._twin.cancel, session, expand=expand, request_options=request_options)
+        return self._run(
+            self._async.cancel, session, expand=expand, request_options=request_options
+        )
 
     def redact(
         self,
@@ -289,13 +291,15 @@ class VerificationSessions(Facade):
         Raises:
             InvalidRequestError: The session is being processed.
         """
-        return self._run(self._twin.redact, session, expand=expand, request_options=request_options)
+        return self._run(
+            self._async.redact, session, expand=expand, request_options=request_options
+        )
 
 
 class VerificationReports(Facade):
     """Calls on verification reports."""
 
-    _twin: identity.VerificationReports
+    _async: identity.VerificationReports
 
     def retrieve(
         self,
@@ -317,7 +321,7 @@ class VerificationReports(Facade):
             NotFoundError: There is no such report.
         """
         return self._run(
-            self._twin.retrieve, report, expand=expand, request_options=request_options
+            self._async.retrieve, report, expand=expand, request_options=request_options
         )
 
     def list(
@@ -356,7 +360,7 @@ class VerificationReports(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             client_reference_id=client_reference_id,
             created=created,
             type=type,
@@ -374,17 +378,17 @@ class VerificationReports(Facade):
 class Identity(Facade):
     """The resources of Identity: verifications of people, and what they found."""
 
-    _twin: identity.Identity
+    _async: identity.Identity
 
     @property
     def verification_sessions(self) -> VerificationSessions:
         """Calls on verification sessions."""
-        return VerificationSessions(self._twin.verification_sessions, self._crossing)
+        return VerificationSessions(self._async.verification_sessions, self._bridge)
 
     @property
     def verification_reports(self) -> VerificationReports:
         """Calls on verification reports."""
-        return VerificationReports(self._twin.verification_reports, self._crossing)
+        return VerificationReports(self._async.verification_reports, self._bridge)
 
 
 class OnrampSessions(Facade):
@@ -393,7 +397,7 @@ class OnrampSessions(Facade):
     https://docs.stripe.com/api/crypto/onramp_sessions
     """
 
-    _twin: crypto.OnrampSessions
+    _async: crypto.OnrampSessions
 
     def create(
         self,
@@ -441,7 +445,7 @@ class OnrampSessions(Facade):
                 currency and network.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             source_currency=source_currency,
             source_amount=source_amount,
             destination_currency=destination_currency,
@@ -479,7 +483,7 @@ class OnrampSessions(Facade):
             NotFoundError: There is no such session.
         """
         return self._run(
-            self._twin.retrieve, session, expand=expand, request_options=request_options
+            self._async.retrieve, session, expand=expand, request_options=request_options
         )
 
     def list(
@@ -518,7 +522,7 @@ class OnrampSessions(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             created=created,
             destination_currency=destination_currency,
             destination_network=destination_network,
@@ -539,7 +543,7 @@ class OnrampQuotes(Facade):
     https://docs.stripe.com/api/crypto/onramp_quotes
     """
 
-    _twin: crypto.OnrampQuotes
+    _async: crypto.OnrampQuotes
 
     def retrieve(
         self,
@@ -565,7 +569,7 @@ class OnrampQuotes(Facade):
             request_options: Options of this call.
         """
         return self._run(
-            self._twin.retrieve,
+            self._async.retrieve,
             source_amount=source_amount,
             source_currency=source_currency,
             destination_amount=destination_amount,
@@ -602,8 +606,8 @@ class OnrampQuotes(Facade):
         Raises:
             ConfigurationError: Another argument is wrong; raised at once.
         """
-        return self._each(
-            self._twin.retrieve_many,
+        return self._run_many(
+            self._async.retrieve_many,
             queries,
             concurrency=concurrency,
             ordered=ordered,
@@ -615,23 +619,23 @@ class OnrampQuotes(Facade):
 class Crypto(Facade):
     """The resources of the crypto onramp."""
 
-    _twin: crypto.Crypto
+    _async: crypto.Crypto
 
     @property
     def onramp_sessions(self) -> OnrampSessions:
         """Visits of customers who buy crypto."""
-        return OnrampSessions(self._twin.onramp_sessions, self._crossing)
+        return OnrampSessions(self._async.onramp_sessions, self._bridge)
 
     @property
     def onramp_quotes(self) -> OnrampQuotes:
         """Estimates of what crypto costs."""
-        return OnrampQuotes(self._twin.onramp_quotes, self._crossing)
+        return OnrampQuotes(self._async.onramp_quotes, self._bridge)
 
 
 class Orders(Facade):
     """Calls on orders."""
 
-    _twin: climate.Orders
+    _async: climate.Orders
 
     def create(
         self,
@@ -664,7 +668,7 @@ class Orders(Facade):
             InvalidRequestError: The product is sold out, or less than its minimum is asked for.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             product=product,
             metric_tons=metric_tons,
             amount=amount,
@@ -694,7 +698,9 @@ class Orders(Facade):
         Raises:
             NotFoundError: There is no such order.
         """
-        return self._run(self._twin.retrieve, order, expand=expand, request_options=request_options)
+        return self._run(
+            self._async.retrieve, order, expand=expand, request_options=request_options
+        )
 
     def update(
         self,
@@ -720,7 +726,7 @@ class Orders(Facade):
             InvalidRequestError: The order no longer takes this change.
         """
         return self._run(
-            self._twin.update,
+            self._async.update,
             order,
             beneficiary=beneficiary,
             metadata=metadata,
@@ -756,7 +762,7 @@ class Orders(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             limit=limit,
             max_items=max_items,
             starting_after=starting_after,
@@ -788,13 +794,13 @@ class Orders(Facade):
         Raises:
             InvalidRequestError: The time for that is over, or the order is delivered or canceled.
         """
-        return self._run(self._twin.cancel, order, expand=expand, request_options=request_options)
+        return self._run(self._async.cancel, order, expand=expand, request_options=request_options)
 
 
 class Products(Facade):
     """Calls on products."""
 
-    _twin: climate.Products
+    _async: climate.Products
 
     def retrieve(
         self,
@@ -816,7 +822,7 @@ class Products(Facade):
             NotFoundError: There is no such product.
         """
         return self._run(
-            self._twin.retrieve, product, expand=expand, request_options=request_options
+            self._async.retrieve, product, expand=expand, request_options=request_options
         )
 
     def list(
@@ -847,7 +853,7 @@ class Products(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             limit=limit,
             max_items=max_items,
             starting_after=starting_after,
@@ -861,7 +867,7 @@ class Products(Facade):
 class Suppliers(Facade):
     """Calls on suppliers."""
 
-    _twin: climate.Suppliers
+    _async: climate.Suppliers
 
     def retrieve(
         self,
@@ -883,7 +889,7 @@ class Suppliers(Facade):
             NotFoundError: There is no such supplier.
         """
         return self._run(
-            self._twin.retrieve, supplier, expand=expand, request_options=request_options
+            self._async.retrieve, supplier, expand=expand, request_options=request_options
         )
 
     def list(
@@ -914,7 +920,7 @@ class Suppliers(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             limit=limit,
             max_items=max_items,
             starting_after=starting_after,
@@ -928,22 +934,22 @@ class Suppliers(Facade):
 class Climate(Facade):
     """The resources of Climate: orders of carbon removal, and what can be ordered."""
 
-    _twin: climate.Climate
+    _async: climate.Climate
 
     @property
     def orders(self) -> Orders:
         """Calls on orders."""
-        return Orders(self._twin.orders, self._crossing)
+        return Orders(self._async.orders, self._bridge)
 
     @property
     def products(self) -> Products:
         """Calls on products."""
-        return Products(self._twin.products, self._crossing)
+        return Products(self._async.products, self._bridge)
 
     @property
     def suppliers(self) -> Suppliers:
         """Calls on suppliers."""
-        return Suppliers(self._twin.suppliers, self._crossing)
+        return Suppliers(self._async.suppliers, self._bridge)
 
 
 class Events(Facade):
@@ -952,7 +958,7 @@ class Events(Facade):
     https://docs.stripe.com/api/events
     """
 
-    _twin: events.Events
+    _async: events.Events
 
     def retrieve(
         self,
@@ -973,7 +979,7 @@ class Events(Facade):
         Raises:
             NotFoundError: There is no such event, or it is over 30 days old.
         """
-        return self._run(self._twin.retrieve, id, expand=expand, request_options=request_options)
+        return self._run(self._async.retrieve, id, expand=expand, request_options=request_options)
 
     def fetch_related(
         self,
@@ -999,7 +1005,7 @@ class Events(Facade):
             NotFoundError: There is no such object any more.
         """
         return self._run(
-            self._twin.fetch_related, event, expand=expand, request_options=request_options
+            self._async.fetch_related, event, expand=expand, request_options=request_options
         )
 
     def list(
@@ -1042,7 +1048,7 @@ class Events(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             created=created,
             delivery_success=delivery_success,
             type=type,
@@ -1060,7 +1066,7 @@ class Events(Facade):
 class Files(Facade):
     """Calls on files."""
 
-    _twin: files.Files
+    _async: files.Files
 
     def create(
         self,
@@ -1097,7 +1103,7 @@ class Files(Facade):
             OSError: The file cannot be read.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             file=file,
             purpose=purpose,
             filename=filename,
@@ -1126,7 +1132,7 @@ class Files(Facade):
         Raises:
             NotFoundError: There is no such file.
         """
-        return self._run(self._twin.retrieve, file, expand=expand, request_options=request_options)
+        return self._run(self._async.retrieve, file, expand=expand, request_options=request_options)
 
     def list(
         self,
@@ -1160,7 +1166,7 @@ class Files(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             created=created,
             purpose=purpose,
             limit=limit,
@@ -1209,7 +1215,7 @@ class Files(Facade):
             OSError: It cannot be written.
         """
         return self._run(
-            self._twin.download,
+            self._async.download,
             file,
             destination,
             overwrite=overwrite,
@@ -1232,7 +1238,7 @@ class Files(Facade):
             PermissionDeniedError: The key may not read it.
             ResponseTooLarge: It is longer than `Limits.max_response_bytes`; `download` it.
         """
-        return self._run(self._twin.read, file, request_options=request_options)
+        return self._run(self._async.read, file, request_options=request_options)
 
     def download_images(
         self,
@@ -1271,7 +1277,7 @@ class Files(Facade):
             OSError: The folder cannot be made.
         """
         return self._run(
-            self._twin.download_images,
+            self._async.download_images,
             report,
             folder,
             overwrite=overwrite,
@@ -1283,7 +1289,7 @@ class Files(Facade):
 class FileLinks(Facade):
     """Calls on file links."""
 
-    _twin: files.FileLinks
+    _async: files.FileLinks
 
     def create(
         self,
@@ -1312,7 +1318,7 @@ class FileLinks(Facade):
             InvalidRequestError: There is no such file, or its purpose allows no links.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             file=file,
             expires_at=expires_at,
             metadata=metadata,
@@ -1339,7 +1345,7 @@ class FileLinks(Facade):
         Raises:
             NotFoundError: There is no such link.
         """
-        return self._run(self._twin.retrieve, link, expand=expand, request_options=request_options)
+        return self._run(self._async.retrieve, link, expand=expand, request_options=request_options)
 
     def update(
         self,
@@ -1365,7 +1371,7 @@ class FileLinks(Facade):
             InvalidRequestError: The link has expired.
         """
         return self._run(
-            self._twin.update,
+            self._async.update,
             link,
             expires_at=expires_at,
             metadata=metadata,
@@ -1407,7 +1413,7 @@ class FileLinks(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             created=created,
             expired=expired,
             file=file,
@@ -1453,7 +1459,7 @@ class FileLinks(Facade):
             OSError: It cannot be written.
         """
         return self._run(
-            self._twin.download,
+            self._async.download,
             link,
             destination,
             overwrite=overwrite,
@@ -1468,7 +1474,7 @@ class ForwardingRequests(Facade):
     https://docs.stripe.com/api/forwarding/forwarding_requests
     """
 
-    _twin: forwarding.ForwardingRequests
+    _async: forwarding.ForwardingRequests
 
     def create(
         self,
@@ -1512,7 +1518,7 @@ class ForwardingRequests(Facade):
             DeadlineExceeded: The client stopped waiting; the destination may have acted.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             payment_method=payment_method,
             replacements=replacements,
             request=request,
@@ -1541,7 +1547,7 @@ class ForwardingRequests(Facade):
         Raises:
             NotFoundError: There is no such request, or it is over 30 days old.
         """
-        return self._run(self._twin.retrieve, id, expand=expand, request_options=request_options)
+        return self._run(self._async.retrieve, id, expand=expand, request_options=request_options)
 
     def list(
         self,
@@ -1573,7 +1579,7 @@ class ForwardingRequests(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             created=created,
             limit=limit,
             max_items=max_items,
@@ -1588,12 +1594,12 @@ class ForwardingRequests(Facade):
 class Forwarding(Facade):
     """The resources of forwarding: requests sent on to other services."""
 
-    _twin: forwarding.Forwarding
+    _async: forwarding.Forwarding
 
     @property
     def requests(self) -> ForwardingRequests:
         """Calls on forwarded requests."""
-        return ForwardingRequests(self._twin.requests, self._crossing)
+        return ForwardingRequests(self._async.requests, self._bridge)
 
 
 class WebhookEndpoints(Facade):
@@ -1602,7 +1608,7 @@ class WebhookEndpoints(Facade):
     https://docs.stripe.com/api/webhook_endpoints
     """
 
-    _twin: webhook_endpoints.WebhookEndpoints
+    _async: webhook_endpoints.WebhookEndpoints
 
     def create(
         self,
@@ -1638,7 +1644,7 @@ class WebhookEndpoints(Facade):
             The endpoint, with its `secret`, which no other call gives.
         """
         return self._run(
-            self._twin.create,
+            self._async.create,
             url=url,
             enabled_events=enabled_events,
             api_version=api_version,
@@ -1669,7 +1675,7 @@ class WebhookEndpoints(Facade):
             NotFoundError: There is no such endpoint.
         """
         return self._run(
-            self._twin.retrieve, webhook_endpoint, expand=expand, request_options=request_options
+            self._async.retrieve, webhook_endpoint, expand=expand, request_options=request_options
         )
 
     def update(
@@ -1703,7 +1709,7 @@ class WebhookEndpoints(Facade):
             NotFoundError: There is no such endpoint.
         """
         return self._run(
-            self._twin.update,
+            self._async.update,
             webhook_endpoint,
             url=url,
             enabled_events=enabled_events,
@@ -1742,7 +1748,7 @@ class WebhookEndpoints(Facade):
             A pager: iterate it, or ask it for its `first()` page.
         """
         return self._list(
-            self._twin.list,
+            self._async.list,
             limit=limit,
             max_items=max_items,
             starting_after=starting_after,
@@ -1766,7 +1772,7 @@ class WebhookEndpoints(Facade):
         Raises:
             NotFoundError: There is no such endpoint, or no longer.
         """
-        return self._run(self._twin.delete, webhook_endpoint, request_options=request_options)
+        return self._run(self._async.delete, webhook_endpoint, request_options=request_options)
 
 
 class Client(ClientBase):
@@ -1808,7 +1814,7 @@ class Client(ClientBase):
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
-    _twin: AsyncClient
+    _async: AsyncClient
 
     def __init__(
         self,
@@ -1849,42 +1855,42 @@ class Client(ClientBase):
     @property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
-        return Identity(self._twin.identity, self._crossing)
+        return Identity(self._async.identity, self._bridge)
 
     @property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
-        return Crypto(self._twin.crypto, self._crossing)
+        return Crypto(self._async.crypto, self._bridge)
 
     @property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
-        return Climate(self._twin.climate, self._crossing)
+        return Climate(self._async.climate, self._bridge)
 
     @property
     def events(self) -> Events:
         """Events: what happened to the objects of the account."""
-        return Events(self._twin.events, self._crossing)
+        return Events(self._async.events, self._bridge)
 
     @property
     def files(self) -> Files:
         """Files that were uploaded or that the API made, and their content."""
-        return Files(self._twin.files, self._crossing)
+        return Files(self._async.files, self._bridge)
 
     @property
     def file_links(self) -> FileLinks:
         """Links to the content of files, which need no key."""
-        return FileLinks(self._twin.file_links, self._crossing)
+        return FileLinks(self._async.file_links, self._bridge)
 
     @property
     def forwarding(self) -> Forwarding:
         """Requests that are forwarded to other services, with card details filled in."""
-        return Forwarding(self._twin.forwarding, self._crossing)
+        return Forwarding(self._async.forwarding, self._bridge)
 
     @property
     def webhook_endpoints(self) -> WebhookEndpoints:
         """The addresses to which events are sent."""
-        return WebhookEndpoints(self._twin.webhook_endpoints, self._crossing)
+        return WebhookEndpoints(self._async.webhook_endpoints, self._bridge)
 
     def warm_up(self) -> None:
         """Do now, in a thread, what first calls would wait for.
@@ -1893,7 +1899,7 @@ class Client(ClientBase):
         to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
         the first request, also in a thread.
         """
-        self._run(self._twin.warm_up)
+        self._run(self._async.warm_up)
 
     def with_options(
         self,
@@ -1918,7 +1924,7 @@ class Client(ClientBase):
             ConfigurationError: An argument is wrong.
         """
         return self._sibling(
-            self._twin.with_options,
+            self._async.with_options,
             api_version=api_version,
             account=account,
             timeout=timeout,
@@ -1964,7 +1970,7 @@ class Client(ClientBase):
             TransportError: No usable answer came.
         """
         return self._run(
-            self._twin.request,
+            self._async.request,
             method,
             path,
             params,

@@ -1,4 +1,11 @@
-"""Lists of a blocking client."""
+"""Lists of a blocking client.
+
+An asynchronous pager does the requests; its walks run on the event loop. The thread that iterates
+goes to the loop once a page, and hands out the objects of that page from memory. When it comes for
+the next page, that one was requested already: each page starts the request for the next. The id of
+the object handed out last is noted here, object by object, because `cursor` must be right between
+two pages too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,8 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
-from pinstripe._resources import pager as _pager
+from pinstripe._resources.pager import WINDOWS, Steps
+from pinstripe._resources.pager import Pager as AsyncPager
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -23,36 +31,40 @@ class Pager(Generic[_L]):
         for session in stripe.identity.verification_sessions.list(): ...
         page = stripe.identity.verification_sessions.list(limit=10).first()
 
-    Each iteration is a walk of its own from the same start. The next page is on its way while
-    you work on this one; a loop that is left early cancels it.
+    Each iteration is a new walk from the same start. The next page is requested while you work on
+    this one; if a loop is left early, that request is cancelled.
+
+    Args:
+        asynchronous: The pager that does the requests.
+        bridge: Runs coroutine functions on the event loop.
     """
 
-    __slots__ = ("_crossing", "_twin")
+    __slots__ = ("_async", "_bridge")
 
-    def __init__(self, twin: _pager.Pager[_L], crossing: LoopBridge) -> None:
-        self._twin = twin
-        self._crossing = crossing
+    def __init__(self, asynchronous: AsyncPager[_L], bridge: LoopBridge) -> None:
+        self._async = asynchronous
+        self._bridge = bridge
 
     @property
     def cursor(self) -> str | None:
-        """Where the latest walk stands: after the last object or page that it handed out.
+        """The place of the latest walk: after the last object or page that it handed out.
 
-        A short text that `list(..., cursor=...)` goes on from, in another process too; None
-        where nothing was handed out and the walk has no start.
+        A short text: `list(..., cursor=...)` continues from it, in another process too. None if
+        nothing was handed out and the walk has no start.
         """
-        return self._twin.cursor
+        return self._async.cursor
 
     def __iter__(self) -> Generator[_L, None, None]:  # noqa: PYI058 -- `close` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        return self._each(self._twin.walker())
+        return self._objects(self._async.walker())
 
-    def parallel(self, windows: int = _pager.WINDOWS) -> Generator[_L, None, None]:
-        """Yield every object, newest first, asking for many windows of `created` at once.
+    def parallel(self, windows: int = WINDOWS) -> Generator[_L, None, None]:
+        """Yield every object, newest first, with requests for many windows of `created` at once.
 
-        They are the objects of a serial walk in the same order, even if some are made meanwhile.
-        `cursor` stands after the last one handed out, and either kind of walk goes on from it.
-        Up to `windows` requests ask for what is older than the oldest object and find nothing,
-        unless `created` has a lower bound.
+        The objects and their order are those of a serial walk, even if some are created meanwhile.
+        `cursor` is after the last one handed out, and either kind of walk continues from it.
+        Unless `created` has a lower bound, up to `windows` requests ask for what is older than the
+        oldest object and find nothing.
 
         Args:
             windows: How many requests may be under way at once, up to 256; four times as many
@@ -60,43 +72,43 @@ class Pager(Generic[_L]):
 
         Raises:
             ConfigurationError: The list has no filter by `created`, or the walk goes backwards; or
-                it was begun in another event loop or before a fork, and goes on only there.
+                it was begun before a fork, and this is the other process.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
-        return self._each(self._twin.parallel_walker(windows))
+        return self._objects(self._async.parallel_walker(windows))
 
     def pages(self) -> Generator[Page[_L], None, None]:
         """Yield page after page, each as the API gave it: newest object first."""
-        walker = self._twin.walker()
+        walker = self._async.walker()
         for page, items in self._steps(walker):
             walker.last = items[-1].id if items else walker.last
             yield page
 
     @hide_frames
     def first(self) -> Page[_L]:
-        """Return the first page, and ask for no other; `cursor` stands after it."""
-        return self._crossing.run(_first, self._twin)
+        """Return the first page, without a request for another; `cursor` is then after it."""
+        return self._bridge.run(_first_page, self._async)
 
-    def _each(self, walker: _pager.Steps[_L]) -> Generator[_L, None, None]:
+    def _objects(self, walker: Steps[_L]) -> Generator[_L, None, None]:
         for _, items in self._steps(walker):
             for item in items:
                 walker.last = item.id
                 yield item
 
-    def _steps(
-        self, walker: _pager.Steps[_L]
-    ) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
+    def _steps(self, walker: Steps[_L]) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
         try:
             while (step := self._next_page(walker)) is not None:
                 yield step
         finally:
+            # If the loop was left early. A finalizer may run this too, in any thread: `post` does
+            # not wait.
             if walker.is_ahead:
-                self._crossing.post(walker.aclose)
+                self._bridge.post(walker.aclose)
 
     @hide_frames
-    def _next_page(self, walker: _pager.Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
-        return self._crossing.run(walker.next_page)
+    def _next_page(self, walker: Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
+        return self._bridge.run(walker.next_page)
 
 
-async def _first(pager: _pager.Pager[_L]) -> Page[_L]:
+async def _first_page(pager: AsyncPager[_L]) -> Page[_L]:
     return await pager

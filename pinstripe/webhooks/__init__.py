@@ -1,11 +1,87 @@
-"""Receiving webhooks: verified, typed, once.
+"""Receive webhooks: verify each delivery, and handle each event once.
 
-`Webhook` turns the bytes of a delivery into an event of `pinstripe.events`, or refuses it.
-`Router` hands events to handlers and tells how to answer; its store remembers which were handled.
+```python
+import asyncio
+import json
+import pinstripe
+from pinstripe.events import Event, OrderCanceled, VerificationSessionVerified
+from pinstripe.sandbox import Sandbox
+from pinstripe.webhooks import Router, SQLiteStore, Webhook
+
+webhook = Webhook("whsec_of_your_endpoint")
+store = SQLiteStore("events.db")
+router = Router(webhook, store)
+
+
+@router.on(VerificationSessionVerified)
+async def admit(event: VerificationSessionVerified) -> None:
+    print(event.data.object.id, "may come in")
+
+
+@router.on(Event)  # every event; a plain function runs in a worker thread
+def log(event: Event) -> None:
+    match event:
+        case OrderCanceled():
+            print(event.data.object.cancellation_reason)
+        case _:
+            print(event.type)
+
+
+async def main() -> None:
+    async with Sandbox() as sandbox, sandbox.client() as stripe:
+        session = await stripe.identity.verification_sessions.create(type="document")
+        sandbox.identity.verify(session.id)
+        async for event in stripe.events.list(type="identity.*"):  # the same classes as delivered
+            body = json.dumps(pinstripe.to_dict(event)).encode()
+            receipt = await router.receive(body, webhook.sign(body))
+            assert (receipt.status, receipt.ending) == (200, "handled")  # next time: "duplicate"
+
+
+asyncio.run(main())
+store.close()
+```
+
+In your app an adapter calls `router.receive` for each request; `pinstripe.adapters` has one for
+each web framework.
+
+**Verify.** `Webhook` checks the signature of the raw body and parses it to an event of
+`pinstripe.events`. Give it two secrets while one replaces the other. It needs no router:
+`webhook.parse(body, signature)` returns the event, or raises `SignatureError` or `DecodeError`.
+
+**Route.** `Router` calls the handlers of an event one after the other, in the order in which they
+were registered. They are one unit: if one raises, the delivery is refused, Stripe sends the event
+again, and all of them run again. So write handlers that may run twice. `router.receive_blocking`
+does the same in a thread without an event loop.
+
+**Answer.** The `Receipt` of a delivery has the HTTP status:
+
+| status | `ending` | meaning |
+|---|---|---|
+| 200 | `handled` | all handlers have returned |
+| 200 | `duplicate` | the event was handled before |
+| 200 | `ignored` | no handler is for this class of event |
+| 200 | `stale` | with `skip_older=True`: a newer event of the object was handled before |
+| 400 | `invalid` | the signature is wrong, or the body is not an event |
+| 409 | `busy` | another delivery of the event is being handled |
+| 413 | `too_large` | the body is longer than `Webhook.max_bytes` |
+| 500 | `failed` | a handler or the store failed; the log has the traceback |
+
+**Retries and duplicates.** Stripe sends an event again for three days, until the status is 200, and
+may send one twice at any time. An event is claimed before its handlers run and committed after
+them. So two deliveries at the same time run the handlers once, and after a failure, a crash or a
+`kill -9` the next delivery runs them again. A claim ends by itself after `lease` seconds.
+
+**Stores.** A store remembers the events for four days. `MemoryStore` is for one process,
+`SQLiteStore` for the processes of one machine, and `RedisStore` (`pip install "pinstripe[redis]"`)
+for many machines. For another database implement the `Store` protocol.
+
+**Develop.** `pinstripe listen --forward-to URL` sends the events of a test account, or of a
+sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox produce an event of
+any type.
 """
 
 from pinstripe.webhooks._redis import RedisStore
-from pinstripe.webhooks._router import Handler, Receipt, Router
+from pinstripe.webhooks._router import DeliveryResult, Handler, Receipt, Router
 from pinstripe.webhooks._sqlite import SQLiteStore
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed, MemoryStore, Store
 from pinstripe.webhooks._webhook import Received, Webhook
@@ -13,6 +89,7 @@ from pinstripe.webhooks._webhook import Received, Webhook
 __all__ = [
     "REMEMBER_SECONDS",
     "Claimed",
+    "DeliveryResult",
     "Handler",
     "MemoryStore",
     "Receipt",

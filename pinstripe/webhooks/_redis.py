@@ -1,8 +1,15 @@
 """A store in Redis: for the processes of many machines.
 
-Each step is one script, which Redis runs with nothing in between, on one key. A claim that is made
-again with its own token, as when an answer was lost on the way, is still that claim; so is a
-commit.
+Every step that decides something is one Lua script on one key, and Redis runs a script with no
+other command in between. So nothing can come between the two halves of a claim, "is it free?" and
+"it is mine". The key of an event is in one of three states:
+
+    missing           free: it was not claimed, or the lease or the memory has ended
+    "<token>"         claimed by that token; Redis deletes the key when the lease ends
+    "done:<token>"    done; Redis deletes the key when the event need not be remembered any more
+
+The token in the value makes each step safe to repeat: if the answer to a claim or a commit was
+lost on the way, the same step with the same token has the same result.
 """
 
 from __future__ import annotations
@@ -18,6 +25,8 @@ from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+# Redis itself expires a key with PX milliseconds, so no step needs a clock. The answers of a claim
+# are positions in `_CLAIM_RESULTS`.
 _CLAIM: Final = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then
@@ -36,27 +45,30 @@ return (held == ARGV[1] or held == 'done:' .. ARGV[1]) and 1 or 0
 _RELEASE: Final = """
 return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0
 """
-_NOTE: Final = """
+# An older event than recorded changes nothing but how long the newest is remembered.
+_RECORD: Final = """
 local newest = redis.call('GET', KEYS[1])
 if newest and tonumber(newest) > tonumber(ARGV[1]) then
     return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 """
-_CLAIMED: Final[tuple[Claimed, ...]] = ("claimed", "busy", "done")
-_REMEMBER: Final = int(REMEMBER_SECONDS * 1000)
-_SOCKET_SECONDS = 3.0
+_CLAIM_RESULTS: Final[tuple[Claimed, ...]] = ("claimed", "busy", "done")
+_REMEMBER_MILLISECONDS: Final = int(REMEMBER_SECONDS * 1000)
+
+# If Redis does not answer, a step fails after this time: sooner than the router would give up.
+_SOCKET_SECONDS: Final = 3.0
 
 
 class RedisStore:
     """A store in Redis, which any number of processes may share; it needs `pinstripe[redis]`.
 
-    Redis has to keep what it holds: with an eviction policy that drops keys, events are handled
-    again.
+    Redis must not evict keys: use the policy `noeviction`. Events whose keys are evicted are
+    handled again.
 
     Args:
-        url: Where Redis is: `redis://`, `rediss://` (TLS) or `unix://`.
-        prefix: How the names of all keys begin.
+        url: The address of Redis: `redis://`, `rediss://` (TLS) or `unix://`.
+        prefix: The start of the names of all keys.
 
     Raises:
         ConfigurationError: An argument is wrong, or the `redis` package is missing.
@@ -71,6 +83,7 @@ class RedisStore:
             raise ConfigurationError("url", 'Redis needs: python -m pip install "pinstripe[redis]"')
         self._url = url
         self._prefix = prefix
+        # A client of redis-py belongs to one event loop, so each loop has its own.
         self._clients = WeakKeyDictionary[asyncio.AbstractEventLoop, "Redis"]()
 
     def __repr__(self) -> str:
@@ -78,12 +91,13 @@ class RedisStore:
 
     async def claim(self, id: str, token: str, lease: float) -> Claimed:
         """Claim an event; see `Store`."""
+        # Redis refuses an expiry of zero.
         milliseconds = max(1, int(lease * 1000))
-        return _CLAIMED[await self._run(_CLAIM, f"event:{id}", token, milliseconds)]
+        return _CLAIM_RESULTS[await self._run(_CLAIM, f"event:{id}", token, milliseconds)]
 
     async def commit(self, id: str, token: str) -> bool:
         """Remember that an event was handled; see `Store`."""
-        return bool(await self._run(_COMMIT, f"event:{id}", token, _REMEMBER))
+        return bool(await self._run(_COMMIT, f"event:{id}", token, _REMEMBER_MILLISECONDS))
 
     async def release(self, id: str, token: str) -> None:
         """End a claim; see `Store`."""
@@ -95,8 +109,8 @@ class RedisStore:
         return None if found is None else float(found)
 
     async def record_handled(self, subject: str, at: float) -> None:
-        """Note that an event of an object was handled; see `Store`."""
-        await self._run(_NOTE, f"newest:{subject}", repr(at), _REMEMBER)
+        """Record that an event of an object was handled; see `Store`."""
+        await self._run(_RECORD, f"newest:{subject}", repr(at), _REMEMBER_MILLISECONDS)
 
     async def close_for_loop(self) -> None:
         """Close the connections of this event loop; see `Store`."""

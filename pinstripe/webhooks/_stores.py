@@ -1,17 +1,19 @@
-"""Once: which events were handled, and which are being handled, so that none is handled twice.
+"""Stores remember which events were handled, and which are being handled.
 
-Stripe sends an event again until it is answered with success, for three days, and may send one
-twice at any time. So an event is claimed before its handlers run, under a token of the claim's
-own and for the length of a lease, and committed when they are done:
+Stripe delivers an event again until it is answered with success, for three days, and may deliver
+one twice at any time. So the router claims an event before its handlers run and commits it when
+they are done. An event has three states in a store:
 
-    claim    "claimed": run the handlers.  "busy": somebody does.  "done": somebody did.
-    commit   the event was handled; it is remembered for four days
-    release  it was not; the next delivery may claim it
+    free       it was not handled                        claim -> claimed
+    claimed    a delivery is running its handlers        commit -> done, release -> free
+    done       it was handled                            after four days -> free
 
-Who dies in between leaves a claim that ends with its lease. A commit or a release that comes after
-that changes nothing, whoever has claimed the event meanwhile.
+A claim has a token of its own and a lease, which is a time limit. If the process dies, the claim
+expires with its lease. A commit or a release that comes later than that changes nothing, even if
+another delivery has claimed the event meanwhile: its token is another one.
 
-A store also notes when the newest event of an object happened that was handled.
+A store also records when the newest handled event of an object happened, so that older events of
+that object can be skipped.
 """
 
 from __future__ import annotations
@@ -25,28 +27,35 @@ from typing import Final, Literal, Protocol, TypeAlias
 from pinstripe._core.errors import ConfigurationError
 
 Claimed: TypeAlias = Literal["claimed", "busy", "done"]
-"""What became of the attempt to claim an event."""
+"""The result of a claim.
+
+`"claimed"`: run the handlers. `"busy"`: another delivery is running them. `"done"`: the event was
+handled before.
+"""
 
 REMEMBER_SECONDS: Final = 4 * 86_400.0
-"""How long an event is remembered: Stripe tries for three days, and clocks and queues differ."""
+"""How long a store remembers an event: Stripe delivers for three days, and clocks differ.
+
+https://docs.stripe.com/webhooks
+"""
 
 MAX_IDS: Final = 1_000_000
 """How many events a `MemoryStore` remembers by default, in up to about 200 MB."""
 
 
 class Store(Protocol):
-    """What remembers events: write your own for another database.
+    """Remembers events; implement it for another database.
 
     Every method may be called from several threads and event loops at once.
     """
 
     async def claim(self, id: str, token: str, lease: float) -> Claimed:
-        """Claim an event, in one step that no other claim can come between.
+        """Claim an event, in one step that no other claim can interrupt.
 
         Args:
             id: The id of the event.
             token: Text that no other claim has.
-            lease: Seconds after which the claim ends by itself.
+            lease: Seconds after which the claim expires.
         """
         ...
 
@@ -55,24 +64,24 @@ class Store(Protocol):
 
         Args:
             id: The id of the event.
-            token: That of the claim.
+            token: The token of the claim.
 
         Returns:
-            False where the claim had ended, and nothing was changed.
+            False if the claim had expired; nothing was changed then.
         """
         ...
 
     async def release(self, id: str, token: str) -> None:
-        """End a claim; does nothing where it has ended.
+        """End a claim, so that the next delivery can claim the event; ignore an expired claim.
 
         Args:
             id: The id of the event.
-            token: That of the claim.
+            token: The token of the claim.
         """
         ...
 
     async def last_handled(self, subject: str) -> float | None:
-        """Return when the newest event of an object happened that was handled, None for none.
+        """Return when the newest handled event of an object happened; None if there is none.
 
         Args:
             subject: The id of the object.
@@ -80,7 +89,7 @@ class Store(Protocol):
         ...
 
     async def record_handled(self, subject: str, at: float) -> None:
-        """Note that an event of an object was handled; an older one than noted changes nothing.
+        """Record that an event of an object was handled; ignore an older one than recorded.
 
         Args:
             subject: The id of the object.
@@ -89,16 +98,19 @@ class Store(Protocol):
         ...
 
     async def close_for_loop(self) -> None:
-        """Close what belongs to the running event loop, which is about to end."""
+        """Close the resources of the running event loop, which is about to end."""
         ...
 
 
 class MemoryStore:
-    """A store in the memory of this process; what it knows ends with the process.
+    """A store in the memory of this process; it is empty again when the process ends.
 
     Args:
         max_ids: How many events it remembers; above that it forgets the oldest.
-        clock: Tells the time, in seconds from any start.
+        clock: Returns the time, in seconds from any start.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
     """
 
     def __init__(
@@ -108,10 +120,14 @@ class MemoryStore:
             raise ConfigurationError("max_ids", "must be a number of events above zero")
         self._max_ids = max_ids
         self._clock = clock
+        # No method awaits while it holds the lock, so each of them is one step for every thread
+        # and every event loop.
         self._lock = threading.Lock()
+        # The claims: the token of each event's claim, and when it expires.
         self._running: dict[str, tuple[str, float]] = {}
-        # Both in the order in which their entries end; a plain dict finds its first entry slowly
-        # where many before it are gone.
+        # The events that were handled, and the newest of each object, both with the time when they
+        # are forgotten and in the order of that time. An OrderedDict, because a plain dict finds
+        # its first entry slowly when many entries before it were removed.
         self._done: OrderedDict[str, float] = OrderedDict()
         self._newest: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -136,8 +152,9 @@ class MemoryStore:
         """Remember that an event was handled; see `Store`."""
         with self._lock:
             now = self._clock()
-            if not self._end(id, token, now):
+            if not self._remove_claim(id, token, now):
                 return False
+            # Removed first, since an event that is written again belongs at the end of the order.
             self._done.pop(id, None)
             self._done[id] = now + REMEMBER_SECONDS
             while len(self._done) > self._max_ids or self._done[next(iter(self._done))] <= now:
@@ -147,27 +164,27 @@ class MemoryStore:
     async def release(self, id: str, token: str) -> None:
         """End a claim; see `Store`."""
         with self._lock:
-            self._end(id, token, self._clock())
+            self._remove_claim(id, token, self._clock())
 
     async def last_handled(self, subject: str) -> float | None:
         """Return when the newest handled event of an object happened; see `Store`."""
         with self._lock:
-            at, ends = self._newest.get(subject, (None, 0.0))
-            return at if ends > self._clock() else None
+            at, forgotten_at = self._newest.get(subject, (None, 0.0))
+            return at if forgotten_at > self._clock() else None
 
     async def record_handled(self, subject: str, at: float) -> None:
-        """Note that an event of an object was handled; see `Store`."""
+        """Record that an event of an object was handled; see `Store`."""
         with self._lock:
-            noted, _ = self._newest.pop(subject, (at, 0.0))
-            self._newest[subject] = max(at, noted), self._clock() + REMEMBER_SECONDS
+            recorded, _ = self._newest.pop(subject, (at, 0.0))
+            self._newest[subject] = max(at, recorded), self._clock() + REMEMBER_SECONDS
             if len(self._newest) > self._max_ids:
                 self._newest.popitem(last=False)
 
     async def close_for_loop(self) -> None:
         """Do nothing: memory belongs to no event loop; see `Store`."""
 
-    def _end(self, id: str, token: str, now: float) -> bool:
-        """Remove a claim where it is still this one; return whether its lease had not ended."""
+    def _remove_claim(self, id: str, token: str, now: float) -> bool:
+        """Remove a claim, if it is still the one with this token; return whether it was valid."""
         if self._running.get(id, ("", 0.0))[0] != token:
             return False
         return self._running.pop(id)[1] > now

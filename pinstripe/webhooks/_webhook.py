@@ -1,7 +1,8 @@
 """Webhook deliveries: from the bytes of a request and its signature to a typed event.
 
-Nothing here reads or writes: a web framework gives the body and the header, and gets an event or
-one of two errors. Both are made without the payload, and without the frames that held it.
+Nothing here does I/O. A web framework hands over the body and the signature header, and gets an
+event or one of two errors. The payload holds personal data, so neither the errors nor the frames
+in their tracebacks contain it.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from pinstripe._signature import (
 from pinstripe.events import Event, ThinEvent
 
 Received: TypeAlias = Event | ThinEvent
-"""What a delivery holds; an endpoint gets the one or the other, as it was set up."""
+"""The event of a delivery. The settings of the endpoint decide which of the two it receives."""
 
 
 @model
 class Delivery(Record):
-    """The part of a body that tells what the whole of it is."""
+    """The field of a body that says which class the whole body is of."""
 
     object: str
 
 
+# The values of `object` in the two kinds of events.
 _EVENTS: Final[dict[str, type[Event | ThinEvent]]] = {
     "event": Event,
     "v2.core.event": ThinEvent,
@@ -42,6 +44,7 @@ _EVENTS: Final[dict[str, type[Event | ThinEvent]]] = {
 
 
 def _as_tuple(secrets: Any) -> Any:
+    # Only lists: what is wrong is left as it is, for `check_settings` to refuse by its name.
     return tuple(cast("list[Any]", secrets)) if isinstance(secrets, list) else secrets
 
 
@@ -56,9 +59,10 @@ class Webhook:
 
     Attributes:
         secrets: The secret of the endpoint (`whsec_...`), or several while one replaces another.
-        tolerance: Seconds by which a signature may be older, or newer, than the clock says.
-        max_bytes: Bytes that a body may have.
-        clock: Tells the time, in seconds since the Unix epoch.
+        tolerance: Seconds by which a signature may be older or newer than the clock; 300 by
+            default.
+        max_bytes: How many bytes a body may have; 256 KiB by default.
+        clock: Returns the time, in seconds since the Unix epoch.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -76,35 +80,47 @@ class Webhook:
         raise TypeError("a Webhook cannot be pickled: it holds the secrets of an endpoint")
 
     def parse(self, body: bytes, signature: str | None) -> Received:
-        """Return the event of a delivery, once it is certain that Stripe sent it.
+        """Verify a delivery, and return its event.
 
-        An event of a type that is known here is of the class of that type; see
-        `pinstripe.events`.
+        The event is of the class for its type, or a plain `Event` if no class is for that type;
+        see `pinstripe.events`.
 
         Args:
             body: The body of the request exactly as it came: bytes, neither decoded nor parsed.
-            signature: The `Stripe-Signature` header; None where there is none.
+            signature: The `Stripe-Signature` header; None if the request has none.
 
         Raises:
             SignatureError: The delivery cannot be trusted; `reason` says which check refused it.
-            DecodeError: It was signed, and is not an event.
+            DecodeError: The signature is right, but the body is not an event.
             ConfigurationError: The body is not bytes, or the signature not text.
         """
-        outcome = self._read(body, signature)
+        result: Received | PinstripeError
+        try:
+            self.verify(body, signature)
+            kind = _EVENTS.get(decode(body, Delivery).object)
+            if kind is None:
+                result = DecodeError("not an event, but another object")
+                result.path = "$.object"
+            else:
+                result = decode(body, kind)
+        except PinstripeError as error:
+            result = error.with_traceback(None)
+        # The error is raised here, after the payload is gone: its traceback has this frame only.
         del body, signature
-        if isinstance(outcome, PinstripeError):
-            raise outcome
-        return outcome
+        if isinstance(result, PinstripeError):
+            raise result
+        return result
 
     def verify(self, body: bytes, signature: str | None) -> int:
-        """Return which of the secrets signed a delivery, or refuse it.
+        """Verify a delivery, and return which of the secrets signed it.
 
         Args:
             body: As for `parse`.
             signature: As for `parse`.
 
         Returns:
-            The index of the secret: while one replaces another it tells when the old one is done.
+            The index of the secret. While one secret replaces another, it shows when the old one
+            is no longer used.
 
         Raises:
             SignatureError: The delivery cannot be trusted; `reason` says which check refused it.
@@ -120,23 +136,9 @@ class Webhook:
         )
 
     def sign(self, body: bytes) -> str:
-        """Return the `Stripe-Signature` header that a delivery made now would have; for tests.
+        """Return the `Stripe-Signature` header of a delivery that is made now; for tests.
 
         Args:
             body: The body of the request.
         """
         return sign(body, self.secrets, int(self.clock()))
-
-    def _read(self, body: bytes, signature: str | None) -> Received | PinstripeError:
-        try:
-            self.verify(body, signature)
-            kind = _EVENTS.get(decode(body, Delivery).object)
-            return _no_event() if kind is None else decode(body, kind)
-        except PinstripeError as error:
-            return error.with_traceback(None)
-
-
-def _no_event() -> DecodeError:
-    error = DecodeError("not an event, but another object")
-    error.path = "$.object"
-    return error

@@ -248,10 +248,10 @@ def test_an_adapter_imports_its_own_framework_only() -> None:
 import sys, importlib, pinstripe.webhooks
 frameworks = {"aiohttp", "django", "flask", "starlette", "fastapi", "uvicorn"}
 expected = set()
-for room, own in [("asgi", ""), ("wsgi", ""), ("flask", "flask"), ("django", "django"),
+for name, own in [("asgi", ""), ("wsgi", ""), ("flask", "flask"), ("django", "django"),
                   ("aiohttp", "aiohttp")]:
-    importlib.import_module(f"pinstripe.adapters.{room}")
+    importlib.import_module(f"pinstripe.adapters.{name}")
     expected |= {own} - {""}
-    assert frameworks & set(sys.modules) == expected, room
+    assert frameworks & set(sys.modules) == expected, name
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -217,7 +217,7 @@ class Toys(Facade):
             print([one for one in stripe.toys.list()], "a wait")
     """
 
-    _twin: toys.Toys
+    _async: toys.Toys
 
     def make(
         self,
@@ -230,7 +230,7 @@ class Toys(Facade):
     ) -> Toy:
         """Make a toy."""
         return self._run(
-            self._twin.make, kind, folder, colour=colour, price=price, limit=limit
+            self._async.make, kind, folder, colour=colour, price=price, limit=limit
         )
 
     def list(self, *, limit: int | None = None) -> Pager[Toy]:
@@ -239,33 +239,33 @@ class Toys(Facade):
         Returns:
             A pager: iterate it, or ask it for its `first()` page.
         """
-        return self._list(self._twin.list, limit=limit)
+        return self._list(self._async.list, limit=limit)
 
     def make_many(
         self, kinds: Iterable[str], *, on_made: Callable[[Toy], object]
     ) -> Generator[Outcome[str, Toy], None, None]:
         """Make many."""
-        return self._each(self._twin.make_many, kinds, on_made=on_made)
+        return self._run_many(self._async.make_many, kinds, on_made=on_made)
 
     def sweep(self) -> None:
         """Clean up."""
-        self._run(self._twin.sweep)
+        self._run(self._async.sweep)
 
 
 class Shop(Facade):
     """What a shop has."""
 
-    _twin: toys.Shop
+    _async: toys.Shop
 
     @property
     def toys(self) -> Toys:
         """All that it has on its shelves, and what it can order for you."""
-        return Toys(self._twin.toys, self._crossing)
+        return Toys(self._async.toys, self._bridge)
 
     @property
     def more_toys(self) -> Toys:
         """Calls on toys, as they come."""
-        return Toys(self._twin.more_toys, self._crossing)
+        return Toys(self._async.more_toys, self._bridge)
 
 
 class Client(ClientBase):
@@ -274,7 +274,7 @@ class Client(ClientBase):
     Without `with`, end it with `close()`.
     """
 
-    _twin: AsyncClient
+    _async: AsyncClient
 
     def __init__(self, api_key: str | None = None, *, timeout: float = 30.0) -> None:
         self._open(AsyncClient, api_key, timeout=timeout)
@@ -282,20 +282,20 @@ class Client(ClientBase):
     @property
     def shop(self) -> Shop:
         """What there is to buy."""
-        return Shop(self._twin.shop, self._crossing)
+        return Shop(self._async.shop, self._bridge)
 
     @property
     def toys(self) -> Toys:
         """Toys."""
-        return Toys(self._twin.toys, self._crossing)
+        return Toys(self._async.toys, self._bridge)
 
     def warm_up(self) -> None:
         """Do the slow parts now."""
-        self._run(self._twin.warm_up)
+        self._run(self._async.warm_up)
 
     def with_options(self, *, timeout: float | None = None) -> Self:
         """Return a sibling."""
-        return self._sibling(self._twin.with_options, timeout=timeout)
+        return self._sibling(self._async.with_options, timeout=timeout)
 '''
 
 
@@ -575,7 +575,7 @@ TAKES = {"Iterable[QuotesQuery] | AsyncIterable[QuotesQuery]": "Iterable[QuotesQ
 
 
 def twin_of(written: type) -> type:
-    name = vars(written)["__annotations__"]["_twin"]
+    name = vars(written)["__annotations__"]["_async"]
     if name == "AsyncClient":
         return AsyncClient
     room, _, name = name.partition(".")
@@ -643,8 +643,8 @@ def test_a_method_hands_on_every_argument(written, name) -> None:
         given.update(signature.bind(None, *args, **kwargs).arguments)
 
     facade = object.__new__(written)
-    facade._twin = Twin()
-    facade._run = facade._list = facade._each = facade._sibling = cross
+    facade._async = Twin()
+    facade._run = facade._list = facade._run_many = facade._sibling = cross
     signature = inspect.signature(getattr(written, name))
     names = [one for one in signature.parameters if one != "self"]
     marks = {one: object() for one in names}

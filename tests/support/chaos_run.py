@@ -306,7 +306,7 @@ async def _limiter_of(client: AnyClient) -> AsyncLimiter:
 
     if isinstance(client, AsyncClient):
         return await find(client)
-    return await run_sync(client._crossing.run, find, client._twin)
+    return await run_sync(client._bridge.run, find, client._async)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""A server that takes requests, answers none, and tells when one came and when its sender went."""
+"""A server that answers no request, and reports when one came and when its sender disconnected."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ SECONDS = 30
 
 @attrs.frozen
 class Adapter:
-    """A row of the table.
+    """An adapter under test, in an app of its framework.
 
     Attributes:
-        app: Makes the app, with the webhook at /webhook.
-        host: Serves it.
+        app: Returns the app, with the webhook at /webhook.
+        host: Serves the app, and yields its URL.
         early: Whether a body that is too long is refused before it has ended.
         chunked: Whether the server takes a body without Content-Length.
     """

@@ -1,1 +1,1 @@
-"""The blocking client: its thread, what crosses to it, and the situations it is called from."""
+"""The blocking client: its thread, what runs there, and the situations it is called from."""

@@ -1,4 +1,4 @@
-"""Exports of the blocking client: the same files, told of in the caller's thread."""
+"""Exports of the blocking client: the same files, and progress in the caller's thread."""
 
 from __future__ import annotations
 
@@ -49,16 +49,18 @@ def test_writes_what_the_asynchronous_one_writes(sandbox, stripe, tmp_path) -> N
     assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_tells_in_this_thread_how_far_it_is(stripe, tmp_path) -> None:
-    told: list[tuple[ExportProgress, int]] = []
+def test_reports_progress_in_this_thread(stripe, tmp_path) -> None:
+    reports: list[tuple[ExportProgress, int]] = []
 
     def note(now: ExportProgress) -> None:
-        told.append((now, threading.get_ident()))
+        reports.append((now, threading.get_ident()))
 
     pager = stripe.identity.verification_sessions.list(max_items=500)
     assert to_file(pager, tmp_path / "out.jsonl", on_progress=note) == 500
-    assert [(now.items, now.fraction) for now, _ in told] == [(n * 100, n / 5) for n in range(1, 6)]
-    assert {thread for _, thread in told} == {threading.get_ident()}
+    assert [(now.items, now.fraction) for now, _ in reports] == [
+        (n * 100, n / 5) for n in range(1, 6)
+    ]
+    assert {thread for _, thread in reports} == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("error", [LookupError, BrokenPipeError, KeyboardInterrupt])
@@ -71,8 +73,8 @@ def test_what_ends_it_early_keeps_what_was_read(stripe, tmp_path, error) -> None
     with pytest.raises(error) as caught:
         to_file(pager, path, windows=1, on_progress=fail)
     assert traceback_of(caught.value)[-1] == "fail"
-    stripe._crossing.run(quiet)
-    assert stripe._crossing.run(tasks) == []
+    stripe._bridge.run(quiet)
+    assert stripe._bridge.run(tasks) == []
     assert not path.exists()
     assert json.loads((tmp_path / ".out.jsonl.mark").read_text())["items"] >= 100
     with pytest.raises(pinstripe.ConfigurationError, match="begun by an earlier run"):

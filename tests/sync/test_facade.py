@@ -1,4 +1,4 @@
-"""Pages and batches that cross to the loop: how often, in which thread, and what they leave."""
+"""Walks and fan-outs on the loop: how often they go there, in which thread, what they leave."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def stripe(sandbox) -> Iterator[Client]:
         yield stripe
 
 
-def crossings(stripe: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note the name of each function that crosses from now on."""
+def calls_on_loop(stripe: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the names of the functions that run on the loop from now on."""
     names: list[str] = []
-    cross = stripe._crossing.run
+    run_on_loop = stripe._bridge.run
 
     def run(function: Any, *args: Any, **kwargs: Any) -> Any:
         names.append(function.__name__)
-        return cross(function, *args, **kwargs)
+        return run_on_loop(function, *args, **kwargs)
 
-    monkeypatch.setattr(stripe._crossing, "run", run)
+    monkeypatch.setattr(stripe._bridge, "run", run)
     return names
 
 
 class TestWalks:
-    def test_cross_once_a_page(self, stripe, monkeypatch) -> None:
-        names = crossings(stripe, monkeypatch)
+    def test_go_to_the_loop_once_a_page(self, stripe, monkeypatch) -> None:
+        names = calls_on_loop(stripe, monkeypatch)
         assert sum(1 for _ in stripe.identity.verification_sessions.list()) == 250
         assert names == ["next_page"] * 4
 
@@ -63,8 +63,8 @@ class TestWalks:
             break
         for _ in stripe.identity.verification_sessions.list().pages():
             break
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_collected_in_another_thread_cancel_it_too(self, stripe) -> None:
         held = [iter(stripe.identity.verification_sessions.list())]
@@ -72,8 +72,8 @@ class TestWalks:
         thread = threading.Thread(target=held.clear)
         thread.start()
         thread.join()
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_after_the_client_are_refused(self, sandbox) -> None:
         with sandbox.sync_client() as stripe:
@@ -90,12 +90,12 @@ class TestWalks:
         assert pager.cursor == f"starting_after:{ids[-1]}"
         assert pager.first().data[-1].id == ids[9]
         assert pager.cursor == f"starting_after:{ids[9]}"
-        assert stripe._crossing.run(tasks) == []
+        assert stripe._bridge.run(tasks) == []
 
 
 class TestFanOut:
-    def test_crosses_once_a_batch(self, stripe, monkeypatch) -> None:
-        names = crossings(stripe, monkeypatch)
+    def test_goes_to_the_loop_once_a_batch(self, stripe, monkeypatch) -> None:
+        names = calls_on_loop(stripe, monkeypatch)
         ids = [s.id for s in stripe.identity.verification_sessions.list(max_items=60)]
         del names[:]
         found = list(fan_out(stripe.identity.verification_sessions.retrieve, ids, concurrency=8))
@@ -121,8 +121,8 @@ class TestFanOut:
     def test_left_early_cancels_what_runs(self, stripe) -> None:
         for _ in stripe.crypto.onramp_quotes.retrieve_many({"source_amount": n} for n in [1] * 99):
             break
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_reports_in_this_thread(self, stripe) -> None:
         reports: list[tuple[Progress, int]] = []
@@ -192,15 +192,17 @@ CANARY = "CANARY-who-it-is"
 
 def shown_by_own_frames(error: BaseException) -> str:
     """What a traceback that shows locals shows of the frames of the package."""
-    house = str(Path(pinstripe.__file__).parent)
+    package = str(Path(pinstripe.__file__).parent)
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    own = [frame for frame in frames if frame.f_code.co_filename.startswith(house)]
+    own = [frame for frame in frames if frame.f_code.co_filename.startswith(package)]
     assert own
     return repr([frame.f_locals for frame in own])
 
 
-def check_that_an_interruption_is_discreet(server: Holding, call: Callable[[], object]) -> None:
-    """Let a signal handler raise while a call waits, and look at the frames that it came by."""
+def check_that_an_interruption_hides_the_arguments(
+    server: Holding, call: Callable[[], object]
+) -> None:
+    """Let a signal handler raise while a call waits, and look at the frames of its traceback."""
 
     def interrupt(*_: object) -> None:
         raise Interrupted
@@ -249,13 +251,13 @@ class TestSecrets:
                 sessions.list(client_reference_id=CANARY).first,
                 lambda: next(quote([{"destination_currencies": [CANARY]}])),
             ):
-                check_that_an_interruption_is_discreet(server, call)
+                check_that_an_interruption_hides_the_arguments(server, call)
 
     def test_no_frame_shows_what_was_given_to_an_interrupted_export(self, tmp_path) -> None:
         with holding() as server, Client("sk_test_a", base_url=server.url) as stripe:
             found = stripe.identity.verification_sessions.list(client_reference_id=CANARY)
             output = tmp_path / f"{CANARY}.jsonl"
-            check_that_an_interruption_is_discreet(server, lambda: to_file(found, output))
+            check_that_an_interruption_hides_the_arguments(server, lambda: to_file(found, output))
 
     def test_no_frame_shows_what_was_given_to_an_interrupted_delivery(self) -> None:
         router = Router(Webhook(SECRET))
@@ -271,11 +273,11 @@ class TestSecrets:
         try:
             with holding() as server:
                 call = partial(router.receive_blocking, body, signature)
-                check_that_an_interruption_is_discreet(server, call)
+                check_that_an_interruption_hides_the_arguments(server, call)
         finally:
             leases.release(router)
 
-    def test_the_way_over_keeps_nothing_of_a_call_that_ends_in_a_fault(self, sandbox) -> None:
+    def test_the_bridge_keeps_nothing_of_a_call_that_ends_in_a_fault(self, sandbox) -> None:
         def fail(_: object) -> None:
             raise Interrupted
 
@@ -284,12 +286,12 @@ class TestSecrets:
             with pytest.raises(Interrupted) as fault:
                 create(type="document", client_reference_id=CANARY)
         frames = [frame for frame, _ in traceback.walk_tb(fault.value.__traceback__)]
-        way = (
+        bridge = (
             "pinstripe._concurrency.bridge",
             "pinstripe._concurrency.loop_thread",
             "pinstripe._concurrency.thread_call",
         )
-        passed = [frame for frame in frames if frame.f_globals["__name__"] in way]
+        passed = [frame for frame in frames if frame.f_globals["__name__"] in bridge]
         assert len(passed) >= 3
         assert CANARY not in repr([frame.f_locals for frame in passed])
         assert frames[-1].f_code.co_name == "fail"

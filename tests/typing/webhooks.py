@@ -24,7 +24,7 @@ from pinstripe.identity import VerificationSession, VerificationSessionVerifiedO
 from pinstripe.pytest_plugin import SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
-from pinstripe.webhooks import MemoryStore, Receipt, Router, Store, Webhook
+from pinstripe.webhooks import DeliveryResult, MemoryStore, Receipt, Router, Store, Webhook
 
 
 async def endpoints(stripe: AsyncClient) -> None:
@@ -105,6 +105,7 @@ async def routed(router: Router, body: bytes) -> None:
     receipt = await router.receive(body, None)
     assert_type(receipt, Receipt)
     assert_type(receipt.status, int)
+    assert_type(receipt.ending, DeliveryResult)
     assert_type(receipt.event, Event | ThinEvent | None)
 
 

@@ -39,7 +39,7 @@ stripe_event = StripeEvent()
 
 
 class Time:
-    """A clock that stands until it is told to go on."""
+    """A clock that moves only when a test sets it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -306,7 +306,7 @@ async def test_a_delivery_that_is_cancelled_may_be_made_again_at_once(router: Ro
 
 
 class Slow(MemoryStore):
-    """A store that does one of its steps at once, and answers when it is told to."""
+    """A store that does one of its steps at once, and answers when a test lets it."""
 
     def __init__(self, step: str) -> None:
         super().__init__()
@@ -380,7 +380,7 @@ async def test_a_coroutine_function_ends_with_its_lease(caplog: pytest.LogCaptur
     assert "TimeoutError" in caplog.text
 
 
-async def test_a_lease_that_ended_is_told(
+async def test_a_lease_that_ended_is_logged(
     router: Router, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     @router.on(Event)
@@ -444,18 +444,18 @@ async def test_an_older_event_of_an_object_is_skipped_where_asked_for() -> None:
     async def handle(event: Event) -> None:
         seen.append(event.id)
 
-    def told(object: Any, created: int) -> SignedEvent:
+    def event_of(object: Any, created: int) -> SignedEvent:
         fields = {"id": f"evt_{object}_{created}", "created": created}
         return stripe_event("climate.order.created", id=object, event=fields)
 
     events = [
-        told("climorder_1", 20),
-        told("climorder_1", 10),
-        told("climorder_2", 10),
-        told("climorder_1", 20),
-        told("climorder_1", 30),
-        told(None, 5),
-        told(None, 4),
+        event_of("climorder_1", 20),
+        event_of("climorder_1", 10),
+        event_of("climorder_2", 10),
+        event_of("climorder_1", 20),
+        event_of("climorder_1", 30),
+        event_of(None, 5),
+        event_of(None, 4),
     ]
     receipts = [await deliver(router, event) for event in events]
     assert endings(receipts) == ["handled", "stale", "handled", "duplicate"] + ["handled"] * 3
@@ -471,7 +471,7 @@ async def test_the_order_of_thin_events() -> None:
     router = Router(Webhook(SECRET), skip_older=True)
     router.on(ThinEvent)(lambda _: None)
 
-    async def told(id: str, second: int, related: Any) -> str:
+    async def deliver_thin(id: str, second: int, related: Any) -> str:
         event = {
             "id": id,
             "object": "v2.core.event",
@@ -484,9 +484,9 @@ async def test_the_order_of_thin_events() -> None:
         return (await router.receive(body, router.webhook.sign(body))).ending
 
     file = {"id": "file_1", "type": "file", "url": "/v1/files/file_1"}
-    assert await told("evt_1", 2, file) == "handled"
-    assert await told("evt_2", 1, file) == "stale"
-    assert await told("evt_3", 1, None) == "handled"
+    assert await deliver_thin("evt_1", 2, file) == "handled"
+    assert await deliver_thin("evt_2", 1, file) == "stale"
+    assert await deliver_thin("evt_3", 1, None) == "handled"
 
 
 # Where no event loop runs
@@ -527,8 +527,8 @@ def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Rout
         for _ in range(2):
             event = stripe_event("file.created")
             assert router.receive_blocking(event.body, event.signature).ending == "handled"
-        assert stripe._crossing._thread is not None
-        assert all(stripe._crossing._thread.owns(loop) for loop in loops)
+        assert stripe._bridge._thread is not None
+        assert all(stripe._bridge._thread.owns(loop) for loop in loops)
     assert len(loops) == 2
 
 

@@ -351,7 +351,7 @@ async def test_a_process_that_is_killed_in_the_middle(
     router = router_over(store, log, deadly=False)
     statuses = {id: await deliver(router, id) for id in ids}
     assert [id for id, status in statuses.items() if status != 200] == [deadly]
-    assert statuses[deadly] == 409  # somebody may still be at it
+    assert statuses[deadly] == 409  # the process may still be handling it
     await end_leases(store)
     assert [await deliver(router, id) for id in ids * 2] == [200] * 22
     await store.close_for_loop()
