@@ -100,19 +100,15 @@ def parts_of(module: griffe.Module) -> list[str]:
     They are the drivers of the sandbox: `sandbox.identity` is public, and its class is not.
     """
     found: dict[str, None] = {}
+    public = {module.members[name].canonical_path for name in public_names(module)}
     for name in public_names(module):
         member = module.members[name]
         target = member.final_target if member.is_alias else member
         for attribute in target.attributes.values() if target.is_class else ():
             path = getattr(attribute.annotation, "canonical_path", "")
-            private = path.startswith(f"{module.path}._")
-            if private and module.modules_collection[path].is_class and path not in exported(module):
-                found[path] = None
+            if path.startswith(f"{module.path}._") and path not in public:
+                found |= {path: None} if module.modules_collection[path].is_class else {}
     return list(found)
-
-
-def exported(module: griffe.Module) -> set[str]:
-    return {module.members[name].canonical_path for name in public_names(module)}
 
 
 def inner_modules(module: griffe.Module) -> list[griffe.Module]:
@@ -138,6 +134,7 @@ def group_of(module: griffe.Module, name: str) -> str:
 
 
 def is_product(module: griffe.Module) -> bool:
+    """Return whether a module has the calls of a product."""
     return any(str(base) == "Resource" for c in module.classes.values() for base in c.bases)
 
 
@@ -160,6 +157,7 @@ def api_page(module: griffe.Module) -> str:
 
 
 def directive(path: str, level: int, *options: str) -> str:
+    """Return what mkdocstrings replaces by the documentation of a name."""
     lines = [f"::: {path}", "    options:", f"      heading_level: {level}"]
     return "\n".join([*lines, *(f"      {option}" for option in options), ""])
 
@@ -175,23 +173,27 @@ def write_pages(package: griffe.Module) -> None:
     modules = public_modules(package)
     for module in modules:
         (PAGES / f"{module.path}.md").write_text(api_page(module), encoding="utf-8")
-    sections = {
-        "Guides": [f"{page}.md" for page in DOCUMENTS.values() if page != "index"],
-        "Client": ["pinstripe.md"],
-        "Products": [f"{module.path}.md" for module in modules if is_product(module)],
-        "Tools": [f"{module.path}.md" for module in modules[1:] if not is_product(module)],
-    }
-    entries = ['{ Home = "index.md" }']
-    for title, pages in sections.items():
-        inner = [repr(p) if p in GUIDE_PAGES else f"{{ '{p[:-3]}' = {p!r} }}" for p in pages]
-        entries.append(f"{{ {title} = [{', '.join(inner)}] }}")
-    nav = f"[project]\nnav = [{', '.join(entries)}]\n"
     config = (ROOT / ".docs" / "zensical.toml").read_text(encoding="utf-8")
-    text = config.replace("[project]\n", nav, 1)
-    (BUILD / "zensical.toml").write_text(text, encoding="utf-8")
+    config = config.replace("[project]\n", f"[project]\n{navigation(modules)}", 1)
+    (BUILD / "zensical.toml").write_text(config, encoding="utf-8")
 
 
-GUIDE_PAGES = {f"{page}.md" for page in DOCUMENTS.values()}
+def navigation(modules: Sequence[griffe.Module]) -> str:
+    """Return the line of the configuration that lists the pages."""
+    package, *others = modules
+    sections = {
+        "Guides": [f"'{page}.md'" for page in DOCUMENTS.values() if page != "index"],
+        "Client": [entry(package)],
+        "Products": [entry(module) for module in others if is_product(module)],
+        "Tools": [entry(module) for module in others if not is_product(module)],
+    }
+    lists = [f"{{ {title} = [{', '.join(pages)}] }}" for title, pages in sections.items()]
+    return f"nav = [{{ Home = 'index.md' }}, {', '.join(lists)}]\n"
+
+
+def entry(module: griffe.Module) -> str:
+    """Return the entry of a module in the navigation."""
+    return f"{{ '{module.path}' = '{module.path}.md' }}"
 
 
 # --- the checks ---------------------------------------------------------------------------------
@@ -208,6 +210,7 @@ class Page(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep what matters of a tag."""
         values = {name: value or "" for name, value in attrs}
         self.anchors.add(values.get("id", ""))
         if tag == "a" and "href" in values:
@@ -296,14 +299,10 @@ def main() -> None:
     )
     print(built.stdout)
     wrong = [*docstring_problems(package), *problems(package)]
-    print("\n".join(wrong))
-    if (
-        built.returncode
-        or "No issues found" not in built.stdout
-        or "griffe:" in built.stdout
-        or wrong
-    ):
-        raise SystemExit("the site has problems")
+    # What griffe warns of is printed, and is no issue to Zensical.
+    clean = "No issues found" in built.stdout and "griffe:" not in built.stdout
+    if built.returncode or wrong or not clean:
+        raise SystemExit("\n".join(["the site has problems:", *wrong]))
     print(f"built {SITE.relative_to(ROOT)}: open index.html")
 
 
