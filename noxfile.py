@@ -1,18 +1,24 @@
-"""The workshop: `demo`, `tests`, `lint`, `types`, `bench`, `audit` and `fuzz`."""
+"""The workshop: `demo`, `tests`, `lint`, `types`, `docs`, `bench`, `audit` and `fuzz`."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["tests", "lint", "types"]
+nox.options.sessions = ["tests", "lint", "types", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.default_venv_backend = "uv|virtualenv"
 
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PYTHONS = sorted({"3.10", "3.11", "3.12", "3.13", THIS_PYTHON}, key=lambda v: v.split("."))
-CODE = ("pinstripe", "tests", "benchmarks", "noxfile.py")
+PYTHONS = sorted({*SUPPORTED, THIS_PYTHON}, key=lambda version: int(version.partition(".")[2]))
+CODE = ("pinstripe", "tests", "benchmarks", "noxfile.py", ".docs")
+
+TRIED: list[str] = []
+"""The Pythons that the tests of this run were started on."""
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -35,6 +41,8 @@ def tests(session: nox.Session) -> None:
 
     Branch coverage is counted on the Python that runs this; the others draw fewer examples.
     """
+    TRIED.append(str(session.python))
+    session.notify("tried")
     _install(session, "tests")
     run = ["pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
     if session.python != THIS_PYTHON:
@@ -48,9 +56,33 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report")
 
 
+@nox.session(venv_backend="none", default=False)
+def tried(session: nox.Session) -> None:
+    """Say on which Pythons the tests ran, and what they left out; runs behind them by itself."""
+    rest = [version for version in PYTHONS if version not in TRIED]
+    session.log("Tests ran on Python %s.", ", ".join(TRIED) or "none")
+    for problem, versions in {
+        "are not installed here": [version for version in rest if not _is_installed(version)],
+        "are installed, and were not asked for": [v for v in rest if _is_installed(v)],
+    }.items():
+        if versions:
+            session.warn("These Pythons %s: %s.", problem, ", ".join(versions))
+    if shutil.which("redis-server") is None:
+        session.warn("Left out: the tests of RedisStore, since there is no redis-server here.")
+
+
+def _is_installed(version: str) -> bool:
+    # A shim of pyenv is there for every version, and fails for those that are switched off.
+    command = shutil.which(f"python{version}")
+    return (
+        command is not None
+        and not subprocess.run([command, "--version"], capture_output=True, check=False).returncode
+    )
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, that docstrings tell every argument, and that generated code is not stale."""
+    """Check style, that docstrings name every argument, and that generated code is not stale."""
     _install(session, "lint")
     session.run("ruff", "check", *CODE)
     session.run("ruff", "check", "--preview", "--select", "DOC102", "pinstripe")
@@ -60,10 +92,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of the package, and what a user's code infers from it."""
+    """Check the types of the package, what a user's code infers from it, and the documents'."""
     _install(session, "types")
     session.run("mypy")
     session.run("pyright")
+    blocks = Path(session.create_tmp()) / "blocks"
+    session.run("python", "-m", "tests.support.blocks", str(blocks))
+    session.run("mypy", "--config-file=", "--strict", str(blocks))
+    session.run("pyright", "--project", str(blocks))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of guides and API reference into build/docs; a warning is an error."""
+    session.install(*nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "docs"))
+    session.run("python", ".docs/build.py")
 
 
 @nox.session

@@ -6,7 +6,7 @@ import argparse
 import platform
 from importlib import import_module
 
-from benchmarks.nginx import NoNginx
+from benchmarks.support.nginx import NoNginx
 
 TABLES = (
     "decode",

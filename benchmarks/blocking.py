@@ -16,9 +16,9 @@ from functools import partial
 import requests
 import stripe
 
-from benchmarks.measure import KEY, ROUNDS, Cost, compare, median, table
-from benchmarks.nginx import fixed_answers
-from benchmarks.wire import PAGE, QUOTES, Question, answers
+from benchmarks.support.measure import KEY, ROUNDS, Cost, compare, median, table
+from benchmarks.support.nginx import fixed_answers
+from benchmarks.support.questions import PAGE, QUOTES, Question, answers
 from pinstripe import AsyncClient, Client
 
 THREADS = 16

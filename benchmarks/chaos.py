@@ -8,20 +8,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 
-from benchmarks.sandbox import Server, ask, running
+from benchmarks.support.sandbox_process import ledger, running
 from pinstripe import AsyncClient, Client
 from tests.support.chaos_run import SETTINGS, AnyClient, Figures, run
 
 CALLS = 20_000
-
-
-def ledger(server: Server) -> Callable[[], list[dict[str, Any]]]:
-    """Return what reads the effects of a sandbox in another process."""
-    return lambda: ask(server, "GET", "/_sandbox/effects")["effects"]
 
 
 def _lines(figures: Figures) -> list[str]:

@@ -35,8 +35,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from benchmarks.measure import KEY, Cost, median, table
-from benchmarks.server import fixed_answers
+from benchmarks.support.measure import KEY, Cost, median, table
+from benchmarks.support.server import fixed_answers
 
 RUNS = 12
 

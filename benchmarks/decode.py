@@ -9,8 +9,8 @@ import orjson
 import stripe
 from stripe._stripe_response import StripeResponse
 
-from benchmarks import payloads
-from benchmarks.measure import KEY, compare, table
+from benchmarks.support import payloads
+from benchmarks.support.measure import KEY, compare, table
 from pinstripe import Page
 from pinstripe._models.convert import decode
 from pinstripe.crypto import Quotes

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.lists import long_list
-from benchmarks.measure import KEY
-from benchmarks.sandbox import ask, running
+from benchmarks.support.lists import long_list
+from benchmarks.support.measure import KEY
+from benchmarks.support.sandbox_process import ask, running
 from pinstripe.sandbox._server import API_KEY
 
 SESSIONS = 100_000

@@ -18,9 +18,8 @@ from pathlib import Path
 from anyio.to_thread import run_sync
 from attrs import frozen
 
-from benchmarks.chaos import ledger
-from benchmarks.peers import COMPARED, CONTENDERS, fails
-from benchmarks.sandbox import running
+from benchmarks.support.peers import COMPARED, CONTENDERS, fails
+from benchmarks.support.sandbox_process import ledger, running
 from pinstripe import (
     AsyncClient,
     Limits,

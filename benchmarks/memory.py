@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import stripe
 
-from benchmarks import payloads
-from benchmarks.measure import KEY
+from benchmarks.support import payloads
+from benchmarks.support.measure import KEY
 from pinstripe import Page
 from pinstripe._models.convert import decode
 from pinstripe.identity import VerificationSession

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from benchmarks.measure import KEY, compare_async, table
+from benchmarks.support.measure import KEY, compare_async, table
 from pinstripe import AsyncClient, Hooks, Request, Response
 
 CALLS = 2000

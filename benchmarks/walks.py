@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from benchmarks.lists import long_list
-from benchmarks.measure import KEY
+from benchmarks.support.lists import long_list
+from benchmarks.support.measure import KEY
 from pinstripe import AsyncClient
 from pinstripe.identity import VerificationSession
 

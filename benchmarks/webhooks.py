@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import stripe
 
-from benchmarks.measure import ROUNDS, compare, table
+from benchmarks.support.measure import ROUNDS, compare, table
 from pinstripe import SignatureError
 from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent

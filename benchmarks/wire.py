@@ -15,18 +15,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import repeat
 from statistics import median
-from typing import Any
 
 import aiohttp
 import httpx
 import orjson
 import stripe
 import uvloop
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
-from benchmarks import payloads
-from benchmarks.measure import KEY
-from benchmarks.nginx import fixed_answers
+from benchmarks.support.measure import KEY
+from benchmarks.support.nginx import fixed_answers
+from benchmarks.support.questions import PAGE, QUESTIONS, QUOTES, Question, answers
 from pinstripe import AsyncClient, Limits
 
 IN_FLIGHT = {1: 0.04, 32: 0.06, 256: 0.25}
@@ -45,40 +44,6 @@ OFFICIAL = "official SDK, its default async client"
 OFFICIAL_AIOHTTP = "official SDK, its aiohttp client"
 
 Call = Callable[[], Awaitable[object]]
-
-
-@frozen
-class Question:
-    """What is asked for, by each kind of client."""
-
-    name: str
-    path: str
-    ours: Callable[[Any], Any]
-
-
-_LIST = "/v1/identity/verification_sessions"
-QUOTES = Question(
-    "quotes", "/v1/crypto/onramp/quotes", lambda client: client.crypto.onramp_quotes.retrieve()
-)
-SMALL = Question(
-    "one session",
-    f"{_LIST}/vs_1",
-    lambda client: client.identity.verification_sessions.retrieve("vs_1"),
-)
-PAGE = Question(
-    "a page of 100 sessions", _LIST, lambda client: client.identity.verification_sessions.list()
-)
-QUESTIONS = (QUOTES, SMALL, PAGE)
-
-
-def answers() -> dict[str, bytes]:
-    """Return the answer to each question."""
-    session = payloads.session(1) | {"id": "vs_1"}
-    return {
-        QUOTES.path: payloads.quotes(),
-        SMALL.path: json.dumps(session, indent=2).encode(),
-        PAGE.path: payloads.page(),
-    }
 
 
 # --- the contenders -----------------------------------------------------------------------------
@@ -215,7 +180,7 @@ async def _measure_all(url: str, question: Question) -> Results:
     return results
 
 
-# --- telling ------------------------------------------------------------------------------------
+# --- the tables -------------------------------------------------------------------------------
 
 TARGETS = (
     (QUOTES, ORJSON, 1.25),

@@ -1,65 +1,37 @@
-"""Every snippet of the README runs, as it stands there."""
+"""The README: it is short, its table names every call, and its commands are there."""
 
-import os
+from __future__ import annotations
+
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cached_property
 from inspect import isfunction
-from pathlib import Path
-
-import pytest
 
 from pinstripe import AsyncClient
 from pinstripe._resources.resource import Resource
-from pinstripe.sandbox import Sandbox
+from tests.support.blocks import ROOT, blocks
 
-README = Path(__file__).parent.parent / "README.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SNIPPETS = [
-    pytest.param(text, id=f"{language}-{number}")
-    for number, (language, text) in enumerate(FENCE.findall(README.read_text()))
-    if language == "python"
-]
-COMMANDS = [
-    line
-    for language, text in FENCE.findall(README.read_text())
-    if language == "sh"
-    for line in text.splitlines()
-]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def sandbox_environment() -> Iterator[dict[str, str]]:
-    with Sandbox() as sandbox:
-        yield {
-            **os.environ,
-            "STRIPE_API_KEY": sandbox.api_key,
-            "PINSTRIPE_BASE_URL": sandbox.url,
-        }
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_snippet_runs(snippet: str, sandbox_environment: dict[str, str], tmp_path: Path) -> None:
-    script = tmp_path / "snippet.py"
-    script.write_text(snippet)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script],
-        env=sandbox_environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-
-
-def test_there_are_snippets_of_each_kind() -> None:
-    assert len(SNIPPETS) >= 2
-    assert any(command.startswith("pinstripe ") for command in COMMANDS)
+def test_its_first_screen_shows_how_to_begin() -> None:
+    first = [block for block in blocks("python", "sh") if block.source == "README.md"][:5]
+    commands, asynchronous, blocking, sandbox, server = (block.text for block in first)
+    assert re.findall(
+        r"^python -m pip install nox && python -m nox -s (\w+)$", commands, re.MULTILINE
+    ) == [
+        "demo",
+        "tests",
+    ]
+    assert len([line for line in asynchronous.splitlines() if line]) <= 10
+    assert len([line for line in blocking.splitlines() if line]) == 4
+    assert "async with Sandbox()" in sandbox
+    assert server.startswith("pinstripe sandbox")
+    assert README.index(server) < README.index("## ")
 
 
 def test_the_table_of_calls_names_them_all() -> None:
@@ -73,9 +45,7 @@ def test_the_table_of_calls_names_them_all() -> None:
 
 
 def calls_in_table() -> dict[str, set[str]]:
-    rows = (
-        README.read_text().partition("| namespace | calls |\n|---|---|\n")[2].partition("\n\n")[0]
-    )
+    rows = README.partition("| namespace | calls |\n|---|---|\n")[2].partition("\n\n")[0]
     cells = [row.strip("| ").split(" | ") for row in rows.splitlines()]
     return {
         name.strip("`"): set(re.findall(r"`(\w+)`", calls))

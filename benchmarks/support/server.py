@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks import payloads
+from benchmarks.support import payloads
 
 QUOTES = b"/v1/crypto/onramp/quotes"
 SESSIONS = b"/v1/identity/verification_sessions"

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qsl
 
-from benchmarks import payloads
-from benchmarks.server import listen, running
+from benchmarks.support import payloads
+from benchmarks.support.server import listen, running
 
 NEWEST = 1_790_000_000
 """The second in which the newest session is created."""

@@ -1,0 +1,1 @@
+"""What the tables share: servers, answers, peers, and how time is measured."""
