@@ -47,7 +47,7 @@ class AppendFile:
             data: Whole pieces.
 
         Raises:
-            BrokenPipeError: Nobody reads the other end of a pipe any more.
+            BrokenPipeError: The reader of a pipe has closed it.
             OSError: It cannot be written.
         """
         rest = memoryview(data)

@@ -39,7 +39,7 @@ class NoAnswer(Exception):
 async def send(
     method: str, url: URL, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Send a request, and return the answer, whatever its status is.
+    """Send a request, and return the answer with any status.
 
     Args:
         method: The HTTP method, such as `"POST"`.

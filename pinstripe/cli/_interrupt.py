@@ -1,4 +1,4 @@
-"""Ctrl-C for a coroutine, at a place where it can clean up, on every version of Python."""
+"""Ctrl-C for a coroutine, which can then clean up, on every version of Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 def run_interruptible(main: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine; Ctrl-C cancels it where it awaits, a second Ctrl-C ends the process.
+    """Run a coroutine; Ctrl-C cancels it at its next await, and a second Ctrl-C ends the process.
 
     If the process was started with SIGINT ignored, as by `nohup`, it stays ignored.
 

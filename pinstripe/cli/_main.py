@@ -19,8 +19,12 @@ from pinstripe.cli.trigger import trigger
 def pinstripe() -> None:
     """Stripe Identity, crypto onramp and Climate from the command line.
 
-    `pinstripe demo` needs neither a key nor a network. The other commands read the key from
-    STRIPE_API_KEY, and ask the sandbox at PINSTRIPE_BASE_URL in place of Stripe if that is set.
+    `demo` and `sandbox` need neither a key nor a network. The other commands read the key from
+    STRIPE_API_KEY. If PINSTRIPE_BASE_URL is set, they ask the sandbox at that address in place of
+    Stripe.
+
+    The exit status is 0 if all went well; 1 if some of it failed; 2 if the usage, the input or the
+    environment is wrong; 130 after Ctrl-C.
     """
 
 

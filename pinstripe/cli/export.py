@@ -78,7 +78,7 @@ class _Run:
 @click.option(
     "--format",
     type=click.Choice(["jsonl", "csv", "parquet"]),
-    help="Format of the output; by default that of the name of --output.",
+    help="Format of the output; by default by the ending of --output.",
 )
 @click.option(
     "--since",

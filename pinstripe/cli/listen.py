@@ -56,7 +56,7 @@ _HEADERS = {
 
 @frozen
 class _Forwarding:
-    """Which events go where.
+    """Which events are sent, and to which address.
 
     Attributes:
         url: The address of the app.
@@ -93,8 +93,8 @@ class _Count:
 @click.option(
     "--secret",
     envvar="STRIPE_WEBHOOK_SECRET",
-    help="Sign with this whsec_ secret; by default that of STRIPE_WEBHOOK_SECRET, or else a new "
-    "one, which is printed.",
+    help="Sign with this whsec_ secret; by default the value of STRIPE_WEBHOOK_SECRET, or else a "
+    "new secret, which is printed.",
 )
 @click.option(
     "--allow-host",
@@ -166,7 +166,7 @@ def _address(text: str, allowed_hosts: Collection[str]) -> URL:
 
 
 class _EventLog:
-    """The log of events, from where it ended when the command began.
+    """The log of events, from its end at the start of the command.
 
     Args:
         client: Of the account.

@@ -165,7 +165,7 @@ def trigger(*, type: str, overrides: Sequence[str]) -> int:
     from PINSTRIPE_BASE_URL.
 
     The exit status is 0 if there is an event; 1 if the sandbox refuses a step, such as an override;
-    2 if the usage or the environment is wrong.
+    2 if the usage or the environment is wrong; 130 after Ctrl-C.
     """
     recipe = RECIPES.get(type)
     if recipe is None:

@@ -95,7 +95,7 @@ def _columns(model: type[Any], parents: tuple[str, ...], *, reveal: bool) -> Ite
 
 
 def _alternatives(hint: Any) -> Iterator[type[Any]]:
-    """Yield the classes that a value can have, without that of None."""
+    """Yield the classes that a value can have besides None."""
     if get_origin(hint) is Annotated:
         yield from _alternatives(get_args(hint)[0])
     elif get_origin(hint) in (Union, UnionType):

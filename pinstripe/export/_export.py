@@ -1,10 +1,10 @@
 """A list read to its end, and its rows written batch by batch.
 
 The list is read in the event loop of the caller, and everything that waits for a disk runs in a
-thread. `_prepare` decides where an export starts, by what earlier runs left beside the output:
+thread. What earlier runs left beside the output decides at which object an export starts:
 
 - nothing: at the first object;
-- an unfinished export: behind the last object of its checkpoint, with `resume`;
+- an unfinished export: after the last object of its checkpoint, with `resume`;
 - a finished output whose run was killed while it cleaned up: at the cleaning up, with `resume`.
 """
 
@@ -89,8 +89,8 @@ async def to_file(
             was sent.
         DecodeError: A value does not fit into its column exactly.
         PinstripeError: The list could not be read to its end; `resume` does the rest.
-        FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
-            it.
+        FileExistsError: Another file took the name during the export; `resume` with `overwrite`
+            replaces it.
         OSError: The file cannot be written; `resume` does the rest.
     """
     file = PartialFile(_output_path(output))
@@ -130,7 +130,7 @@ def _prepare(
     resume: bool,
     overwrite: bool,
 ) -> _Export:
-    """Check the arguments, lock the output, and decide where the export starts."""
+    """Check the arguments, lock the output, and decide at which object to start."""
     if not file.output.parent.is_dir() or file.output.is_dir():
         raise ConfigurationError("output", _NO_FILE)
     if pager.walk.direction == "ending_before":

@@ -72,7 +72,7 @@ class JsonEncoder:
 
 
 class CsvEncoder:
-    """CSV with a header; an empty cell stands for None, times and decimals as in JSON lines."""
+    """CSV with a header; an empty cell is None, times and decimals as in JSON lines."""
 
     finish = None
 

@@ -7,10 +7,10 @@ An export keeps these hidden files beside its output `sessions.csv`:
     .sessions.csv.lock   the lock of the run that writes them
     .sessions.csv.whole  the output of a format that is made from the part at the end
 
-The checkpoint is replaced as a whole after each batch, when the rows are on the disk. Whatever ends
-a run, the next one cuts off the rows behind the checkpoint and resumes there. Just before the
+The checkpoint is replaced as a whole after each batch, when the rows are on the disk. However a
+run ends, the next one cuts off the rows after the checkpoint and resumes there. Just before the
 output gets its name, the checkpoint also notes the identity of that file: if the run is killed
-then, the next one can tell its own output from somebody else's. Only their owner may read these
+then, the next one can tell its own output from another file. Only their owner may read these
 files and the output.
 
 `pinstripe quotes` resumes without a checkpoint, see `pinstripe.cli._quotes.output`.
@@ -136,7 +136,7 @@ class PartialFile:
         if identity is not None and (part is None or part.st_nlink > 1):
             return Checkpoint(source)
 
-        # The run ended before the output had its name: resume behind the last complete batch.
+        # The run ended before the output had its name: resume after the last complete batch.
         if part is None or part.st_size < checkpoint.size:
             raise _cannot_resume("is damaged")
         return evolve(checkpoint, output_identity=None)

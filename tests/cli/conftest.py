@@ -21,7 +21,7 @@ def sigint_reaches_us() -> Iterator[None]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that the commands of this process ask, with a clock that stands still."""
+    """A sandbox that the commands of this process ask, with a stopped clock."""
     with same_sandbox() as sandbox:
         monkeypatch.setenv("STRIPE_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PINSTRIPE_BASE_URL", sandbox.url)

@@ -206,7 +206,7 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
             try:
                 while piece := os.read(ours, 4096):
                     shown += piece
-            except OSError:  # how Linux tells that the other side is closed
+            except OSError:  # Linux reports so that the other side is closed
                 pass
             assert process.wait(SECONDS) == 0
     os.close(ours)

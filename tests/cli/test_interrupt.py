@@ -135,7 +135,7 @@ def test_the_count_of_a_stopped_run_is_that_of_its_rows(gate: GateClock, tmp_pat
 def test_ctrl_c_while_a_reader_lets_us_wait_still_writes_whole_rows(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The rows on their way into a full pipe come whole when the reader goes on."""
+    """The rows on their way into a full pipe are complete when the reader continues."""
     with start("quotes", amounts(tmp_path / "q.csv", QUERIES), sandbox=sandbox) as process:
         assert process.stdout is not None
         first = os.read(process.stdout.fileno(), 1)
@@ -165,7 +165,7 @@ def press_until_it_ends(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=1)
-    raise AssertionError("it goes on after Ctrl-C")
+    raise AssertionError("it continues after Ctrl-C")
 
 
 def test_ctrl_c_in_the_demo() -> None:

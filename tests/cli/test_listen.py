@@ -49,7 +49,7 @@ class Listening:
         assert self.process.stdout is not None
         return self.process.stdout.readline().decode().rstrip("\n")
 
-    def told(self, count: int) -> list[tuple[str, ...]]:
+    def attempts(self, count: int) -> list[tuple[str, ...]]:
         """Return type, id and outcome of the next attempts."""
         return [tuple(self.line().split()[1:]) for _ in range(count)]
 
@@ -105,9 +105,9 @@ def test_events_are_delivered_in_order_and_once(
         app.router.webhook = Webhook(secret)
         assert command.line() == f"Listening; events go to {url} until Ctrl-C"
         happened = [*verify(stripe, sandbox), *verify(stripe, sandbox)]
-        assert command.told(6) == [(*event, "200") for event in happened]
+        assert command.attempts(6) == [(*event, "200") for event in happened]
         happened += verify(stripe, sandbox)
-        assert command.told(3) == [(*event, "200") for event in happened[6:]]
+        assert command.attempts(3) == [(*event, "200") for event in happened[6:]]
         assert command.stop() == "Stopped: 9 events delivered, 0 refused.\n"
     assert app.taken == [id for _, id in happened]
 
@@ -120,8 +120,8 @@ def test_only_wanted_events_are_delivered_and_refused_ones_sent_again(
         assert command.line().startswith("Listening")
         app.failures = 4
         _, processing, verified = verify(stripe, sandbox)
-        assert command.told(3) == [(*processing, "500")] * 3
-        assert command.told(2) == [(*verified, "500"), (*verified, "200")]
+        assert command.attempts(3) == [(*processing, "500")] * 3
+        assert command.attempts(2) == [(*verified, "500"), (*verified, "200")]
         assert command.stop() == "Stopped: 1 events delivered, 1 refused.\n"
     assert app.taken == [verified[1]]
 
@@ -133,7 +133,7 @@ def test_an_app_that_is_not_there_or_does_not_answer(sandbox: Sandbox, stripe: C
         with listening(sandbox, url, "--secret", SECRET) as command:
             assert command.line().startswith("Listening")
             created, *_ = verify(stripe, sandbox)
-            assert command.told(1) == [(*created, "refused")]
+            assert command.attempts(1) == [(*created, "refused")]
             silent.listen()
             accepted, _ = silent.accept()  # and no answer: Ctrl-C ends the wait for it
             with accepted:
@@ -152,7 +152,7 @@ def test_a_log_that_cannot_be_read_is_read_later(
         problem = command.process.stderr.readline()
         assert problem.startswith(b"the log cannot be read, for now: ")
         happened = verify(stripe, sandbox)
-        assert command.told(3) == [(*event, "200") for event in happened]
+        assert command.attempts(3) == [(*event, "200") for event in happened]
         command.stop()
     assert app.taken == [id for _, id in happened]
 
@@ -183,7 +183,11 @@ def monkeypatched(variables: dict[str, str]) -> Iterator[None]:
     ("options", "key", "problem"),
     [
         (["--forward-to", "here"], None, "must be an http or https address"),
+        (["--forward-to", "http://localhost:99999/"], None, "must be an http or https address"),
+        (["--forward-to", "http://localhost/a b"], None, "must be an http or https address"),
         (["--forward-to", "https://shop.example/"], None, "--allow-host shop.example"),
+        (["--forward-to", "http://127.0.0.1.example/"], None, "--allow-host 127.0.0.1.example"),
+        (["--forward-to", "http://192.0.2.1/"], None, "--allow-host 192.0.2.1"),
         (["--secret", "canary-51c0"], None, "--secret: "),
         ([], "sk_live_canary51c0", "test keys only"),
         ([], "", "STRIPE_API_KEY is not set"),
@@ -210,7 +214,7 @@ def test_bad_usage_sends_nothing(
 
 
 @pytest.mark.anyio
-async def test_the_log_is_told_whole_from_any_beginning(sandbox: Sandbox) -> None:
+async def test_the_log_is_read_whole_from_any_beginning(sandbox: Sandbox) -> None:
     async with sandbox.client() as stripe:
         log = _EventLog(stripe)
         await log.find_end()
@@ -220,6 +224,6 @@ async def test_the_log_is_told_whole_from_any_beginning(sandbox: Sandbox) -> Non
                 (await stripe.identity.verification_sessions.create(type="document")).id
                 for _ in range(count)
             ]
-            told = [event["data"]["object"]["id"] async for event in log.new_events()]
-            assert told == made
+            found = [event["data"]["object"]["id"] async for event in log.new_events()]
+            assert found == made
         assert [event async for event in log.new_events()] == []

@@ -1,4 +1,4 @@
-"""Exports: stable columns, exact values, and files that are whole or can be gone on with."""
+"""Exports: stable columns, exact values, and files that are complete or can be resumed."""
 
 from __future__ import annotations
 
@@ -206,11 +206,11 @@ def small_batches(monkeypatch) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 async def test_a_whole_export(tmp_path, format) -> None:
-    path, told = tmp_path / f"things.{format}", list[ExportProgress]()
+    path, reports = tmp_path / f"things.{format}", list[ExportProgress]()
     async with Sandbox(seed=3) as sandbox, sandbox.client() as stripe:
         sandbox.identity.seed(2300, interval=20)
         pager = stripe.identity.verification_sessions.list()
-        assert await to_file(pager, path, on_progress=told.append) == 2300
+        assert await to_file(pager, path, on_progress=reports.append) == 2300
         ids = [session.id async for session in pager]
     assert list(tmp_path.iterdir()) == [path]
     assert path.stat().st_mode & 0o077 == 0
@@ -221,8 +221,8 @@ async def test_a_whole_export(tmp_path, format) -> None:
             assert [row["id"] for row in csv.DictReader(file)] == ids
     else:
         assert pq.read_table(path)["id"].to_pylist() == ids
-    assert told[-1].items == 2300
-    assert [now.items for now in told] == sorted(now.items for now in told)
+    assert reports[-1].items == 2300
+    assert [now.items for now in reports] == sorted(now.items for now in reports)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -317,9 +317,9 @@ async def test_max_items_counts_over_all_runs(tmp_path) -> None:
     shelf.fail_at = 4
     with pytest.raises(ConnectionLost):
         await to_file(dated_pager(shelf, limit=5, max_items=23), path, windows=1)
-    told = list[ExportProgress]()
+    reports = list[ExportProgress]()
     pager = dated_pager(shelf, limit=5, max_items=23)
-    assert await to_file(pager, path, resume=True, on_progress=told.append) == 23
+    assert await to_file(pager, path, resume=True, on_progress=reports.append) == 23
     assert len(path.read_text().splitlines()) == 23
 
 
@@ -358,17 +358,17 @@ async def test_a_list_without_the_filter_is_walked_serially(tmp_path) -> None:
 
 @pytest.mark.parametrize("given", [True, False])
 async def test_progress_tells_a_part_where_the_end_is_known(tmp_path, given) -> None:
-    shelf, told = DatedShelf(range(NEWEST - 4000, NEWEST, 10)), list[ExportProgress]()
+    shelf, reports = DatedShelf(range(NEWEST - 4000, NEWEST, 10)), list[ExportProgress]()
     created = Created(gte=datetime.fromtimestamp(NEWEST - 4000, timezone.utc)) if given else None
     pager = dated_pager(shelf, created=created)
-    await to_file(pager, tmp_path / "x.csv", on_progress=told.append)
-    parts = [now.fraction for now in told]
-    assert [now.items for now in told] == [100, 200, 300, 400]
+    await to_file(pager, tmp_path / "x.csv", on_progress=reports.append)
+    parts = [now.fraction for now in reports]
+    assert [now.items for now in reports] == [100, 200, 300, 400]
     assert parts == ([pytest.approx(n / 4, abs=0.01) for n in range(1, 5)] if given else [None] * 4)
-    told.clear()
+    reports.clear()
     pager = dated_pager(shelf, max_items=200)
-    await to_file(pager, tmp_path / "y.csv", on_progress=told.append)
-    assert [now.fraction for now in told] == [0.5, 1.0]
+    await to_file(pager, tmp_path / "y.csv", on_progress=reports.append)
+    assert [now.fraction for now in reports] == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def test_a_relative_path_means_what_it_did_at_the_start(tmp_path, monkeypa
 
 @asynccontextmanager
 async def held(path: Path, **settings: Any) -> AsyncIterator[asyncio.Task[int]]:
-    """An export that waits in its fourth request, and goes on afterwards."""
+    """An export that waits in its fourth request, and continues afterwards."""
     shelf, waits, go = sixty(), asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -133,7 +133,7 @@ def killed(folder: Path, *arguments: str) -> list[Path]:
 
 
 def is_done(path: Path) -> bool:
-    """Whether a run was killed when all that was left to do was to give its claim back."""
+    """Whether a run was killed when all that was left to do was to release its lock."""
     return names_in(path.parent) == [f".{path.name}.lock", path.name] and count(path) == 60
 
 

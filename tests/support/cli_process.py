@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 class GateClock:
-    """A clock that stands still, and after some calls holds the whole server until it opens."""
+    """A stopped clock, which after some calls holds the whole server until it opens."""
 
     def __init__(self, calls: int) -> None:
         self._left = calls

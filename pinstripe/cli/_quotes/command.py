@@ -103,12 +103,12 @@ class _Done:
     "--format",
     "output_format",
     type=_FORMATS,
-    help="Format of the output; by default that of the name of --output, or else jsonl.",
+    help="Format of the output; by default by the ending of --output, or else jsonl.",
 )
 @click.option(
     "--input-format",
     type=_FORMATS,
-    help="Format of QUERIES; by default that of its name, or else of its content.",
+    help="Format of QUERIES; by default by the ending of its name, or else by its content.",
 )
 @click.option(
     "--concurrency",

@@ -1,10 +1,10 @@
-"""Where a resumed run of `pinstripe quotes` continues, found out from its output alone.
+"""What a resumed run of `pinstripe quotes` keeps, found out from its output alone.
 
 The output of an export appears when it is complete, and has a checkpoint beside it until then. The
 rows of quotes appear in the output itself as they come, since it can also be a pipe, and since a
 reader may follow a run of hours. So no second file is needed: each row names the line of its query,
 and the output is the checkpoint. A resumed run reads it back, compares it with the input row by
-row, and continues behind the last query whose rows are certainly all there.
+row, and continues after the last query whose rows are certainly all there.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def find_kept(file: BinaryIO, rows: Rows, queries: Iterator[Query]) -> tuple[Kep
     """
     lines = _complete_lines(file, rows)
     size = next(lines, (0, b""))[0] if rows.header else 0
-    # `now` grows with each row. `kept` is where it was before the first row of the last query: in
+    # `now` grows with each row. `kept` is its value before the first row of the last query: in
     # a format with several rows for a query, nothing shows whether those of the last one are all
     # there, so that query is done again.
     kept = now = Kept(size)
@@ -106,7 +106,7 @@ def _query_of(line: int, number: int, queries: Iterator[Query]) -> Query:
 
 
 def open_output(path: Path | None, kept: Kept) -> AppendFile:
-    """Open the output behind what is kept of it.
+    """Open the output for appending to what is kept of it.
 
     Args:
         path: The file; None for standard output.

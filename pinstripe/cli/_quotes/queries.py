@@ -43,9 +43,9 @@ _BY_SUFFIX: Mapping[str, Format] = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
 }
-# Control characters except the tab, which may stand around cells.
+# Control characters except the tab, which can be around cells.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# A quoted or a plain cell, and the comma or the end of the line behind it.
+# A quoted or a plain cell, and the comma or the end of the line after it.
 _CELL = re.compile(r'[ \t]*"((?:[^"]|"")*)"[ \t]*(,|\Z)|([^",]*)(,|\Z)')
 _SPACE = re.compile(r"[ \t]*")
 
@@ -86,7 +86,7 @@ class _Value:
 
 
 def format_by_name(name: str) -> Format | None:
-    """Return the format that the ending of a file's name stands for, or None.
+    """Return the format that the ending of a file's name means, or None.
 
     Args:
         name: The name or path of the file.
