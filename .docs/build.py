@@ -84,13 +84,15 @@ def public_modules(package: griffe.Module) -> list[griffe.Module]:
 
 
 def public_names(module: griffe.Module) -> list[str]:
-    """Return the names that a module offers: those in `__all__`, else those that it defines."""
-    if module.exports is not None:
-        names = [str(name) for name in module.exports]
-    else:
-        names = [name for name, member in module.members.items() if not member.is_alias]
+    """Return the names that a module offers: those in `__all__`, else those that it defines.
+
+    They are in the order of the source if the module defines them itself, and otherwise in the
+    order of `__all__`. The class that the module is named for comes first.
+    """
+    own = [name for name, member in module.members.items() if not member.is_alias]
+    names = own if module.exports is None else [str(name) for name in module.exports]
     shown = [name for name in names if not name.startswith("_") and name not in module.modules]
-    # The class that the module is named for comes first.
+    shown.sort(key=lambda name: own.index(name) if name in own else -1)
     return sorted(shown, key=lambda name: name.lower() != module.name)
 
 
@@ -113,7 +115,7 @@ def parts_of(module: griffe.Module) -> list[str]:
 
 def inner_modules(module: griffe.Module) -> list[griffe.Module]:
     """Return what a package that names nothing holds in public modules of its own: the adapters."""
-    if module.exports is not None:
+    if module.exports:
         return []
     return [inner for name, inner in module.modules.items() if not name.startswith("_")]
 
