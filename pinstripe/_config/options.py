@@ -9,6 +9,7 @@ from typing import Any
 from attrs import Attribute, evolve, field, frozen
 from attrs.validators import optional
 
+from pinstripe._core.checks import check_whole_number, is_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 from pinstripe._limits.rates import Rates
@@ -39,8 +40,7 @@ def at_least(minimum: float, *, above: bool = False) -> _Check:
     """
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not (value > minimum if above else value >= minimum):
+        if not is_number(value) or not (value > minimum if above else value >= minimum):
             bound = f"{'above' if above else 'of at least'} {minimum:g}"
             raise ConfigurationError(attribute.name, f"must be a number {bound}, not {value!r}")
 
@@ -48,9 +48,7 @@ def at_least(minimum: float, *, above: bool = False) -> _Check:
 
 
 def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        problem = f"must be a whole number of at least 1, not {value!r}"
-        raise ConfigurationError(attribute.name, problem)
+    check_whole_number(attribute.name, value)
 
 
 def instance_of(kind: type) -> _Check:

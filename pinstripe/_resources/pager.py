@@ -245,9 +245,8 @@ class Pager(Generic[_L]):
         """
         from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few walks need it
 
-        plan = ParallelPlan(
-            self._walk, check_whole_number("windows", windows, _MAX_WINDOWS) or WINDOWS
-        )
+        check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
+        plan = ParallelPlan(self._walk, windows)
         self._latest = walker = ParallelWalker(self._send, plan)
         return walker
 

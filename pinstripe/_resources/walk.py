@@ -151,14 +151,19 @@ def start(
         ConfigurationError: An argument is wrong.
     """
     direction, at = paging.start()
+    limit, max_items = paging.limit, paging.max_items
+    if limit is not None:
+        check_whole_number("limit", limit, maximum=PAGE_SIZE)
+    if max_items is not None:
+        check_whole_number("max_items", max_items)
     walk = Walk(
         endpoint=endpoint,
         params=params,
         options=options,
         direction=direction,
         at=at,
-        page_size=check_whole_number("limit", paging.limit, maximum=PAGE_SIZE) or PAGE_SIZE,
-        remaining=check_whole_number("max_items", paging.max_items),
+        page_size=PAGE_SIZE if limit is None else limit,
+        remaining=max_items,
     )
     walk.request()  # what cannot be sent is refused here, not at the first await
     return walk

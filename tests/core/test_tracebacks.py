@@ -60,7 +60,7 @@ def test_an_error_that_tells_all_comes_without_the_frames_behind_the_door(kind) 
         with pytest.raises(kind) as caught:
             door()
         names = names_in(caught.value)
-        assert names[-1] == "door"
+        assert names[-1] == "wrapper"
         assert not {"called", "awaited"} & set(names)
         last = list(traceback.walk_tb(caught.value.__traceback__))[-1][0]
         assert "CANARY" not in repr(last.f_locals)
@@ -107,7 +107,7 @@ def test_every_public_method_of_a_resource_is_a_door() -> None:
 
     nothing: Any = None
     things = Things(nothing)
-    for method, last in ((things.create("CANARY"), "door"), (things._inner(), "_inner")):
+    for method, last in ((things.create("CANARY"), "wrapper"), (things._inner(), "_inner")):
         with pytest.raises(ConfigurationError) as caught:
             asyncio.run(method)
         assert names_in(caught.value)[-1] == last
