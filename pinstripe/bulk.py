@@ -30,6 +30,8 @@ from pinstripe._concurrency.tasks import shielded
 from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError
 
+__all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
+
 I = TypeVar("I")  # noqa: E741 -- input
 T = TypeVar("T")
 

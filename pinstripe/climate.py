@@ -27,6 +27,24 @@ from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Paging
 
+__all__ = [
+    "BeneficiaryParam",
+    "CancellationReason",
+    "Climate",
+    "Location",
+    "Order",
+    "OrderBeneficiary",
+    "OrderDeliveryDetail",
+    "OrderStatus",
+    "Orders",
+    "Product",
+    "ProductPrice",
+    "Products",
+    "RemovalPathway",
+    "Supplier",
+    "Suppliers",
+]
+
 OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
 """Where an order stands."""
 

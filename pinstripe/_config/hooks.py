@@ -3,8 +3,6 @@
 Neither is told a value of the caller: a path stands as its template, an answer as its status.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -98,7 +96,7 @@ class WaitInfo(Value):
     duration: float
 
 
-def _plain_function(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _plain_function(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
     if not callable(value):
@@ -136,6 +134,11 @@ class Hooks(Value):
         """Return whether anybody wants to know of single requests."""
         watched = self.on_request is not None or self.on_response is not None
         return watched or _log.isEnabledFor(logging.DEBUG)
+
+
+# The module that users import them from; see the end of `options`.
+for _class in (RequestInfo, ResponseInfo, RetryInfo, WaitInfo, Hooks):
+    _class.__module__ = "pinstripe"
 
 
 def tell_request(hooks: Hooks, info: RequestInfo) -> None:

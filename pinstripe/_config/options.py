@@ -1,7 +1,5 @@
 """Options of a client and of one call: frozen values, checked when they are made."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +37,7 @@ def at_least(minimum: float, *, above: bool = False) -> _Check:
         above: True where the bound itself will not do.
     """
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not is_number(value) or not (value > minimum if above else value >= minimum):
             bound = f"{'above' if above else 'of at least'} {minimum:g}"
             raise ConfigurationError(attribute.name, f"must be a number {bound}, not {value!r}")
@@ -47,12 +45,12 @@ def at_least(minimum: float, *, above: bool = False) -> _Check:
     return check
 
 
-def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _whole_number(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     check_whole_number(attribute.name, value)
 
 
 def instance_of(kind: type) -> _Check:
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not isinstance(value, kind):
             problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
             raise ConfigurationError(attribute.name, problem)
@@ -75,12 +73,12 @@ def header_text(argument: str, value: str) -> str:
     return value
 
 
-def optional_header(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+def optional_header(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         header_text(attribute.name, value)
 
 
-def check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+def check_version(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
         raise ConfigurationError(
             attribute.name, f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
@@ -213,6 +211,12 @@ class RequestOptions(Value):
     api_version: str | None = field(default=None, validator=check_version)
 
 
-def check_rate_limit(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def check_rate_limit(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is not None:
         instance_of(RateLimit)(_, attribute, value)
+
+
+# The module that users import them from. It is set after attrs has made the classes, since attrs
+# evaluates its code among the names of the module.
+for _class in (Timeout, RetryPolicy, RateLimit, Limits, RequestOptions):
+    _class.__module__ = "pinstripe"

@@ -4,8 +4,6 @@ Nothing of it can be turned off: there is no way to go without verification but 
 made for it, and that is refused.
 """
 
-from __future__ import annotations
-
 import os
 import ssl
 import sys
@@ -17,7 +15,7 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
 
-def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _readable_file(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
     is_path = isinstance(value, (str, os.PathLike))
@@ -49,7 +47,11 @@ class TLS(Value):
             raise ConfigurationError("client_certificate", "is needed with client_key")
 
 
-def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
+# The module that users import it from; see the end of `options`.
+TLS.__module__ = "pinstripe"
+
+
+def check_tls(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     """Refuse TLS settings under which anybody could pass for the API; an attrs validator.
 
     Raises:

@@ -1,7 +1,5 @@
 """What goes over the wire: requests, answers, form encoding and paths."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl
@@ -80,7 +78,7 @@ class Request(Value, Unpicklable):
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
 
-    def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> Request:
+    def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> "Request":
         """Return it with what a client adds to it; `evolve` would take three times as long.
 
         Args:
@@ -143,6 +141,9 @@ class Response(Value, Unpicklable):
         """Whether this is the stored answer of an earlier request with the same key."""
         return self.headers.get("Idempotent-Replayed") == "true"
 
+
+# The module that users import them from; see the end of `_config.options`.
+Request.__module__ = Response.__module__ = "pinstripe"
 
 Sender = Callable[[Request], Awaitable[Response]]
 """The one verb of every floor of the corridor: send a request, get its answer."""

@@ -1,7 +1,5 @@
 """One page of a list."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
@@ -20,6 +18,7 @@ class Page(Model, Generic[_T]):
         url: The path of the list.
     """
 
+    __module__ = "pinstripe"
     object: Literal["list"] = "list"
     data: tuple[_T, ...]
     has_more: bool

@@ -195,6 +195,8 @@ class Pager(Generic[_L]):
     than on the event loop's next turns.
     """
 
+    __module__ = "pinstripe"
+
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk = walk

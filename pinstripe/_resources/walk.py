@@ -1,7 +1,5 @@
 """Lists: from the arguments of a `list` to the requests for its pages. Nothing here awaits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -45,6 +43,10 @@ class Created(Value):
     gte: datetime | None = None
     lt: datetime | None = None
     lte: datetime | None = None
+
+
+# The module that users import it from; see the end of `_config.options`.
+Created.__module__ = "pinstripe"
 
 
 @frozen(eq=False, repr=False)
@@ -124,7 +126,7 @@ class Walk(Value, Generic[_L]):
         data = page.data if self.direction == "starting_after" else page.data[::-1]
         return data if self.remaining is None else data[: self.remaining]
 
-    def after(self, page: Page[_L]) -> Walk[_L] | None:
+    def after(self, page: Page[_L]) -> "Walk[_L] | None":
         """Return where the walk stands after a page; None where that was the last."""
         items = self.items(page)
         remaining = None if self.remaining is None else self.remaining - len(items)

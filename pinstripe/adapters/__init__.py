@@ -1,4 +1,7 @@
-"""Adapters: a `pinstripe.webhooks.Router` behind the route of a web framework, a room for each.
+"""Adapters: a `pinstripe.webhooks.Router` behind the route of a web framework, a module for each.
 
-A room imports its framework, and nothing else of Pinstripe imports the room.
+Each module imports its framework, and no other module of Pinstripe imports it.
 """
+
+# A star import of every adapter would import every framework.
+__all__ = ()

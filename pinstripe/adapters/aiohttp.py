@@ -9,6 +9,8 @@ from aiohttp import web
 from pinstripe.adapters._bodies import CHUNK, SIGNATURE, collect_body, joined
 from pinstripe.webhooks import Router
 
+__all__ = ["webhook_handler"]
+
 
 def webhook_handler(router: Router) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return a handler that receives deliveries.

@@ -17,6 +17,8 @@ from pinstripe.adapters._bodies import (
 )
 from pinstripe.webhooks import Router
 
+__all__ = ["Receive", "Scope", "Send", "WebhookApp"]
+
 Scope: TypeAlias = MutableMapping[str, Any]
 """What ASGI tells of a request."""
 

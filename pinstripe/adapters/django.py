@@ -15,6 +15,8 @@ from django.views.decorators.csrf import csrf_exempt
 from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, SIGNATURE, read_body
 from pinstripe.webhooks import Receipt, Router
 
+__all__ = ["blocking_webhook_view", "webhook_view"]
+
 
 def webhook_view(router: Router) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     """Return an async view that receives deliveries, for a project under ASGI.

@@ -10,6 +10,8 @@ from flask import Response, request
 from pinstripe.adapters._bodies import METHOD, SIGNATURE, read_body
 from pinstripe.webhooks import Router
 
+__all__ = ["webhook_view"]
+
 
 def webhook_view(router: Router) -> Callable[[], Response]:
     """Return a view that receives deliveries.

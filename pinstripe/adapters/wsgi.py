@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, read_body
 from pinstripe.webhooks import Router
 
+__all__ = ["Environ", "StartResponse", "WebhookApp"]
+
 Environ: TypeAlias = dict[str, Any]
 """What WSGI tells of a request."""
 

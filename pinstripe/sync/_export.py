@@ -126,7 +126,7 @@ def to_file(
         "on_progress": on_progress,
     }
     report = on_progress or _ignore
-    crossing = pager._crossing  # noqa: SLF001 -- own
+    crossing = pager._bridge  # noqa: SLF001 -- own
     work = _Export(pager._twin, output, settings)  # noqa: SLF001 -- own
     try:
         while reports := crossing.run(work.next_reports):

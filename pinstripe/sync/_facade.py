@@ -41,7 +41,7 @@ class Facade(Unpicklable):
     Each call is a discreet door, as that of the twin is.
     """
 
-    __slots__ = ("_crossing", "_twin")
+    __slots__ = ("_bridge", "_twin")
 
     def __init_subclass__(cls) -> None:
         for name, value in tuple(vars(cls).items()):
@@ -50,17 +50,17 @@ class Facade(Unpicklable):
 
     def __init__(self, twin: Any, crossing: LoopBridge) -> None:
         self._twin = twin
-        self._crossing = crossing
+        self._bridge = crossing
 
     def _run(
         self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
-        return self._crossing.run(function, *args, **kwargs)
+        return self._bridge.run(function, *args, **kwargs)
 
     def _list(
         self, function: Callable[_P, _pager.Pager[_L]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> Pager[_L]:
-        return Pager(function(*args, **kwargs), self._crossing)
+        return Pager(function(*args, **kwargs), self._bridge)
 
     def _each(
         self,
@@ -77,7 +77,7 @@ class Facade(Unpicklable):
         feed: Feed[_I] = SizedFeed(len(inputs)) if isinstance(inputs, Sized) else Feed()
         report = on_progress and feed.reports.append
         outcomes = function(feed, on_progress=report, **settings)
-        return Batches(self._crossing, outcomes, feed, iter(inputs), on_progress).outcomes()
+        return Batches(self._bridge, outcomes, feed, iter(inputs), on_progress).outcomes()
 
 
 class ClientBase(Facade):
@@ -90,7 +90,7 @@ class ClientBase(Facade):
 
     def _sibling(self, function: Callable[_P, Any], /, *args: _P.args, **kwargs: _P.kwargs) -> Self:
         sibling = object.__new__(type(self))
-        Facade.__init__(sibling, function(*args, **kwargs), self._crossing)
+        Facade.__init__(sibling, function(*args, **kwargs), self._bridge)
         return sibling
 
     def __repr__(self) -> str:
@@ -109,4 +109,4 @@ class ClientBase(Facade):
 
     def close(self) -> None:
         """Close the connections, which siblings from `with_options` use too."""
-        self._crossing.close(self._twin.aclose)
+        self._bridge.close(self._twin.aclose)

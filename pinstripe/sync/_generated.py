@@ -379,12 +379,12 @@ class Identity(Facade):
     @property
     def verification_sessions(self) -> VerificationSessions:
         """Calls on verification sessions."""
-        return VerificationSessions(self._twin.verification_sessions, self._crossing)
+        return VerificationSessions(self._twin.verification_sessions, self._bridge)
 
     @property
     def verification_reports(self) -> VerificationReports:
         """Calls on verification reports."""
-        return VerificationReports(self._twin.verification_reports, self._crossing)
+        return VerificationReports(self._twin.verification_reports, self._bridge)
 
 
 class OnrampSessions(Facade):
@@ -620,12 +620,12 @@ class Crypto(Facade):
     @property
     def onramp_sessions(self) -> OnrampSessions:
         """Visits of customers who buy crypto."""
-        return OnrampSessions(self._twin.onramp_sessions, self._crossing)
+        return OnrampSessions(self._twin.onramp_sessions, self._bridge)
 
     @property
     def onramp_quotes(self) -> OnrampQuotes:
         """Estimates of what crypto costs."""
-        return OnrampQuotes(self._twin.onramp_quotes, self._crossing)
+        return OnrampQuotes(self._twin.onramp_quotes, self._bridge)
 
 
 class Orders(Facade):
@@ -933,17 +933,17 @@ class Climate(Facade):
     @property
     def orders(self) -> Orders:
         """Calls on orders."""
-        return Orders(self._twin.orders, self._crossing)
+        return Orders(self._twin.orders, self._bridge)
 
     @property
     def products(self) -> Products:
         """Calls on products."""
-        return Products(self._twin.products, self._crossing)
+        return Products(self._twin.products, self._bridge)
 
     @property
     def suppliers(self) -> Suppliers:
         """Calls on suppliers."""
-        return Suppliers(self._twin.suppliers, self._crossing)
+        return Suppliers(self._twin.suppliers, self._bridge)
 
 
 class Events(Facade):
@@ -1593,7 +1593,7 @@ class Forwarding(Facade):
     @property
     def requests(self) -> ForwardingRequests:
         """Calls on forwarded requests."""
-        return ForwardingRequests(self._twin.requests, self._crossing)
+        return ForwardingRequests(self._twin.requests, self._bridge)
 
 
 class WebhookEndpoints(Facade):
@@ -1807,7 +1807,9 @@ class Client(ClientBase):
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
-    _twin: AsyncClient
+    __module__ = "pinstripe"
+    if TYPE_CHECKING:
+        _twin: AsyncClient
 
     def __init__(
         self,
@@ -1848,42 +1850,42 @@ class Client(ClientBase):
     @property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
-        return Identity(self._twin.identity, self._crossing)
+        return Identity(self._twin.identity, self._bridge)
 
     @property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
-        return Crypto(self._twin.crypto, self._crossing)
+        return Crypto(self._twin.crypto, self._bridge)
 
     @property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
-        return Climate(self._twin.climate, self._crossing)
+        return Climate(self._twin.climate, self._bridge)
 
     @property
     def events(self) -> Events:
         """What happened to the objects of the account."""
-        return Events(self._twin.events, self._crossing)
+        return Events(self._twin.events, self._bridge)
 
     @property
     def files(self) -> Files:
         """Uploads, what the API made itself, and the content of both."""
-        return Files(self._twin.files, self._crossing)
+        return Files(self._twin.files, self._bridge)
 
     @property
     def file_links(self) -> FileLinks:
         """Ways to the content of files that need no key."""
-        return FileLinks(self._twin.file_links, self._crossing)
+        return FileLinks(self._twin.file_links, self._bridge)
 
     @property
     def forwarding(self) -> Forwarding:
         """Requests sent on to other services, with card details filled in."""
-        return Forwarding(self._twin.forwarding, self._crossing)
+        return Forwarding(self._twin.forwarding, self._bridge)
 
     @property
     def webhook_endpoints(self) -> WebhookEndpoints:
         """Addresses to which events are sent."""
-        return WebhookEndpoints(self._twin.webhook_endpoints, self._crossing)
+        return WebhookEndpoints(self._twin.webhook_endpoints, self._bridge)
 
     def warm_up(self) -> None:
         """Do the slow parts of first calls now, in a thread.

@@ -27,11 +27,11 @@ class Pager(Generic[_L]):
     you work on this one; a loop that is left early cancels it.
     """
 
-    __slots__ = ("_crossing", "_twin")
+    __slots__ = ("_bridge", "_twin")
 
     def __init__(self, twin: _pager.Pager[_L], crossing: LoopBridge) -> None:
         self._twin = twin
-        self._crossing = crossing
+        self._bridge = crossing
 
     @property
     def cursor(self) -> str | None:
@@ -75,7 +75,7 @@ class Pager(Generic[_L]):
     @hide_frames
     def first(self) -> Page[_L]:
         """Return the first page, and ask for no other; `cursor` stands after it."""
-        return self._crossing.run(_first, self._twin)
+        return self._bridge.run(_first, self._twin)
 
     def _each(self, walker: _pager.Steps[_L]) -> Generator[_L, None, None]:
         for _, items in self._steps(walker):
@@ -91,11 +91,11 @@ class Pager(Generic[_L]):
                 yield step
         finally:
             if walker.is_ahead:
-                self._crossing.post(walker.aclose)
+                self._bridge.post(walker.aclose)
 
     @hide_frames
     def _next_page(self, walker: _pager.Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
-        return self._crossing.run(walker.next_page)
+        return self._bridge.run(walker.next_page)
 
 
 async def _first(pager: _pager.Pager[_L]) -> Page[_L]:

@@ -377,8 +377,8 @@ class TestAnExitInTheLoop:
             stripe.events.list().first()
             (thread,) = loop_threads()
             yield stripe
-            stripe._crossing.run(quiet)
-            assert stripe._crossing.run(tasks) == []
+            stripe._bridge.run(quiet)
+            assert stripe._bridge.run(tasks) == []
             assert loop_threads() == [thread]
 
     def test_goes_to_who_waits_for_a_call(self, stripe, kind) -> None:
@@ -440,8 +440,8 @@ class TestAnInterruption:
                 stripe.identity.verification_sessions.create(type="document")
             assert server.gone.get(timeout=WAIT).startswith(b"POST ")
             watcher.join()
-            stripe._crossing.run(quiet)
-            assert stripe._crossing.run(tasks) == []
+            stripe._bridge.run(quiet)
+            assert stripe._bridge.run(tasks) == []
 
     def test_of_a_walk_leaves_nothing_running(self, server) -> None:
         with Client(KEY, base_url=server.url, files_url=server.url) as stripe:
@@ -450,8 +450,8 @@ class TestAnInterruption:
                 list(stripe.events.list())
             assert server.gone.get(timeout=WAIT).startswith(b"GET ")
             watcher.join()
-            stripe._crossing.run(quiet)
-            assert stripe._crossing.run(tasks) == []
+            stripe._bridge.run(quiet)
+            assert stripe._bridge.run(tasks) == []
 
     def test_of_a_fan_out_cancels_every_call(self, server) -> None:
         with Client(KEY, base_url=server.url, files_url=server.url) as stripe:
@@ -460,8 +460,8 @@ class TestAnInterruption:
             with pytest.raises(Interrupted):
                 list(fan_out(retrieve, [f"vs_{n}" for n in range(8)], concurrency=4))
             watcher.join()
-            stripe._crossing.run(quiet)
-            assert stripe._crossing.run(tasks) == []
+            stripe._bridge.run(quiet)
+            assert stripe._bridge.run(tasks) == []
 
 
 async def tasks() -> list[str]:

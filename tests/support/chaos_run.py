@@ -303,7 +303,7 @@ async def _gate_of(client: AnyClient) -> AsyncLimiter:
 
     if isinstance(client, AsyncClient):
         return await find(client)
-    return await run_sync(client._crossing.run, find, client._twin)
+    return await run_sync(client._bridge.run, find, client._twin)
 
 
 @contextlib.asynccontextmanager

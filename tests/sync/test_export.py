@@ -71,8 +71,8 @@ def test_what_ends_it_early_keeps_what_was_read(stripe, tmp_path, error) -> None
     with pytest.raises(error) as caught:
         to_file(pager, path, windows=1, on_progress=fail)
     assert traceback_of(caught.value)[-1] == "fail"
-    stripe._crossing.run(quiet)
-    assert stripe._crossing.run(tasks) == []
+    stripe._bridge.run(quiet)
+    assert stripe._bridge.run(tasks) == []
     assert not path.exists()
     assert json.loads((tmp_path / ".out.jsonl.mark").read_text())["items"] >= 100
     with pytest.raises(pinstripe.ConfigurationError, match="begun by an earlier run"):

@@ -42,13 +42,13 @@ def stripe(sandbox) -> Iterator[Client]:
 def crossings(stripe: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note the name of each function that crosses from now on."""
     names: list[str] = []
-    cross = stripe._crossing.run
+    cross = stripe._bridge.run
 
     def run(function: Any, *args: Any, **kwargs: Any) -> Any:
         names.append(function.__name__)
         return cross(function, *args, **kwargs)
 
-    monkeypatch.setattr(stripe._crossing, "run", run)
+    monkeypatch.setattr(stripe._bridge, "run", run)
     return names
 
 
@@ -63,8 +63,8 @@ class TestWalks:
             break
         for _ in stripe.identity.verification_sessions.list().pages():
             break
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_collected_in_another_thread_cancel_it_too(self, stripe) -> None:
         held = [iter(stripe.identity.verification_sessions.list())]
@@ -72,8 +72,8 @@ class TestWalks:
         thread = threading.Thread(target=held.clear)
         thread.start()
         thread.join()
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_after_the_client_are_refused(self, sandbox) -> None:
         with sandbox.sync_client() as stripe:
@@ -90,7 +90,7 @@ class TestWalks:
         assert pager.cursor == f"starting_after:{ids[-1]}"
         assert pager.first().data[-1].id == ids[9]
         assert pager.cursor == f"starting_after:{ids[9]}"
-        assert stripe._crossing.run(tasks) == []
+        assert stripe._bridge.run(tasks) == []
 
 
 class TestFanOut:
@@ -121,8 +121,8 @@ class TestFanOut:
     def test_left_early_cancels_what_runs(self, stripe) -> None:
         for _ in stripe.crypto.onramp_quotes.retrieve_many({"source_amount": n} for n in [1] * 99):
             break
-        stripe._crossing.run(quiet)
-        assert stripe._crossing.run(tasks) == []
+        stripe._bridge.run(quiet)
+        assert stripe._bridge.run(tasks) == []
 
     def test_reports_in_this_thread(self, stripe) -> None:
         reports: list[tuple[Progress, int]] = []

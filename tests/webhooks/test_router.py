@@ -527,8 +527,8 @@ def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Rout
         for _ in range(2):
             event = stripe_event("file.created")
             assert router.receive_blocking(event.body, event.signature).ending == "handled"
-        assert stripe._crossing._thread is not None
-        assert all(stripe._crossing._thread.owns(loop) for loop in loops)
+        assert stripe._bridge._thread is not None
+        assert all(stripe._bridge._thread.owns(loop) for loop in loops)
     assert len(loops) == 2
 
 
