@@ -1,5 +1,8 @@
 """One page of a list."""
 
+# Annotations are not strings here: msgspec would look their names up in `pinstripe`, the module of
+# the class.
+
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
@@ -14,7 +17,7 @@ class Page(Model, Generic[_T]):
 
     Attributes:
         data: The objects, newest first.
-        has_more: Whether there are more in the direction of the walk.
+        has_more: Whether there are more objects in the direction of the list.
         url: The path of the list.
     """
 
