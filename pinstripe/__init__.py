@@ -2,9 +2,10 @@
 
 The models, parameter types and calls of each product are in a module of their own: `identity`,
 `crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files` and `events`.
-`pinstripe.sandbox` is a server to develop against, `pinstripe.bulk` a bounded fan-out for many
-calls at once, `pinstripe.export` what writes lists to files, `pinstripe.pytest_plugin` the
-fixtures of your tests.
+
+Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
+`sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
+`sandbox`, a server to develop against; and `pytest_plugin`, the fixtures for your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from pinstripe._version import __version__
 
 if TYPE_CHECKING:
     from pinstripe import (
+        adapters,
         bulk,
         climate,
         crypto,
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
         files,
         forwarding,
         identity,
+        sandbox,
         sync,
         webhook_endpoints,
+        webhooks,
     )
     from pinstripe._client import AsyncClient
     from pinstripe._config.hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
@@ -104,6 +108,7 @@ __all__ = [
     "TransportError",
     "WaitInfo",
     "__version__",
+    "adapters",
     "bulk",
     "climate",
     "crypto",
@@ -113,22 +118,26 @@ __all__ = [
     "forwarding",
     "identity",
     "response_of",
+    "sandbox",
     "sync",
     "to_dict",
     "webhook_endpoints",
+    "webhooks",
 ]
 
 if not TYPE_CHECKING:
     from pinstripe import _lazy
 
+    # A name is looked for in these modules one after the other, the cheapest to import first: an
+    # error or an option costs little, and only `Client` costs the import of all of them.
     __getattr__, __dir__ = _lazy.lazy_names(
         __name__,
         __all__,
-        (
+        [
             "_core.errors",
             "_config.hooks",
             "_config.tls",
-            "_config.client",
+            "_config.options",
             "_http.messages",
             "_models.convert",
             "_resources.endpoint",
@@ -137,5 +146,5 @@ if not TYPE_CHECKING:
             "_http.transport",
             "_client",
             "sync",
-        ),
+        ],
     )

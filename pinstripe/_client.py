@@ -109,6 +109,8 @@ class AsyncClient(Unpicklable):
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
+    __module__ = "pinstripe"
+
     @hide_frames
     def __init__(
         self,

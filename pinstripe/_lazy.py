@@ -1,4 +1,8 @@
-"""Names of a package that import their room when they are first touched."""
+"""Names of a package that are imported when they are first used.
+
+The import of the package itself then costs next to nothing, and a program that uses few names
+imports few modules.
+"""
 
 from __future__ import annotations
 
@@ -10,40 +14,42 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, names: Sequence[str], rooms: Sequence[str]
+    package: str, names: Sequence[str], modules: Sequence[str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and the `__dir__` of a package.
 
     Args:
-        package: Its name.
-        names: Its names, each that of a module in it or of something in one of its rooms.
-        rooms: The modules that names are looked for in, the cheapest to import first.
+        package: The name of the package.
+        names: The public names of the package. Each is a module in it, or defined in one of
+            `modules`.
+        modules: The modules that define names, in the order in which they are searched: those that
+            are cheap to import come first.
     """
-    door = sys.modules[package]
+    owner = sys.modules[package]
 
     def find(name: str) -> Any:
         if name not in names:
             message = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(message, name=name, obj=door)
-        value = _module(f"{package}.{name}") or _found(name, package, rooms)
-        setattr(door, name, value)
+            raise AttributeError(message, name=name, obj=owner)
+        value = _module(f"{package}.{name}")
+        if value is None:
+            imported = (import_module(f"{package}.{module}") for module in modules)
+            value = next(getattr(module, name) for module in imported if hasattr(module, name))
+        # Python asks `__getattr__` only for what the module does not have.
+        setattr(owner, name, value)
         return value
 
-    def everything() -> list[str]:
-        return sorted({*vars(door), *names})
+    def every_name() -> list[str]:
+        return sorted({*vars(owner), *names})
 
-    return find, everything
+    return find, every_name
 
 
 def _module(name: str) -> ModuleType | None:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
+        # The module can be there and import something that is not, which is an error to report.
         if error.name == name:
             return None
         raise
-
-
-def _found(name: str, package: str, rooms: Sequence[str]) -> Any:
-    modules = (import_module(f"{package}.{room}") for room in rooms)
-    return next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -1,14 +1,15 @@
-"""Webhook signatures: what Stripe puts on a delivery, and whether one can be trusted.
+"""Webhook signatures: how Stripe signs a delivery, and whether a delivery can be trusted.
 
-A delivery carries `Stripe-Signature: t=<seconds>,v1=<64 hex digits>`, with a `v1` for each secret
-that is active: the HMAC-SHA256 of `<seconds>.<body>` under the whole text of the secret.
+A delivery has the header `Stripe-Signature: t=<seconds>,v1=<64 hex digits>`, with a `v1` for each
+active secret: the HMAC-SHA256 of `<seconds>.<body>` under the whole text of the secret.
 https://docs.stripe.com/webhooks#verify-manually
 
-The header is written by a machine and read strictly: an element that Stripe cannot have written
-refuses the whole of it; schemes other than `v1` are passed over. Sizes are checked before
-anything is hashed, and the payload is bytes to this room, never text. Problems are returned up to
-`sign` and `verify`, which drop the payload and the secrets before they raise: a traceback that
-shows the locals of its frames shows neither.
+A machine writes the header, so it is read strictly: one element that Stripe cannot have written
+makes the whole header invalid; schemes other than `v1` are ignored. Sizes are checked before
+anything is hashed, and the payload is bytes here, never text.
+
+The checks return their problems to `sign` and `verify`, which drop the payload and the secrets
+before they raise: a traceback that shows local variables then shows neither.
 """
 
 from __future__ import annotations
@@ -19,23 +20,22 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, SignatureError, SignatureReason
 
 DEFAULT_TOLERANCE: Final = 300.0
-"""Seconds by which a signature may be older, or newer, than the clock says."""
+"""Seconds by which a signature may be older or newer than the clock, as in Stripe's libraries."""
 
 DEFAULT_MAX_BYTES: Final = 256 * 1024
-"""Bytes that a payload may have."""
+"""Bytes that a payload may have; the events of Stripe are far smaller."""
 
-MAX_HEADER: Final = 4096
-"""Characters that a header may have."""
+# Bounds on the work for a header that an attacker wrote. Stripe sends a time, and a signature for
+# each of the few secrets that are active.
+_MAX_HEADER: Final = 4096
+_MAX_ELEMENTS: Final = 64
+_MAX_SIGNATURES: Final = 16
 
-MAX_ELEMENTS: Final = 64
-"""Elements that a header may have."""
-
-MAX_SIGNATURES: Final = 16
-"""Signatures that are compared; those behind them are passed over."""
-
+# Digits of a time; the seconds of today have ten.
 _MAX_DIGITS = 12
 _DIGITS = frozenset("0123456789")
 _HEX = frozenset("0123456789abcdef")
@@ -43,17 +43,17 @@ _PREFIX = "whsec_"
 _MESSAGES: Final[dict[SignatureReason, str]] = {
     "header_missing": "the request has no Stripe-Signature header",
     "header_malformed": "the Stripe-Signature header is not one that Stripe writes",
-    "header_too_large": f"the header is over {MAX_HEADER} characters or {MAX_ELEMENTS} elements",
+    "header_too_large": f"the header is over {_MAX_HEADER} characters or {_MAX_ELEMENTS} elements",
     "body_too_large": "the payload is longer than max_bytes",
     "no_signature": "the Stripe-Signature header holds no v1 signature",
-    "no_match": "no signature matches: the payload was changed, or the secret is another one",
+    "no_match": "no signature matches: the payload was changed, or signed with another secret",
     "too_old": "the signature is older than the tolerance",
     "too_new": "the signature is further ahead of the clock than the tolerance",
 }
 
 
 def check_settings(secrets: str | Sequence[str], tolerance: float, max_bytes: int) -> None:
-    """Refuse settings that `verify` would refuse, before there is a delivery.
+    """Refuse settings that `verify` would refuse, before the first delivery.
 
     Args:
         secrets: As for `verify`.
@@ -74,7 +74,7 @@ def sign(payload: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
 
     Args:
         payload: The body, as it is sent.
-        secrets: The secret of the endpoint (`whsec_...`), or several while one replaces another.
+        secrets: The secret of the endpoint (`whsec_...`), or both while one replaces another.
         timestamp: When the delivery is made, in seconds since the Unix epoch.
 
     Raises:
@@ -103,63 +103,84 @@ def verify(
     """Return which secret signed a delivery, or refuse it.
 
     Args:
-        payload: The body exactly as it came: bytes, neither decoded nor parsed; a byte order
-            mark is part of it.
-        header: The value of `Stripe-Signature`, None where there is none.
-        secrets: The secret of the endpoint (`whsec_...`), or all that may be in use.
+        payload: The body exactly as it came: bytes, neither decoded nor parsed, with its byte
+            order mark if it has one.
+        header: The value of `Stripe-Signature`; None if the request has no such header.
+        secrets: The secret of the endpoint (`whsec_...`), or all secrets that may be in use.
         now: The time, in seconds since the Unix epoch.
-        tolerance: Seconds by which the signature may be older, or newer, than `now`; above zero.
-        ignore_age: True to accept a signature of any time, so that whoever recorded a delivery
-            can repeat it for ever.
+        tolerance: Seconds by which the signature may be older or newer than `now`; above zero.
+        ignore_age: True to accept a signature of any time. Anybody who recorded a delivery can
+            then repeat it for ever.
         max_bytes: Bytes that the payload may have.
 
     Returns:
-        The index of the secret that matched; the first, where several did.
+        The index of the secret that matched; the first one if several did.
 
     Raises:
         SignatureError: The delivery cannot be trusted; `reason` says which check refused it.
         ConfigurationError: An argument is wrong.
     """
-    outcome: int | ConfigurationError | SignatureReason = (
+    result: int | ConfigurationError | SignatureReason = (
         _payload_problem(payload)
         or _secrets_problem(secrets)
         or _settings_problem(header, now, tolerance, max_bytes)
         or _too_large(payload, header, max_bytes)
         or _verdict(payload, header, secrets, now, math.inf if ignore_age else tolerance)
     )
-    if isinstance(outcome, int):
-        return outcome
+    if isinstance(result, int):
+        return result
     del payload, header, secrets
-    if isinstance(outcome, ConfigurationError):
-        raise outcome
-    raise SignatureError(outcome, _MESSAGES[outcome])
+    if isinstance(result, ConfigurationError):
+        raise result
+    raise SignatureError(result, _MESSAGES[result])
+
+
+def _too_large(payload: bytes, header: str | None, max_bytes: int) -> SignatureReason | None:
+    if header and (len(header) > _MAX_HEADER or header.count(",") >= _MAX_ELEMENTS):
+        return "header_too_large"
+    return "body_too_large" if len(payload) > max_bytes else None
 
 
 def _verdict(
     payload: bytes, header: str | None, secrets: str | Sequence[str], now: float, tolerance: float
 ) -> int | SignatureReason:
+    """Return the index of the secret that signed, or the reason to refuse the delivery."""
     if not header:
         return "header_missing"
     elements = _elements(header)
     times = [value for scheme, value in elements or () if scheme == "t"]
     if elements is None or len(times) != 1:
         return "header_malformed"
-    signatures = [value for scheme, value in elements if scheme == "v1"]
+    signatures = [value for scheme, value in elements if scheme == "v1"][:_MAX_SIGNATURES]
     if not signatures:
         return "no_signature"
-    index = _matching(payload, signatures[:MAX_SIGNATURES], _listed(secrets), times[0])
+
+    time, index = times[0], None
+    for place, secret in enumerate(_listed(secrets)):
+        expected = _digest(payload, secret, time)
+        # In a time that does not depend on how much of a signature is right.
+        if any(hmac.compare_digest(expected, signature) for signature in signatures):
+            index = place
+            break
     if index is None:
         return "no_match"
-    return _age_reason(now - int(times[0]), tolerance) or index
+
+    # The age is judged last: nothing in an unsigned header can be believed. The comparisons are
+    # written so that a clock that is not a number trusts nothing.
+    age = now - int(time)
+    if not age <= tolerance:
+        return "too_old"
+    return index if -age <= tolerance else "too_new"
 
 
 def _elements(header: str) -> list[tuple[str, str]] | None:
-    """Return the schemes and values of a header, None where Stripe cannot have written it."""
+    """Return the schemes and values of a header, or None if Stripe cannot have written it."""
     elements: list[tuple[str, str]] = []
     for element in header.split(","):
         scheme, _, value = element.partition("=")
         if not scheme or not value:
             return None
+        # Plain ASCII digits only: `int` and `str.isdigit` would take those of other scripts too.
         if scheme == "t" and not (len(value) <= _MAX_DIGITS and _DIGITS.issuperset(value)):
             return None
         if scheme == "v1" and not (len(value) == 64 and _HEX.issuperset(value)):
@@ -168,33 +189,10 @@ def _elements(header: str) -> list[tuple[str, str]] | None:
     return elements
 
 
-def _matching(
-    payload: bytes, signatures: Sequence[str], secrets: Sequence[str], time: str
-) -> int | None:
-    for index, secret in enumerate(secrets):
-        expected = _digest(payload, secret, time)
-        if any(hmac.compare_digest(expected, signature) for signature in signatures):
-            return index
-    return None
-
-
 def _digest(payload: bytes, secret: str, time: str) -> str:
     mac = hmac.new(secret.encode(), f"{time}.".encode(), hashlib.sha256)
     mac.update(payload)
     return mac.hexdigest()
-
-
-def _age_reason(age: float, tolerance: float) -> SignatureReason | None:
-    # Turned around, so that a clock which is not a number trusts nothing.
-    if not age <= tolerance:
-        return "too_old"
-    return None if -age <= tolerance else "too_new"
-
-
-def _too_large(payload: bytes, header: str | None, max_bytes: int) -> SignatureReason | None:
-    if header and (len(header) > MAX_HEADER or header.count(",") >= MAX_ELEMENTS):
-        return "header_too_large"
-    return "body_too_large" if len(payload) > max_bytes else None
 
 
 def _payload_problem(payload: Any) -> ConfigurationError | None:
@@ -202,7 +200,7 @@ def _payload_problem(payload: Any) -> ConfigurationError | None:
         return None
     problem = (
         f"must be the raw bytes of the request's body, not a {type(payload).__name__}: the"
-        " signature covers each byte, and what was decoded or parsed cannot be put back as it was"
+        " signature covers each byte, which a decoded or parsed body does not give back"
     )
     return ConfigurationError("payload", problem)
 
@@ -220,14 +218,14 @@ def _secrets_problem(secrets: Any) -> ConfigurationError | None:
 
 
 def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
-    """Say what is wrong with a secret, without repeating a letter of it."""
+    """Return what is wrong with a secret, without repeating any part of it."""
     if not isinstance(secret, str):
         return ConfigurationError(argument, f"must be text, not a {type(secret).__name__}")
     if not secret.startswith(_PREFIX) or secret == _PREFIX:
         problem = f"must be the secret of a webhook endpoint, which starts with {_PREFIX}"
         return ConfigurationError(argument, problem)
     if " " in secret or not secret.isprintable():
-        return ConfigurationError(argument, "holds white space or what cannot be printed")
+        return ConfigurationError(argument, "must not hold white space or unprintable characters")
     return None
 
 
@@ -237,18 +235,14 @@ def _settings_problem(
     if header is not None and not isinstance(header, str):
         wrong = type(header).__name__
         return ConfigurationError("header", f"must be the text of the header, not a {wrong}")
-    if not _is_number(now):
+    if not is_number(now):
         return ConfigurationError("now", "must be seconds since the Unix epoch")
-    if not _is_number(tolerance) or not 0 < tolerance < math.inf:
+    if not is_number(tolerance) or not 0 < tolerance < math.inf:
         problem = "must be seconds above zero; ignore_age=True accepts a signature of any time"
         return ConfigurationError("tolerance", problem)
-    if not _is_number(max_bytes) or max_bytes < 1:
+    if not is_number(max_bytes) or max_bytes < 1:
         return ConfigurationError("max_bytes", "must be a number of bytes above zero")
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_timestamp(value: Any) -> bool:

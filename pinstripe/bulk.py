@@ -27,7 +27,10 @@ from attrs import define, field, frozen
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import shielded
+from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError
+
+__all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
 
 I = TypeVar("I")  # noqa: E741 -- input
 T = TypeVar("T")
@@ -177,15 +180,14 @@ class _FanOut(Generic[I, T]):
         self._failure: BaseException | None = None
 
     def _check(self) -> None:
-        given, least, report = cast("Any", self.inputs), self.concurrency, self.on_progress
+        given, report = cast("Any", self.inputs), self.on_progress
         _require(callable(self.function), "function", "must be a coroutine function")
         iterable = isinstance(given, (Iterable, AsyncIterable))
         listed = iterable and not isinstance(given, (str, bytes))
         _require(listed, "inputs", "must be an iterable, and not a string")
-        counts = type(least) is int and least >= 1
-        _require(counts, "concurrency", "must be a whole number of at least 1")
-        fits = self.window is None or (type(self.window) is int and self.window >= least)
-        _require(fits, "window", f"must be a whole number of at least {least}, the concurrency")
+        check_whole_number("concurrency", self.concurrency)
+        if self.window is not None:
+            check_whole_number("window", self.window, minimum=self.concurrency)
         plain = report is None or (callable(report) and not iscoroutinefunction(report))
         _require(plain, "on_progress", "must be a plain function")
 

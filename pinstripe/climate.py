@@ -17,7 +17,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_decimal, check_id
+from pinstripe._core.checks import check_decimal, check_id, check_whole_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -26,6 +26,24 @@ from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Paging
+
+__all__ = [
+    "BeneficiaryParam",
+    "CancellationReason",
+    "Climate",
+    "Location",
+    "Order",
+    "OrderBeneficiary",
+    "OrderDeliveryDetail",
+    "OrderStatus",
+    "Orders",
+    "Product",
+    "ProductPrice",
+    "Products",
+    "RemovalPathway",
+    "Supplier",
+    "Suppliers",
+]
 
 OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
 """Where an order stands."""
@@ -202,7 +220,7 @@ class Orders(Resource):
         params = {
             "product": check_id("product", product),
             "metric_tons": check_decimal("metric_tons", metric_tons),
-            "amount": _check_amount(amount),
+            "amount": None if amount is None else check_whole_number("amount", amount),
             "beneficiary": _check_beneficiary(beneficiary, clearable=False),
             "currency": currency,
             "metadata": metadata,
@@ -443,12 +461,6 @@ class Climate:
         self.orders = Orders(send)
         self.products = Products(send)
         self.suppliers = Suppliers(send)
-
-
-def _check_amount(value: int | None) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ConfigurationError("amount", "must be a whole number of minor units above zero")
-    return value
 
 
 def _check_beneficiary(

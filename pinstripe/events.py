@@ -88,6 +88,33 @@ if TYPE_CHECKING:
 else:
     EventObject: TypeAlias = Any
 
+__all__ = [
+    "Event",
+    "EventData",
+    "EventRequest",
+    "EventType",
+    "Events",
+    "FileCreated",
+    "OnrampSessionUpdated",
+    "OrderCanceled",
+    "OrderCreated",
+    "OrderDelayed",
+    "OrderDelivered",
+    "OrderProductSubstituted",
+    "ProductCreated",
+    "ProductPricingUpdated",
+    "RelatedModel",
+    "RelatedObject",
+    "ThinEvent",
+    "TypedEvent",
+    "VerificationSessionCanceled",
+    "VerificationSessionCreated",
+    "VerificationSessionProcessing",
+    "VerificationSessionRedacted",
+    "VerificationSessionRequiresInput",
+    "VerificationSessionVerified",
+]
+
 
 class _Retrievable(Protocol):
     """A resource whose objects events tell of."""

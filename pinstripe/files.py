@@ -38,6 +38,16 @@ from pinstripe._resources.transfer import download, upload
 from pinstripe._resources.walk import Created, Paging
 from pinstripe.identity import VerificationReport
 
+__all__ = [
+    "File",
+    "FileLink",
+    "FileLinkDataParam",
+    "FileLinks",
+    "FilePurpose",
+    "Files",
+    "UploadPurpose",
+]
+
 # fmt: off
 UploadPurpose = Literal[
     "account_requirement", "additional_verification", "business_icon", "business_logo",

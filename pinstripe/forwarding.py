@@ -35,6 +35,19 @@ from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Created, Paging
 
+__all__ = [
+    "Forwarding",
+    "ForwardingHeader",
+    "ForwardingHeaderParam",
+    "ForwardingRequest",
+    "ForwardingRequestContext",
+    "ForwardingRequestDetails",
+    "ForwardingRequestParam",
+    "ForwardingRequests",
+    "ForwardingResponseDetails",
+    "Replacement",
+]
+
 Replacement = (
     Literal["card_cvc", "card_expiry", "card_number", "cardholder_name", "request_signature"] | str
 )

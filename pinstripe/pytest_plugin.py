@@ -73,6 +73,17 @@ if TYPE_CHECKING:
     from pinstripe.sandbox import Sandbox
     from pinstripe.sync import Client
 
+__all__ = [
+    "SECRET",
+    "SignedEvent",
+    "StripeEvent",
+    "stripe_client",
+    "stripe_event",
+    "stripe_sandbox",
+    "stripe_sandbox_options",
+    "stripe_sync_client",
+]
+
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
 

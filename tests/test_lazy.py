@@ -1,4 +1,4 @@
-"""Names that import their room when they are first touched, on a package made for it."""
+"""Names that import their module when they are first used, on a package made for the test."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-DOOR = """
+INIT = """
 from pinstripe._lazy import lazy_names
 
 __all__ = ["attic", "bed", "broken", "stove"]
 __getattr__, __dir__ = lazy_names(__name__, __all__, ("_kitchen", "_bedroom"))
 """
-ROOMS = {
-    "__init__": DOOR,
+MODULES = {
+    "__init__": INIT,
     "_kitchen": "stove = object()",
     "_bedroom": "import house._kitchen\nbed = object()",
     "attic": "",
@@ -23,9 +23,9 @@ ROOMS = {
 }
 PRELUDE = """
 import sys, threading
-def rooms(): return {name.partition(".")[2] for name in sys.modules if name.startswith("house.")}
+def loaded(): return {name.partition(".")[2] for name in sys.modules if name.startswith("house.")}
 import house
-assert rooms() == set()
+assert loaded() == set()
 """
 
 
@@ -33,7 +33,7 @@ assert rooms() == set()
 def house(tmp_path_factory) -> Path:
     path: Path = tmp_path_factory.mktemp("houses")
     (path / "house").mkdir()
-    for name, text in ROOMS.items():
+    for name, text in MODULES.items():
         (path / "house" / f"{name}.py").write_text(text, encoding="utf-8")
     return path
 
@@ -46,14 +46,14 @@ def run(house: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        "house.stove; assert rooms() == {'_kitchen'}",
-        "house.bed; assert rooms() == {'_kitchen', '_bedroom'}",
-        "house.attic; assert rooms() == {'attic'}",
-        "from house import attic, stove; assert rooms() == {'attic', '_kitchen'}",
+        "house.stove; assert loaded() == {'_kitchen'}",
+        "house.bed; assert loaded() == {'_kitchen', '_bedroom'}",
+        "house.attic; assert loaded() == {'attic'}",
+        "from house import attic, stove; assert loaded() == {'attic', '_kitchen'}",
         "import house.attic; assert house.attic is sys.modules['house.attic']",
     ],
 )
-def test_only_the_room_of_a_name_is_imported(house, script) -> None:
+def test_only_the_module_of_a_name_is_imported(house, script) -> None:
     run(house, script)
 
 
@@ -65,8 +65,8 @@ def test_threads_see_one_object(house) -> None:
     run(
         house,
         """
-found, gate = [], threading.Barrier(8)
-def touch(): gate.wait(); found.append(house.bed)
+found, barrier = [], threading.Barrier(8)
+def touch(): barrier.wait(); found.append(house.bed)
 threads = [threading.Thread(target=touch) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -82,12 +82,12 @@ def test_a_name_that_is_not_there_imports_nothing(house) -> None:
 try: house.bath
 except AttributeError as error: assert (error.name, error.obj) == ("bath", house)
 else: raise AssertionError
-assert not hasattr(house, "_kitchen") and rooms() == set()
+assert not hasattr(house, "_kitchen") and loaded() == set()
 """,
     )
 
 
-def test_a_room_that_cannot_be_imported_says_why(house) -> None:
+def test_a_module_that_cannot_be_imported_says_why(house) -> None:
     run(
         house,
         """
@@ -99,4 +99,4 @@ else: raise AssertionError
 
 
 def test_the_names_are_listed_before_they_are_touched(house) -> None:
-    run(house, "assert {*house.__all__, '__name__'} <= set(dir(house)) and rooms() == set()")
+    run(house, "assert {*house.__all__, '__name__'} <= set(dir(house)) and loaded() == set()")

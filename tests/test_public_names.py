@@ -1,21 +1,26 @@
-"""The public face: what `pinstripe` names, and that every name is documented."""
+"""The public names: what each module has, that it is documented, and what it says of itself."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import pickle
 import re
+import traceback
 import types
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 import pinstripe
 from pinstripe import PinstripeError, bulk, crypto, events, identity, webhooks
+from pinstripe._config import hooks, options, tls
 from pinstripe._core import errors
+from pinstripe._http import messages
 
 PUBLIC = {
     "APIError",
@@ -60,6 +65,7 @@ PUBLIC = {
     "TransportError",
     "WaitInfo",
     "__version__",
+    "adapters",
     "bulk",
     "climate",
     "crypto",
@@ -69,9 +75,11 @@ PUBLIC = {
     "forwarding",
     "identity",
     "response_of",
+    "sandbox",
     "sync",
     "to_dict",
     "webhook_endpoints",
+    "webhooks",
 }
 
 RECEIVING = {
@@ -110,8 +118,8 @@ def test_type_checkers_see_every_name() -> None:
 
 @pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
 def test_a_name_is_what_type_checkers_see(name) -> None:
-    room = importlib.import_module(seen_by_type_checkers()[name])
-    assert getattr(pinstripe, name) is getattr(room, name)
+    module = importlib.import_module(seen_by_type_checkers()[name])
+    assert getattr(pinstripe, name) is getattr(module, name)
 
 
 def test_the_package_lists_its_names_and_knows_no_other() -> None:
@@ -124,6 +132,83 @@ def test_a_star_import_gives_every_name() -> None:
     names: dict[str, Any] = {}
     exec("from pinstripe import *", names)
     assert set(names) - {"__builtins__"} == PUBLIC
+
+
+CLASSES = sorted(name for name in PUBLIC if isinstance(getattr(pinstripe, name), type))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_says_that_users_import_it_from_the_package(name) -> None:
+    kind = getattr(pinstripe, name)
+    assert (kind.__module__, kind.__qualname__) == ("pinstripe", name)
+    assert pickle.loads(pickle.dumps(kind)) is kind
+    assert set(vars(kind).get("__annotations__", ())) <= set(get_type_hints(kind))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pinstripe.Timeout(5),
+        pinstripe.RetryPolicy(max_attempts=1),
+        pinstripe.RateLimit(account=5),
+        pinstripe.Limits(keepalive=5),
+        pinstripe.RequestOptions(account="acct_1"),
+        pinstripe.TLS(),
+        pinstripe.Created(gte=datetime(2026, 1, 1, tzinfo=timezone.utc)),
+        pinstripe.Page(data=(), has_more=False),
+        pinstripe.RequestInfo(method="GET", path="/v1/files", attempt=1, idempotency_key=None),
+        pinstripe.WaitInfo(method="GET", path="/v1/files", duration=0.5),
+    ],
+)
+def test_a_value_is_pickled_by_its_public_name(value) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
+    assert f"cpinstripe\n{type(value).__name__}\n".encode() in pickle.dumps(value, protocol=0)
+
+
+def test_a_traceback_names_an_error_as_users_do() -> None:
+    error = pinstripe.ConfigurationError("limit", "is wrong")
+    shown = traceback.format_exception_only(error)
+    assert shown == ["pinstripe.ConfigurationError: limit: is wrong\n"]
+
+
+def test_nothing_else_says_that_it_is_of_the_package() -> None:
+    kinds = [
+        kind for module in (errors, options, hooks, tls, messages) for _, kind in members(module)
+    ]
+    named = {kind.__name__ for kind in kinds if kind.__module__ == "pinstripe"}
+    assert named <= PUBLIC
+
+
+MODULES = [
+    *("bulk", "climate", "crypto", "events", "export", "files", "forwarding", "identity"),
+    *("pytest_plugin", "sandbox", "sync", "webhook_endpoints", "webhooks"),
+    *(f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")),
+]
+
+
+def defined_in(tree: ast.Module) -> set[str]:
+    """The names without an underscore that a module defines, and does not import."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and "TypeVar(" not in ast.unparse(node):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return {name for name in names if name[0] != "_" and not name.startswith("pytest_")}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_lists_its_names(name) -> None:
+    module = importlib.import_module(f"pinstripe.{name}")
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, one) for one in module.__all__)
+    tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
+    assert defined_in(tree) <= set(module.__all__)
+
+
+def test_the_adapters_are_imported_one_by_one() -> None:
+    assert pinstripe.adapters.__all__ == ()
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
@@ -154,11 +239,11 @@ def test_every_public_class_function_and_method_is_documented(module) -> None:
                 assert member.__doc__, f"{name}.{inner}"
 
 
-def test_receiving_is_a_door_of_its_own() -> None:
+def test_receiving_is_a_module_of_its_own() -> None:
     assert set(webhooks.__all__) == RECEIVING
     for name in webhooks.__all__:
         value = getattr(webhooks, name)
-        if str(getattr(value, "__module__", "")).startswith("pinstripe."):
+        if str(getattr(value, "__module__", "")).partition(".")[0] == "pinstripe":
             assert value.__doc__, name
             for inner, member in members(value):
                 assert member.__doc__, f"{name}.{inner}"

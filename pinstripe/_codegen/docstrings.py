@@ -1,8 +1,8 @@
-"""Docstrings: from what an async class or method says of itself to what its blocking twin says.
+"""The docstring of a blocking twin, made from the docstring of its async class or method.
 
-Indented examples lose `await` and `async`, token by token, where they are Python. Prose is kept,
-but for the sentences of a small table. Whatever still speaks of awaiting after that is an error,
-so that a docstring that changed cannot leave a stale one behind.
+Indented examples lose `await` and `async`, token by token. Prose is kept, except for the sentences
+of a small table. A text that still mentions awaiting after that is an error, so a changed docstring
+cannot leave a stale one behind.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ SENTENCES: Mapping[str, str] = {
         "in which it happened."
     ),
 }
-"""The sentences that hold only where one awaits, and what holds of the blocking twin."""
+"""The sentences that are true of the async side only, and those of the blocking twin."""
 
-LINE_LENGTH = 100
+# As in `pyproject.toml`.
+_LINE_LENGTH = 100
 
 _RENAMED = {"AsyncClient": "Client", "aclose": "close"}
+# What only the async side has.
 _STALE = re.compile(
     r"\b(?:async\w*|await(?:s|ed|ing|able)?|aclos\w+|aiter|anext|coroutines?|event\s+loop)\b",
     re.IGNORECASE,
 )
+# The sections of a docstring; those of `_ENTRIES` hold a list of `name: text`.
 _HEADER = re.compile(r"(?:Args|Attributes|Raises|Returns|Yields):")
 _ENTRIES = ("Args:", "Attributes:", "Raises:")
 _ENTRY = re.compile(r"(\w+): ")
@@ -45,12 +48,17 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 class StaleTextError(ValueError):
-    """A text that would say something untrue of the blocking twin."""
+    """A text that is not true of the blocking twin."""
 
 
 @frozen
 class Block:
-    """Lines of a docstring that belong together; what kind they are, `section` and indent tell."""
+    """Lines of a docstring that belong together: a paragraph, an example or an entry of a section.
+
+    Attributes:
+        section: The header of the section, such as `Args:`; empty outside of any section.
+        lines: The lines.
+    """
 
     section: str
     lines: list[str] = field(factory=list[str])
@@ -62,24 +70,31 @@ class Block:
 
 
 def blocking_text(docstring: str, indent: int) -> str:
-    """Return the docstring of the blocking twin, laid out as source has it.
+    """Return the docstring of the blocking twin, laid out as in source code.
 
     Args:
         docstring: The docstring, without the indentation of the source.
-        indent: Columns by which the source is indented there.
+        indent: The columns by which the source is indented at its place.
 
     Raises:
-        StaleTextError: It speaks of awaiting where no rule says what to put in place of that.
+        StaleTextError: It mentions awaiting, and no rule says what to write instead.
     """
-    width = LINE_LENGTH - indent
-    lines = [line for block in _blocks(docstring) for line in _rewritten(block, width)]
+    width = _LINE_LENGTH - indent
+    lines: list[str] = []
+    for block in _blocks(docstring):
+        if not _STALE.search(_joined(block)):
+            lines += block.lines
+        elif block.is_example:
+            lines += _blocking_example(block.lines)
+        else:
+            lines += _blocking_prose(block, width)
     if len(lines) == 1:
         return lines[0]
     return textwrap.indent("\n".join([*lines, ""]), " " * indent).lstrip() + " " * indent
 
 
 def entries(docstring: str) -> dict[str, str]:
-    """Return what the section `Attributes` says, by name.
+    """Return the texts of the section `Attributes`, by name.
 
     Args:
         docstring: The docstring, without the indentation of the source.
@@ -100,12 +115,16 @@ def without_entries(docstring: str) -> str:
 
 
 def _blocks(docstring: str) -> Iterator[Block]:
-    """Split a docstring where a paragraph, an example or an entry of a section begins."""
     section, block = "", Block("")
     for line in docstring.splitlines():
+        # A line at the margin is the header of a section, or ends the section before it.
         if line and not line.startswith(" "):
             section = line if _HEADER.fullmatch(line) else ""
-        if _begins(line, section, block):
+        before = block.lines[-1] if block.lines else ""
+        is_entry = section in _ENTRIES and re.match(r" {4}\S", line) is not None
+        follows_header = before == section
+        follows_gap = not (line and before)
+        if is_entry or section != block.section or follows_header or follows_gap:
             if block.lines:
                 yield block
             block = Block(section)
@@ -113,26 +132,12 @@ def _blocks(docstring: str) -> Iterator[Block]:
     yield block
 
 
-def _begins(line: str, section: str, block: Block) -> bool:
-    before = block.lines[-1] if block.lines else ""
-    entry = section in _ENTRIES and re.match(r" {4}\S", line) is not None
-    return entry or section != block.section or before == section or not (line and before)
-
-
-def _rewritten(block: Block, width: int) -> list[str]:
-    if not _STALE.search(_joined(block)):
-        return block.lines
-    if block.is_example:
-        return _blocking_example(block.lines)
-    return _blocking_prose(block, width)
-
-
 def _joined(block: Block) -> str:
     return " ".join(line.strip() for line in block.lines)
 
 
 def _labelled(text: str) -> tuple[str, str]:
-    """Split `name: text` of an entry."""
+    """Split an entry into its label, such as `name: `, and its text."""
     found = _ENTRY.match(text)
     return (found[0], text[found.end() :]) if found else ("", text)
 
@@ -141,6 +146,7 @@ def _blocking_prose(block: Block, width: int) -> list[str]:
     text = _joined(block)
     label, text = _labelled(text) if block.section in _ENTRIES else ("", text)
     sentences = (SENTENCES.get(one, one) for one in _SENTENCE_END.split(text))
+    # The indentation of the first line and of the others stays as it is.
     first, *others = (line[: -len(line.lstrip())] for line in block.lines)
     return textwrap.wrap(
         label + " ".join(_checked(sentences)),
@@ -152,37 +158,37 @@ def _blocking_prose(block: Block, width: int) -> list[str]:
     )
 
 
-def _checked(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        if _STALE.search(text):
-            raise StaleTextError(f"a text that speaks of awaiting: {text.strip()!r}")
-        yield text
-
-
 def _blocking_example(lines: list[str]) -> list[str]:
     text = textwrap.dedent("\n".join(lines))
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
         raise StaleTextError(f"an example that is not Python: {text!r}") from error
-    if any(_awaits_list(node) for node in ast.walk(tree)):
-        raise StaleTextError(f"an example that awaits a pager: {text!r}")
+    # `await client.files.list()` gives the first page, and `client.files.list()` a pager.
+    for node in ast.walk(tree):
+        call = node.value if isinstance(node, ast.Await) else None
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".list"):
+            raise StaleTextError(f"an example that awaits a pager: {text!r}")
     indented = textwrap.indent(_without_async(text), "    ")
     return list(_checked(indented.splitlines()))
 
 
-def _awaits_list(node: ast.AST) -> bool:
-    call = node.value if isinstance(node, ast.Await) else None
-    return isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".list")
+def _checked(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if _STALE.search(text):
+            raise StaleTextError(f"a text that mentions awaiting: {text.strip()!r}")
+        yield text
 
 
 def _without_async(text: str) -> str:
     lines = text.splitlines(keepends=True)
     tokens = list(tokenize.generate_tokens(StringIO(text).readline))
+    # From the last token to the first, so that the columns of those before it stay right.
     for token, following in reversed(list(pairwise(tokens))):
         row, start = token.start
         end, name = token.end[1], _RENAMED.get(token.string, token.string)
         if token.type == tokenize.NAME and name in ("async", "await"):
+            # With the space that follows.
             end, name = (following.start[1] if following.start[0] == row else end), ""
         if token.type == tokenize.NAME:
             lines[row - 1] = lines[row - 1][:start] + name + lines[row - 1][end:]

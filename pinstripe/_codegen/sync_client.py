@@ -1,14 +1,15 @@
-"""The generator of `sync.py`: reads the async classes, writes their blocking twins.
+"""The generator of the blocking client: it reads the async classes and writes their blocking twins.
 
-    python -m pinstripe._codegen.sync_client            # writes pinstripe/sync.py
-    python -m pinstripe._codegen.sync_client --check    # fails where that would change it
+    python -m pinstripe._codegen.sync_client            # writes pinstripe/sync/_generated.py
+    python -m pinstripe._codegen.sync_client --check    # fails if that would change the file
 
-Names, signatures and docstrings are kept, and each body is one line that hands the call to
-`_portal`. A construct that no rule here knows is an error that names its place, never a guess.
+Names, signatures and docstrings are kept. The body of each method is one line, which hands the call
+of the async twin to the bridge. A construct that no rule here knows is an error that names its
+place; the generator never guesses.
 
-The check compares syntax trees, docstrings included. So it needs no ruff and does not hang on its
-version: that the file is formatted, `ruff format --check` holds, beside it in the lint session.
-The header is a docstring for the same reason; comments are no part of the tree.
+The check compares syntax trees, docstrings included. So it does not depend on ruff and its version;
+`ruff format --check` runs beside it in the lint session. The header of the output is a docstring
+for the same reason: comments are not in a syntax tree.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ from pinstripe._codegen.types import (
 )
 
 COMMAND: Final = "python -m pinstripe._codegen.sync_client"
-HOUSE: Final = Path(__file__).parents[1]
+PACKAGE: Final = Path(__file__).parents[1]
 CLIENT: Final = "_client"
-ROOMS: Final = (
+PRODUCTS: Final = (
     "identity",
     "crypto",
     "climate",
@@ -57,94 +58,172 @@ modules: edit those, not this.
 """
 
 _RESOURCE = Origin("pinstripe._resources.resource", "Resource")
+# The one decorator that a method may have. `Facade` wraps all methods of its subclasses in it.
 _HIDE_FRAMES = Origin("pinstripe._core.tracebacks", "hide_frames")
-"""What a method is wrapped in; `Facade` does it with all of its own."""
 
-_WAYS: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_run_many"}
-"""How a plain method crosses to the loop, by what it returns."""
+# A coroutine method is called by `Facade._run`. A plain method is called by the method of `Facade`
+# that is named here, which depends on what the method returns.
+_CALLED_BY: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_run_many"}
+_CALLED_BY_IN_CLIENT: Mapping[Origin | None, str] = {**_CALLED_BY, SELF: "_sibling"}
+# `ClientBase` has `close` in place of it.
+_WRITTEN_BY_HAND = ("aclose",)
 
-_CLIENT_WAYS: Mapping[Origin | None, str] = {**_WAYS, SELF: "_sibling"}
-_BY_HAND = ("aclose",)
-"""What `ClientBase` has in place of it."""
-
-_ALWAYS = {
+_ALWAYS_NEEDED = {
     "TYPE_CHECKING": Origin("typing", "TYPE_CHECKING"),
     **{name: Origin("pinstripe.sync._facade", name) for name in ("ClientBase", "Facade")},
 }
-_HERE = "pinstripe.sync._generated"
+_OUTPUT = "pinstripe.sync._generated"
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @frozen
 class _Output:
-    """What is being written.
+    """The module that is being written.
 
     Attributes:
-        names: The names it needs.
-        classes: Its classes, by where their twins come from.
+        names: The names that it needs.
+        classes: Its classes, by the origins of their async twins.
     """
 
     names: Names
     classes: dict[Origin, ast.ClassDef] = Factory(dict[Origin, ast.ClassDef])
 
     def start_class(self, source: Source, node: ast.ClassDef, name: str, base: str) -> ast.ClassDef:
-        """Return a class that knows the type of its twin, still without docstring and methods."""
-        self.names.take(source, node, Origin(_HERE, name))
-        twin = node.name if base == "ClientBase" else f"{source.room}.{node.name}"
-        (made,) = ast.parse(f"class {name}({base}):\n    _async: {twin}").body
+        """Return a class without a docstring and methods, and add it to the output."""
+        self.names.take(source, node, Origin(_OUTPUT, name))
+        (made,) = ast.parse(f"class {name}({base}): ...").body
         assert isinstance(made, ast.ClassDef)
-        self.classes[Origin(f"pinstripe.{source.room}", node.name)] = made
+        self.classes[Origin(f"pinstripe.{source.module}", node.name)] = made
         return made
 
 
-def generate(rooms: Sequence[Source], client: Source) -> str:
-    """Return the text of `sync.py`, not formatted yet.
+def generate(products: Sequence[Source], client: Source) -> str:
+    """Return the text of the generated module, before formatting.
 
     Args:
-        rooms: The rooms with resources and namespaces.
-        client: The room with `AsyncClient`.
+        products: The modules with resources and namespaces.
+        client: The module with `AsyncClient`.
 
     Raises:
         UnknownConstructError: A source has something that no rule knows.
     """
-    output = _Output(Names({**_ALWAYS}, {*_ALWAYS.values()}))
-    for source in rooms:
+    output = _Output(Names({**_ALWAYS_NEEDED}, {*_ALWAYS_NEEDED.values()}))
+    for source in products:
         for node in source.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 _write_class(output, source, node)
-    _write_client(output, client, _client_class(client))
-    return _text(output)
-
-
-def _client_class(source: Source) -> ast.ClassDef:
-    for node in source.tree.body:
+    for node in client.tree.body:
         if isinstance(node, ast.ClassDef) and node.name == "AsyncClient":
-            return node
-    raise source.unknown(source.tree, "a room without the class AsyncClient")
+            _write_client(output, client, node)
+            return _text(output)
+    raise client.unknown(client.tree, "a module without the class AsyncClient")
+
+
+def _text(output: _Output) -> str:
+    at_run_time = output.names.at_run_time
+    needed = {origin for origin in output.names.origins.values() if origin.module != _OUTPUT}
+    for_types = imports(needed - at_run_time).replace("\n", "\n    ")
+    public = sorted(node.name for node in output.classes.values())
+    return "\n\n".join(
+        [
+            f'"""{HEADER}"""',
+            "from __future__ import annotations",
+            imports(at_run_time),
+            f"if TYPE_CHECKING:\n    {for_types}",
+            f"__all__ = {public!r}",
+            *(ast.unparse(ast.fix_missing_locations(node)) for node in output.classes.values()),
+        ]
+    )
+
+
+# --- classes ------------------------------------------------------------------------------------
 
 
 def _write_class(output: _Output, source: Source, node: ast.ClassDef) -> None:
     bases = [source.origin(base) for base in node.bases]
-    if bases == [_RESOURCE] and not node.decorator_list:
-        made = output.start_class(source, node, node.name, "Facade")
-        output.names.take(source, node, Origin("pinstripe", source.room))
-        methods = (_resource_member(output, source, member) for member in node.body)
-        made.body = [_docstring(source, node, 4), *made.body, *filter(None, methods)]
+    is_plain = not node.decorator_list
+    if bases == [_RESOURCE] and is_plain:
+        made = _start_facade(output, source, node)
+        made.body.insert(0, _docstring(source, node, 4))
+        for member in node.body:
+            if not _is_private(member):
+                method = _checked_function(source, member)
+                made.body.append(_method(output, source, method, _CALLED_BY))
+    # Its subclasses and mixtures would need rules of their own.
     elif _RESOURCE in bases or output.classes.keys() & set(bases):
         raise source.unknown(node, f"the class {node.name}, a resource with something else to it")
-    elif not bases and not node.decorator_list:
+    # Models, parameters and values have bases or decorators; a namespace has neither.
+    elif not bases and is_plain:
         _write_namespace(output, source, node)
 
 
-def _resource_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt | None:
+def _start_facade(output: _Output, source: Source, node: ast.ClassDef) -> ast.ClassDef:
+    made = output.start_class(source, node, node.name, "Facade")
+    output.names.take(source, node, Origin("pinstripe", source.module))
+    made.body = ast.parse(f"_async: {source.module}.{node.name}").body
+    return made
+
+
+def _write_namespace(output: _Output, source: Source, node: ast.ClassDef) -> None:
+    """Write a class whose `__init__` makes resources, each of which becomes a property."""
+    made = _start_facade(output, source, node)
+    descriptions = entries(_docstring_of(node) or "")
+    match node.body:
+        case [ast.Expr(value=ast.Constant(value=str())), ast.FunctionDef(name="__init__") as init]:
+            pass
+        case _:
+            raise source.unknown(node, f"the class {node.name}, neither resource nor namespace")
+    for statement in init.body:
+        match statement:
+            case ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)],
+                value=ast.Call(func=kind, args=[ast.Name(id="send")], keywords=[]),
+            ):
+                twin = output.classes.get(source.origin(kind) or _RESOURCE)
+            case _:
+                name, twin = "", None
+        if twin is None:
+            raise source.unknown(statement, f"`{_first_line(statement)}` in a namespace")
+        summary = (ast.get_docstring(twin) or "").splitlines()[0]
+        docstring = ast.Expr(ast.Constant(descriptions.get(name) or summary))
+        made.body.append(_property(name, twin.name, docstring))
+    made.body.insert(0, _docstring(source, node, 4, sections=False))
+
+
+def _write_client(output: _Output, source: Source, node: ast.ClassDef) -> None:
+    made = output.start_class(source, node, "Client", "ClientBase")
+    twin = Origin(f"pinstripe.{source.module}", node.name)
+    output.names.take(source, node, twin, at_run_time=True)
+    # The module that users import it from. There `typing.get_type_hints` would look for the twin.
+    head = f"__module__ = 'pinstripe'\nif TYPE_CHECKING:\n    _async: {node.name}"
+    members = (_client_member(output, source, member) for member in node.body)
+    made.body = [_docstring(source, node, 4), *ast.parse(head).body, *filter(None, members)]
+
+
+def _client_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt | None:
+    if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+        return _twin(output, source, node, f"self._open(AsyncClient{_passed(source, node)})")
     if _is_private(node):
         return None
-    return _method(output, source, _function(source, node), _WAYS)
+    function = _checked_function(source, node)
+    if function.name in _WRITTEN_BY_HAND:
+        return None
+    decorators = [ast.unparse(one) for one in function.decorator_list]
+    if decorators not in (["property"], ["cached_property"]):
+        return _method(output, source, function, _CALLED_BY_IN_CLIENT)
+    # A property of the client gives a namespace or a resource.
+    twin = output.classes.get(source.origin(function.returns) or _RESOURCE)
+    if twin is None:
+        raise source.unknown(function, f"the property {function.name}, whose type is no namespace")
+    return _property(function.name, twin.name, _docstring(source, function, 8))
+
+
+# --- members ------------------------------------------------------------------------------------
 
 
 def _is_private(node: ast.stmt) -> bool:
-    """Whether a part of a class is its docstring, or has a name that is not public."""
+    """Return whether a part of a class is its docstring, or has a name that is not public."""
     match node:
         case ast.Expr(value=ast.Constant(value=str())):
             return True
@@ -159,25 +238,25 @@ def _is_private(node: ast.stmt) -> bool:
             return False
 
 
-def _function(source: Source, node: ast.stmt) -> _Function:
+def _checked_function(source: Source, node: ast.stmt) -> _Function:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return node
     raise source.unknown(node, f"`{_first_line(node)}` in a class")
 
 
 def _method(
-    output: _Output, source: Source, node: _Function, ways: Mapping[Origin | None, str]
+    output: _Output, source: Source, node: _Function, called_by: Mapping[Origin | None, str]
 ) -> ast.FunctionDef:
     for decorator in node.decorator_list:
         if source.origin(decorator) != _HIDE_FRAMES:
             raise source.unknown(node, f"the decorator `@{ast.unparse(decorator)}`")
-    awaited = isinstance(node, ast.AsyncFunctionDef)
-    way = "_run" if awaited else ways.get(source.origin(node.returns))
-    if way is None:
-        raise source.unknown(node, f"`{_first_line(node)}`, which has no way to cross")
-    call = f"self.{way}(self._async.{node.name}{_passed(source, node)})"
-    nothing = isinstance(node.returns, ast.Constant)
-    return _twin(output, source, node, call if nothing else f"return {call}")
+    is_async = isinstance(node, ast.AsyncFunctionDef)
+    caller = "_run" if is_async else called_by.get(source.origin(node.returns))
+    if caller is None:
+        raise source.unknown(node, f"`{_first_line(node)}`, which no method of the facade can call")
+    call = f"self.{caller}(self._async.{node.name}{_passed(source, node)})"
+    returns_none = isinstance(node.returns, ast.Constant)
+    return _twin(output, source, node, call if returns_none else f"return {call}")
 
 
 def _twin(output: _Output, source: Source, node: _Function, body: str) -> ast.FunctionDef:
@@ -185,16 +264,9 @@ def _twin(output: _Output, source: Source, node: _Function, body: str) -> ast.Fu
     if node.returns is None:
         raise source.unknown(node, f"the function {node.name} without a type")
     made = _parsed(f"def {node.name}(): {body}")
-    made.args = _arguments(output, source, node)
-    blocking = blocking_type if isinstance(node, ast.AsyncFunctionDef) else blocking_return
-    made.returns = blocking(output.names, source, node.returns)
-    if node.name != "__init__":
-        made.body.insert(0, _docstring(source, node, 8))
-    return made
 
-
-def _arguments(output: _Output, source: Source, node: _Function) -> ast.arguments:
-    arguments = node.args
+    # The types of the arguments become blocking ones, and their defaults are imported.
+    made.args = arguments = node.args
     for argument in (*arguments.args[1:], *arguments.kwonlyargs):
         if argument.annotation is None:
             raise source.unknown(argument, f"the argument {argument.arg} without a type")
@@ -204,11 +276,16 @@ def _arguments(output: _Output, source: Source, node: _Function) -> ast.argument
             output.names.need(source, default, at_run_time=True)
         elif not isinstance(default, ast.Constant):
             raise source.unknown(default, f"the default `{ast.unparse(default)}`")
-    return arguments
+
+    blocking = blocking_type if isinstance(node, ast.AsyncFunctionDef) else blocking_return
+    made.returns = blocking(output.names, source, node.returns)
+    if node.name != "__init__":
+        made.body.insert(0, _docstring(source, node, 8))
+    return made
 
 
 def _passed(source: Source, node: _Function) -> str:
-    """Return how a call hands on every argument of a method."""
+    """Return how a call passes on every argument of a method."""
     given = node.args
     if given.posonlyargs or given.vararg or given.kwarg or not given.args:
         raise source.unknown(node, f"the parameters `{ast.unparse(given)}`")
@@ -216,84 +293,17 @@ def _passed(source: Source, node: _Function) -> str:
     return "".join(in_order + [f", {one.arg}={one.arg}" for one in given.kwonlyargs])
 
 
-def _write_namespace(output: _Output, source: Source, node: ast.ClassDef) -> None:
-    made = output.start_class(source, node, node.name, "Facade")
-    output.names.take(source, node, Origin("pinstripe", source.room))
-    told = entries(_told(node) or "")
-    rooms = [_room(output, source, told, statement) for statement in _assignments(source, node)]
-    made.body = [_docstring(source, node, 4, sections=False), *made.body, *rooms]
-
-
-def _assignments(source: Source, node: ast.ClassDef) -> Sequence[ast.stmt]:
-    """Return what the `__init__` of a namespace does, which is all that there may be to it."""
-    match node.body:
-        case [ast.Expr(value=ast.Constant(value=str())), ast.FunctionDef(name="__init__") as made]:
-            return made.body
-        case _:
-            raise source.unknown(node, f"the class {node.name}, neither resource nor namespace")
-
-
-def _room(
-    output: _Output, source: Source, told: Mapping[str, str], node: ast.stmt
-) -> ast.FunctionDef:
-    match node:
-        case ast.Assign(
-            targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)],
-            value=ast.Call(func=kind, args=[ast.Name(id="send")], keywords=[]),
-        ):
-            twin = output.classes.get(source.origin(kind) or _RESOURCE)
-        case _:
-            name, twin = "", None
-    if twin is None:
-        raise source.unknown(node, f"`{_first_line(node)}` in a namespace")
-    return _property(name, twin.name, told.get(name) or _summary(twin))
-
-
-def _summary(node: ast.ClassDef) -> str:
-    return (ast.get_docstring(node) or "").splitlines()[0]
-
-
-def _property(name: str, kind: str, told: str) -> ast.FunctionDef:
+def _property(name: str, kind: str, docstring: ast.Expr) -> ast.FunctionDef:
     body = f"return {kind}(self._async.{name}, self._bridge)"
     made = _parsed(f"@property\ndef {name}(self) -> {kind}: {body}")
-    made.body.insert(0, ast.Expr(ast.Constant(told)))
-    return made
-
-
-def _write_client(output: _Output, source: Source, node: ast.ClassDef) -> None:
-    made = output.start_class(source, node, "Client", "ClientBase")
-    twin = Origin(f"pinstripe.{source.room}", node.name)
-    output.names.take(source, node, twin, at_run_time=True)
-    members = (_client_member(output, source, member) for member in node.body)
-    made.body = [_docstring(source, node, 4), *made.body, *filter(None, members)]
-
-
-def _client_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt | None:
-    if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-        return _twin(output, source, node, f"self._open(AsyncClient{_passed(source, node)})")
-    if _is_private(node):
-        return None
-    function = _function(source, node)
-    if function.name in _BY_HAND:
-        return None
-    if [ast.unparse(one) for one in function.decorator_list] in (["property"], ["cached_property"]):
-        return _client_property(output, source, function)
-    return _method(output, source, function, _CLIENT_WAYS)
-
-
-def _client_property(output: _Output, source: Source, node: _Function) -> ast.FunctionDef:
-    twin = output.classes.get(source.origin(node.returns) or _RESOURCE)
-    if twin is None:
-        raise source.unknown(node, f"the property {node.name}, whose type is no namespace")
-    made = _property(node.name, twin.name, "")
-    made.body[0] = _docstring(source, node, 8)
+    made.body.insert(0, docstring)
     return made
 
 
 def _docstring(
     source: Source, node: _Function | ast.ClassDef, indent: int, *, sections: bool = True
 ) -> ast.Expr:
-    found = _told(node)
+    found = _docstring_of(node)
     if found is None:
         raise source.unknown(node, f"{node.name} without a docstring")
     try:
@@ -303,8 +313,8 @@ def _docstring(
     return ast.Expr(ast.Constant(text))
 
 
-def _told(node: _Function | ast.ClassDef) -> str | None:
-    """Return the docstring without the indentation of the source, but with all of its own."""
+def _docstring_of(node: _Function | ast.ClassDef) -> str | None:
+    """Return a docstring without the indentation of the source, and with its own."""
     found = ast.get_docstring(node, clean=False)
     margin = " " * node.body[0].col_offset
     return found and found.replace(f"\n{margin}", "\n").strip()
@@ -320,42 +330,28 @@ def _first_line(node: ast.AST) -> str:
     return ast.unparse(node).splitlines()[0]
 
 
-def _text(output: _Output) -> str:
-    at_run_time = output.names.at_run_time
-    needed = {origin for origin in output.names.origins.values() if origin.module != _HERE}
-    for_types = imports(needed - at_run_time).replace("\n", "\n    ")
-    public = sorted(node.name for node in output.classes.values())
-    return "\n\n".join(
-        [
-            f'"""{HEADER}"""',
-            "from __future__ import annotations",
-            imports(at_run_time),
-            f"if TYPE_CHECKING:\n    {for_types}",
-            f"__all__ = {public!r}",
-            *(ast.unparse(ast.fix_missing_locations(node)) for node in output.classes.values()),
-        ]
-    )
+# --- the command --------------------------------------------------------------------------------
 
 
-def main(arguments: Sequence[str], target: Path = HOUSE / "sync" / "_generated.py") -> None:
-    """Write `sync.py`, or check it.
+def main(arguments: Sequence[str], target: Path = PACKAGE / "sync" / "_generated.py") -> None:
+    """Write the generated module, or check it.
 
     Args:
-        arguments: Those of the command line.
-        target: The file.
+        arguments: The arguments of the command line.
+        target: The file of the module.
 
     Raises:
         SystemExit: The file is stale, or cannot be generated.
     """
     parser = ArgumentParser(COMMAND, description="Write the blocking client.")
-    parser.add_argument("--check", action="store_true", help="fail where the file would change")
+    parser.add_argument("--check", action="store_true", help="fail if the file would change")
     check = parser.parse_args(arguments).check
-    *rooms, client = (
-        read_source(room, (HOUSE / f"{room}.py").read_text(encoding="utf-8"))
-        for room in (*ROOMS, CLIENT)
+    *products, client = (
+        read_source(module, (PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+        for module in (*PRODUCTS, CLIENT)
     )
     try:
-        text = generate(rooms, client)
+        text = generate(products, client)
     except UnknownConstructError as error:
         raise SystemExit(f"{error}: the generator has no rule for it") from error
     if not check:
@@ -365,20 +361,20 @@ def main(arguments: Sequence[str], target: Path = HOUSE / "sync" / "_generated.p
 
 
 def is_current(text: str, found: str) -> bool:
-    """Return whether two texts are the same but for their formatting.
+    """Return whether two texts differ in nothing but their formatting.
 
     Args:
-        text: What the generator gives.
-        found: What is on the disk.
+        text: The text from the generator.
+        found: The text from the disk.
     """
     return ast.dump(ast.parse(text)) == ast.dump(ast.parse(found))
 
 
 def formatted(text: str) -> str:
-    """Return a text as the linter wants it.
+    """Return a text as `ruff format` writes it.
 
     Args:
-        text: What the generator gives.
+        text: The text from the generator.
     """
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "sync.py", "-"]
     done = subprocess.run(  # noqa: S603 -- the command is made of constants

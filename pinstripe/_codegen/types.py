@@ -1,7 +1,7 @@
-"""What the generator of `sync.py` reads and writes: where names come from, and types made blocking.
+"""The names and types of the generated module.
 
-A name of a source is followed to where it is defined, and the output imports it from there. So
-nothing is replaced by how it is spelled.
+A name of a source is followed to the module that defines it, and the output imports it from there.
+So types are replaced by their origin and never by their spelling.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs import frozen
 
 
 class Origin(NamedTuple):
-    """Where a name comes from; a module itself has no name in it."""
+    """The module that defines a name, and the name; the name of a module itself is empty."""
 
     module: str
     name: str
@@ -28,7 +28,9 @@ SELF = Origin("typing_extensions", "Self")
 
 _ASYNC_ITERABLE = Origin("collections.abc", "AsyncIterable")
 _LITERAL = Origin("typing", "Literal")
+# How the names of types begin that nothing on the blocking side can have.
 _ASYNC_TYPES = ("Async", "Awaitable", "Coroutine")
+# A plain method can return these, and `blocking_return` replaces them; no argument can be one.
 _RETURNED_ONLY = (OUTCOMES, PAGER, SELF)
 
 
@@ -38,15 +40,15 @@ class UnknownConstructError(Exception):
 
 @frozen
 class Source:
-    """A room that is read.
+    """A module that the generator reads.
 
     Attributes:
-        room: Its name.
+        module: Its name in the package.
         tree: Its syntax tree.
-        origins: Where each of its names comes from.
+        origins: The origin of each of its names.
     """
 
-    room: str
+    module: str
     tree: ast.Module
     origins: Mapping[str, Origin]
 
@@ -54,14 +56,14 @@ class Source:
         """Return the error for a construct.
 
         Args:
-            node: Where it stands.
-            construct: What it is.
+            node: The node at its place.
+            construct: A description of it.
         """
         line = getattr(node, "lineno", 1)
-        return UnknownConstructError(f"pinstripe/{self.room}.py:{line}: {construct}")
+        return UnknownConstructError(f"pinstripe/{self.module}.py:{line}: {construct}")
 
     def origin(self, node: ast.AST | None) -> Origin | None:
-        """Return where the head of a type comes from: of `Pager[File]`, where `Pager` does.
+        """Return the origin of the head of a type; the head of `Pager[File]` is `Pager`.
 
         Args:
             node: The type.
@@ -70,15 +72,15 @@ class Source:
         return self.origins.get(head.id) if isinstance(head, ast.Name) else None
 
 
-def read_source(room: str, text: str) -> Source:
-    """Parse a room.
+def read_source(module: str, text: str) -> Source:
+    """Parse a module.
 
     Args:
-        room: Its name.
-        text: What stands in it.
+        module: Its name in the package.
+        text: Its text.
     """
     tree = ast.parse(text)
-    return Source(room, tree, dict(_origins(f"pinstripe.{room}", tree.body)))
+    return Source(module, tree, dict(_origins(f"pinstripe.{module}", tree.body)))
 
 
 def _origins(module: str, statements: Iterable[ast.stmt]) -> Iterator[tuple[str, Origin]]:
@@ -100,26 +102,26 @@ def _origins(module: str, statements: Iterable[ast.stmt]) -> Iterator[tuple[str,
 
 @frozen
 class Names:
-    """The names that the output needs; it grows while the output is written.
+    """The names that the output needs; they grow while the output is written.
 
     Attributes:
-        origins: Where each comes from.
-        at_run_time: Those that more than types need.
+        origins: The origin of each name.
+        at_run_time: The origins that are needed at run time, and not for types only.
     """
 
     origins: dict[str, Origin]
     at_run_time: set[Origin]
 
     def need(self, source: Source, node: ast.Name, *, at_run_time: bool = False) -> ast.Name:
-        """Return the name by which the output has what a name of the source stands for.
+        """Return the name that the output uses for a name of the source.
 
         Args:
-            source: Where the name stands.
+            source: The module that uses the name.
             node: The name.
-            at_run_time: Whether more than a type needs it.
+            at_run_time: Whether it is needed at run time.
 
         Raises:
-            UnknownConstructError: It comes from nowhere, or is of the async side only.
+            UnknownConstructError: It has no origin, or belongs to the async side only.
         """
         origin = source.origins.get(node.id)
         if origin is None and hasattr(builtins, node.id):
@@ -133,16 +135,16 @@ class Names:
     def take(
         self, source: Source, node: ast.AST, origin: Origin, *, at_run_time: bool = False
     ) -> ast.Name:
-        """Return the name of what comes from `origin`: the one that it has there.
+        """Add an origin to the names of the output, and return its name.
 
         Args:
-            source: Where it is needed.
-            node: By what.
-            origin: Where it comes from.
-            at_run_time: Whether more than a type needs it.
+            source: The module that needs it.
+            node: The node that needs it.
+            origin: The origin.
+            at_run_time: Whether it is needed at run time.
 
         Raises:
-            UnknownConstructError: The name is taken.
+            UnknownConstructError: The name is taken by another origin.
         """
         name = origin.name or origin.module
         if self.origins.setdefault(name, origin) != origin:
@@ -153,15 +155,15 @@ class Names:
 
 
 def blocking_type(names: Names, source: Source, node: ast.expr) -> ast.expr:
-    """Return the type that the blocking side has in place of one of the async side.
+    """Return the blocking type for a type of the async side.
 
     Args:
-        names: Takes note of the names that it needs.
-        source: Where the type stands.
+        names: The names of the output, to which the names of the type are added.
+        source: The module with the type.
         node: The type.
 
     Raises:
-        UnknownConstructError: It is none that a rule knows.
+        UnknownConstructError: No rule knows the type.
     """
     made = _Types(names, source).visit(node)
     assert isinstance(made, ast.expr)
@@ -169,15 +171,18 @@ def blocking_type(names: Names, source: Source, node: ast.expr) -> ast.expr:
 
 
 def blocking_return(names: Names, source: Source, node: ast.expr) -> ast.expr:
-    """Return what a plain method of the blocking side returns in place of one of the async side.
+    """Return the type that the blocking twin of a plain method returns.
+
+    A pager and the outcomes of a fan-out have blocking counterparts; any other type is replaced by
+    `blocking_type`.
 
     Args:
-        names: Takes note of the names that it needs.
-        source: Where the type stands.
-        node: The type.
+        names: The names of the output, to which the names of the type are added.
+        source: The module with the type.
+        node: The type that the method returns.
 
     Raises:
-        UnknownConstructError: It is none that a rule knows.
+        UnknownConstructError: No rule knows the type.
     """
     origin = source.origin(node)
     if origin == SELF:
@@ -207,6 +212,7 @@ class _Types(ast.NodeTransformer):
         return self.names.need(self.source, node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        # Of `Iterable[X] | AsyncIterable[X]` the blocking side has the first half.
         if self.source.origin(node.right) == _ASYNC_ITERABLE:
             return blocking_type(self.names, self.source, node.left)
         return self.generic_visit(node)
@@ -214,8 +220,9 @@ class _Types(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if self.source.origin(node) != _LITERAL:
             return self.generic_visit(node)
+        # The texts in a Literal are values, not types in quotes, so they are not visited.
         node.value = blocking_type(self.names, self.source, node.value)
-        return node  # its texts are values, not types in quotes
+        return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, str):
@@ -224,25 +231,23 @@ class _Types(ast.NodeTransformer):
 
 
 def imports(origins: Iterable[Origin]) -> str:
-    """Return the statements that import names, in the order that the linter asks for.
+    """Return the statements that import names, in the order that the linter wants.
 
     Args:
-        origins: Where they come from.
+        origins: The origins of the names.
     """
     modules: dict[str, list[str]] = {}
     for origin in origins:
         modules.setdefault(origin.module, []).append(origin.name)
+    # The standard library, other packages, and this package; plain `import`s come first in each.
     sections: list[list[str]] = [[], [], []]
     for module, names in sorted(modules.items(), key=lambda one: (any(one[1]), one)):
-        sections[_section(module)].append(_import(module, names))
+        top = module.partition(".")[0]
+        section = 0 if top in sys.stdlib_module_names else 1 + (top == "pinstripe")
+        # Constants, then classes, then functions.
+        ordered = sorted(
+            set(names), key=lambda name: (not name.isupper(), name[:1].islower(), name)
+        )
+        line = f"from {module} import {', '.join(ordered)}" if any(ordered) else f"import {module}"
+        sections[section].append(line)
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
-
-
-def _section(module: str) -> int:
-    top = module.partition(".")[0]
-    return 0 if top in sys.stdlib_module_names else 1 + (top == "pinstripe")
-
-
-def _import(module: str, names: Iterable[str]) -> str:
-    ordered = sorted(set(names), key=lambda name: (not name.isupper(), name[:1].islower(), name))
-    return f"from {module} import {', '.join(ordered)}" if any(ordered) else f"import {module}"

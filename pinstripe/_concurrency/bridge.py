@@ -1,4 +1,8 @@
-"""How the calls of one blocking client get to the event loop thread and back."""
+"""The bridge between a blocking client and the loop thread.
+
+A call that finds its loop ended takes the next one: another client may have ended the loop, or a
+fork left it to the parent. So `run` leases and tries until the loop has accepted the call.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def depth_of_caller() -> int:
-    """Return how many frames above its caller the first one outside of this package is."""
+def _depth_of_caller() -> int:
+    """Return how many frames the first frame outside of this package is above the caller's."""
     depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
     while frame.f_back is not None and is_own(frame):
         depth, frame = depth + 1, frame.f_back
@@ -36,14 +40,14 @@ def depth_of_caller() -> int:
 class LoopBridge:
     """Runs the coroutine functions of one client, and of its siblings, from any thread.
 
-    The first call leases the loop thread, and the first call after a fork leases another.
+    The first call leases the loop thread, and the first call after a fork leases another one.
 
     Args:
         owner: The name of the client in warnings.
     """
 
     def __init__(self, owner: str) -> None:
-        frame = sys._getframe(depth_of_caller())  # noqa: SLF001 -- as above
+        frame = sys._getframe(_depth_of_caller())  # noqa: SLF001 -- as above
         self._made = f"{owner}, made at {frame.f_code.co_filename}:{frame.f_lineno}"
         self._thread: LoopThread | None = None
         self._closed = False
@@ -52,7 +56,7 @@ class LoopBridge:
     def run(
         self, function: Callable[_P, Awaitable[_T]], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
-        """Run a coroutine function on the loop, and return what it returns.
+        """Run a coroutine function on the loop, and return the value that it returns.
 
         Args:
             function: The function.
@@ -61,24 +65,26 @@ class LoopBridge:
 
         Raises:
             ConfigurationError: The client is closed, or this thread cannot wait for the loop.
-            UserCodeError: The wait was interrupted; for the door that this is called behind.
-            BaseException: What the function raised.
+            UserCodeError: The wait was interrupted; the caller's wrapper raises the interruption.
+            BaseException: The exception that the function raised.
         """
         refuse_loop_thread()
         call = ThreadCall(partial(function, *args, **kwargs))
-        del args, kwargs  # which a traceback would show
+        # A traceback would show them.
+        del args, kwargs
         while True:
             thread = self._leased()
             self._warn(function, thread)
             try:
                 return thread.run(call)
-            except LoopEndedError:  # since it was leased
+            except LoopEndedError:
+                # It ended after it was leased, and before the call was started.
                 continue
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Have a coroutine function run on the loop, and do not wait for it.
+        """Start a coroutine function on the loop, and do not wait for it.
 
-        Finalizers may call this: it never blocks, and does nothing where the loop has ended.
+        Finalizers may call this: it never blocks, and does nothing if the loop has ended.
 
         Args:
             function: The function.
@@ -90,10 +96,10 @@ class LoopBridge:
                 return
 
     def close(self, aclose: Callable[[], Awaitable[None]]) -> None:
-        """Close the client, and give the lease back.
+        """Close the client, and release the lease.
 
         Args:
-            aclose: Closes the client; run on the loop where it was used.
+            aclose: A coroutine function that closes the client; it runs only if a loop is running.
 
         Raises:
             ConfigurationError: This thread cannot wait for the loop; nothing has changed.
@@ -104,7 +110,8 @@ class LoopBridge:
             if opened:
                 self.run(aclose)
         except ConfigurationError:
-            if not self._closed:  # by a signal handler or another thread in the meantime
+            # A signal handler or another thread may have closed the client in the meantime.
+            if not self._closed:
                 raise
         finally:
             self._closed, self._thread = True, None
@@ -116,32 +123,30 @@ class LoopBridge:
         thread = self._thread
         if thread is None or not thread.is_running:
             thread = self._thread = leases.acquire(self)
-            if self._closed:  # by a signal handler or another thread in the meantime
+            # A signal handler or another thread may have closed the client in the meantime.
+            if self._closed:
                 self._thread = None
                 leases.release(self)
                 return self._leased()
         return thread
 
     def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:
-        if self._warned or not _loop_runs_here(thread):
+        """Warn once if this thread runs an event loop, which the call blocks."""
+        if self._warned:
+            return
+        try:
+            # Under gevent our own loop runs in this thread too, as a greenlet.
+            blocks_loop = not thread.owns(asyncio.get_running_loop())
+        except RuntimeError:
+            blocks_loop = False
+        if not blocks_loop:
             return
         self._warned = True
         name = getattr(function, "__qualname__", "a call")
         problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
-        warnings.warn(problem, RuntimeWarning, stacklevel=depth_of_caller() + 1)
+        warnings.warn(problem, RuntimeWarning, stacklevel=_depth_of_caller() + 1)
 
     def __del__(self) -> None:
         thread: LoopThread | None = getattr(self, "_thread", None)
         if thread is not None and thread.is_running:
             warnings.warn(f"unclosed {self._made}", ResourceWarning, source=self, stacklevel=1)
-
-
-def _loop_runs_here(thread: LoopThread) -> bool:
-    """Whether an event loop other than our own runs in this thread.
-
-    Our own may run in it too: under gevent, as a greenlet.
-    """
-    try:
-        return not thread.owns(asyncio.get_running_loop())
-    except RuntimeError:
-        return False

@@ -1,4 +1,8 @@
-"""What belongs to one event loop of one process, and is made anew in any other."""
+"""Values that belong to one event loop of one process.
+
+A connection pool, a lock or a task cannot be used in another event loop, and not in the child of a
+fork, which has copies of them that nobody runs.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class LoopLocal(Generic[_T]):
-    """A place for one value; in another event loop, or after a fork, it is empty again."""
+    """One value; in another event loop, or after a fork, there is none."""
 
     __slots__ = ("_loop", "_process", "_value")
 
@@ -22,7 +26,7 @@ class LoopLocal(Generic[_T]):
         self._process = 0
 
     def get(self) -> _T | None:
-        """Return the value of this event loop and process; None where there is none.
+        """Return the value of this event loop and process, or None if there is none.
 
         Raises:
             ConfigurationError: No event loop of asyncio is running.
@@ -31,7 +35,7 @@ class LoopLocal(Generic[_T]):
         return self._value if here else None
 
     def set(self, value: _T) -> _T | None:
-        """Keep a value for this event loop and process, and return the one it replaces.
+        """Set the value for this event loop and process, and return the one that it replaces.
 
         Args:
             value: The value.
@@ -42,7 +46,7 @@ class LoopLocal(Generic[_T]):
 
     @property
     def is_set(self) -> bool:
-        """Whether there is a value, wherever it belongs."""
+        """Whether there is a value, also if it belongs to another loop or process."""
         return self._loop is not None
 
     def clear(self) -> None:
@@ -51,33 +55,33 @@ class LoopLocal(Generic[_T]):
 
 
 class LoopAffinity:
-    """Where something was begun: it goes on only in this event loop and this process.
+    """A guard: what was started in one event loop and process goes on only there.
 
     Args:
-        what: What was begun, as its error names it.
-        advice: What to do elsewhere.
+        argument: The name to give in the error.
+        advice: What to do in another event loop, as the end of the error's message.
     """
 
-    __slots__ = ("_advice", "_mark", "_what")
+    __slots__ = ("_advice", "_argument", "_mark")
 
-    def __init__(self, what: str, advice: str) -> None:
-        self._what = what
+    def __init__(self, argument: str, advice: str) -> None:
+        self._argument = argument
         self._advice = advice
         self._mark: LoopLocal[bool] = LoopLocal()
 
     def is_elsewhere(self) -> bool:
-        """Return whether it was begun, and not here."""
+        """Return whether it was started in another event loop or process."""
         return self._mark.is_set and self._mark.get() is None
 
     def bind(self) -> None:
-        """Begin here, or go on here.
+        """Bind to this event loop and process, if that was not done yet.
 
         Raises:
-            ConfigurationError: It was begun elsewhere.
+            ConfigurationError: It was bound to another event loop or process.
         """
         if self.is_elsewhere():
             problem = "belongs to another event loop, or to the parent of this process"
-            raise ConfigurationError(self._what, f"{problem}, where it was begun; {self._advice}")
+            raise ConfigurationError(self._argument, f"{problem}; {self._advice}")
         self._mark.set(True)
 
 
@@ -85,5 +89,6 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        problem = "works in an event loop of asyncio, and none is running"
+        problem = "needs an event loop of asyncio, and none is running"
+    # Not in the `except` block, where asyncio's error would become the context of this one.
     raise ConfigurationError("client", problem)

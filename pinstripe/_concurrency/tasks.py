@@ -1,8 +1,9 @@
-"""Tasks of our own, which work apart from who waits for them, with code of the user inside.
+"""Tasks that run apart from the task that waits for them, and waits that a cancellation cannot cut.
 
-asyncio lets SystemExit and KeyboardInterrupt out of a task into whoever runs the event loop, which
-ends it for everybody on it. From a task that is begun here they go to who waits for it, as any
-other exception does.
+Code of the user runs in these tasks, and it may raise SystemExit or KeyboardInterrupt. asyncio
+raises these two out of the event loop itself, which ends the loop for every other task on it. So a
+task that is made by `start` wraps them, and `join` raises them in the task that waits, as it does
+with any other exception.
 """
 
 from __future__ import annotations
@@ -11,71 +12,70 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any, TypeVar
 
 from typing_extensions import ParamSpec
+
+from pinstripe._core.tracebacks import KeptError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class _Exit(Exception):
-    """Carries one of the two out of a task."""
+class _ExitError(Exception):
+    """Carries a SystemExit or KeyboardInterrupt out of a task."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__()
-        self.cause = cause
+        self.cause = KeptError(cause)
 
 
 def start(
     function: Callable[_P, Awaitable[_T]], *args: _P.args, **kwargs: _P.kwargs
 ) -> asyncio.Task[_T]:
-    """Return a task of this event loop; `outcome` tells what it came to.
+    """Run a coroutine function in a task of its own; `join` returns its result.
 
     Args:
-        function: A coroutine function, which is called as soon as the task runs.
+        function: The coroutine function, which is called when the task first runs.
         args: Its arguments.
         kwargs: Its arguments by name.
     """
-    return asyncio.create_task(_contained(partial(function, *args, **kwargs)))
 
+    async def contained() -> _T:
+        try:
+            return await function(*args, **kwargs)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise _ExitError(error) from None
 
-async def _contained(function: Callable[[], Awaitable[_T]]) -> _T:
-    try:
-        return await function()
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise _Exit(error) from None
+    return asyncio.create_task(contained())
 
 
 async def join(task: asyncio.Task[_T]) -> _T:
-    """Wait for a task and return what it returns; to be cancelled meanwhile cancels it.
+    """Wait for a task and return its result; if the caller is cancelled, so is the task.
 
     Args:
-        task: A task that was begun here.
+        task: A task from `start`.
 
     Raises:
-        BaseException: What it raised.
+        BaseException: The exception that the function raised.
     """
     try:
         return await task
-    except _Exit as exit:
+    except _ExitError as exit:
         cause = exit.cause
-    try:
-        raise cause
-    finally:
-        del cause  # it holds this frame
+    return cause.raise_again()
 
 
 def shielded() -> AbstractContextManager[object]:
-    """Return a scope that a scope of anyio around the caller does not cut short.
+    """Return a scope that the cancel scopes of anyio around the caller do not interrupt.
 
-    A cancelled task group or scope of anyio interrupts every wait inside it, those of clean-up
-    too. That is all it protects from: `asyncio.Task.cancel` interrupts a wait inside it as any
-    other, and so do `asyncio.timeout` and `asyncio.wait_for`. What must not be lost to those
-    goes through `finish`.
+    A cancelled task group or scope of anyio interrupts every wait inside it, also those of
+    clean-up. This scope protects from nothing else: `asyncio.Task.cancel`, `asyncio.timeout` and
+    `asyncio.wait_for` interrupt a wait inside it too. Work that they must not interrupt goes
+    through `finish`.
     """
-    if "anyio" not in sys.modules:  # then nobody is in a scope of it, and the import takes 30 ms
+    # Without anyio there is no scope of it around the caller, and its import takes 30 ms.
+    if "anyio" not in sys.modules:
         return nullcontext()
     from anyio import CancelScope  # noqa: PLC0415 -- see above
 
@@ -83,35 +83,36 @@ def shielded() -> AbstractContextManager[object]:
 
 
 async def finish(work: Awaitable[_T]) -> _T:
-    """Do work to its end, in a task of its own, whatever cancels the caller meanwhile.
+    """Run work to its end in a task of its own, even if the caller is cancelled meanwhile.
 
-    Scopes of anyio are not heard of before the end. After `asyncio.Task.cancel` the work is still
-    waited for; then its outcome is dropped. The end of `asyncio.run`, which cancels every task,
-    cancels that of the work too.
+    A cancelled scope of anyio has its effect after the end of the work. After
+    `asyncio.Task.cancel` the caller still waits for the end of the work, then its result is
+    dropped. The end of `asyncio.run` cancels every task, and so the task of the work too.
 
     Args:
-        work: What to do.
+        work: The work.
 
     Raises:
         CancelledError: The caller was cancelled.
-        Exception: What the work raised.
+        Exception: The exception that the work raised.
     """
     task = asyncio.ensure_future(work)
     await wait_uncancelled([task])
     try:
         return task.result()
     finally:
-        del task  # it holds an error that holds this frame
+        # The task holds its error, and the traceback of that error holds this frame.
+        del task
 
 
 async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for their end; what they end in is nobody's concern any more.
+    """Cancel tasks and wait for their end; their results and errors are dropped.
 
     Args:
-        tasks: At least one; those that have ended already do no harm.
+        tasks: At least one task; a task that has ended already is left as it is.
 
     Raises:
-        CancelledError: The caller was cancelled; it comes after their end too.
+        CancelledError: The caller was cancelled. This comes after the end of the tasks too.
     """
     stopped = tuple(tasks)
     for task in stopped:
@@ -120,25 +121,23 @@ async def cancel_and_wait(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 async def wait_uncancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Wait for the end of tasks, or threads, however often the caller is cancelled meanwhile.
+    """Wait for the end of tasks or threads, even if the caller is cancelled several times.
 
     Args:
-        tasks: At least one; what they end in is for the caller to look up.
+        tasks: At least one; the caller asks them for their results.
 
     Raises:
         CancelledError: The caller was cancelled.
     """
-    cancelled: asyncio.CancelledError | None = None
+    cancelled: KeptError | None = None
     with shielded():
         while not all(task.done() for task in tasks):
             try:
                 await asyncio.wait(tasks)
-            except asyncio.CancelledError as error:  # noqa: PERF203 -- each is outlasted
-                cancelled = error
+            except asyncio.CancelledError as error:  # noqa: PERF203 -- raised after the wait
+                cancelled = KeptError(error)
+    # asyncio logs an error that nobody has asked a task for.
     for task in tasks:
-        _ = task.cancelled() or task.exception()  # or asyncio would report that nobody looked
+        _ = task.cancelled() or task.exception()
     if cancelled is not None:
-        try:
-            raise cancelled
-        finally:
-            del cancelled  # it holds this frame
+        cancelled.raise_again()

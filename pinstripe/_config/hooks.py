@@ -4,8 +4,6 @@ No report holds a value of the caller: it has the path template in place of the 
 status in place of the answer.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -99,7 +97,7 @@ class WaitInfo(Value):
     duration: float
 
 
-def _plain_function(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _plain_function(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
     if not callable(value):
@@ -138,6 +136,11 @@ def watches_requests(hooks: Hooks) -> bool:
     """Return whether a hook or the log takes reports of single requests."""
     watched = hooks.on_request is not None or hooks.on_response is not None
     return watched or _log.isEnabledFor(logging.DEBUG)
+
+
+# The module that users import them from; see the end of `options`.
+for _class in (RequestInfo, ResponseInfo, RetryInfo, WaitInfo, Hooks):
+    _class.__module__ = "pinstripe"
 
 
 def report_request(hooks: Hooks, info: RequestInfo) -> None:

@@ -4,8 +4,6 @@ The options of one call are named `request_options` in every method, since `opti
 of the API itself (what a verification session checks).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -13,6 +11,7 @@ from typing import Any, TypeAlias
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
+from pinstripe._core.checks import check_whole_number, is_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 from pinstripe._limits.rates import Rates
@@ -41,19 +40,16 @@ def at_least(minimum: float, *, above: bool = False) -> _Check:
         above: Whether the value must be above the bound, and not equal to it.
     """
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not (value > minimum if above else value >= minimum):
+    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+        if not is_number(value) or not (value > minimum if above else value >= minimum):
             bound = f"{'above' if above else 'of at least'} {minimum:g}"
             raise ConfigurationError(attribute.name, f"must be a number {bound}, not {value!r}")
 
     return check
 
 
-def _whole_number(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        problem = f"must be a whole number of at least 1, not {value!r}"
-        raise ConfigurationError(attribute.name, problem)
+def _whole_number(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    check_whole_number(attribute.name, value)
 
 
 def instance_of(kind: type) -> _Check:
@@ -63,7 +59,7 @@ def instance_of(kind: type) -> _Check:
         kind: The class.
     """
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not isinstance(value, kind):
             problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
             raise ConfigurationError(attribute.name, problem)
@@ -86,13 +82,13 @@ def header_text(argument: str, value: str) -> str:
     return value
 
 
-def optional_header(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+def optional_header(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
     """Refuse a value, unless it is None, that cannot be sent as a header; an attrs validator."""
     if value is not None:
         header_text(attribute.name, value)
 
 
-def check_version(_: Any, attribute: Attribute[Any], value: str | None) -> None:
+def check_version(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
     """Refuse what is neither None nor a version of the API; an attrs validator."""
     if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
         problem = f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
@@ -215,3 +211,9 @@ class RequestOptions(Value):
     account: str | None = field(default=None, validator=optional_header)
     timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
     api_version: str | None = field(default=None, validator=check_version)
+
+
+# The module that users import them from. It is set after attrs has made the classes, since attrs
+# evaluates its code among the names of the module.
+for _class in (Timeout, RetryPolicy, RateLimit, Limits, RequestOptions):
+    _class.__module__ = "pinstripe"

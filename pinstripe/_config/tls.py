@@ -4,8 +4,6 @@ Verification cannot be turned off: the only way would be an `ssl` context that d
 such a context is refused.
 """
 
-from __future__ import annotations
-
 import os
 import ssl
 import sys
@@ -18,7 +16,7 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
 
-def _readable_file(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _readable_file(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
     is_path = isinstance(value, (str, os.PathLike))
@@ -50,7 +48,11 @@ class TLS(Value):
             raise ConfigurationError("client_certificate", "is needed with client_key")
 
 
-def check_tls(_: Any, attribute: Attribute[Any], value: Any) -> None:
+# The module that users import it from; see the end of `options`.
+TLS.__module__ = "pinstripe"
+
+
+def check_tls(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     """Refuse TLS settings that do not verify the server; an attrs validator.
 
     Raises:

@@ -1,4 +1,8 @@
-"""What the arguments of a call must be: ids, amounts, metadata and lists of text."""
+"""Check the arguments of a call: ids, numbers, metadata and lists of text.
+
+Each check names the argument in its error. Most return the value, so that they can stand where the
+value is used.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,12 @@ from typing import Any, Literal, cast
 
 from pinstripe._core.errors import ConfigurationError
 
+# An id is a path segment, so nothing that a path would read in another way may be in it.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_DECIMAL = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
+# Digits before and after the point of a number. No amount of the API has as many; the bound keeps
+# a Decimal such as 1E+1000000 from being written out.
 _MAX_DIGITS = 40
+_DECIMAL = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}(?:\.[0-9]{{1,{_MAX_DIGITS}}})?")
 
 
 def check_id(argument: str, value: Any) -> str:
@@ -22,7 +29,7 @@ def check_id(argument: str, value: Any) -> str:
         value: What the caller passed.
 
     Raises:
-        ConfigurationError: It has not.
+        ConfigurationError: It does not have that form.
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ConfigurationError(argument, "must be an id: 1 to 255 letters, digits, '_' or '-'")
@@ -30,14 +37,14 @@ def check_id(argument: str, value: Any) -> str:
 
 
 def check_key(argument: str, key: Any) -> str:
-    """Return the key of a mapping if a bracketed name can hold it.
+    """Return the key of a mapping if it can be part of a bracketed name, such as `metadata[key]`.
 
     Args:
         argument: The name to give in the error.
         key: What the caller passed.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: It is not text, is empty or has brackets.
     """
     if not isinstance(key, str) or not key or "[" in key or "]" in key:
         raise ConfigurationError(argument, f"keys must be text without brackets, not {key!r}")
@@ -45,7 +52,7 @@ def check_key(argument: str, key: Any) -> str:
 
 
 def plain_number(value: int | Decimal) -> str | None:
-    """Return a number written out; None where it is not one, or is longer than any of the API.
+    """Return a number in plain digits, or None if it is not finite or has too many digits.
 
     Args:
         value: The number.
@@ -62,8 +69,8 @@ def check_decimal(argument: str, value: Decimal | int | str | None) -> str | Non
 
     Args:
         argument: The name to give in the error.
-        value: Decimal text, an int or a Decimal, above zero; never a float, which cannot hold
-            most decimal amounts.
+        value: Decimal text, an int or a Decimal, above zero; None if it is not sent. A float is
+            refused, since it cannot hold most decimal amounts.
 
     Raises:
         ConfigurationError: It is something else.
@@ -87,11 +94,12 @@ def check_metadata(
     https://docs.stripe.com/api/metadata
 
     Args:
-        value: Up to 50 keys of 40 characters, values of 500; an empty value removes its key.
+        value: Up to 50 keys of up to 40 characters, with values of up to 500. An empty value
+            removes its key.
         argument: The name to give in the error.
 
     Raises:
-        ConfigurationError: It breaks one of these limits.
+        ConfigurationError: It is over one of these limits, or not a mapping of text to text.
     """
     if not value:
         return
@@ -100,29 +108,25 @@ def check_metadata(
     if len(value) > 50:
         raise ConfigurationError(argument, f"has {len(value)} keys; 50 are allowed")
     for key, text in value.items():
-        _check_metadata_item(argument, key, text)
-
-
-def _check_metadata_item(argument: str, key: Any, text: Any) -> None:
-    check_key(argument, key)
-    if len(key) > 40:
-        raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
-    if not isinstance(text, str):
-        wrong = type(text).__name__
-        raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
-    if len(text) > 500:
-        raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
+        check_key(argument, key)
+        if len(key) > 40:
+            raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
+        if not isinstance(text, str):
+            wrong = type(text).__name__
+            raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
+        if len(text) > 500:
+            raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
 
 
 def check_texts(argument: str, value: Any) -> None:
-    """Refuse anything but a list of texts with at least one in it.
+    """Refuse anything but a list of texts with at least one text in it.
 
-    A form cannot carry an empty list, so the API would not see it, and a single text would be
-    sent letter by letter.
+    A form cannot hold an empty list, so the API would not see it. A text in place of the list would
+    be sent letter by letter.
 
     Args:
         argument: The name to give in the error.
-        value: A list or tuple, or None where it is not sent.
+        value: A list or tuple; None if it is not sent.
 
     Raises:
         ConfigurationError: It is something else, or empty.
@@ -134,26 +138,37 @@ def check_texts(argument: str, value: Any) -> None:
         raise ConfigurationError(argument, f"must be a list of text, not a {wrong}")
     items = cast("Sequence[Any]", value)
     if not items:
-        raise ConfigurationError(argument, "is empty; leave it out or name at least one")
+        raise ConfigurationError(argument, "is empty; leave it out, or give at least one text")
     if not all(isinstance(text, str) and text for text in items):
-        raise ConfigurationError(argument, "must hold nothing but text, none of it empty")
+        raise ConfigurationError(argument, "must hold only texts, and none of them empty")
 
 
-def check_whole_number(argument: str, value: int | None, maximum: int | None = None) -> int | None:
-    """Return a whole number, or None, as it is.
+def check_whole_number(
+    argument: str, value: Any, *, minimum: int = 1, maximum: int | None = None
+) -> int:
+    """Return `value` if it is a whole number in a range.
 
     Args:
         argument: The name to give in the error.
-        value: What was given.
-        maximum: The most it may be.
+        value: What the caller passed.
+        minimum: The least that it may be.
+        maximum: The most that it may be; None if there is no limit.
 
     Raises:
-        ConfigurationError: It is something else.
+        ConfigurationError: It is not a whole number, or out of the range.
     """
-    if value is None:
-        return None
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    # Python takes True for 1, but nobody means a number by it.
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
     if not fits or (maximum is not None and value > maximum):
-        bound = f"from 1 to {maximum}" if maximum else "of at least 1"
+        bound = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise ConfigurationError(argument, f"must be a whole number {bound}, not {value!r}")
-    return value
+    return cast("int", value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is an int or a float, and not a bool.
+
+    Args:
+        value: What the caller passed.
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

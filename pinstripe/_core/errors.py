@@ -2,16 +2,16 @@
 
     PinstripeError
     ├── ConfigurationError (also ValueError)   an argument or setting is wrong; nothing was sent
-    ├── TransportError                         no usable answer
+    ├── TransportError                         no usable answer came
     │   ├── ConnectError                       no connection was made: safe to repeat
     │   │   └── CertificateError               the other side cannot prove who it is
-    │   ├── ConnectionLost                     the connection died under way
+    │   ├── ConnectionLost                     the connection was lost during the call
     │   └── DeadlineExceeded (also TimeoutError)
-    ├── ResponseError                          an answer came that cannot be used; it is kept whole
-    │   ├── DecodeError                        not the JSON, or not the shape, that was promised
+    ├── ResponseError                          an answer came and cannot be used; it is kept
+    │   ├── DecodeError                        not JSON, or not of the expected shape
     │   ├── PaginationError                    a list that cannot end
     │   └── ResponseTooLarge
-    ├── APIError                               the API said no
+    ├── APIError                               the API refused the call, or failed
     │   ├── InvalidRequestError                400 and every 4xx without a class of its own
     │   ├── AuthenticationError                401
     │   ├── PermissionDeniedError              403
@@ -23,12 +23,10 @@
     ├── IncompleteError                        some of several downloads failed
     └── SignatureError                         a webhook payload cannot be trusted
 
-An error holds no live object, so that it can be pickled and sent to another process. What the
-server answered (`headers`, `body`) is there to be read, but neither printed nor pickled: it can
-repeat personal data.
+An error holds plain data only, so it can be pickled and sent to another process. The answer of the
+server (`headers`, `body`) can be read, but it is neither printed nor pickled: it can repeat
+personal data.
 """
-
-from __future__ import annotations
 
 import json
 import math
@@ -40,7 +38,7 @@ from typing import Any, Literal, TypeVar, cast
 from pinstripe._core.redaction import clean_request_id, clean_text, redact_fact
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
-"""What is certain about the server having acted on a call that failed."""
+"""What is certain about a call that failed: whether the server has acted on it."""
 
 _E = TypeVar("_E", bound="PinstripeError")
 
@@ -48,8 +46,11 @@ _E = TypeVar("_E", bound="PinstripeError")
 class PinstripeError(Exception):
     """The base of every error of Pinstripe.
 
-    Attributes:
+    Args:
         message: One line that says what went wrong.
+
+    Attributes:
+        message: That line, without secrets.
         outcome: `"not_sent"`: the server has not acted. `"rejected"`: it answered, and did
             nothing. `"unknown"`: it may have acted; repeat the call with `idempotency_key`.
         idempotency_key: The key that every attempt of the call carried; None for a call
@@ -75,16 +76,22 @@ class PinstripeError(Exception):
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:
+    # Not `kind(message)`: the constructors of some kinds take other arguments, which are set later.
     error = kind.__new__(kind, message)
-    PinstripeError.__init__(error, message)  # an OSError keeps its text only when initialised
+    # A TimeoutError is an OSError, which keeps its text only if it is initialised.
+    PinstripeError.__init__(error, message)
     return error
 
 
 class ConfigurationError(PinstripeError, ValueError):
     """An argument or a setting is wrong, and nothing was sent.
 
-    Attributes:
+    Args:
         argument: The name of the argument, as a path such as `options[document]`.
+        problem: What is wrong with it.
+
+    Attributes:
+        argument: The name of the argument.
     """
 
     argument: str
@@ -107,34 +114,34 @@ class ConnectError(TransportError):
 
 
 class CertificateError(ConnectError):
-    """The server's certificate is not one to trust, or not one for its name; never retried."""
+    """The server's certificate is not trusted, or has another name; such a call is not retried."""
 
 
 class ConnectionLost(TransportError):
-    """The connection died before the answer was whole.
+    """The connection was lost before the whole answer came.
 
     Attributes:
-        stale: Whether it was kept from an earlier call and died before any byte of the answer,
-            as one does that the server has closed meanwhile. Such an attempt is made again once
-            at no cost.
+        stale: Whether the connection was kept from an earlier call and was lost before the first
+            byte of the answer: the server has most likely closed it in the meantime. Such an
+            attempt is repeated once, and does not count as a retry.
     """
 
     stale: bool = False
 
 
 class DeadlineExceeded(TransportError, TimeoutError):
-    """The deadline of the call passed before an answer was whole."""
+    """The deadline of the call passed before the whole answer came."""
 
 
-class _Answered(PinstripeError):
-    """An error that keeps the answer it was made of."""
+class _ErrorWithResponse(PinstripeError):
+    """An error that keeps the answer that caused it."""
 
     status: int = 0
     headers: Mapping[str, str] = {}
     body: bytes = b""
 
 
-class ResponseError(_Answered):
+class ResponseError(_ErrorWithResponse):
     """An answer came, and it cannot be used.
 
     Attributes:
@@ -147,21 +154,21 @@ class ResponseError(_Answered):
 
 
 class DecodeError(ResponseError):
-    """The body is not the JSON, or not the shape, that the API promises.
+    """The body is not JSON, or not of the shape that the API documents.
 
     Attributes:
-        path: Where in the body, such as `$.data[3].created`; no value is shown.
+        path: The place in the body, such as `$.data[3].created`; no value is shown.
     """
 
     path: str = "$"
 
 
 class PaginationError(ResponseError):
-    """A list that cannot end: a cursor came again, or an empty page says there is more.
+    """A list does not end: a cursor came twice, or an empty page says that there is more.
 
     Attributes:
-        cursor: Where to go on from: everything before it was handed out.
-        items_read: How many items the walk had handed out.
+        cursor: The cursor to resume from: everything before it was returned.
+        items_read: How many items the walk had returned.
     """
 
     cursor: str | None = None
@@ -169,21 +176,21 @@ class PaginationError(ResponseError):
 
 
 class ResponseTooLarge(ResponseError):
-    """The body is longer than the limit; `body` holds what was read of it."""
+    """The body is longer than the limit; `body` holds the part that was read."""
 
 
-class APIError(_Answered):
-    """The API refused the call, or failed to carry it out.
+class APIError(_ErrorWithResponse):
+    """The API refused the call, or failed to execute it.
 
     https://docs.stripe.com/api/errors
 
     Attributes:
         status: The HTTP status.
         type: The kind of error in the API's own words, such as `invalid_request_error`.
-        code: A short code for programs to act on, such as `resource_missing`.
+        code: A short code that programs act on, such as `resource_missing`.
         param: The parameter at fault, as a bracket path.
         doc_url: A page about the code.
-        retry_after: Seconds the server asked to wait before another attempt.
+        retry_after: Seconds that the server asked to wait before another attempt.
         headers: The headers of the answer.
         body: The body of the answer.
     """
@@ -197,7 +204,7 @@ class APIError(_Answered):
 
 
 class InvalidRequestError(APIError):
-    """The request cannot be carried out as it is (400, and every 4xx without its own class)."""
+    """The request is wrong (400, and every 4xx without a class of its own)."""
 
 
 class AuthenticationError(APIError):
@@ -209,7 +216,7 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """There is no such object for this key and account (404)."""
+    """The object does not exist for this key and account (404)."""
 
 
 class ConflictError(APIError):
@@ -217,7 +224,7 @@ class ConflictError(APIError):
 
 
 class IdempotencyError(ConflictError):
-    """The idempotency key was used for another request, or that request still runs."""
+    """The idempotency key was used for another request, or its request is still running."""
 
 
 class RateLimitError(APIError):
@@ -225,7 +232,7 @@ class RateLimitError(APIError):
 
 
 class ServerError(APIError):
-    """The API failed (5xx); whether it acted is unknown."""
+    """The API failed (5xx), and may have acted before."""
 
     outcome: Outcome = "unknown"
 
@@ -234,8 +241,8 @@ class IncompleteError(PinstripeError):
     """Some of several downloads failed; the others are kept.
 
     Attributes:
-        paths: Where each file is that was downloaded, by its id.
-        errors: Why each of the others was not, by its id.
+        paths: The path of each file that was downloaded, by the file's id.
+        errors: The error of each file that was not, by the file's id.
     """
 
     paths: Mapping[str, Path] = {}
@@ -258,8 +265,12 @@ SignatureReason = Literal[
 class SignatureError(PinstripeError):
     """A webhook payload cannot be trusted.
 
+    Args:
+        reason: Which check refused it.
+        message: One line that says why.
+
     Attributes:
-        reason: Which of the checks refused it.
+        reason: Which check refused it.
     """
 
     reason: SignatureReason
@@ -269,6 +280,13 @@ class SignatureError(PinstripeError):
         self.reason = reason
 
 
+# Tracebacks and reprs show a class by the name that users import it by: `pinstripe.APIError`. The
+# annotations above are not strings, since `typing.get_type_hints` would look their names up there.
+for _name, _value in tuple(globals().items()):
+    if isinstance(_value, type) and issubclass(_value, PinstripeError) and _name[0] != "_":
+        _value.__module__ = "pinstripe"
+
+# https://docs.stripe.com/api/errors
 _BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
@@ -277,7 +295,8 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     429: RateLimitError,
 }
 
-
+# Codes of refusals after which another request may still be running, or the destination of a
+# forwarded request may have acted.
 _MAY_HAVE_ACTED = (
     "idempotency_key_in_use",
     "forwarding_api_retryable_upstream_error",
@@ -285,7 +304,6 @@ _MAY_HAVE_ACTED = (
     "forwarding_api_upstream_connection_timeout",
     "forwarding_api_upstream_error",
 )
-"""Codes of refusals behind which another request still runs, or a destination may have acted."""
 
 
 def error_for(
@@ -296,30 +314,38 @@ def error_for(
     retry_after: float | None = None,
     sent: Mapping[str, str] = MappingProxyType({}),
 ) -> APIError:
-    """Return the error that an answer with a failing status stands for.
+    """Return the error for an answer with a failing status.
 
     Args:
         status: The HTTP status, 300 or above.
         headers: The headers of the answer, looked up without regard to case.
-        body: The body, which may be anything a proxy can think of.
-        retry_after: Seconds the server asked to wait.
-        sent: What the request carried, by name, which the error must not repeat.
+        body: The body; a proxy may have written it, so it can be anything.
+        retry_after: Seconds that the server asked to wait.
+        sent: The values that the request carried, by name; the error does not repeat them.
     """
     facts = _facts(body, sent)
+    code = facts.get("code")
+    if facts.get("type") == "idempotency_error" or code == "idempotency_key_in_use":
+        kind: type[APIError] = IdempotencyError
+    elif status >= 500:
+        kind = ServerError
+    else:
+        kind = _BY_STATUS.get(status, InvalidRequestError)
+
     message = facts.get("message") or f"the server answered {status}"
     if retry_after is not None:
         message = f"the server asks to wait {math.ceil(retry_after)} s: {message}"
-    error = _class_for(status, facts)(message)
-    error.type, error.code = facts.get("type"), facts.get("code")
+    error = kind(message)
+    error.type, error.code = facts.get("type"), code
     error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
     error.retry_after = retry_after
-    if error.code in _MAY_HAVE_ACTED:
+    if code in _MAY_HAVE_ACTED:
         error.outcome = "unknown"
     return with_response(error, status, headers, body)
 
 
 def with_response(error: _E, status: int, headers: Mapping[str, str], body: bytes) -> _E:
-    """Put the answer into the error that it caused, and return the error.
+    """Store an answer in the error that it caused, and return the error.
 
     Args:
         error: A `ResponseError` or `APIError`.
@@ -327,22 +353,14 @@ def with_response(error: _E, status: int, headers: Mapping[str, str], body: byte
         headers: The headers of the answer.
         body: The body, as far as it was read.
     """
-    assert isinstance(error, _Answered)
+    assert isinstance(error, _ErrorWithResponse)
     error.status, error.headers, error.body = status, headers, body
     error.request_id = clean_request_id(headers.get("Request-Id"))
     return error
 
 
-def _class_for(status: int, facts: Mapping[str, str]) -> type[APIError]:
-    if facts.get("type") == "idempotency_error" or facts.get("code") == "idempotency_key_in_use":
-        return IdempotencyError
-    if status >= 500:
-        return ServerError
-    return _BY_STATUS.get(status, InvalidRequestError)
-
-
 def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
-    """Read the error envelope; anything else gives no facts, never an exception."""
+    """Return the texts of the error object in a body; nothing if the body has another form."""
     try:
         envelope: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -350,6 +368,7 @@ def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
     error: Any = (
         cast("dict[str, Any]", envelope).get("error") if isinstance(envelope, dict) else None
     )
+    # Some gateways answer `{"error": "..."}`.
     if isinstance(error, str):
         error = {"message": error}
     if not isinstance(error, dict):

@@ -1,12 +1,15 @@
-"""What keeps the arguments of a call, and the key, to themselves.
+"""Keep the arguments of a call, and the API key, out of tracebacks.
 
-A traceback keeps the frames that an error came through, and many tools show the locals of each:
-what the call was given, down to somebody's name. An error of ours says all that there is to say,
-so the public doors drop the frames behind them from its traceback. So they do with what the
-operating system says of a file, and with a cancellation, which comes out of frames that hold the
-key. What a signal handler raises while a call waits, or a function of the user that is told of
-progress, is no fault of the call: of its frames those of the user stay. Any other exception is a
-fault of the program and keeps every frame.
+A traceback keeps the frames that an error came through, and many tools show the local variables of
+each frame: the arguments of a call, which can hold somebody's name, and the key. An error of
+Pinstripe says all that there is to say. So `hide_frames` wraps every public function, and the
+wrapper drops the frames behind it from the traceback. It does the same with an `OSError`, and with
+a cancellation, which comes out of frames that hold the key.
+
+An error that code of the user raises during a call is not a fault of the call: a signal handler
+can interrupt the wait, and a function that reports progress can fail. Such an error keeps the
+frames of the user and loses the frames of this package; `UserCodeError` carries it to the wrapper.
+Any other exception is a fault of the program and keeps every frame.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, NoReturn, TypeVar, cast
 
 from typing_extensions import ParamSpec
@@ -28,28 +31,59 @@ _R = TypeVar("_R")
 _PACKAGE = "pinstripe."
 
 FRAMELESS = (PinstripeError, OSError, CancelledError)
-"""What says all there is to say without the frames that it came through."""
+"""The exceptions that say all there is to say without the frames that they came through."""
+
+
+class KeptError:
+    """An error that is caught in one place and raised in another one, once.
+
+    A traceback holds its frames. If one of these frames holds the error in a local variable, the
+    two hold each other, and all that the frames hold stays in memory until the garbage collector
+    finds them. So the error is kept in here, which lets go of it when it raises it.
+
+    Args:
+        error: The error.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self._error: BaseException | None = error
+
+    def raise_again(self) -> NoReturn:
+        """Raise the error; if it has a context, it keeps that context.
+
+        Python would replace the context by the exception that the caller is handling, which may
+        have nothing to do with this error.
+        """
+        error, self._error = self._error, None
+        assert error is not None
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            if context is not None:
+                error.__context__ = context
+            # This frame is in the traceback too.
+            del error
 
 
 class UserCodeError(BaseException):
-    """Carries to the door what came from outside, such as a signal handler, during a call.
+    """Carries an error of the user's code through a call, to the wrapper that raises it.
 
     Attributes:
-        error: What the door raises, with the frames that it has outside of this package.
+        error: The error, with the frames that it has outside of this package.
     """
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         if isinstance(error.__context__, UserCodeError):
             error.__context__ = error.__context__.error
-        self.error: BaseException = error.with_traceback(_behind(error.__traceback__))
-
-
-def _behind(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from where it leaves this package."""
-    while traceback is not None and is_own(traceback.tb_frame):
-        traceback = traceback.tb_next
-    return traceback
+        # The first frames are those of this package; the user's code begins where they end.
+        outside = error.__traceback__
+        while outside is not None and is_own(outside.tb_frame):
+            outside = outside.tb_next
+        self.error: BaseException = error.with_traceback(outside)
 
 
 def is_own(frame: FrameType) -> bool:
@@ -58,54 +92,51 @@ def is_own(frame: FrameType) -> bool:
 
 
 def hide_frames(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Return `function` as a door: the tracebacks of its errors do not show its arguments.
+    """Return `function` in a wrapper: the tracebacks of its errors do not show its arguments.
 
     Args:
         function: A plain function or a coroutine function.
     """
     if iscoroutinefunction(function):
-        return cast("Callable[_P, _R]", _coroutine_door(function))
+        return cast("Callable[_P, _R]", _hide_frames_of_coroutine(function))
 
     @wraps(function)
-    def door(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        # The wrapper's own frame stays in the traceback, so it must not hold the arguments either.
         try:
             return function(*args, **kwargs)
         except FRAMELESS as error:
             del args, kwargs
-            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
-        except UserCodeError as interruption:
+            raise error.with_traceback(None)  # noqa: B904 -- the same error is raised
+        except UserCodeError as carrier:
             del args, kwargs
-            _raise(interruption.error)
+            kept = KeptError(carrier.error)
+        # Here and not above, where the carrier would become the context of the error.
+        return kept.raise_again()
 
-    return door
+    return wrapper
 
 
-def _coroutine_door(function: Callable[_P, Awaitable[Any]]) -> Callable[_P, Awaitable[Any]]:
+def _hide_frames_of_coroutine(
+    function: Callable[_P, Awaitable[Any]],
+) -> Callable[_P, Awaitable[Any]]:
     @wraps(function)
-    async def door(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+    async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> Any:
         call = function(*args, **kwargs)
         del args, kwargs
         try:
             return await call
         except FRAMELESS as error:
-            raise error.with_traceback(None)  # noqa: B904 -- the same error goes on
-        except UserCodeError as interruption:
-            _raise(interruption.error)
+            raise error.with_traceback(None)  # noqa: B904 -- the same error is raised
+        except UserCodeError as carrier:
+            kept = KeptError(carrier.error)
+        return kept.raise_again()
 
-    return door
-
-
-def _raise(error: BaseException) -> NoReturn:
-    context = error.__context__
-    try:
-        raise error
-    finally:
-        error.__context__ = context  # not what the caller happens to handle
-        del error  # it holds this frame
+    return wrapper
 
 
 def call_user_code(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Call a function of the user behind a door, which then leaves what it raises its frames.
+    """Call a function of the user, whose errors keep their own frames.
 
     Args:
         function: The function.
@@ -113,9 +144,9 @@ def call_user_code(function: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.k
         kwargs: Its arguments by name.
 
     Raises:
-        UserCodeError: It raised something.
+        UserCodeError: The function raised an exception; the wrapper of the call raises that one.
     """
     try:
         return function(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 -- the door raises it
+    except BaseException as error:  # noqa: BLE001 -- the wrapper raises it
         raise UserCodeError(error) from None

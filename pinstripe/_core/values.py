@@ -1,13 +1,13 @@
-"""What attrs values have in common, so that attrs need not make it for each class.
+"""The methods that attrs values share, so that attrs does not make them for each class.
 
-attrs compiles the methods of a class when it makes it, which takes a millisecond a class; a first
-call waits for twenty of them. A class that is derived from `Value`, and made with `eq=False` and
-`repr=False`, has those of `Value`, and takes less than half of that.
+attrs compiles the methods of a class when the class is made, which takes a millisecond a class, and
+a first call waits for twenty classes. A class that is derived from `Value`, and made with
+`eq=False` and `repr=False`, uses the methods of `Value` and takes less than half of that time.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from attrs import Attribute
 
@@ -16,7 +16,9 @@ class Value:
     """The base of frozen attrs classes that are compared by value."""
 
     __slots__ = ()
-    __attrs_attrs__: ClassVar[tuple[Attribute[Any], ...]]
+
+    if TYPE_CHECKING:  # `typing.get_type_hints` could not evaluate it: no `Attribute[Any]` exists
+        __attrs_attrs__: ClassVar[tuple[Attribute[Any], ...]]
 
     def __eq__(self, other: object) -> bool:
         return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
@@ -35,7 +37,7 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 
 class Unpicklable:
-    """The base of what holds the key, or all that went over the wire: no copy leaves with it."""
+    """The base of classes that hold the key or the bytes of a call: they refuse to be copied."""
 
     __slots__ = ()
 

@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 from typing_extensions import Self
 
 from pinstripe._concurrency.tasks import finish
+from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._disk.source import PIECE
 
@@ -38,11 +39,8 @@ class Destination:
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int, overwrite: bool) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise ConfigurationError("destination", f"must be a path, not a {type(path).__name__}")
-        if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
-            problem = f"must be a whole number of at least 1, not {max_bytes!r}"
-            raise ConfigurationError("max_bytes", problem)
         self.path = Path(path)
-        self.max_bytes = max_bytes
+        self.max_bytes = check_whole_number("max_bytes", max_bytes)
         self.started = False
         self._overwrite = overwrite
         self._lock = Lock()

@@ -1,7 +1,5 @@
 """What goes over the wire: a request before it has an address and a key, and its answer."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
@@ -80,7 +78,7 @@ class Request(Value, Unpicklable):
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
 
-    def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> Request:
+    def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> "Request":
         """Return a copy with all headers and the timeout of the call.
 
         Args:
@@ -144,6 +142,9 @@ class Response(Value, Unpicklable):
         """Whether this is the stored answer of an earlier request with the same key."""
         return self.headers.get("Idempotent-Replayed") == "true"
 
+
+# The module that users import them from; see the end of `_config.options`.
+Request.__module__ = Response.__module__ = "pinstripe"
 
 Sender: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends a request and returns its answer; transport, pipeline and coalescer all have this form."""

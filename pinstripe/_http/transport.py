@@ -45,6 +45,10 @@ class Transport(Protocol):
         ...
 
 
+# The module that users import it from.
+Transport.__module__ = "pinstripe"
+
+
 class AiohttpTransport:
     """A transport over aiohttp.
 

@@ -1,24 +1,24 @@
-"""The one converter: JSON bytes to models, models to plain data.
+"""The one converter: JSON bytes to models, and models to plain data.
 
-cattrs decides how each class is built, msgspec builds what it can: a hook factory hands every
-class whose fields msgspec knows (datetime, Decimal, Literal, nested models) to its C decoder, and
-the bytes of an answer are decoded straight into the class. A class with a field that only cattrs
-can build keeps cattrs' generated hook. cattrs is imported when it has something to do: a model
-derived from `Record` is one that msgspec builds whole, which the tests hold for each.
+msgspec builds every class whose fields it knows (datetime, Decimal, Literal, other models), and
+decodes the bytes of an answer straight into the class. cattrs builds the classes that have a field
+which msgspec does not know, and makes plain data of all models. A hook gives each class that cattrs
+comes across back to msgspec if it can. cattrs takes long to import, so that happens when it has
+something to do. msgspec can build every class derived from `Record`; the tests hold that for each.
 
 msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
-`"12"` as the integer 12 and `"false"` as False: no digit is lost by it, and a value that fits
+`"12"` as the integer 12 and `"false"` as False: no digit is lost by that, and a value that fits
 neither way is still an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 
 import attrs
 import msgspec
@@ -31,66 +31,64 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Not compiled before an answer does not fit.
-_AT = r"`(\$[^`]*)`$"
-# TypeError: cattrs' hook of a class, given something that is no mapping.
-_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
+# What msgspec and cattrs raise for data that does not fit. TypeError: the hook of a class was given
+# something that is not a mapping.
+_MISFITS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
+
+_NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
+
+# Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
+_PATH = r"`(\$[^`]*)`$"
 _EXPECTED = r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`"
-
-
-def _type_nodes(node: Any) -> Iterator[Any]:
-    """Yield every type inside an inspected type, each class once."""
-    seen: set[int] = set()
-    waiting: list[Any] = [node]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, tuple):
-            waiting += node
-        elif (
-            isinstance(node, (msgspec.inspect.Type, msgspec.inspect.Field)) and id(node) not in seen
-        ):
-            seen.add(id(node))
-            yield node
-            waiting.extend(getattr(node, name) for name in node.__struct_fields__)
 
 
 @cache
 def is_native(model: Any) -> bool:
-    """Return whether msgspec can build `model`, and all that it holds, by itself.
+    """Return whether msgspec can build `model`, and everything in it, by itself.
 
     Args:
         model: An attrs class, or a generic one with its arguments.
     """
     if not attrs.has(getattr(model, "__origin__", model)):
         return False
-    nodes = _type_nodes(msgspec.inspect.type_info(model))
-    return not any(isinstance(node, msgspec.inspect.CustomType) for node in nodes)
+    # msgspec describes a type as a tree of nodes, with cycles where classes hold each other. A type
+    # that it does not know is a CustomType.
+    seen: set[int] = set()
+    waiting: list[Any] = [msgspec.inspect.type_info(model)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, msgspec.inspect.CustomType):
+            return False
+        if isinstance(node, tuple):
+            waiting.extend(cast("tuple[Any, ...]", node))
+        elif isinstance(node, _NODES) and id(node) not in seen:
+            seen.add(id(node))
+            waiting.extend(getattr(node, name) for name in node.__struct_fields__)
+    return True
 
 
 @cache
 def converter() -> Converter:
-    """Return the converter; a room registers a hook where its model needs one."""
+    """Return the converter; a module may register a hook for a model of its own."""
     from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
 
+    def native_hook(model: Any) -> Callable[[Any, Any], Any]:
+        return lambda value, _: msgspec.convert(value, model, strict=False)
+
+    def is_open(kind: Any) -> bool:
+        # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
+        return get_origin(kind) is Annotated and isinstance(kind.__origin__, TypeVar)
+
     made = Converter()
-    made.register_structure_hook_factory(is_native, _native_hook)
+    made.register_structure_hook_factory(is_native, native_hook)
     made.register_unstructure_hook(datetime, _seconds)
     made.register_unstructure_hook(Decimal, _digits)
-    made.register_unstructure_hook_func(_is_open, made.unstructure)
+    made.register_unstructure_hook_func(is_open, made.unstructure)
     return made
 
 
-def _native_hook(model: Any) -> Callable[[Any, Any], Any]:
-    return lambda value, _: msgspec.convert(value, model, strict=False)
-
-
-def _is_open(kind: Any) -> bool:
-    # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
-    return get_origin(kind) is Annotated and isinstance(kind.__origin__, TypeVar)
-
-
 def _digits(value: Decimal) -> str:
-    # A few bytes of an answer can stand for a gigabyte of zeros; those stay as they came.
+    # "1E+999999999" is a few bytes of an answer and a gigabyte of zeros: it stays as it came.
     return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
 
 
@@ -101,7 +99,7 @@ def _seconds(value: datetime) -> float:
 
 @cache
 def decoder_of(model: Any) -> Callable[[bytes], Any]:
-    """Return what reads a JSON body as a model, made at the first call for each.
+    """Return the function that reads a JSON body as a model; it is made once for each model.
 
     Args:
         model: The class to build.
@@ -117,18 +115,19 @@ def _is_record(model: Any) -> bool:
 
 
 def _built(value: Any, model: Any) -> Any:
-    """Return what cattrs makes of plain data."""
+    """Return the object that cattrs builds from plain data."""
     from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
 
     try:
         return converter().structure(value, model)
     except BaseValidationError as error:
-        misfit = _Misfit(*_describe_group(error))
+        misfit = _MisfitError(*_describe_group(error))
+    # Not in the `except` block, where the error with the data would become the context of this one.
     raise misfit
 
 
-class _Misfit(TypeError):
-    """Where data does not fit a class that cattrs builds, and why, without the data."""
+class _MisfitError(TypeError):
+    """Data does not fit a class that cattrs builds; it names the place, and shows no data."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{problem} at {path}")
@@ -144,16 +143,18 @@ def decode(body: bytes, model: type[_T]) -> _T:
         model: The attrs class to build.
 
     Raises:
-        DecodeError: The body is not JSON, or not of that shape; it says where, and no value.
+        DecodeError: The body is not JSON, or not of that shape. It names the place, and shows no
+            value.
     """
     target: Any = model
     try:
         value: _T = decoder_of(target)(body)
-    except _FAULTS as error:
+    except _MISFITS as error:
         problem = _decode_error(error, model)
     else:
         return value
-    del body  # a traceback that shows locals shows nothing of it
+    # A traceback that shows local variables must not show it.
+    del body
     raise problem
 
 
@@ -173,19 +174,20 @@ def structure(value: Any, model: type[_T]) -> _T:
             if _is_record(model)
             else _built(value, model)
         )
-    except _FAULTS as error:
+    except _MISFITS as error:
         problem = _decode_error(error, model)
     else:
         return structured
-    del value  # as above
+    # As in `decode`.
+    del value
     raise problem
 
 
 def to_dict(model: Any) -> dict[str, Any]:
-    """Return everything in a model as plain data, personal data and secrets included.
+    """Return everything in a model as plain data, including personal data and secrets.
 
-    Timestamps are seconds and decimals are text, as in the API's own JSON, so that the result
-    can be stored as JSON and read back.
+    Timestamps are seconds and decimals are text, as in the API's own JSON, so the result can be
+    stored as JSON and read back.
 
     Args:
         model: A model or a page.
@@ -203,23 +205,22 @@ def _decode_error(error: BaseException, model: Any) -> DecodeError:
 
 
 def _describe(error: BaseException) -> tuple[str, str]:
-    """Return where a decoder failed and why, without the values that its message may quote."""
-    if isinstance(error, _Misfit):
+    """Return where data did not fit and why, without the values that the message may quote."""
+    if isinstance(error, _MisfitError):
         return error.path, error.problem
     text = str(error)
-    found, expected = re.search(_AT, text), re.search(_EXPECTED, text)
-    malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError))
-    kind = (
-        "malformed JSON"
-        if type(error) is not msgspec.ValidationError and malformed
-        else "wrong value"
-    )
+    found, expected = re.search(_PATH, text), re.search(_EXPECTED, text)
+    # A ValidationError is a DecodeError too, but of data that is JSON.
+    is_json = isinstance(error, msgspec.ValidationError)
+    malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError)) and not is_json
+    kind = "malformed JSON" if malformed else "wrong value"
     return found[1] if found else "$", expected[0] if expected else kind
 
 
 def _describe_group(error: BaseValidationError) -> tuple[str, str]:
     from cattrs import transform_error  # noqa: PLC0415 -- slow, so only when needed
 
+    # cattrs finds every misfit, msgspec the first one; one is enough.
     first = transform_error(error, format_exception=lambda inner, _: _describe(inner)[1])
     problem, _, path = first[0].rpartition(" @ ")
     return path, problem

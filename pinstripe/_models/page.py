@@ -1,6 +1,7 @@
 """One page of a list."""
 
-from __future__ import annotations
+# Annotations are not strings here: msgspec would look their names up in `pinstripe`, the module of
+# the class.
 
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
@@ -16,10 +17,11 @@ class Page(Model, Generic[_T]):
 
     Attributes:
         data: The objects, newest first.
-        has_more: Whether there are more in the direction of the walk.
+        has_more: Whether there are more objects in the direction of the list.
         url: The path of the list.
     """
 
+    __module__ = "pinstripe"
     object: Literal["list"] = "list"
     data: tuple[_T, ...]
     has_more: bool

@@ -1,20 +1,21 @@
 """How models are made: attrs classes whose instances msgspec lays out and fills in C.
 
-msgspec builds a plain attrs class attribute by attribute: a page of 100 sessions takes longer
-than `json.loads` of the same bytes. It writes the fields of its own `Struct` straight into
-place, in less than half that time and in less memory. So a model is both: laid out as a frozen
-`Struct`, and known to attrs, whose `fields`, `evolve` and `asdict` apply.
+msgspec builds a plain attrs class attribute by attribute: a page of 100 sessions takes longer than
+`json.loads` of the same bytes. It writes the fields of its own `Struct` straight into place, in
+less than half of that time and in less memory. So a model is both: its layout is that of a frozen
+`Struct`, and attrs knows its fields, so `attrs.fields`, `evolve` and `asdict` work.
 
-attrs compiles methods for each class that it makes, which would be most of what importing a room
-of models costs (14 of 16 ms for `identity`), for methods that are hardly ever called. So models
-have those of `Record`, and attrs makes the fields of a class when somebody asks for them.
+attrs compiles methods for each class that it makes. For models that would be most of the time that
+the import of a product takes (14 of 16 ms for `identity`), for methods that are hardly ever called.
+So models share the methods of `Record`, and attrs makes the fields of a class when it is first
+asked for them.
 
-The garbage collector does not visit models, since what was read from JSON holds no cycles: a
-program that holds many pays nothing for them, and each is 16 bytes smaller.
+The garbage collector does not visit models, since data that was read from JSON holds no cycles. A
+program with many models pays nothing for them, and each one is 16 bytes smaller.
 
-What is private shows in no repr. To pickle or copy a model is to ask for its data, private fields
-included, since a cache or another process needs the whole object; it never takes along the answer
-that the model came from. `to_dict` is the one way to have everything of a model as plain data.
+Private fields show in no repr. A pickle or a copy holds them, since a cache or another process
+needs the whole object; it never holds the answer that the model came from. `to_dict` is the one way
+to get everything of a model as plain data.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ from typing_extensions import dataclass_transform
 _T = TypeVar("_T")
 
 Private = Annotated[_T, "private"]
-"""The type of a field that is left out of every repr: a secret, or what tells who somebody is."""
+"""The type of a field that is left out of every repr: a secret, or data about a person."""
 
-_PRIVATE_TEXT = "Private["
+# How such a type begins in an annotation that was not evaluated.
+_PRIVATE_PREFIX = "Private["
 
+# Type checkers see plain classes, since `model` describes what they become. At run time the classes
+# are Structs of msgspec.
 if TYPE_CHECKING:
 
     class Record:
@@ -42,12 +46,12 @@ if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
 
     class Model(Record):
-        """The base of what the API answers with: it knows the answer it came from."""
+        """The base of the objects that the API answers with: it holds the answer it came from."""
 
         _response: object
 
     class Listed(Model):
-        """The base of the models that stand in lists: a walk goes on from their id."""
+        """The base of the models that lists hold: the id of the last one is the cursor."""
 
         id: str
 
@@ -55,7 +59,7 @@ else:
 
     class _Layout(type(msgspec.Struct)):
         def __new__(cls, *args: Any, **options: Any) -> type:
-            # What is frozen and built from JSON is in no cycle, so the collector need not look.
+            # A frozen object that was built from JSON is in no cycle, so the collector skips it.
             return super().__new__(cls, *args, frozen=True, kw_only=True, gc=False, **options)
 
     class Record(msgspec.Struct, metaclass=_Layout):
@@ -76,16 +80,17 @@ else:
             return _rebuild, (type(self), dict(zip(_names(type(self)), _values(self), strict=True)))
 
         def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-            # In place of msgspec's, which shows every field.
+            # Replaces the method of msgspec, which shows every field.
             return ((name, getattr(self, name)) for name in _shown(type(self)))
 
+    # No field of an answer has this name, so none can set `_response`.
     class Model(Record, rename={"_response": " response"}):
-        """The base of what the API answers with: it knows the answer it came from."""
+        """The base of the objects that the API answers with: it holds the answer it came from."""
 
         _response: Any = None
 
     class Listed(Model):
-        """The base of the models that stand in lists: a walk goes on from their id."""
+        """The base of the models that lists hold: the id of the last one is the cursor."""
 
 
 def _rebuild(model: type[_T], fields: dict[str, Any]) -> _T:
@@ -118,15 +123,15 @@ def model(cls: type[_T]) -> type[_T]:
     """Make a class derived from `Record` an attrs class: frozen, keyword-only, compared by value.
 
     Args:
-        cls: The class, with annotated fields; those of type `Private[...]` stay out of its repr.
+        cls: The class, with annotated fields; fields of type `Private[...]` stay out of its repr.
     """
-    laid_out: Any = cls
-    laid_out.__attrs_attrs__ = _Fields()
+    struct: Any = cls
+    struct.__attrs_attrs__ = _Fields()
     return cls
 
 
 class _Fields:
-    """Stands for the fields of a class until attrs first asks for them."""
+    """Makes the fields of a class when attrs first asks for them, and is then replaced by them."""
 
     def __get__(self, _: object, owner: Any) -> tuple[attrs.Attribute[Any], ...]:
         owner.__attrs_attrs__ = fields = _attributes(owner)
@@ -134,15 +139,17 @@ class _Fields:
 
 
 def _attributes(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
-    """Return the fields of a class as attrs makes them of their names, types and defaults."""
-    laid_out: Any = cls
-    names, defaults = laid_out.__struct_fields__, laid_out.__struct_defaults__
+    """Return the fields of a class as attrs makes them from their names, types and defaults."""
+    struct: Any = cls
+    # msgspec keeps the defaults of the last fields only; the fields before them have none.
+    names, defaults = struct.__struct_fields__, struct.__struct_defaults__
     padded = (msgspec.NODEFAULT,) * (len(names) - len(defaults)) + defaults
     given = dict(zip(names, padded, strict=True))
-    types, shown = _types(cls), _shown(laid_out)
+    types, shown = _types(cls), _shown(struct)
     these = {
         name: attrs.field(default=_default(given[name]), repr=name in shown) for name in _names(cls)
     }
+    # A throwaway class of attrs; its fields are the only part of it that is used.
     twin = type(cls.__name__, (), {"__annotations__": types})
     made: Any = attrs.frozen(twin, these=these, kw_only=True, repr=False, eq=False)
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(made)
@@ -158,16 +165,16 @@ def _default(value: Any) -> Any:
 
 def _is_private(annotation: Any) -> bool:
     if isinstance(annotation, str):
-        return annotation.startswith(_PRIVATE_TEXT)
+        return annotation.startswith(_PRIVATE_PREFIX)
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__
 
 
 def attach_response(value: Model, response: object) -> None:
-    """Let a model know the answer it came from.
+    """Store in a model the answer that it came from.
 
     Args:
-        value: A model fresh from the decoder.
+        value: A model that nothing but the decoder has seen: it is frozen for everybody else.
         response: The answer.
     """
-    laid_out: Any = value
-    msgspec.structs.force_setattr(laid_out, "_response", response)
+    struct: Any = value
+    msgspec.structs.force_setattr(struct, "_response", response)

@@ -195,6 +195,8 @@ class Pager(Generic[_L]):
     than on the event loop's next turns.
     """
 
+    __module__ = "pinstripe"
+
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk = walk
@@ -245,9 +247,8 @@ class Pager(Generic[_L]):
         """
         from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few walks need it
 
-        plan = ParallelPlan(
-            self._walk, check_whole_number("windows", windows, _MAX_WINDOWS) or WINDOWS
-        )
+        check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
+        plan = ParallelPlan(self._walk, windows)
         self._latest = walker = ParallelWalker(self._send, plan)
         return walker
 

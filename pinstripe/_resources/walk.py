@@ -1,7 +1,5 @@
 """Lists: from the arguments of a `list` to the requests for its pages. Nothing here awaits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -45,6 +43,10 @@ class Created(Value):
     gte: datetime | None = None
     lt: datetime | None = None
     lte: datetime | None = None
+
+
+# The module that users import it from; see the end of `_config.options`.
+Created.__module__ = "pinstripe"
 
 
 @frozen(eq=False, repr=False)
@@ -124,7 +126,7 @@ class Walk(Value, Generic[_L]):
         data = page.data if self.direction == "starting_after" else page.data[::-1]
         return data if self.remaining is None else data[: self.remaining]
 
-    def after(self, page: Page[_L]) -> Walk[_L] | None:
+    def after(self, page: Page[_L]) -> "Walk[_L] | None":
         """Return where the walk stands after a page; None where that was the last."""
         items = self.items(page)
         remaining = None if self.remaining is None else self.remaining - len(items)
@@ -151,14 +153,19 @@ def start(
         ConfigurationError: An argument is wrong.
     """
     direction, at = paging.start()
+    limit, max_items = paging.limit, paging.max_items
+    if limit is not None:
+        check_whole_number("limit", limit, maximum=PAGE_SIZE)
+    if max_items is not None:
+        check_whole_number("max_items", max_items)
     walk = Walk(
         endpoint=endpoint,
         params=params,
         options=options,
         direction=direction,
         at=at,
-        page_size=check_whole_number("limit", paging.limit, maximum=PAGE_SIZE) or PAGE_SIZE,
-        remaining=check_whole_number("max_items", paging.max_items),
+        page_size=PAGE_SIZE if limit is None else limit,
+        remaining=max_items,
     )
     walk.request()  # what cannot be sent is refused here, not at the first await
     return walk

@@ -65,3 +65,6 @@ app = WebhookApp(Router(Webhook("whsec_of_your_endpoint")))
 `AsyncClient` keeps its connections from one delivery to the next. Plain functions run in the thread
 of their request, with its database connection.
 """
+
+# A star import of every adapter would import every framework.
+__all__ = ()

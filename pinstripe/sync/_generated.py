@@ -1814,7 +1814,9 @@ class Client(ClientBase):
         ConfigurationError: An argument is wrong; nothing was sent.
     """
 
-    _async: AsyncClient
+    __module__ = "pinstripe"
+    if TYPE_CHECKING:
+        _async: AsyncClient
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ from pinstripe._concurrency.callbacks import CallInThread, ThreadCallbacks
 from pinstripe._concurrency.loop_thread import LoopThread, leases
 from pinstripe._concurrency.tasks import finish
 from pinstripe._concurrency.thread_call import ThreadCall
+from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe.events import Event, ThinEvent
@@ -158,7 +159,7 @@ class Router:
     ) -> None:
         if not isinstance(webhook, Webhook):
             raise ConfigurationError("webhook", "must be a Webhook")
-        if not isinstance(lease, (int, float)) or isinstance(lease, bool) or not 0 < lease < 1e6:
+        if not is_number(lease) or not 0 < lease < 1e6:
             raise ConfigurationError("lease", "must be a number of seconds above zero")
         self.webhook = webhook
         self.store = MemoryStore() if store is None else store

@@ -24,7 +24,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, TypeAlias
 
-from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.checks import check_whole_number
 
 Claimed: TypeAlias = Literal["claimed", "busy", "done"]
 """The result of a claim.
@@ -116,9 +116,7 @@ class MemoryStore:
     def __init__(
         self, max_ids: int = MAX_IDS, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        if not isinstance(max_ids, int) or isinstance(max_ids, bool) or max_ids < 1:
-            raise ConfigurationError("max_ids", "must be a number of events above zero")
-        self._max_ids = max_ids
+        self._max_ids = check_whole_number("max_ids", max_ids)
         self._clock = clock
         # No method awaits while it holds the lock, so each of them is one step for every thread
         # and every event loop.

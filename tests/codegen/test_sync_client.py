@@ -274,7 +274,9 @@ class Client(ClientBase):
     Without `with`, end it with `close()`.
     """
 
-    _async: AsyncClient
+    __module__ = "pinstripe"
+    if TYPE_CHECKING:
+        _async: AsyncClient
 
     def __init__(self, api_key: str | None = None, *, timeout: float = 30.0) -> None:
         self._open(AsyncClient, api_key, timeout=timeout)
@@ -324,9 +326,9 @@ METHODS = [
     ("@staticmethod\ndef make() -> Toy:\n    'Make.'", "the decorator `@staticmethod`"),
     ("@overload\nasync def make(self) -> Toy:\n    'Make.'", "the decorator `@overload`"),
     ("@property\ndef made(self) -> Toy:\n    'Made.'", "the decorator `@property`"),
-    ("def count(self) -> int:\n    'Count.'", "no way to cross"),
-    ("def count(self):\n    'Count.'", "no way to cross"),
-    ("def same(self) -> Self:\n    'This.'", "no way to cross"),
+    ("def count(self) -> int:\n    'Count.'", "no method of the facade can call"),
+    ("def count(self):\n    'Count.'", "no method of the facade can call"),
+    ("def same(self) -> Self:\n    'This.'", "no method of the facade can call"),
     ("async def same(self) -> Self:\n    'This.'", "Self, a type of the async side"),
     ("async def list(self) -> Walk[Toy]:\n    'List.'", "Pager, a type of the async side"),
     ("async def all(self) -> Outcomes[Toy, int]:\n    'All.'", "Outcomes, a type of the async"),
@@ -413,7 +415,7 @@ MEMBERS = [
     ("@property\ndef shop(self):\n    'Shop.'", "the property shop, whose type is no"),
     ("@property\ndef shop(self) -> Shop: ...", "shop without a docstring"),
     ("@lazy\ndef shop(self) -> Shop:\n    'Shop.'", "`@lazy`"),
-    ("def same(self) -> AsyncClient:\n    'This.'", "no way to cross"),
+    ("def same(self) -> AsyncClient:\n    'This.'", "no method of the facade can call"),
     ("async def same(self) -> Self:\n    'This.'", "Self, a type of the async side"),
     ("def __init__(self, *keys: str) -> None: ...", "the parameters `self, *keys: str`"),
 ]
@@ -429,7 +431,7 @@ def test_a_member_of_the_client_without_a_rule(member, construct) -> None:
     assert construct in str(caught.value)
 
 
-def test_a_room_without_the_client() -> None:
+def test_a_module_without_the_client() -> None:
     with pytest.raises(UnknownConstructError, match="without the class AsyncClient"):
         write(HEAD, "class OtherClient: ...")
 
@@ -512,14 +514,16 @@ def test_an_example_loses_what_is_async(example, expected) -> None:
 
 
 @pytest.mark.parametrize("example", ["print('await')", "ask()  # async", "asyncio.run(ask())"])
-def test_an_example_that_speaks_of_what_is_async_is_refused(example) -> None:
-    with pytest.raises(StaleTextError, match="speaks of awaiting"):
+def test_an_example_that_mentions_what_is_async_is_refused(example) -> None:
+    with pytest.raises(StaleTextError, match="mentions awaiting"):
         blocking_text(f"Ask.\n\n    {example}", 0)
 
 
 @pytest.mark.parametrize("sentence", _gendocs.SENTENCES)
 def test_every_sentence_of_the_table_stands_in_a_source(sentence) -> None:
-    rooms = [sync_client.HOUSE / f"{room}.py" for room in (*sync_client.ROOMS, sync_client.CLIENT)]
+    rooms = [
+        sync_client.PACKAGE / f"{room}.py" for room in (*sync_client.PRODUCTS, sync_client.CLIENT)
+    ]
     text = " ".join(" ".join(path.read_text(encoding="utf-8").split()) for path in rooms)
     assert sentence in text
 
@@ -551,9 +555,9 @@ def test_a_file_is_written_as_the_linter_wants_it_and_found_stale(tmp_path) -> N
 
 
 def test_an_unknown_construct_ends_the_command(tmp_path, monkeypatch) -> None:
-    for room in (*sync_client.ROOMS, sync_client.CLIENT):
+    for room in (*sync_client.PRODUCTS, sync_client.CLIENT):
         (tmp_path / f"{room}.py").write_text("class AsyncClient: ...")
-    monkeypatch.setattr(sync_client, "HOUSE", tmp_path)
+    monkeypatch.setattr(sync_client, "PACKAGE", tmp_path)
     with pytest.raises(SystemExit, match=r"pinstripe/identity\.py:1: .* has no rule for it"):
         sync_client.main(["--check"])
 
@@ -561,7 +565,7 @@ def test_an_unknown_construct_ends_the_command(tmp_path, monkeypatch) -> None:
 def test_the_file_imports_no_product_when_it_is_imported() -> None:
     nodes = ast.parse(Path(_generated.__file__).read_text(encoding="utf-8")).body
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert not modules & {f"pinstripe.{room}" for room in sync_client.ROOMS}
+    assert not modules & {f"pinstripe.{room}" for room in sync_client.PRODUCTS}
     assert "pinstripe" not in modules
 
 
@@ -575,9 +579,9 @@ TAKES = {"Iterable[QuotesQuery] | AsyncIterable[QuotesQuery]": "Iterable[QuotesQ
 
 
 def twin_of(written: type) -> type:
-    name = vars(written)["__annotations__"]["_async"]
-    if name == "AsyncClient":
+    if written is sync.Client:
         return AsyncClient
+    name = vars(written)["__annotations__"]["_async"]
     room, _, name = name.partition(".")
     found = getattr(importlib.import_module(f"pinstripe.{room}"), name)
     assert isinstance(found, type)
@@ -598,7 +602,7 @@ TWINS = [
 
 def test_every_resource_has_its_twin() -> None:
     resources = {one for one in Resource.__subclasses__() if one.__module__ in sys.modules}
-    products = {f"pinstripe.{room}" for room in sync_client.ROOMS}
+    products = {f"pinstripe.{room}" for room in sync_client.PRODUCTS}
     twins = {twin_of(written) for written in CLASSES_WRITTEN}
     assert {one for one in resources if one.__module__ in products} <= twins
     assert len(TWINS) >= 32

@@ -41,10 +41,10 @@ def loop_threads() -> list[threading.Thread]:
 
 
 @pytest.fixture
-def crossing() -> Iterator[LoopBridge]:
-    crossing = LoopBridge("Thing")
-    yield crossing
-    crossing.close(nothing)
+def bridge() -> Iterator[LoopBridge]:
+    bridge = LoopBridge("Thing")
+    yield bridge
+    bridge.close(nothing)
     assert loop_threads() == []
 
 
@@ -68,8 +68,8 @@ a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThread
 
 
 @hide_frames
-def wait_for(crossing: LoopBridge, call: Callable[[], Awaitable[object]]) -> object:
-    return crossing.run(call)
+def wait_for(bridge: LoopBridge, call: Callable[[], Awaitable[object]]) -> object:
+    return bridge.run(call)
 
 
 def fail_with(error: BaseException) -> None:
@@ -87,7 +87,7 @@ def chain_of(error: BaseException | None) -> list[type[BaseException]]:
 class TestTheChainOfAnError:
     """It is the one that it had where it was raised, whatever the caller is handling."""
 
-    def test_of_a_coroutine(self, crossing) -> None:
+    def test_of_a_coroutine(self, bridge) -> None:
         async def fail() -> None:
             try:
                 fail_with(ZeroDivisionError())
@@ -98,13 +98,13 @@ class TestTheChainOfAnError:
             try:
                 fail_with(LookupError())
             except LookupError:
-                wait_for(crossing, fail)
+                wait_for(bridge, fail)
 
         with pytest.raises(KeyError) as caught:
             handle()
         assert chain_of(caught.value) == [KeyError, ZeroDivisionError]
 
-    def test_of_a_signal_handler(self, crossing) -> None:
+    def test_of_a_signal_handler(self, bridge) -> None:
         def interrupt(*_: object) -> None:
             try:
                 fail_with(ZeroDivisionError())
@@ -119,7 +119,7 @@ class TestTheChainOfAnError:
             try:
                 fail_with(LookupError())
             except LookupError:
-                wait_for(crossing, kill)
+                wait_for(bridge, kill)
 
         before = signal.signal(signal.SIGUSR1, interrupt)
         try:
@@ -184,7 +184,7 @@ class TestTheThread:
             leases.release(stripe)
 
     @a_dead_thread
-    def test_that_dies_under_a_call_ends_it_with_an_error(self, crossing) -> None:
+    def test_that_dies_under_a_call_ends_it_with_an_error(self, bridge) -> None:
         async def die() -> None:
             def stop() -> None:
                 raise SystemExit
@@ -193,10 +193,10 @@ class TestTheThread:
             await asyncio.Event().wait()
 
         with pytest.raises(pinstripe.ConnectionLost, match="event loop of the client was stopped"):
-            crossing.run(die)
+            bridge.run(die)
         for one in loop_threads():
             one.join(WAIT)
-        assert crossing.run(user) == "nobody"
+        assert bridge.run(user) == "nobody"
 
     def test_imports_nothing_while_it_starts(self) -> None:
         """A fork in the middle of an import leaves a child that can never finish it."""
@@ -209,9 +209,7 @@ class TestTheThread:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout == "set()\n"
 
-    def test_that_still_ends_after_its_loop_is_replaced_at_once(
-        self, crossing, monkeypatch
-    ) -> None:
+    def test_that_still_ends_after_its_loop_is_replaced_at_once(self, bridge, monkeypatch) -> None:
         """Between the loop's end and the thread's there is time, which a hook here stretches."""
         ended, go_on = threading.Event(), threading.Event()
 
@@ -223,13 +221,13 @@ class TestTheThread:
             raise SystemExit
 
         monkeypatch.setattr(threading, "excepthook", hold)
-        assert crossing.run(user) == "nobody"
+        assert bridge.run(user) == "nobody"
         (dying,) = loop_threads()
         leases.acquire(self).post(die)
         assert ended.wait(WAIT)
         try:
             assert dying.is_alive()
-            assert crossing.run(user) == "nobody"
+            assert bridge.run(user) == "nobody"
         finally:
             go_on.set()
             leases.release(self)
@@ -269,7 +267,9 @@ class TestTheThread:
     def test_a_holder_that_was_collected_holds_nothing(self, sandbox) -> None:
         lost = sandbox.sync_client()
         lost.events.list().first()
-        with pytest.warns(ResourceWarning, match=r"unclosed Client, made at .*test_loop_thread\.py:\d+"):
+        with pytest.warns(
+            ResourceWarning, match=r"unclosed Client, made at .*test_loop_thread\.py:\d+"
+        ):
             del lost
         with sandbox.sync_client() as stripe:
             stripe.events.list().first()
@@ -277,23 +277,23 @@ class TestTheThread:
 
 
 class TestACall:
-    def test_sees_the_context_of_its_caller(self, crossing) -> None:
-        assert crossing.run(user) == "nobody"
+    def test_sees_the_context_of_its_caller(self, bridge) -> None:
+        assert bridge.run(user) == "nobody"
         token = USER.set("jenny")
-        assert crossing.run(user) == "jenny"
+        assert bridge.run(user) == "jenny"
         USER.reset(token)
-        assert crossing.run(user) == "nobody"
+        assert bridge.run(user) == "nobody"
 
     @pytest.mark.parametrize("kind", [LookupError, SystemExit, KeyboardInterrupt, Interrupted])
-    def test_raises_what_its_function_raises(self, crossing, kind) -> None:
+    def test_raises_what_its_function_raises(self, bridge, kind) -> None:
         async def fail() -> None:
             raise kind("why")
 
         with pytest.raises(kind, match="why"):
-            crossing.run(fail)
-        assert crossing.run(user) == "nobody"
+            bridge.run(fail)
+        assert bridge.run(user) == "nobody"
 
-    def test_leaves_no_cycle_with_its_error(self, crossing) -> None:
+    def test_leaves_no_cycle_with_its_error(self, bridge) -> None:
         async def fail() -> None:
             raise LookupError
 
@@ -302,18 +302,18 @@ class TestACall:
         try:
             for _ in range(20):
                 with pytest.raises(LookupError):
-                    crossing.run(fail)
+                    bridge.run(fail)
             errors = [one for one in gc.get_objects() if isinstance(one, LookupError)]
             assert len(errors) <= 1
         finally:
             gc.enable()
 
-    def test_from_the_loop_thread_itself_is_refused(self, crossing) -> None:
+    def test_from_the_loop_thread_itself_is_refused(self, bridge) -> None:
         async def call_again() -> None:
-            crossing.run(user)
+            bridge.run(user)
 
         with pytest.raises(pinstripe.ConfigurationError, match="use AsyncClient here"):
-            crossing.run(call_again)
+            bridge.run(call_again)
 
     def test_that_closes_on_the_loop_thread_is_refused_and_changes_nothing(self, sandbox) -> None:
         refusals: list[BaseException] = []
@@ -333,13 +333,13 @@ class TestACall:
         assert "use AsyncClient here" in str(refusals[0])
 
     def test_after_the_end_is_refused(self) -> None:
-        crossing = LoopBridge("Thing")
-        assert crossing.run(user) == "nobody"
-        crossing.close(nothing)
-        crossing.close(nothing)
+        bridge = LoopBridge("Thing")
+        assert bridge.run(user) == "nobody"
+        bridge.close(nothing)
+        bridge.close(nothing)
         with pytest.raises(pinstripe.ConfigurationError, match="client: is closed"):
-            crossing.run(user)
-        crossing.post(nothing)
+            bridge.run(user)
+        bridge.post(nothing)
 
     def test_in_an_event_loop_warns_once_and_works(self, sandbox) -> None:
         async def main() -> int:

@@ -1,7 +1,7 @@
 """A signal handler that uses clients, in the middle of what the loop thread does for others.
 
 A handler runs between two steps of what it interrupts, in the same thread. Here it is called
-before each line in turn of the rooms that start, lease and stop the loop thread.
+before each line in turn of the modules that start, lease and stop the loop thread.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pinstripe._core.tracebacks import UserCodeError
 from tests.concurrency.test_loop_thread import Interrupted, loop_threads, nothing, user
 from tests.support.holding import WAIT
 
-ROOMS = {room.__file__ for room in (thread_call, bridge, loop_thread)}
+MODULES = {module.__file__ for module in (thread_call, bridge, loop_thread)}
 
 
 class Steps:
-    """Calls a handler before one line of the rooms, counted from the first, in this thread.
+    """Calls a handler before one line of the modules, counted from the first, in this thread.
 
     Not in the methods of `beside`: an exception at the end of a `with` block, where no handler
     can raise one, would leave the lock of the block taken.
@@ -54,7 +54,7 @@ class Steps:
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
         beside = self._beside is not None and isinstance(frame.f_locals.get("self"), self._beside)
-        if frame.f_code.co_filename not in ROOMS or beside:
+        if frame.f_code.co_filename not in MODULES or beside:
             return None
         if event == "line":
             self.left -= 1

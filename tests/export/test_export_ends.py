@@ -332,7 +332,7 @@ async def test_a_cancelled_export_that_cannot_write_what_it_read(
     assert isinstance(stopped[0], asyncio.CancelledError)
     assert isinstance(stopped[0].__cause__, OSError)
     assert frames_of(stopped[0].__cause__) == []
-    assert frames_of(stopped[0]) == ["main", "door"]
+    assert frames_of(stopped[0]) == ["main", "wrapper"]
     gc.collect()
     assert unheard == []
     shelf.wait = lambda: asyncio.sleep(0)

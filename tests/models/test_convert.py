@@ -140,7 +140,7 @@ def records(kind: type) -> Iterator[type]:
 def test_every_model_of_the_package_goes_to_the_decoder_in_c() -> None:
     for name in pinstripe.__all__:
         getattr(pinstripe, name)
-    ours = [kind for kind in records(Record) if kind.__module__.startswith("pinstripe.")]
+    ours = [kind for kind in records(Record) if kind.__module__.partition(".")[0] == "pinstripe"]
     assert len(ours) > 40
     for kind in ours:
         assert is_native(kind) is ("__attrs_attrs__" in vars(kind)), kind

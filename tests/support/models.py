@@ -22,7 +22,7 @@ def models() -> dict[str, type[Record]]:
         kinds = waiting.pop().__subclasses__()
         waiting += kinds
         for kind in kinds:
-            if kind.__module__.startswith("pinstripe.") and "__attrs_attrs__" in vars(kind):
+            if kind.__module__.partition(".")[0] == "pinstripe" and "__attrs_attrs__" in vars(kind):
                 assert kind.__name__ not in found
                 found[kind.__name__] = kind
     return found

@@ -89,7 +89,7 @@ def test_an_error_of_the_api_comes_through_and_hides_the_frames(stripe, tmp_path
     with pytest.raises(pinstripe.InvalidRequestError) as caught:
         to_file(pager, tmp_path / "out.jsonl")
     frames = traceback_of(caught.value)
-    assert [name for name in frames if name != "door"] == [
+    assert [name for name in frames if name != "wrapper"] == [
         "test_an_error_of_the_api_comes_through_and_hides_the_frames"
     ]
 
