@@ -77,7 +77,7 @@ class Batches(Generic[_I, _T]):
 
     def outcomes(self) -> Generator[Outcome[_I, _T], None, None]:
         """Yield every outcome, and leave nothing running."""
-        room = self.work.window
+        room = self.work._window  # noqa: SLF001 -- own
         try:
             while batch := self._next_batch(room):
                 self._report()
@@ -95,7 +95,7 @@ class Batches(Generic[_I, _T]):
 
     async def _step(self, items: list[_I]) -> list[Outcome[_I, _T]]:
         self.feed.give(items, ended=self._ended)
-        return await self.work.next_batch()
+        return await self.work._next_batch()  # noqa: SLF001 -- own
 
     def _read(self, room: int) -> list[_I]:
         items: list[_I] = []
