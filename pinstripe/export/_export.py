@@ -32,7 +32,7 @@ from pinstripe._concurrency.tasks import wait_uncancelled
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import FRAMELESS, call_user_code, hide_frames
 from pinstripe._models.record import Listed
-from pinstripe._resources.pager import WINDOWS, Pager
+from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
 from pinstripe.export._columns import Column, columns_of
@@ -141,15 +141,16 @@ def _prepare(
 ) -> _Run:
     if not part.output.parent.is_dir() or part.output.is_dir():
         raise ConfigurationError("output", _NO_FILE)
-    if pager.walk.direction == "ending_before":
+    reader = reader_of(pager)
+    if reader.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     form = format_of(format, part.output)
-    columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
+    columns = columns_of(get_args(reader.walk.endpoint.model)[0], reveal=reveal)
     rows = rows_for(form, columns)
     part.claim()  # before anything is decided by what is there
     mark = _mark_of(part, _digest(pager, form, columns), resume=resume, overwrite=overwrite)
-    rest = pager if mark.last is None else pager.behind(mark.last, mark.items)
-    return _Run(rest.without_bodies(), part, rows, mark, pager.walk.remaining)
+    rest = pager if mark.last is None else reader.resume_after(mark.last, mark.items)
+    return _Run(reader_of(rest).without_bodies(), part, rows, mark, reader.walk.remaining)
 
 
 def _mark_of(part: PartialFile, source: str, *, resume: bool, overwrite: bool) -> Checkpoint:
@@ -165,15 +166,16 @@ def _mark_of(part: PartialFile, source: str, *, resume: bool, overwrite: bool) -
 
 def _digest(pager: Pager[Any], form: Format, columns: Sequence[Column]) -> str:
     """Return what tells one export from another; filters, which may be private, stay unseen."""
-    request = pager.walk.request()
+    walk = reader_of(pager).walk
+    request = walk.request
     names = [column.name for column in columns]
-    facts = request.path, request.query, pager.walk.remaining, form, names
+    facts = request.path, request.query, walk.remaining, form, names
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _items(pager: Pager[_L], windows: int) -> AsyncGenerator[_L, None]:
     """Return the walk that serves a list best."""
-    return pager.parallel(windows) if "created" in pager.walk.params else aiter(pager)
+    return pager.parallel(windows) if "created" in reader_of(pager).walk.params else aiter(pager)
 
 
 @define(eq=False)
@@ -242,7 +244,7 @@ class _Run:
         if self.max_items is not None:
             return ExportProgress(items, items / self.max_items)
         newest = self.mark.newest or _second(self._batch[0] if self._batch else item)
-        oldest, _ = bounds_of(self.pager.walk.params.get("created"))
+        oldest, _ = bounds_of(reader_of(self.pager).walk.params.get("created"))
         here = _second(item)
         if newest is None or oldest is None or here is None:
             return ExportProgress(items, None)

@@ -44,7 +44,7 @@ class Pager(Generic[_L]):
 
     def __iter__(self) -> Generator[_L, None, None]:  # noqa: PYI058 -- `close` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        return self._each(self._twin.walker())
+        return self._each(_pager.reader_of(self._twin).begin_walk())
 
     def parallel(self, windows: int = _pager.WINDOWS) -> Generator[_L, None, None]:
         """Yield every object, newest first, asking for many windows of `created` at once.
@@ -63,11 +63,11 @@ class Pager(Generic[_L]):
                 it was begun in another event loop or before a fork, and goes on only there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
-        return self._each(self._twin.parallel_walker(windows))
+        return self._each(_pager.reader_of(self._twin).begin_parallel_walk(windows))
 
     def pages(self) -> Generator[Page[_L], None, None]:
         """Yield page after page, each as the API gave it: newest object first."""
-        walker = self._twin.walker()
+        walker = _pager.reader_of(self._twin).begin_walk()
         for page, items in self._steps(walker):
             walker.last = items[-1].id if items else walker.last
             yield page
@@ -77,24 +77,24 @@ class Pager(Generic[_L]):
         """Return the first page, and ask for no other; `cursor` stands after it."""
         return self._crossing.run(_first, self._twin)
 
-    def _each(self, walker: _pager.Steps[_L]) -> Generator[_L, None, None]:
+    def _each(self, walker: _pager.PageWalker[_L]) -> Generator[_L, None, None]:
         for _, items in self._steps(walker):
             for item in items:
                 walker.last = item.id
                 yield item
 
     def _steps(
-        self, walker: _pager.Steps[_L]
+        self, walker: _pager.PageWalker[_L]
     ) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
         try:
             while (step := self._next_page(walker)) is not None:
                 yield step
         finally:
-            if walker.is_ahead:
+            if walker.is_fetching:
                 self._crossing.post(walker.aclose)
 
     @hide_frames
-    def _next_page(self, walker: _pager.Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
+    def _next_page(self, walker: _pager.PageWalker[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
         return self._crossing.run(walker.next_page)
 
 

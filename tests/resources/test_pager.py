@@ -32,7 +32,7 @@ from pinstripe import (
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Walker
-from pinstripe._resources.walk import PAGE_SIZE, Paging, start
+from pinstripe._resources.walk import PAGE_SIZE, Paging, start_walk
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ def pager(send: Any, **arguments: Any) -> Pager[Thing]:
     names = ("limit", "max_items", "starting_after", "ending_before", "cursor")
     paging = Paging(*(arguments.pop(name, None) for name in names))
     assert not arguments
-    return Pager(send, start(THINGS, params, paging, options))
+    return Pager(send, start_walk(THINGS, params, paging, options))
 
 
 async def settle() -> None:
@@ -563,7 +563,7 @@ async def test_an_error_comes_where_its_page_would_have_come() -> None:
 
 
 async def test_a_walker_that_is_over_gives_nothing() -> None:
-    walk = start(THINGS, {}, Paging(None, None, None, None, None), None)
+    walk = start_walk(THINGS, {}, Paging(None, None, None, None, None), None)
     walker = Walker(Shelf(IDS).send, walk)
     step = await walker.next_page()
     assert step is not None

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from pinstripe import ConnectionLost, Page, Pager, Request, Response
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
-from pinstripe._resources.walk import Paging, start
+from pinstripe._resources.walk import Paging, start_walk
 
 _NAMES = ("limit", "max_items", "starting_after", "ending_before", "cursor")
 
@@ -82,4 +82,4 @@ def number_of(cursor: str) -> int:
 
 def dated_pager(shelf: DatedShelf, **arguments: object) -> Pager[Dated]:
     paging = Paging(*(arguments.pop(name, None) for name in _NAMES))  # type: ignore[arg-type]
-    return Pager(shelf.send, start(DATED, {"created": None, **arguments}, paging, None))
+    return Pager(shelf.send, start_walk(DATED, {"created": None, **arguments}, paging, None))
