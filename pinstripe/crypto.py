@@ -479,9 +479,9 @@ class OnrampSessions(Resource):
 
         Args:
             created: Only those created in this range, or in this second.
-            destination_currency: Only those that buy this currency.
-            destination_network: Only those delivered on this network.
-            status: Only those in this status.
+            destination_currency: Only sessions that buy this currency.
+            destination_network: Only sessions with this network of the delivery.
+            status: Only sessions with this status.
             limit: Objects in a page, 1 to 100; 100 by default.
             max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.

@@ -181,7 +181,10 @@ class Files(Resource):
             OSError: The file cannot be read.
         """
         if file_link_data is not None:
-            _check_link_data(file_link_data)
+            if not isinstance(file_link_data, Mapping) or "create" not in file_link_data:
+                problem = "must be a mapping with the key create"
+                raise ConfigurationError("file_link_data", problem)
+            check_metadata(file_link_data.get("metadata"), "file_link_data[metadata]")
         params = {"purpose": purpose, "file_link_data": file_link_data, "expand": expand}
         return await upload(
             self._send,
@@ -346,17 +349,25 @@ class Files(Resource):
             OSError: The folder cannot be created.
         """
         place = await make_folder(folder)
+        document, selfie = report.document, report.selfie
+        ids = list(document.files or ()) if document else []
+        if selfie:
+            ids += [id for id in (selfie.document, selfie.selfie) if id is not None]
 
         async def fetch(id: str) -> Path:
             file = await self.retrieve(id, request_options=request_options)
-            path = place / _image_name(file)
+            # The ending comes from the API and becomes part of a path, so only a plain one is used.
+            ending = file.type or ""
+            path = place / (f"{file.id}.{ending}" if _ENDING.fullmatch(ending) else file.id)
             return await self.download(
                 file, path, overwrite=overwrite, request_options=request_options
             )
 
-        outcomes = bulk.fan_out(fetch, _images(report), concurrency=concurrency)
+        # The photo of the document can be in both checks; it is downloaded once.
+        once = tuple(dict.fromkeys(ids))
+        outcomes = bulk.fan_out(fetch, once, concurrency=concurrency)
         async with aclosing(outcomes):
-            return _all_of([outcome async for outcome in outcomes])
+            return _paths_or_error([outcome async for outcome in outcomes])
 
     def _contents(self, file: str | File, options: RequestOptions | None) -> Request:
         if isinstance(file, File) and file.url is None:
@@ -533,12 +544,6 @@ class FileLinks(Resource):
         )
 
 
-def _check_link_data(data: FileLinkDataParam) -> None:
-    if not isinstance(data, Mapping) or "create" not in data:
-        raise ConfigurationError("file_link_data", "must be a mapping with the key create")
-    check_metadata(data.get("metadata"), "file_link_data[metadata]")
-
-
 def _for_content(request: Request) -> Request:
     """Return a request for bytes of any type, uncompressed: images are compressed already."""
     return evolve(
@@ -546,20 +551,7 @@ def _for_content(request: Request) -> Request:
     )
 
 
-def _images(report: VerificationReport) -> tuple[str, ...]:
-    document, selfie = report.document, report.selfie
-    found = list(document.files or ()) if document else []
-    if selfie:
-        found += [id for id in (selfie.document, selfie.selfie) if id is not None]
-    return tuple(dict.fromkeys(found))
-
-
-def _image_name(file: File) -> str:
-    ending = file.type or ""
-    return f"{file.id}.{ending}" if _ENDING.fullmatch(ending) else file.id
-
-
-def _all_of(outcomes: Sequence[bulk.Outcome[str, Path]]) -> dict[str, Path]:
+def _paths_or_error(outcomes: Sequence[bulk.Outcome[str, Path]]) -> dict[str, Path]:
     paths = {one.input: one.value for one in outcomes if one.value is not None}
     errors = {one.input: one.error for one in outcomes if one.error is not None}
     if not errors:

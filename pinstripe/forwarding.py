@@ -320,15 +320,10 @@ def _check_headers(value: Any) -> None:
         argument = f"request[headers][{index}]"
         if not isinstance(header, Mapping) or {"name", "value"} != header.keys():
             raise ConfigurationError(argument, "must be a mapping of name and value")
-        _check_header(argument, cast("Mapping[str, Any]", header))
-
-
-def _check_header(argument: str, header: Mapping[str, Any]) -> None:
-    # A line break would let a value add headers. The message does not show the value: it can be a
-    # credential.
-    for part, shape in (("name", _NAME), ("value", _VALUE)):
-        text = header[part]
-        if not isinstance(text, str) or not shape.fullmatch(text):
-            raise ConfigurationError(
-                f"{argument}[{part}]", "has characters that a header cannot have"
-            )
+        # A line break would let a value add headers. The message does not show the value: it can
+        # be a credential.
+        for part, shape in (("name", _NAME), ("value", _VALUE)):
+            text = cast("Mapping[str, Any]", header)[part]
+            if not isinstance(text, str) or not shape.fullmatch(text):
+                problem = "has characters that a header cannot have"
+                raise ConfigurationError(f"{argument}[{part}]", problem)

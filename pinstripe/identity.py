@@ -476,11 +476,11 @@ class VerificationSessions(Resource):
         https://docs.stripe.com/api/identity/verification_sessions/list
 
         Args:
-            client_reference_id: Only those with your own id.
+            client_reference_id: Only those with this id of your own.
             created: Only those created in this range, or in this second.
-            related_customer: Only those of a customer.
-            related_customer_account: Only those of an account that is a customer.
-            status: Only those in this status.
+            related_customer: Only sessions of this customer.
+            related_customer_account: Only sessions of this account that is a customer.
+            status: Only sessions with this status.
             limit: Objects in a page, 1 to 100; 100 by default.
             max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
@@ -595,10 +595,10 @@ class VerificationReports(Resource):
         https://docs.stripe.com/api/identity/verification_reports/list
 
         Args:
-            client_reference_id: Only those with your own id.
+            client_reference_id: Only those with this id of your own.
             created: Only those created in this range, or in this second.
-            type: Only those of this type.
-            verification_session: Only those of a session (`vs_...`).
+            type: Only reports of this type.
+            verification_session: Only reports of this session (`vs_...`).
             limit: Objects in a page, 1 to 100; 100 by default.
             max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.

@@ -352,6 +352,32 @@ async def test_filters_and_options_go_with_every_request() -> None:
         assert request.template == "/v1/things"
 
 
+@pytest.mark.parametrize("way", ["await", "iterate", "pages"])
+async def test_the_first_request_is_checked_and_sent_as_one(monkeypatch, way) -> None:
+    built: list[Request] = []
+    build = Endpoint.request
+
+    def count(*args: Any) -> Request:
+        built.append(build(*args))
+        return built[-1]
+
+    monkeypatch.setattr(Endpoint, "request", count)
+    sent: list[Request] = []
+    shelf = Shelf(IDS)
+
+    async def send(request: Request) -> Response:
+        sent.append(request)
+        return await shelf.send(request)
+
+    things = pager(send)
+    assert len(built) == 1
+    if way == "await":
+        await things
+    else:
+        _ = [thing async for thing in (aiter(things) if way == "iterate" else things.pages())]
+    assert [id(request) for request in sent] == [id(request) for request in built]
+
+
 async def test_each_iteration_is_a_walk_of_its_own() -> None:
     things = pager(Shelf(IDS).send, limit=3)
     assert await ids_of(aiter(things)) == await ids_of(aiter(things)) == IDS

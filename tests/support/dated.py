@@ -28,10 +28,10 @@ DATED: Endpoint[Page[Dated]] = Endpoint("GET", "/v1/dated", Page[Dated])
 
 
 class DatedShelf:
-    """Objects by the second of their creation, newest first; `n` is the id of the n-th made."""
+    """Objects by their second of creation, newest first; `it_n` is the n-th that was created."""
 
     def __init__(self, seconds: Sequence[int]) -> None:
-        self.seconds = sorted(seconds)  # of the object that was made first, and so on
+        self.seconds = sorted(seconds)  # by number: of the object that was created first, and so on
         self.asked: list[dict[str, str]] = []
         self.fail_at: int | None = None
         self.under_way = self.most = 0
