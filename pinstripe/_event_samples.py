@@ -1,7 +1,7 @@
-"""Samples: for each type of event of these resources, an object as that event would tell of it.
+"""Samples of events: for each type of event of these resources, an object as the event shows it.
 
-They are what tests sign and send. Every value is invented; the times hang on the one given, the
-ids on a text that the caller draws.
+Tests sign and send them. Every value is invented. Times depend on the time that the caller gives,
+and ids on a text that the caller draws, so that tests are repeatable.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-_WALLETS = (
+_WALLETS: Final = (
     "avalanche",
     "base_network",
     "bitcoin",
@@ -26,21 +26,34 @@ _WALLETS = (
     "tempo",
     "worldchain",
 )
-_DAY = 86_400
-_YEAR = 31_556_952
+_DAY: Final = 86_400
+_YEAR: Final = 31_556_952
+"""Seconds of a mean year of the Gregorian calendar."""
 
 
 @frozen
 class Sample:
-    """An object, and what an update replaced in it."""
+    """The object of an event.
+
+    Attributes:
+        object: The object, as plain data.
+        previous_attributes: The values before an update, by the name of the field.
+    """
 
     object: dict[str, Any]
     previous_attributes: Mapping[str, Any] | None = None
 
 
 @frozen
-class _Told:
-    """How a type of event shows its object: which, with what changed."""
+class _Recipe:
+    """How to make the object of one type of event.
+
+    Attributes:
+        build: Makes the object from the time of the event and the drawn text.
+        changes: Fields that differ in this type of event.
+        times: Fields that are set to the time of the event.
+        previous_attributes: As in `Sample`.
+    """
 
     build: Callable[[int, str], dict[str, Any]]
     changes: Mapping[str, Any] = field(factory=dict[str, Any])
@@ -49,18 +62,20 @@ class _Told:
 
 
 def sample(type: str, now: int, draw: str) -> Sample | None:
-    """Return the object that an event of a type tells of, None for a type that is not known.
+    """Return the object of an event; None for a type that has no sample.
 
     Args:
         type: The type of the event.
-        now: When the event happens, in seconds since the Unix epoch.
-        draw: Letters and digits that make its id its own.
+        now: The time of the event, in seconds since the Unix epoch.
+        draw: Letters and digits that make the id unique.
     """
-    told = _TOLD.get(type)
-    if told is None:
+    recipe = _RECIPES.get(type)
+    if recipe is None:
         return None
-    times = dict.fromkeys(told.times, now)
-    return Sample({**told.build(now, draw), **told.changes, **times}, told.previous_attributes)
+    times = dict.fromkeys(recipe.times, now)
+    return Sample(
+        {**recipe.build(now, draw), **recipe.changes, **times}, recipe.previous_attributes
+    )
 
 
 def _session(now: int, draw: str) -> dict[str, Any]:
@@ -86,6 +101,7 @@ def _session(now: int, draw: str) -> dict[str, Any]:
     }
 
 
+# A session can be verified only while it requires input, so only then it has a secret and a link.
 def _open_session(now: int, draw: str) -> dict[str, Any]:
     opened = {
         "client_secret": f"vs_{draw}_secret_test_{draw}",
@@ -131,6 +147,7 @@ def _order(now: int, draw: str) -> dict[str, Any]:
     }
 
 
+# Events after the creation are about an order of the day before.
 def _earlier_order(now: int, draw: str) -> dict[str, Any]:
     return _order(now - _DAY, draw)
 
@@ -232,43 +249,43 @@ def _file(now: int, draw: str) -> dict[str, Any]:
     }
 
 
-_IDENTITY = "identity.verification_session"
-_ORDER = "climate.order"
-_PRODUCT = "climate.product"
+_IDENTITY: Final = "identity.verification_session"
+_ORDER: Final = "climate.order"
+_PRODUCT: Final = "climate.product"
 
-_TOLD: Final[dict[str, _Told]] = {
-    f"{_IDENTITY}.created": _Told(_open_session),
-    f"{_IDENTITY}.processing": _Told(_session, {"status": "processing"}),
-    f"{_IDENTITY}.requires_input": _Told(_failed_session),
-    f"{_IDENTITY}.verified": _Told(_reported_session, {"status": "verified"}),
-    f"{_IDENTITY}.canceled": _Told(_session, {"status": "canceled"}),
-    f"{_IDENTITY}.redacted": _Told(
+_RECIPES: Final[dict[str, _Recipe]] = {
+    f"{_IDENTITY}.created": _Recipe(_open_session),
+    f"{_IDENTITY}.processing": _Recipe(_session, {"status": "processing"}),
+    f"{_IDENTITY}.requires_input": _Recipe(_failed_session),
+    f"{_IDENTITY}.verified": _Recipe(_reported_session, {"status": "verified"}),
+    f"{_IDENTITY}.canceled": _Recipe(_session, {"status": "canceled"}),
+    f"{_IDENTITY}.redacted": _Recipe(
         _reported_session, {"status": "verified", "redaction": {"status": "redacted"}}
     ),
-    f"{_ORDER}.created": _Told(_order),
-    f"{_ORDER}.canceled": _Told(
+    f"{_ORDER}.created": _Recipe(_order),
+    f"{_ORDER}.canceled": _Recipe(
         _earlier_order,
         {"status": "canceled", "cancellation_reason": "requested"},
         times=("canceled_at",),
     ),
-    f"{_ORDER}.delayed": _Told(_earlier_order, times=("delayed_at",)),
-    f"{_ORDER}.delivered": _Told(
+    f"{_ORDER}.delayed": _Recipe(_earlier_order, times=("delayed_at",)),
+    f"{_ORDER}.delivered": _Recipe(
         _delivered_order,
         {"status": "delivered", "certificate": "https://climate.example/orders/sample"},
         times=("delivered_at",),
     ),
-    f"{_ORDER}.product_substituted": _Told(
+    f"{_ORDER}.product_substituted": _Recipe(
         _earlier_order, {"product": "climsku_substitute"}, times=("product_substituted_at",)
     ),
-    f"{_PRODUCT}.created": _Told(_product),
-    f"{_PRODUCT}.pricing_updated": _Told(
+    f"{_PRODUCT}.created": _Recipe(_product),
+    f"{_PRODUCT}.pricing_updated": _Recipe(
         _earlier_product, previous_attributes={"metric_tons_available": "1512.5"}
     ),
-    "crypto.onramp_session.updated": _Told(
+    "crypto.onramp_session.updated": _Recipe(
         _onramp_session, previous_attributes={"status": "fulfillment_processing"}
     ),
-    "file.created": _Told(_file),
+    "file.created": _Recipe(_file),
 }
 
-SAMPLED: Final = frozenset(_TOLD)
+SAMPLED: Final = frozenset(_RECIPES)
 """The types of events that have a sample of their own."""

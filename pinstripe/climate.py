@@ -1,10 +1,33 @@
-"""Climate: orders of carbon removal, and the products and suppliers they are made from.
+"""Climate: order carbon removal, and look up the products and suppliers.
+
+An order is paid from the balance of the account. Name the tons or the money to spend; the
+suppliers deliver later, in some cases years later.
+
+```python
+import asyncio
+from decimal import Decimal
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        products = [product async for product in stripe.climate.products.list()]
+        product = max(products, key=lambda product: product.metric_tons_available)
+        print(product.name, product.current_prices_per_metric_ton["usd"].amount_total)
+        order = await stripe.climate.orders.create(
+            product=product.id, metric_tons=Decimal("1.5"), currency="usd"
+        )
+        print(order.status, order.amount_total, order.expected_delivery_year)
+
+
+asyncio.run(main())
+```
+
+Tons are exact `Decimal` values; money is an `int` in the minor unit of its currency, such as
+cents. The beneficiary of an order, the certificate that names them, and metadata are left out of
+every repr; read the attribute, or use `to_dict`.
 
 https://docs.stripe.com/api/climate/order
-
-Tons are exact `Decimal`s, money is whole minor units of its currency. Who an order is for, the
-certificate that names them, and metadata are left out of every repr; read the attribute, or use
-`to_dict`.
 """
 
 from __future__ import annotations
@@ -12,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -45,14 +68,16 @@ __all__ = [
     "Suppliers",
 ]
 
-OrderStatus = Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
-"""Where an order stands."""
+OrderStatus: TypeAlias = (
+    Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
+)
+"""The status of an order."""
 
-CancellationReason = Literal["expired", "product_unavailable", "requested"] | str
-"""Why an order was canceled: its time ran out, the seller could not deliver, or you asked."""
+CancellationReason: TypeAlias = Literal["expired", "product_unavailable", "requested"] | str
+"""Why an order was canceled: it expired, the product became unavailable, or you asked."""
 
 # fmt: off
-RemovalPathway = Literal[
+RemovalPathway: TypeAlias = Literal[
     "biomass_carbon_removal_and_storage", "direct_air_capture", "enhanced_weathering",
     "marine_carbon_removal",
 ] | str
@@ -62,7 +87,7 @@ RemovalPathway = Literal[
 
 @model
 class Location(Record):
-    """A place where carbon is removed; only its country is always known."""
+    """A place where carbon is removed; only its country is always set."""
 
     city: str | None = None
     country: str
@@ -89,7 +114,7 @@ class Supplier(Listed):
 
 @model
 class ProductPrice(Record):
-    """What one metric ton costs in one currency, in minor units; the total is the sum."""
+    """The price of one metric ton in one currency, in minor units; the total is the sum."""
 
     amount_fees: int
     amount_subtotal: int
@@ -102,8 +127,8 @@ class Product(Listed):
 
     https://docs.stripe.com/api/climate/product
 
-    Prices stand by currency (`"usd"`). A delivery year in the past tells of carbon that is
-    removed already.
+    The keys of the prices are currencies (`"usd"`). A delivery year in the past means that the
+    carbon is removed already.
     """
 
     id: str
@@ -119,14 +144,14 @@ class Product(Listed):
 
 @model
 class OrderBeneficiary(Record):
-    """Who an order is made for."""
+    """The person or organization that an order is made for."""
 
     public_name: Private[str]
 
 
 @model
 class OrderDeliveryDetail(Record):
-    """Some of the tons of an order: who removed them, where, and who registered it."""
+    """The delivery of some tons of an order: the supplier, the place, and the registry."""
 
     delivered_at: datetime
     location: Location | None = None
@@ -141,8 +166,8 @@ class Order(Listed):
 
     https://docs.stripe.com/api/climate/order
 
-    `product` is an id, or the product where it was expanded. `delivery_details` are empty, and
-    `certificate` is None, until the order is delivered. Without a beneficiary it is for the
+    `product` is an id, or the product if it was expanded. `delivery_details` is empty and
+    `certificate` is None until the order is delivered. An order without a beneficiary is for the
     account itself.
     """
 
@@ -171,7 +196,7 @@ class Order(Listed):
 
 
 class BeneficiaryParam(TypedDict):
-    """Who an order is made for; in an update an empty name clears it."""
+    """The beneficiary of an order; in an update an empty name clears it."""
 
     public_name: str
 
@@ -206,14 +231,14 @@ class Orders(Resource):
             metric_tons: How many tons; this or `amount`. Products have a minimum: 1 ton of most
                 single suppliers, 0.001 of a portfolio.
             amount: How much money to spend, in minor units of the currency.
-            beneficiary: Who it is for; the account itself by default.
-            currency: One the account is settled in, such as `"usd"`; its default one by default.
-            metadata: Your own facts: up to 50 keys.
+            beneficiary: Whom the order is for; the account itself by default.
+            currency: A settlement currency of the account, such as `"usd"`; it has a default.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand: `["product"]`.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The product is sold out, or less than its minimum is asked for.
+            InvalidRequestError: The product is sold out, or the order is below its minimum.
         """
         if (metric_tons is None) == (amount is None):
             raise ConfigurationError("metric_tons", "give either metric_tons or amount")
@@ -245,7 +270,7 @@ class Orders(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such order.
+            NotFoundError: The order does not exist.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, order=order)
 
@@ -258,14 +283,14 @@ class Orders(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
-        """Change who an order is for, or its metadata.
+        """Change the beneficiary or the metadata of an order.
 
         https://docs.stripe.com/api/climate/order/update
 
         Args:
             order: Its id (`climorder_...`).
-            beneficiary: Who it is for; an empty text clears it.
-            metadata: Merged into what is there; an empty text removes its key.
+            beneficiary: Whom the order is for; an empty text clears it.
+            metadata: Merged into the metadata it has; an empty text removes its key.
             expand: Fields to expand: `["product"]`.
             request_options: Options of this call.
 
@@ -295,11 +320,11 @@ class Orders(Resource):
         https://docs.stripe.com/api/climate/order/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`: `["data.product"]`.
             request_options: Options of each call.
 
@@ -318,8 +343,8 @@ class Orders(Resource):
     ) -> Order:
         """Cancel an order; this cannot be undone.
 
-        It can be done within 24 hours, and the fees are kept; or within 30 days of a delay or of
-        another product being put in its place, and all is refunded.
+        You can cancel within 24 hours, and Stripe keeps the fees. You can also cancel within 30
+        days after a delay or a substitution of the product, and everything is refunded.
 
         https://docs.stripe.com/api/climate/order/cancel
 
@@ -329,7 +354,7 @@ class Orders(Resource):
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The time for that is over, or the order is delivered or canceled.
+            InvalidRequestError: It is too late, or the order is delivered or canceled.
         """
         return await self._call(self._CANCEL, {"expand": expand}, request_options, order=order)
 
@@ -347,7 +372,7 @@ class Products(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Product:
-        """Return a product with its prices of today.
+        """Return a product with its present prices.
 
         https://docs.stripe.com/api/climate/product/retrieve
 
@@ -357,7 +382,7 @@ class Products(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such product.
+            NotFoundError: The product does not exist.
         """
         return await self._call(
             self._RETRIEVE, {"expand": expand}, request_options, product=product
@@ -379,11 +404,11 @@ class Products(Resource):
         https://docs.stripe.com/api/climate/product/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -417,7 +442,7 @@ class Suppliers(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such supplier.
+            NotFoundError: The supplier does not exist.
         """
         return await self._call(
             self._RETRIEVE, {"expand": expand}, request_options, supplier=supplier
@@ -439,11 +464,11 @@ class Suppliers(Resource):
         https://docs.stripe.com/api/climate/supplier/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -455,7 +480,13 @@ class Suppliers(Resource):
 
 
 class Climate:
-    """The resources of Climate: orders of carbon removal, and what can be ordered."""
+    """The resources of Climate.
+
+    Attributes:
+        orders: Orders of carbon removal.
+        products: The products that can be ordered.
+        suppliers: The companies that deliver them.
+    """
 
     def __init__(self, send: Sender) -> None:
         self.orders = Orders(send)
@@ -466,11 +497,11 @@ class Climate:
 def _check_beneficiary(
     value: BeneficiaryParam | Literal[""] | None, *, clearable: bool
 ) -> BeneficiaryParam | Literal[""] | None:
-    """Refuse a beneficiary that a form would lose, or that could clear what was never set."""
+    """Refuse a beneficiary that a form cannot carry, or an empty one that has nothing to clear."""
     if value is None or (value == "" and clearable):
         return value
     if not isinstance(value, Mapping) or set(value) != {"public_name"}:
-        raise ConfigurationError("beneficiary", "must be a mapping with nothing but a public_name")
+        raise ConfigurationError("beneficiary", "must be a mapping with only a public_name")
     name = value["public_name"]
     if not isinstance(name, str) or not (name or clearable):
         raise ConfigurationError(

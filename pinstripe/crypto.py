@@ -1,13 +1,39 @@
-"""Crypto onramp: sessions in which a customer buys crypto, and quotes of what that costs.
+"""Crypto onramp: sessions in which a customer buys crypto, and quotes of its price.
+
+A session is one visit of a customer: create it, and give its `client_secret` to your page or send
+the customer to its `redirect_url`. Quotes are estimates, and need no session.
+
+```python
+import asyncio
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        quotes = await stripe.crypto.onramp_quotes.retrieve(
+            source_amount="250", source_currency="usd"
+        )
+        best = quotes.cheapest("usdc")
+        if best is not None:
+            print(best.destination_network, best.destination_amount, best.total_fees)
+        session = await stripe.crypto.onramp_sessions.create(
+            source_amount="250", source_currency="usd", destination_networks=["base"]
+        )
+        print(session.id, session.status)
+
+
+asyncio.run(main())
+```
+
+Amounts are exact `Decimal` values. The API calls the network Base `base` in its values and
+`base_network` in its keys. Every argument and lookup says `base`, and `base_network` is refused;
+the models keep the keys of the API as names of their fields.
+
+Anything that opens a session or identifies its customer (client secret, link, wallets and their
+tags, the hash of a transaction, metadata) is left out of every repr; read the attribute, or use
+`to_dict`.
 
 https://docs.stripe.com/api/crypto/onramp_sessions
-
-The network Base is `base` among the values of the API and `base_network` among its keys. Here it
-is written `base` in every argument and every lookup, and put on the wire as the API wants it;
-`base_network` as an argument is refused. The models keep the wire's keys as their field names.
-
-Whatever opens a session or leads to its customer (client secret, link, wallets and their tags, the
-hash of a transaction, metadata) is left out of every repr; read the attribute, or use `to_dict`.
 """
 
 from __future__ import annotations
@@ -24,7 +50,7 @@ from collections.abc import (
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from attrs import asdict
 
@@ -82,7 +108,7 @@ __all__ = [
     "check_query",
 ]
 
-OnrampSessionStatus = (
+OnrampSessionStatus: TypeAlias = (
     Literal[
         "fulfillment_complete",
         "fulfillment_processing",
@@ -93,25 +119,26 @@ OnrampSessionStatus = (
     ]
     | str
 )
-"""Where a session stands; `quote_ready` is seen only where there is no widget."""
+"""The status of a session; `quote_ready` occurs only without the widget."""
 
-SettlementSpeed = Literal["instant", "standard"] | str
+SettlementSpeed: TypeAlias = Literal["instant", "standard"] | str
 """When the crypto is delivered: at once, or when the payment has settled."""
 
-# Sums do not depend on the caller's decimal context; no amount of the API has so many digits.
+# Sums must not depend on the decimal context of the caller, which could round them. No amount of
+# the API has this many digits.
 _EXACT = Context(prec=1000, traps=[])
 
 
 @model
 class OnrampDestinationTags(Record):
-    """The tags that tell apart the users of one shared wallet."""
+    """The tags that identify the user of a shared wallet."""
 
     stellar: Private[str | None] = None
 
 
 @model
 class OnrampWalletAddresses(Record):
-    """The customer's wallets, one a network."""
+    """The wallets of the customer, one for each network."""
 
     avalanche: Private[str | None] = None
     base_network: Private[str | None] = None
@@ -133,7 +160,7 @@ class OnrampWalletAddresses(Record):
         return self.base_network
 
     def for_network(self, network: DestinationNetwork) -> str | None:
-        """Return the wallet on a network, or None where there is none.
+        """Return the wallet on a network; None if there is none.
 
         Args:
             network: The name of the network, such as `"base"`.
@@ -152,10 +179,10 @@ class OnrampSessionFees(Record):
 
 @model
 class OnrampTransactionDetails(Record):
-    """What is bought, where it goes and what it costs.
+    """What the customer buys, where it is delivered and what it costs.
 
-    `source_amount` is without the fees. `last_error` and `settlement_speed` are there only in
-    previews of the API.
+    `source_amount` is without the fees. Only previews of the API set `last_error` and
+    `settlement_speed`.
     """
 
     destination_amount: Decimal | None = None
@@ -180,7 +207,7 @@ class OnrampSession(Listed):
 
     https://docs.stripe.com/api/crypto/onramp_sessions/object
 
-    Whoever holds `client_secret` or `redirect_url` can go on with the purchase.
+    Anybody who has `client_secret` or `redirect_url` can continue the purchase.
     """
 
     id: str
@@ -205,9 +232,9 @@ class OnrampQuoteFees(Record):
 
 @model
 class OnrampQuote(Record):
-    """What one currency costs on one network.
+    """The price of one currency on one network.
 
-    `source_total_amount` is what the customer pays for `destination_amount`, fees included.
+    The customer pays `source_total_amount`, fees included, for `destination_amount`.
     """
 
     id: str | None = None
@@ -224,10 +251,10 @@ class OnrampQuote(Record):
 
     @property
     def unit_cost(self) -> Fraction | None:
-        """What one unit of the crypto costs, fees included; exact, so a fraction.
+        """The price of one unit of the crypto, fees included; exact, so a fraction.
 
-        None where it has no price: nothing is received, or an amount is negative, not a number,
-        or longer than any amount can be.
+        None if there is no price: nothing is received, or an amount is negative, not a number, or
+        longer than any amount can be.
         """
         if not (_is_amount(self.destination_amount) and _is_amount(self.source_total_amount)):
             return None
@@ -237,7 +264,7 @@ class OnrampQuote(Record):
 
 
 def _is_amount(value: Decimal) -> bool:
-    # A fraction writes its exponent out: 1E+999999999 would be a gigabyte of zeros.
+    # A fraction writes all digits out, so 1E+999999999 would be a gigabyte of zeros.
     exponent, longest = value.as_tuple().exponent, _EXACT.prec
     return isinstance(exponent, int) and exponent > -longest and value.adjusted() < longest
 
@@ -246,7 +273,8 @@ def _rank(quote: OnrampQuote) -> tuple[Fraction, Decimal, Decimal, str, str] | N
     cost = quote.unit_cost
     if cost is None:
         return None
-    # Where both cost nothing, more of it is better; minus would round in the caller's context.
+    # If two quotes cost nothing, the one that gives more is better. A minus sign would round the
+    # amount in the decimal context of the caller; `copy_negate` does not.
     received = quote.destination_amount.copy_negate()
     total = quote.source_total_amount
     return cost, total, received, quote.destination_network, quote.id or ""
@@ -254,16 +282,16 @@ def _rank(quote: OnrampQuote) -> tuple[Fraction, Decimal, Decimal, str, str] | N
 
 @model
 class Quotes(Model):
-    """Estimates for every currency and network that was asked for; iterate it for each quote.
+    """One answer with a quote for each currency and network; iterate it for every quote.
 
     https://docs.stripe.com/api/crypto/onramp_quotes
 
     Attributes:
-        id: An id of this answer, by which it cannot be retrieved.
-        destination_network_quotes: The quotes by the API's key of each network, of which a new
-            one can come any time; `for_network` looks one up by its name.
-        rate_fetched_at: When the rates were current; the price can have moved since.
-        source_amount: What is paid for the crypto, without the fees.
+        id: The id of this answer; no call retrieves an answer by it.
+        destination_network_quotes: The quotes by the API's key of each network, which can be new;
+            `for_network` looks a network up by its name.
+        rate_fetched_at: When the rates were current; the price can have changed since.
+        source_amount: The price of the crypto, without the fees.
     """
 
     id: str
@@ -276,7 +304,7 @@ class Quotes(Model):
 
     def __repr__(self) -> str:
         paid = f"{self.source_amount} {self.source_currency}"
-        return f"OnrampQuotes(<{len(self)} quotes for {paid}>)"
+        return f"Quotes(<{len(self)} quotes for {paid}>)"
 
     def __iter__(self) -> Iterator[OnrampQuote]:
         for quotes in self.destination_network_quotes.values():
@@ -291,7 +319,7 @@ class Quotes(Model):
         return tuple(dict.fromkeys(quote.destination_currency for quote in self))
 
     def for_network(self, network: DestinationNetwork) -> tuple[OnrampQuote, ...]:
-        """Return the quotes on a network, none where it has none.
+        """Return the quotes on a network; an empty tuple if it has none.
 
         Args:
             network: The name of the network, such as `"base"`.
@@ -307,24 +335,24 @@ class Quotes(Model):
         """Return the quotes of a currency, on a network, or both, in the order of the answer.
 
         Args:
-            currency: Only those of this currency.
-            network: Only those on this network, such as `"base"`.
+            currency: Only quotes of this currency.
+            network: Only quotes on this network, such as `"base"`.
         """
         quotes = self if network is None else self.for_network(network)
         return tuple(q for q in quotes if currency in (None, q.destination_currency))
 
     def cheapest(self, currency: DestinationCurrency) -> OnrampQuote | None:
-        """Return the quote with the lowest cost a unit, fees included; compared exactly.
+        """Return the quote with the lowest price of a unit, fees included; compared exactly.
 
-        Of those that cost the same a unit it is the one with the lower total, of those that cost
-        nothing the one that gives more, then the one whose network, then whose id, comes first by
-        alphabet.
+        If quotes have the same price of a unit, the lower total wins. If they cost nothing, the
+        one that gives more wins. After that the first by network and by id wins, in alphabetical
+        order.
 
         Args:
             currency: The currency that is bought.
 
         Returns:
-            The quote, or None where the currency has none with a price.
+            The quote, or None if the currency has no quote with a price.
         """
         ranked = [(_rank(quote), quote) for quote in self.filter(currency=currency)]
         priced = [(rank, quote) for rank, quote in ranked if rank is not None]
@@ -360,30 +388,31 @@ class OnrampSessions(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> OnrampSession:
-        """Start the visit of a customer; make one for each.
+        """Start the visit of a customer; each visit needs a session of its own.
 
         https://docs.stripe.com/api/crypto/onramp_sessions/create
 
         Args:
-            source_currency: What the customer pays in; from the customer's locale by default.
-            source_amount: What is spent, without the fees, in whole cents; needs its currency.
-            destination_currency: What is bought; needs `destination_network`.
-            destination_network: Where it is delivered; needs `destination_currency`.
-            destination_amount: What is received, in place of `source_amount`; needs its currency.
-            destination_currencies: All that the customer may choose from.
-            destination_networks: All networks that the customer may choose from.
-            wallet_addresses: The customer's wallets by network, `{"base": "0x..."}`; each on one
-                of `destination_networks`, where those are given.
+            source_currency: The currency of the payment; by default from the customer's locale.
+            source_amount: The amount to spend, without fees, in whole cents; needs its currency.
+            destination_currency: The currency to buy; needs `destination_network`.
+            destination_network: The network of the delivery; needs `destination_currency`.
+            destination_amount: The amount to buy, in place of `source_amount`; needs its currency.
+            destination_currencies: The currencies that the customer may choose from.
+            destination_networks: The networks that the customer may choose from.
+            wallet_addresses: The wallets of the customer by network, `{"base": "0x..."}`. If
+                `destination_networks` are given, each wallet is on one of them.
             lock_wallet_address: Whether the customer may use no other wallet.
             settlement_speed: When the crypto is delivered; a private preview of the API.
-            customer_ip_address: Where the customer is, IPv4 or IPv6; the API may refuse the place.
-            kyc_details: What you know of the customer.
-            metadata: Your own facts: up to 50 keys.
+            customer_ip_address: The IPv4 or IPv6 address of the customer; the API may refuse its
+                region.
+            kyc_details: Details of the customer that you know.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The onramp is not offered to the customer, or not this pair of
+            InvalidRequestError: The onramp is not available to this customer, or for this pair of
                 currency and network.
         """
         params = check_session(
@@ -423,7 +452,7 @@ class OnrampSessions(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such session.
+            NotFoundError: The session does not exist.
         """
         return await self._call(
             self._RETRIEVE, {"expand": expand}, request_options, session=session
@@ -449,15 +478,15 @@ class OnrampSessions(Resource):
         https://docs.stripe.com/api/crypto/onramp_sessions/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            destination_currency: Only those that buy this currency.
-            destination_network: Only those delivered on this network.
-            status: Only those in this status.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            destination_currency: Only sessions that buy this currency.
+            destination_network: Only sessions with this network of the delivery.
+            status: Only sessions with this status.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -495,14 +524,14 @@ class OnrampQuotes(Resource):
         destination_networks: Sequence[DestinationNetwork] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Quotes:
-        """Estimate what crypto costs: one quote for each currency and network that go together.
+        """Estimate the price of crypto: one quote for each valid pair of currency and network.
 
         https://docs.stripe.com/api/crypto/onramp_quotes/retrieve
 
         Args:
-            source_amount: What is spent, without the fees; 100.00 by default.
-            source_currency: What it is paid in; `usd` by default.
-            destination_amount: What is received, in place of `source_amount`; needs exactly one
+            source_amount: The amount to spend, without fees; 100.00 by default.
+            source_currency: The currency of the payment; `usd` by default.
+            destination_amount: The amount to buy, in place of `source_amount`; needs exactly one
                 currency and one network.
             destination_currencies: The currencies to quote; all by default.
             destination_networks: The networks to quote; all by default.
@@ -515,9 +544,9 @@ class OnrampQuotes(Resource):
             "destination_currencies": destination_currencies,
             "destination_networks": destination_networks,
         }
-        return await self._ask(query, request_options)
+        return await self._retrieve(query, request_options)
 
-    def _ask(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[Quotes]:
+    def _retrieve(self, query: QuotesQuery, options: RequestOptions | None) -> Awaitable[Quotes]:
         return self._call(self._RETRIEVE, check_query(query), options)
 
     def retrieve_many(
@@ -529,34 +558,35 @@ class OnrampQuotes(Resource):
         on_progress: Callable[[Progress], object] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Outcomes[QuotesQuery, Quotes]:
-        """Ask for quotes many times, many at once, in bounded memory.
+        """Retrieve the quotes of many queries, many at once, in bounded memory.
 
             async for outcome in stripe.crypto.onramp_quotes.retrieve_many(queries):
                 print(outcome.index, outcome.error or outcome.unwrap().cheapest("usdc"))
 
         Args:
-            queries: The parameters of each call to `retrieve`; read as the work goes on.
+            queries: The parameters of each call to `retrieve`; read only as fast as they are sent.
             concurrency: How many calls may be under way at once.
-            ordered: True for outcomes in the order of the queries, False as they come.
+            ordered: True for outcomes in the order of the queries, False for the order in which
+                the calls end.
             on_progress: A plain function, called after each query.
             request_options: Options of each call.
 
         Returns:
-            Iterate it for one outcome a query: its quotes or its error. A query that cannot be
-            sent has a `ConfigurationError`, and the others are not touched by it.
+            Iterate it for one outcome of each query: its quotes or its error. A query that
+            cannot be sent has a `ConfigurationError`, and does not affect the others.
 
         Raises:
-            ConfigurationError: Another argument is wrong; raised at once.
+            ConfigurationError: An argument other than a query is wrong; raised at once.
         """
         check_queries(queries)
-        headers_for("GET", request_options)  # options that no call can have are refused here
+        headers_for("GET", request_options)  # refuses options that no call can have
 
         @hide_frames
-        async def ask(query: QuotesQuery) -> Quotes:
-            return await self._ask(query, request_options)
+        async def retrieve(query: QuotesQuery) -> Quotes:
+            return await self._retrieve(query, request_options)
 
         return fan_out(
-            ask,
+            retrieve,
             queries,
             concurrency=concurrency,
             ordered=ordered,
@@ -569,7 +599,7 @@ class Crypto:
 
     Attributes:
         onramp_sessions: Visits of customers who buy crypto.
-        onramp_quotes: Estimates of what crypto costs.
+        onramp_quotes: Estimates of the price of crypto.
     """
 
     def __init__(self, send: Sender) -> None:

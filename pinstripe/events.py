@@ -1,26 +1,42 @@
-"""Events: what happened to the objects of an account, for 30 days.
+"""Events: the log of changes to the objects of an account, for 30 days.
+
+Read the log if deliveries to a webhook were lost, or if you do not run a webhook. A walk with
+`ending_before` returns the events since the last one that you have seen, oldest first.
+
+```python
+import asyncio
+import pinstripe
+from pinstripe.events import VerificationSessionVerified
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        async for event in stripe.events.list(type="identity.*", max_items=50):
+            match event:
+                case VerificationSessionVerified():
+                    print(event.data.object.client_reference_id)
+                case _:
+                    print(event.type, event.id)
+
+
+asyncio.run(main())
+```
+
+`event.data.object` is the model of its kind, such as `VerificationSession`. An event keeps the
+version of the API that it was written in, so its object may not fit the model. It is plain data
+then, and if its kind has no model here: one event that cannot be read must not end every walk over
+the log.
+
+An event of a type that is known here has a class of its own, in the log and in a delivery, so that
+`match` narrows it. An event of another type, or whose object does not fit, is a plain `Event`.
 
 https://docs.stripe.com/api/events
-
-`event.data.object` is the model of its kind, told by its `object` field. It is plain data where
-the kind has no model here, and where it does not fit its model: an event shows its object as the
-version of the API that was in use then had it, and an event that could not be read would end
-every walk over the log.
-
-An event of a type that is known here is of the class of that type, in the log and in a delivery
-alike, so that `match` narrows it; every one is an `Event`. Its class promises the model of its
-object: an event whose object does not fit is a plain `Event`, as is one of an unknown type.
-
-msgspec builds one class a field, unless a tag of its own tells which, and a tag that it does not
-know is an error to it. So the decoder gives an `Event` with plain data; `EventData` puts in the
-place of that what the converter makes of it for the class of its kind, and the event then takes
-the class of its type, which lays out the same fields. Reading it twice would cost half as much
-again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import (
@@ -56,7 +72,19 @@ from pinstripe.crypto import OnrampSession, OnrampSessions
 from pinstripe.files import File, Files
 from pinstripe.identity import VerificationSession, VerificationSessions
 
-EventType = (
+# How an event becomes typed. msgspec decides by one tag which class to build, and an unknown tag
+# is an error to it, while both the kind of the object and the type of the event are open. So it
+# happens in two steps, right after msgspec has filled in the fields:
+#
+# 1. `EventData.__post_init__` finds the model by the `object` field of the plain data, and puts
+#    the model in place of the data, if the data fit it.
+# 2. `Event.__post_init__` finds the class by the `type` of the event, and changes the class of the
+#    event to it. Its subclasses add no field, so their layout in memory is the same. It does so
+#    only if step 1 made the model that the class promises.
+#
+# To decode the bytes a second time with the right classes would take half as long again.
+
+EventType: TypeAlias = (
     Literal[
         "climate.order.canceled",
         "climate.order.created",
@@ -77,10 +105,10 @@ EventType = (
     ]
     | str
 )
-"""What happened; these are the types of the resources that have a model here."""
+"""The type of an event; these are the types whose objects have a model here."""
 
 RelatedModel: TypeAlias = VerificationSession | OnrampSession | Order | Product | File
-"""The models of what events tell of."""
+"""The models of the objects of events."""
 
 if TYPE_CHECKING:
     EventObject: TypeAlias = RelatedModel | dict[str, Any]
@@ -117,7 +145,7 @@ __all__ = [
 
 
 class _Retrievable(Protocol):
-    """A resource whose objects events tell of."""
+    """A resource whose objects have events."""
 
     def __init__(self, send: Sender) -> None: ...
 
@@ -131,6 +159,7 @@ class _Retrievable(Protocol):
     ) -> RelatedModel: ...
 
 
+# The models and resources by the `object` field of an object.
 _MODELS: Mapping[str, type[Model]] = {
     "climate.order": Order,
     "climate.product": Product,
@@ -147,6 +176,7 @@ _RESOURCES: Mapping[str, type[_Retrievable]] = {
     "identity.verification_session": VerificationSessions,
 }
 
+# https://docs.stripe.com/api/events/list
 _MAX_TYPES = 20
 
 _T_co = TypeVar("_T_co", covariant=True)
@@ -154,11 +184,11 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 @model
 class EventData(Record, Generic[_T_co]):
-    """What an event is about.
+    """The object of an event.
 
     Attributes:
-        object: The object as it was when the event happened, without what `expand` would show.
-        previous_attributes: What an update replaced, by name of the field.
+        object: The object as it was when the event happened; nothing in it is expanded.
+        previous_attributes: The values before an update, by the name of the field.
     """
 
     object: Private[_T_co]
@@ -166,25 +196,22 @@ class EventData(Record, Generic[_T_co]):
 
     def __post_init__(self) -> None:
         data: Any = self.object
-        if isinstance(data, dict):
-            laid_out: Any = self
-            msgspec.structs.force_setattr(laid_out, "object", _typed(cast("dict[str, Any]", data)))
-
-
-def _typed(data: dict[str, Any]) -> Any:
-    kind = data.get("object")
-    found = _MODELS.get(kind) if isinstance(kind, str) else None
-    if found is None:
-        return data
-    try:
-        return structure(data, found)
-    except DecodeError:
-        return data
+        if not isinstance(data, dict):
+            return
+        kind = cast("dict[str, Any]", data).get("object")
+        found = _MODELS.get(kind) if isinstance(kind, str) else None
+        if found is None:
+            return
+        # Data that do not fit were written in another version of the API, and stay as they are.
+        with suppress(DecodeError):
+            data = structure(data, found)
+        event_data: Any = self
+        msgspec.structs.force_setattr(event_data, "object", data)
 
 
 @model
 class EventRequest(Record):
-    """The request that caused an event; its id is None where no request to the API did."""
+    """The request that caused an event; its id is None if no request to the API did."""
 
     id: str | None = None
     idempotency_key: str | None = None
@@ -197,10 +224,10 @@ class Event(Listed):
     https://docs.stripe.com/api/events/object
 
     Attributes:
-        account: The connected account whose event it is.
+        account: The connected account that the event belongs to.
         api_version: The version of the API that `data` is written in; it never changes.
         context: The account, as the `Stripe-Context` header takes it.
-        pending_webhooks: To how many webhook endpoints it is still to be delivered.
+        pending_webhooks: How many webhook endpoints have not received it yet.
     """
 
     id: str
@@ -218,8 +245,8 @@ class Event(Listed):
     def __post_init__(self) -> None:
         found = _typed_events().get(self.type) if type(self) is Event else None
         if found is not None and isinstance(self.data.object, found.kind):
-            laid_out: Any = self
-            msgspec.structs.force_setattr(laid_out, "__class__", found.event)
+            event: Any = self
+            msgspec.structs.force_setattr(event, "__class__", found.event)
 
 
 @model
@@ -232,7 +259,7 @@ class VerificationSessionCreated(Event):
 
 @model
 class VerificationSessionProcessing(Event):
-    """The person has submitted what was asked for, and it is being checked."""
+    """The person has submitted everything, and it is being checked."""
 
     data: EventData[VerificationSession]
     type: Literal["identity.verification_session.processing"]
@@ -240,7 +267,7 @@ class VerificationSessionProcessing(Event):
 
 @model
 class VerificationSessionRequiresInput(Event):
-    """A check failed; `last_error` of the session says why, and the person may try again."""
+    """A check failed; see `last_error` of the session. The person may try again."""
 
     data: EventData[VerificationSession]
     type: Literal["identity.verification_session.requires_input"]
@@ -256,7 +283,7 @@ class VerificationSessionVerified(Event):
 
 @model
 class VerificationSessionCanceled(Event):
-    """A verification session was canceled, and ends so."""
+    """A verification session was canceled."""
 
     data: EventData[VerificationSession]
     type: Literal["identity.verification_session.canceled"]
@@ -264,7 +291,7 @@ class VerificationSessionCanceled(Event):
 
 @model
 class VerificationSessionRedacted(Event):
-    """What was collected in a verification session has been removed."""
+    """The data that a verification session collected were removed."""
 
     data: EventData[VerificationSession]
     type: Literal["identity.verification_session.redacted"]
@@ -304,7 +331,7 @@ class OrderDelivered(Event):
 
 @model
 class OrderProductSubstituted(Event):
-    """Another product took the place of the ordered one."""
+    """The product of an order was replaced by another one."""
 
     data: EventData[Order]
     type: Literal["climate.order.product_substituted"]
@@ -312,7 +339,7 @@ class OrderProductSubstituted(Event):
 
 @model
 class ProductCreated(Event):
-    """A product of carbon removal came to the shelf."""
+    """A new product of carbon removal can be ordered."""
 
     data: EventData[Product]
     type: Literal["climate.product.created"]
@@ -320,7 +347,7 @@ class ProductCreated(Event):
 
 @model
 class ProductPricingUpdated(Event):
-    """The prices of a product changed, or how much of it there is."""
+    """The prices or the available tons of a product changed."""
 
     data: EventData[Product]
     type: Literal["climate.product.pricing_updated"]
@@ -328,7 +355,7 @@ class ProductPricingUpdated(Event):
 
 @model
 class OnrampSessionUpdated(Event):
-    """The status of an onramp session changed; both spellings of the type are in use."""
+    """The status of an onramp session changed; both spellings of the type occur."""
 
     data: EventData[OnrampSession]
     type: Literal["crypto.onramp_session.updated", "crypto.onramp_session_updated"]
@@ -359,11 +386,11 @@ TypedEvent: TypeAlias = (
     | OnrampSessionUpdated
     | FileCreated
 )
-"""An event whose type is known here: told apart by `match`, or by its `type`."""
+"""An event whose type is known here; use `match`, or compare its `type`."""
 
 
 class _Typed(NamedTuple):
-    """The class of a type of events, and the model of what they are about."""
+    """The class of a type of events, and the model of their object."""
 
     event: type[Event]
     kind: type[Model]
@@ -381,10 +408,10 @@ def _typed_events() -> Mapping[str, _Typed]:
 
 @model
 class RelatedObject(Record):
-    """The object that a thin event is about.
+    """The object of a thin event.
 
     Attributes:
-        url: The path of the API where it stands.
+        url: The path of the object in the API.
     """
 
     id: str
@@ -394,14 +421,14 @@ class RelatedObject(Record):
 
 @model
 class ThinEvent(Record):
-    """An event that says what changed, but not how: it is fetched with `fetch_related`.
+    """An event without its object; fetch that with `Events.fetch_related`.
 
     https://docs.stripe.com/event-destinations
 
     Attributes:
-        context: The account whose event it is, as the `Stripe-Context` header takes it.
-        related_object: What it is about; None where that is no object.
-        type: What happened: `v1.` and the type of the event that is not thin.
+        context: The account that the event belongs to, as the `Stripe-Context` header takes it.
+        related_object: The object of the event; None if it has none.
+        type: `v1.` and the type of the event that is not thin.
     """
 
     id: str
@@ -439,7 +466,7 @@ class Events(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such event, or it is over 30 days old.
+            NotFoundError: The event does not exist, or is older than 30 days.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, id=id)
 
@@ -450,26 +477,26 @@ class Events(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> RelatedModel:
-        """Return the object that a thin event is about, as it is now.
+        """Return the object of a thin event, as it is now.
 
-        It is asked for by its id: the URL in the event is not followed.
+        It is retrieved by its id; the URL in the event is not followed.
 
         https://docs.stripe.com/event-destinations
 
         Args:
             event: The event.
             expand: Fields to expand.
-            request_options: Options of this call; `account` where the event is that of a
+            request_options: Options of this call; set `account` if the event belongs to a
                 connected account.
 
         Raises:
-            ConfigurationError: The event is about no object, or about one that has no model here.
-            NotFoundError: There is no such object any more.
+            ConfigurationError: The event has no object, or its object has no model here.
+            NotFoundError: The object does not exist any more.
         """
         related = event.related_object
         resource = _RESOURCES.get(related.type) if related is not None else None
         if related is None or resource is None:
-            problem = "is about no object that has a model here; see AsyncClient.request"
+            problem = "has no object that has a model here; use AsyncClient.request"
             raise ConfigurationError("event", problem)
         calls = resource(self._send)
         return await calls.retrieve(related.id, expand=expand, request_options=request_options)
@@ -491,29 +518,34 @@ class Events(Resource):
     ) -> Pager[Event]:
         """List the events of the last 30 days, newest first.
 
-        `async for` over `list(ending_before=last_seen)` gives what has happened since, in the
-        order in which it happened.
+        A walk over `list(ending_before=last_seen)` returns the later events, oldest first.
 
         https://docs.stripe.com/api/events/list
 
         Args:
-            created: Only those that happened in this range, or at this very second.
-            delivery_success: Only those that every webhook endpoint took; with False only those
-                that are still to be delivered, or never were, to one at least.
-            type: Only those of this type; `*` stands for any part of it, as in `"climate.*"`.
-            types: Only those of these types, 20 at most; in place of `type`.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those that happened in this range, or in this second.
+            delivery_success: True for events that every webhook endpoint has accepted; False for
+                events that at least one endpoint has not accepted, so far or at all.
+            type: Only events of this type; `*` stands for any part of it, as in `"climate.*"`.
+            types: Only events of these types, 20 at most; in place of `type`.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
         Returns:
             A pager: iterate it with `async for`, or await it for the first page.
         """
-        _check_types(type, types)
+        check_texts("types", types)
+        if types is not None:
+            if type is not None:
+                raise ConfigurationError("types", "cannot be used together with type")
+            if len(types) > _MAX_TYPES:
+                problem = f"has {len(types)} types; {_MAX_TYPES} are allowed"
+                raise ConfigurationError("types", problem)
         params = {
             "created": created,
             "delivery_success": delivery_success,
@@ -523,13 +555,3 @@ class Events(Resource):
         }
         paging = Paging(limit, max_items, starting_after, ending_before, cursor)
         return self._list(self._LIST, params, paging, request_options)
-
-
-def _check_types(type: str | None, types: Sequence[str] | None) -> None:
-    check_texts("types", types)
-    if types is None:
-        return
-    if type is not None:
-        raise ConfigurationError("types", "cannot be used together with type")
-    if len(types) > _MAX_TYPES:
-        raise ConfigurationError("types", f"names {len(types)} types; {_MAX_TYPES} are allowed")

@@ -1,12 +1,33 @@
-"""Files and file links: what is uploaded to the API, what it made itself, and who may read it.
+"""Files: upload them, download what the API made, and share them by link.
+
+A file is never whole in memory: an upload is read from the disk piece by piece, and a download is
+written to it piece by piece. Reading the content needs a key; a file link gives it to anybody.
+
+```python
+import asyncio
+import tempfile
+from pathlib import Path
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        receipt = b"%PDF-1.4 ..."
+        file = await stripe.files.create(
+            file=receipt, filename="receipt.pdf", purpose="dispute_evidence"
+        )
+        print(file.id, file.size)
+        with tempfile.TemporaryDirectory() as folder:
+            print(await stripe.files.download(file, Path(folder) / "receipt.pdf"))
+
+
+asyncio.run(main())
+```
+
+Links, and the names of files, which can identify a person, are left out of every repr. Errors of
+the operating system about a file of this machine are raised as they are, as an `OSError`.
 
 https://docs.stripe.com/api/files
-
-A file travels piece by piece and is never whole in memory. Its content needs a key; a link lets
-whoever holds it read without one, so links are left out of every repr, as are the names of files,
-which can tell who somebody is.
-
-Whatever the operating system says of a file of this machine is raised as the `OSError` it is.
 """
 
 from __future__ import annotations
@@ -17,7 +38,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from attrs import evolve
 from typing_extensions import NotRequired, TypedDict
@@ -49,16 +70,16 @@ __all__ = [
 ]
 
 # fmt: off
-UploadPurpose = Literal[
+UploadPurpose: TypeAlias = Literal[
     "account_requirement", "additional_verification", "business_icon", "business_logo",
     "customer_signature", "dispute_evidence", "identity_document", "issuing_regulatory_reporting",
     "pci_document", "platform_terms_of_service", "tax_document_user_upload",
     "terminal_android_apk", "terminal_reader_splashscreen", "terminal_wifi_certificate",
     "terminal_wifi_private_key",
 ] | str
-"""What a file that you upload is for."""
+"""The purpose of an upload."""
 
-FilePurpose = Literal[
+FilePurpose: TypeAlias = Literal[
     "account_requirement", "additional_verification", "business_icon", "business_logo",
     "customer_signature", "dispute_evidence", "document_provider_identity_document",
     "finance_report_run", "financial_account_statement", "identity_document",
@@ -67,20 +88,21 @@ FilePurpose = Literal[
     "terminal_android_apk", "terminal_reader_splashscreen", "terminal_wifi_certificate",
     "terminal_wifi_private_key",
 ] | str
-"""What a file is for: some of these only the API makes."""
+"""The purpose of a file; files of some purposes are made only by the API."""
 # fmt: on
 
+# The address of a link is followed only at the API's own host, so only its path is taken.
 _LINK = re.compile(r"https?://[^/?#\s]+(/links/[\w.~=-]{1,255})", re.ASCII)
 _ENDING = re.compile(r"[a-z0-9]{1,8}")
 
 
 @model
 class FileLink(Listed):
-    """A way to the content of a file that needs no key.
+    """An address of the content of a file that needs no key.
 
     https://docs.stripe.com/api/file_links/object
 
-    Whoever has the `url` can read the file until the link expires; then `url` is None.
+    Anybody who has the `url` can read the file until the link expires; then `url` is None.
     """
 
     id: str
@@ -100,9 +122,9 @@ class File(Listed):
 
     https://docs.stripe.com/api/files/object
 
-    `size` is in bytes, `type` an ending such as `pdf`. `url` is None where the purpose does not
-    let the content be read again; reading it needs a key. `links` holds the links to it, where
-    its purpose allows for any.
+    `size` is in bytes, `type` is an ending such as `pdf`. `url` needs a key; it is None if the
+    purpose does not allow the content to be read again. `links` has the links to the file, if its
+    purpose allows links.
     """
 
     id: str
@@ -119,7 +141,7 @@ class File(Listed):
 
 
 class FileLinkDataParam(TypedDict):
-    """A link to make together with the file."""
+    """A link to create together with a file."""
 
     create: bool
     expires_at: NotRequired[datetime]
@@ -149,27 +171,30 @@ class Files(Resource):
 
             file = await stripe.files.create(file="receipt.pdf", purpose="dispute_evidence")
 
-        It is read from the disk piece by piece, anew for each attempt. The deadline of the call
-        is also that of sending it: give a long one with a large file.
+        It is read from the disk piece by piece, again for each attempt. The deadline of the call
+        includes the time to send it: set a long one for a large file.
 
         https://docs.stripe.com/api/files/create
 
         Args:
             file: The path of a file, bytes, or a binary file object that can seek. An object is
-                sent from where it stands, and stays open.
-            purpose: What it is for; most purposes bound its type and size.
-            filename: The name to send it under: needed for bytes; by default that of the file.
-            content_type: Its media type; by default the one that its name ends in.
-            file_link_data: A link to make together with it.
+                sent from its present position, and stays open.
+            purpose: The purpose; most purposes limit the type and size.
+            filename: The name to send it under; needed for bytes, by default the name of the file.
+            content_type: Its media type; by default guessed from the ending of its name.
+            file_link_data: A link to create together with it.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The purpose does not take this file.
+            InvalidRequestError: The purpose does not allow this file.
             OSError: The file cannot be read.
         """
         if file_link_data is not None:
-            _check_link_data(file_link_data)
+            if not isinstance(file_link_data, Mapping) or "create" not in file_link_data:
+                problem = "must be a mapping with the key create"
+                raise ConfigurationError("file_link_data", problem)
+            check_metadata(file_link_data.get("metadata"), "file_link_data[metadata]")
         params = {"purpose": purpose, "file_link_data": file_link_data, "expand": expand}
         return await upload(
             self._send,
@@ -188,7 +213,7 @@ class Files(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> File:
-        """Return what is known of a file.
+        """Return the facts about a file, without its content.
 
         https://docs.stripe.com/api/files/retrieve
 
@@ -198,7 +223,7 @@ class Files(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such file.
+            NotFoundError: The file does not exist.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, file=file)
 
@@ -220,13 +245,13 @@ class Files(Resource):
         https://docs.stripe.com/api/files/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            purpose: Only those of this purpose.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            purpose: Only files of this purpose.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -248,30 +273,30 @@ class Files(Resource):
     ) -> Path:
         """Write the content of a file to the disk.
 
-        It grows under a temporary name beside the destination and gets its name when it is whole
-        and on the disk. After an error or a cancellation nothing of it is left. Only the owner of
-        the process can read it. The deadline of the call is also that of receiving it: give a
-        long one with a large file.
+        It grows under a temporary name beside the destination, and gets its name when it is
+        complete and on the disk. After an error or a cancellation nothing of it is left. Only the
+        owner of the process can read it. The deadline of the call includes the time to receive
+        it: set a long one for a large file.
 
         https://docs.stripe.com/file-upload
 
         Args:
-            file: Its id (`file_...`), or what `retrieve` gave.
-            destination: The path to write to, in a folder that is there.
-            overwrite: Whether to replace what is there under that path.
-            max_bytes: Bytes to take at most; 1 GiB by default.
+            file: Its id (`file_...`), or the `File`.
+            destination: The path to write to, in a folder that exists.
+            overwrite: Whether to replace a file that has this path.
+            max_bytes: How long the content may be, in bytes; 1 GiB by default.
             request_options: Options of this call.
 
         Returns:
             The path.
 
         Raises:
-            ConfigurationError: A file of this purpose cannot be read, or it is gone.
-            NotFoundError: There is no such file, or no longer.
-            PermissionDeniedError: The key may not read it.
-            ResponseTooLarge: It is longer than `max_bytes`.
-            FileExistsError: There is something under that path.
-            OSError: It cannot be written.
+            ConfigurationError: The purpose does not allow reading, or the content is gone.
+            NotFoundError: The file does not exist, or was removed.
+            PermissionDeniedError: The key may not read the file.
+            ResponseTooLarge: The content is longer than `max_bytes`.
+            FileExistsError: The path is taken.
+            OSError: The file cannot be written.
         """
         request = self._contents(file, request_options)
         return await download(
@@ -286,14 +311,14 @@ class Files(Resource):
         https://docs.stripe.com/file-upload
 
         Args:
-            file: Its id (`file_...`), or what `retrieve` gave.
+            file: Its id (`file_...`), or the `File`.
             request_options: Options of this call.
 
         Raises:
-            ConfigurationError: A file of this purpose cannot be read, or it is gone.
-            NotFoundError: There is no such file, or no longer.
-            PermissionDeniedError: The key may not read it.
-            ResponseTooLarge: It is longer than `Limits.max_response_bytes`; `download` it.
+            ConfigurationError: The purpose does not allow reading, or the content is gone.
+            NotFoundError: The file does not exist, or was removed.
+            PermissionDeniedError: The key may not read the file.
+            ResponseTooLarge: It is longer than `Limits.max_response_bytes`; use `download`.
         """
         return (await self._send(self._contents(file, request_options))).body
 
@@ -306,49 +331,57 @@ class Files(Resource):
         concurrency: int = 4,
         request_options: RequestOptions | None = None,
     ) -> dict[str, Path]:
-        """Write every image that a verification report refers to into a folder.
+        """Download every image that a verification report refers to.
 
-        These are the images of the document (`document.files`), and of the selfie and the
-        document it was compared with (`selfie.selfie`, `selfie.document`). Each is named for its
-        id, such as `file_1abc.jpg`, and the rules of `download` hold for it.
+        These are the images of the document (`document.files`), of the selfie, and of the
+        document it was compared with (`selfie.selfie`, `selfie.document`). Each file is named by
+        its id, such as `file_1abc.jpg`, and is written as `download` does it.
 
         A secret key may not read them, so the client needs a restricted key with three
-        permissions: to Files, to the sessions and reports of Identity, and to recent sensitive
-        results of Identity. The last is good for recent verifications only, and a redaction
-        takes the images away.
+        permissions: Files, sessions and reports of Identity, and recent sensitive results of
+        Identity. The last one covers recent verifications only, and a redaction removes the
+        images.
 
         https://docs.stripe.com/identity/access-verification-results
 
         Args:
             report: The report.
-            folder: Where to write; made where it is not there.
-            overwrite: Whether to replace images that are there.
-            concurrency: How many to fetch at once.
+            folder: The folder to write to; created if it does not exist.
+            overwrite: Whether to replace images that exist.
+            concurrency: How many to download at once.
             request_options: Options of each call.
 
         Returns:
             The path of each image, by its id, in the order of the report.
 
         Raises:
-            IncompleteError: Some could not be fetched: the others are, and it says which.
-            OSError: The folder cannot be made.
+            IncompleteError: Some images failed; the error has those, and the paths of the others.
+            OSError: The folder cannot be created.
         """
         place = await make_folder(folder)
+        document, selfie = report.document, report.selfie
+        ids = list(document.files or ()) if document else []
+        if selfie:
+            ids += [id for id in (selfie.document, selfie.selfie) if id is not None]
 
         async def fetch(id: str) -> Path:
             file = await self.retrieve(id, request_options=request_options)
-            path = place / _image_name(file)
+            # The ending comes from the API and becomes part of a path, so only a plain one is used.
+            ending = file.type or ""
+            path = place / (f"{file.id}.{ending}" if _ENDING.fullmatch(ending) else file.id)
             return await self.download(
                 file, path, overwrite=overwrite, request_options=request_options
             )
 
-        outcomes = bulk.fan_out(fetch, _images(report), concurrency=concurrency)
+        # The photo of the document can be in both checks; it is downloaded once.
+        once = tuple(dict.fromkeys(ids))
+        outcomes = bulk.fan_out(fetch, once, concurrency=concurrency)
         async with aclosing(outcomes):
-            return _all_of([outcome async for outcome in outcomes])
+            return _paths_or_error([outcome async for outcome in outcomes])
 
     def _contents(self, file: str | File, options: RequestOptions | None) -> Request:
         if isinstance(file, File) and file.url is None:
-            problem = f"the content of this {file.purpose} cannot be read, or is gone"
+            problem = f"cannot be read: its purpose {file.purpose} does not allow it, or it is gone"
             raise ConfigurationError("file", problem)
         ids = {"file": file.id if isinstance(file, File) else file}
         return _for_content(self._CONTENTS.request({}, ids, options))
@@ -371,7 +404,7 @@ class FileLinks(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
-        """Make a link that lets whoever holds it read a file.
+        """Create a link with which anybody can read a file.
 
         A link to an image of a verification has to expire within 30 seconds, and needs a
         restricted key.
@@ -380,8 +413,8 @@ class FileLinks(Resource):
 
         Args:
             file: The id of the file (`file_...`); most purposes allow no links.
-            expires_at: When it ends, an aware datetime to come; never by default.
-            metadata: Your own facts: up to 50 keys.
+            expires_at: When it expires, an aware datetime in the future; never by default.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand, such as `["file"]`.
             request_options: Options of this call.
 
@@ -408,7 +441,7 @@ class FileLinks(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such link.
+            NotFoundError: The link does not exist.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, link=link)
 
@@ -427,8 +460,8 @@ class FileLinks(Resource):
 
         Args:
             link: Its id (`link_...`).
-            expires_at: When it ends: a datetime to come, `"now"`, or `""` for never.
-            metadata: Merged into what is there; an empty text removes its key, or all.
+            expires_at: When it expires: a datetime in the future, `"now"`, or `""` for never.
+            metadata: Merged into the metadata it has; an empty text removes its key, or all keys.
             expand: Fields to expand, such as `["file"]`.
             request_options: Options of this call.
 
@@ -460,14 +493,14 @@ class FileLinks(Resource):
         https://docs.stripe.com/api/file_links/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            expired: Only those that have expired, or have not.
-            file: Only those to a file (`file_...`).
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            expired: True for only expired links, False for only those that are not.
+            file: Only links to this file (`file_...`).
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -487,28 +520,28 @@ class FileLinks(Resource):
         max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
-        """Follow a link and write what it leads to to the disk; no key is sent.
+        """Write the content that a link leads to to the disk; no key is sent.
 
-        The rules of `Files.download` hold.
+        The file is written as `Files.download` does it.
 
         https://docs.stripe.com/file-upload
 
         Args:
             link: The link.
-            destination: The path to write to, in a folder that is there.
-            overwrite: Whether to replace what is there under that path.
-            max_bytes: Bytes to take at most; 1 GiB by default.
+            destination: The path to write to, in a folder that exists.
+            overwrite: Whether to replace a file that has this path.
+            max_bytes: How long the content may be, in bytes; 1 GiB by default.
             request_options: Options of this call.
 
         Returns:
             The path.
 
         Raises:
-            ConfigurationError: The link has no address, since it has expired.
+            ConfigurationError: The link has no address, so it has expired.
             APIError: The link has expired since it was retrieved.
             ResponseTooLarge: The file is longer than `max_bytes`.
-            FileExistsError: There is something under that path.
-            OSError: It cannot be written.
+            FileExistsError: The path is taken.
+            OSError: The file cannot be written.
         """
         found = _LINK.fullmatch(link.url or "")
         if found is None:
@@ -521,33 +554,14 @@ class FileLinks(Resource):
         )
 
 
-def _check_link_data(data: FileLinkDataParam) -> None:
-    if not isinstance(data, Mapping) or "create" not in data:
-        raise ConfigurationError("file_link_data", "must be a mapping with create in it")
-    check_metadata(data.get("metadata"), "file_link_data[metadata]")
-
-
 def _for_content(request: Request) -> Request:
-    """Ask for bytes of any type, and as they are: compressing images is of no use."""
+    """Return a request for bytes of any type, uncompressed: images are compressed already."""
     return evolve(
         request, headers={**request.headers, "Accept": "*/*", "Accept-Encoding": "identity"}
     )
 
 
-def _images(report: VerificationReport) -> tuple[str, ...]:
-    document, selfie = report.document, report.selfie
-    found = list(document.files or ()) if document else []
-    if selfie:
-        found += [id for id in (selfie.document, selfie.selfie) if id is not None]
-    return tuple(dict.fromkeys(found))
-
-
-def _image_name(file: File) -> str:
-    ending = file.type or ""
-    return f"{file.id}.{ending}" if _ENDING.fullmatch(ending) else file.id
-
-
-def _all_of(outcomes: Sequence[bulk.Outcome[str, Path]]) -> dict[str, Path]:
+def _paths_or_error(outcomes: Sequence[bulk.Outcome[str, Path]]) -> dict[str, Path]:
     paths = {one.input: one.value for one in outcomes if one.value is not None}
     errors = {one.input: one.error for one in outcomes if one.error is not None}
     if not errors:

@@ -1,18 +1,44 @@
-"""Forwarding: requests sent on to another service with card details filled in.
+"""Forwarding: send requests to other services, with card details filled in by Stripe.
+
+You write a request with empty fields for the card. Stripe fills them in from a payment method,
+sends the request to a destination that is enabled for the account, and returns its answer.
+
+```python
+import asyncio
+import json
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        async for past in stripe.forwarding.requests.list(max_items=3):
+            print(past.id, past.destination_ok)
+        try:
+            sent = await stripe.forwarding.requests.create(
+                payment_method="pm_card_visa",
+                replacements=["card_number"],
+                request={"body": json.dumps({"card": {"number": ""}})},
+                url="https://api.example.com/vault",
+                request_options=pinstripe.RequestOptions(idempotency_key="order-7-1", timeout=65),
+            )
+            print(sent.response_details)
+        except pinstripe.InvalidRequestError as error:  # not enabled, or without an answer
+            print(error.code)
+
+
+asyncio.run(main())
+```
+
+A call succeeds if the destination answers, with any status: a 500 of the destination is a
+`ForwardingRequest` whose `response_details.status` is 500. An error is raised only if there is no
+answer from the destination.
+
+An idempotency key stands for one request to the destination. The same key returns the stored
+result, errors too, and nothing is forwarded. To try the destination again, use a new key.
+
+Bodies, headers and addresses have card details and credentials; they are left out of every repr.
 
 https://docs.stripe.com/api/forwarding/forwarding_requests
-
-The call succeeds when the destination answers, whatever it answers: a 500 of the destination is
-a `ForwardingRequest` whose `response_details.status` is 500, not an error of the call. An error
-is raised only where no answer came from there.
-
-An idempotency key stands for one request to the destination: with the same key the stored outcome
-comes back, errors too, and nothing is forwarded. So to try the destination again, give a new key:
-
-    key = pinstripe.RequestOptions(idempotency_key=f"{order}-{attempt}", timeout=65)
-    request = await stripe.forwarding.requests.create(..., request_options=key)
-
-Bodies, headers and addresses carry card details and credentials; they are left out of every repr.
 """
 
 from __future__ import annotations
@@ -20,7 +46,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -48,18 +74,19 @@ __all__ = [
     "Replacement",
 ]
 
-Replacement = (
+Replacement: TypeAlias = (
     Literal["card_cvc", "card_expiry", "card_number", "cardholder_name", "request_signature"] | str
 )
-"""What is filled into a request on its way."""
+"""A detail that Stripe fills into a request."""
 
+# Characters of the name and the value of a header: https://www.rfc-editor.org/rfc/rfc9110#section-5
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @model
 class ForwardingHeader(Record):
-    """One header; the value of one that carries credentials is masked."""
+    """One header; if it carries credentials, its value is masked."""
 
     name: str
     value: Private[str]
@@ -75,10 +102,10 @@ class ForwardingRequestContext(Record):
 
 @model
 class ForwardingRequestDetails(Record):
-    """What was sent to the destination, card details masked.
+    """The request to the destination, with card details masked.
 
-    The headers are in the order in which they were sent, with those that the service added; a
-    name can stand there more than once.
+    The headers are in the order in which they were sent, including those that Stripe added; a
+    name can occur more than once.
     """
 
     body: Private[str]
@@ -88,7 +115,7 @@ class ForwardingRequestDetails(Record):
 
 @model
 class ForwardingResponseDetails(Record):
-    """What the destination answered, card details masked; `status` is its own HTTP status."""
+    """The answer of the destination, with card details masked; `status` is its HTTP status."""
 
     body: Private[str]
     headers: Private[tuple[ForwardingHeader, ...]]
@@ -96,13 +123,13 @@ class ForwardingResponseDetails(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether the destination's status is one of success, 200 to 299."""
+        """Whether the status of the destination means success: 200 to 299."""
         return 200 <= self.status < 300
 
 
 @model
 class ForwardingRequest(Listed):
-    """One request that was sent on, and what the destination answered; kept for 30 days.
+    """A request that was forwarded and the answer of the destination; kept for 30 days.
 
     https://docs.stripe.com/api/forwarding/forwarding_requests/object
     """
@@ -121,7 +148,7 @@ class ForwardingRequest(Listed):
 
     @property
     def destination_ok(self) -> bool:
-        """Whether the destination is known to have answered with a status of success."""
+        """Whether the destination answered, with a status of success."""
         return self.response_details is not None and self.response_details.ok
 
 
@@ -135,9 +162,9 @@ class ForwardingHeaderParam(TypedDict):
 class ForwardingRequestParam(TypedDict):
     """What to send to the destination.
 
-    `body` is JSON or XML text, with empty text where card details are filled in. `headers` go
-    out in this order, a name more than once if it stands here more than once; the service adds
-    `Content-Type` and its own.
+    `body` is JSON or XML text, with an empty text for each card detail that is filled in.
+    `headers` are sent in this order, and a name can occur more than once; Stripe adds
+    `Content-Type` and headers of its own.
     """
 
     body: NotRequired[str]
@@ -173,26 +200,26 @@ class ForwardingRequests(Resource):
         https://docs.stripe.com/api/forwarding/forwarding_requests/create
 
         Args:
-            payment_method: Whose card details are filled in (`pm_...`); it may be used already,
-                and need not be attached. A `card_cvc` is gone after one request.
-            replacements: What to fill in, at least one.
+            payment_method: The card whose details are filled in (`pm_...`); it may be used
+                already, and need not be attached. A `card_cvc` can be used for one request only.
+            replacements: The details to fill in, at least one.
             request: The body as text, and the headers as a list of name and value.
             url: A destination that is enabled for the account.
-            metadata: Your own facts: up to 50 keys.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call. A destination may take a minute, longer than
-                the client's usual timeout: after `timeout=65` its answer, or the lack of one, is
-                known. An idempotency key must differ from any that `request` carries.
+                the usual timeout of the client; with `timeout=65` the call waits for that. An
+                idempotency key must differ from any that `request` carries.
 
         Returns:
-            The request as it is stored: card details and credentials masked.
+            The request as it is stored, with card details and credentials masked.
 
         Raises:
-            InvalidRequestError: The destination is not enabled, or gave no answer; `code` tells
-                which: `forwarding_api_upstream_connection_error`,
-                `forwarding_api_upstream_connection_timeout` and others. A destination that gave
-                none may have acted all the same, so `outcome` is `"unknown"` then: the same
-                idempotency key gets the same error again, a new one sends the request again.
+            InvalidRequestError: The destination is not enabled, or gave no answer; `code` is
+                `forwarding_api_upstream_connection_error`,
+                `forwarding_api_upstream_connection_timeout` or another one. A destination that
+                gave no answer may have acted, so `outcome` is `"unknown"`: the same idempotency
+                key gets the same error, and a new one sends the request again.
             DeadlineExceeded: The client stopped waiting; the destination may have acted.
         """
         if not replacements:
@@ -215,7 +242,7 @@ class ForwardingRequests(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:
-        """Return a request that was sent on.
+        """Return a request that was forwarded.
 
         https://docs.stripe.com/api/forwarding/forwarding_requests/retrieve
 
@@ -225,7 +252,7 @@ class ForwardingRequests(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such request, or it is over 30 days old.
+            NotFoundError: The request does not exist, or is older than 30 days.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, id=id)
 
@@ -241,17 +268,17 @@ class ForwardingRequests(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Pager[ForwardingRequest]:
-        """List requests that were sent on, newest first.
+        """List requests that were forwarded, newest first.
 
         https://docs.stripe.com/api/forwarding/forwarding_requests/list
 
         Args:
-            created: Only those made in this range; this list takes no single second.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range; this list takes no single second.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -259,14 +286,18 @@ class ForwardingRequests(Resource):
             A pager: iterate it with `async for`, or await it for the first page.
         """
         if created is not None and not isinstance(created, Created):
-            raise ConfigurationError("created", "must be a Created; one second is both its bounds")
+            raise ConfigurationError("created", "must be a Created; use gte and lte for one second")
         params = {"created": created, "expand": expand}
         paging = Paging(limit, max_items, starting_after, ending_before, cursor)
         return self._list(self._LIST, params, paging, request_options)
 
 
 class Forwarding:
-    """The resources of forwarding: requests sent on to other services."""
+    """The resources of forwarding.
+
+    Attributes:
+        requests: Requests that Stripe sends to other services.
+    """
 
     def __init__(self, send: Sender) -> None:
         self.requests = ForwardingRequests(send)
@@ -284,10 +315,11 @@ def _check_request(value: Any) -> Mapping[str, Any]:
     request = cast("Mapping[str, Any]", value)
     for name in request:
         if name not in ("body", "headers"):
-            raise ConfigurationError("request", f"has no {name!r}; it has body and headers")
+            raise ConfigurationError("request", f"has no {name!r}; its keys are body and headers")
     body, headers = request.get("body"), request.get("headers")
+    # A form cannot carry an empty mapping.
     if body is None and not headers:
-        raise ConfigurationError("request", "needs a body or headers")  # a form cannot carry {}
+        raise ConfigurationError("request", "needs a body or headers")
     if body is not None and not isinstance(body, str):
         raise ConfigurationError("request[body]", "must be text; write JSON with json.dumps")
     _check_headers(() if headers is None else headers)
@@ -301,12 +333,10 @@ def _check_headers(value: Any) -> None:
         argument = f"request[headers][{index}]"
         if not isinstance(header, Mapping) or {"name", "value"} != header.keys():
             raise ConfigurationError(argument, "must be a mapping of name and value")
-        _check_header(argument, cast("Mapping[str, Any]", header))
-
-
-def _check_header(argument: str, header: Mapping[str, Any]) -> None:
-    # A line break would let a value add headers of its own; what is wrong with it is not printed.
-    for part, shape in (("name", _NAME), ("value", _VALUE)):
-        text = header[part]
-        if not isinstance(text, str) or not shape.fullmatch(text):
-            raise ConfigurationError(f"{argument}[{part}]", "is not fit for a header")
+        # A line break would let a value add headers. The message does not show the value: it can
+        # be a credential.
+        for part, shape in (("name", _NAME), ("value", _VALUE)):
+            text = cast("Mapping[str, Any]", header)[part]
+            if not isinstance(text, str) or not shape.fullmatch(text):
+                problem = "has characters that a header cannot have"
+                raise ConfigurationError(f"{argument}[{part}]", problem)

@@ -1,9 +1,31 @@
-"""Identity: verification sessions and reports.
+"""Identity: verify that people are who they say they are.
+
+A session is the verification of one person, over all their attempts. Create it, send the person
+to its `url`, and read the result when its status is `verified`. Each attempt makes a report.
+
+```python
+import asyncio
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        sessions = stripe.identity.verification_sessions
+        session = await sessions.create(type="document", client_reference_id="user-7")
+        print(session.id, session.status)  # send the person to `session.url`
+        # later, when the person is done
+        session = await sessions.retrieve(session.id, expand=["verified_outputs"])
+        if session.verified_outputs is not None:
+            print(session.verified_outputs.first_name)
+
+
+asyncio.run(main())
+```
+
+Personal data, and secrets that let others act as the person, are left out of every repr; read the
+attribute, or use `to_dict`. A date of which parts are missing or redacted has None as its `date`.
 
 https://docs.stripe.com/api/identity/verification_sessions
-
-Whatever tells who somebody is, or lets one pass for them, is left out of every repr; read the
-attribute, or use `to_dict`.
 """
 
 from __future__ import annotations
@@ -12,14 +34,28 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal
 
-from typing_extensions import TypedDict
-
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.identity_params import (
+    CheckStatus,
+    DocumentOptionsParam,
+    DocumentType,
+    IdNumberType,
+    Matching,
+    ProvidedDetailsParam,
+    RedactionStatus,
+    RelatedPersonParam,
+    SessionOptionsParam,
+    SessionStatus,
+    SessionType,
+    Sex,
+    VerificationErrorCode,
+    VerificationType,
+)
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Created, Paging
@@ -64,46 +100,20 @@ __all__ = [
     "VerificationType",
 ]
 
-VerificationType = Literal["document", "id_number"] | str
-"""What a session checks, when it is asked for without a flow."""
-
-SessionType = Literal["document", "id_number", "verification_flow"] | str
-"""What a session or report checks."""
-
-SessionStatus = Literal["canceled", "processing", "requires_input", "verified"] | str
-"""Where a session stands."""
-
-DocumentType = Literal["driving_license", "id_card", "passport"] | str
-"""The kind of an identity document."""
-
-IdNumberType = Literal["br_cpf", "sg_nric", "us_ssn"] | str
-"""The kind of an id number."""
-
-Sex = Literal["[redacted]", "female", "male", "unknown"] | str
-"""The sex that a document states."""
-
-CheckStatus = Literal["unverified", "verified"] | str
-"""The result of one check of a report."""
-
-RedactionStatus = Literal["processing", "redacted", "validated"] | str
-"""How far the redaction of a session is."""
-
-Matching = Literal["none", "similar"] | str
-"""How strictly a value must match what was provided."""
-
 # fmt: off
-VerificationErrorCode = Literal[
-    "abandoned", "consent_declined", "country_not_supported", "device_not_supported",
-    "under_supported_age",
-    "document_expired", "document_type_not_supported", "document_unverified_other",
-    "email_unverified_other", "email_verification_declined",
-    "id_number_insufficient_document_data", "id_number_mismatch", "id_number_unverified_other",
-    "phone_unverified_other", "phone_verification_declined",
-    "selfie_document_missing_photo", "selfie_face_mismatch", "selfie_manipulated",
-    "selfie_unverified_other",
-] | str
+__all__ = [
+    "CheckStatus", "DocumentOptionsParam", "DocumentType", "IdNumberType", "Identity",
+    "IdentityAddress", "IdentityDate", "IdentityDocumentOptions", "IdentityIdNumberOptions",
+    "IdentityMatchingOptions", "IdentityRequireVerification", "Matching", "ProvidedDetailsParam",
+    "RedactionStatus", "RelatedPersonParam", "ReportDocument", "ReportEmail", "ReportIdNumber",
+    "ReportOptions", "ReportPhone", "ReportSelfie", "SessionOptionsParam", "SessionStatus",
+    "SessionType", "Sex", "VerificationError", "VerificationErrorCode", "VerificationReport",
+    "VerificationReports", "VerificationSession", "VerificationSessionOptions",
+    "VerificationSessionProvidedDetails", "VerificationSessionRedaction",
+    "VerificationSessionRelatedPerson", "VerificationSessionVerifiedOutputs",
+    "VerificationSessions", "VerificationType",
+]
 # fmt: on
-"""Why an attempt at a verification, or one of its checks, failed."""
 
 
 @model
@@ -120,7 +130,7 @@ class IdentityAddress(Record):
 
 @model
 class IdentityDate(Record):
-    """A calendar date of which parts can be missing; after redaction it is 1/1/1."""
+    """A calendar date, of which parts can be missing; after redaction it is 1/1/1."""
 
     day: Private[int | None] = None
     month: Private[int | None] = None
@@ -128,7 +138,7 @@ class IdentityDate(Record):
 
     @property
     def date(self) -> date | None:
-        """The date, where all three parts are there and it exists; None where redacted."""
+        """The date; None if a part is missing, it does not exist, or it was redacted."""
         if not (self.day and self.month and self.year) or self.year == 1:
             return None
         try:
@@ -139,7 +149,7 @@ class IdentityDate(Record):
 
 @model
 class IdentityDocumentOptions(Record):
-    """What the check of a document asks for."""
+    """The options of the check of a document."""
 
     allowed_types: tuple[DocumentType, ...] | None = None
     require_id_number: bool | None = None
@@ -156,12 +166,12 @@ class IdentityRequireVerification(Record):
 
 @model
 class IdentityIdNumberOptions(Record):
-    """What the check of an id number asks for; the API gives it no options today."""
+    """The options of the check of an id number; the API has none today."""
 
 
 @model
 class IdentityMatchingOptions(Record):
-    """How strictly a document must match what was provided."""
+    """How strictly a document must match the provided details."""
 
     dob: Matching | None = None
     name: Matching | None = None
@@ -180,7 +190,7 @@ class VerificationSessionOptions(Record):
 
 @model
 class VerificationError(Record):
-    """Why an attempt, or one check of it, failed; the reason was shown to the person."""
+    """Why an attempt or one of its checks failed; the person has seen the reason."""
 
     code: VerificationErrorCode | None = None
     reason: str | None = None
@@ -188,7 +198,7 @@ class VerificationError(Record):
 
 @model
 class VerificationSessionProvidedDetails(Record):
-    """What was known of the person before the verification."""
+    """Details of the person that were known before the verification."""
 
     email: Private[str | None] = None
     phone: Private[str | None] = None
@@ -211,9 +221,9 @@ class VerificationSessionRelatedPerson(Record):
 
 @model
 class VerificationSessionVerifiedOutputs(Record):
-    """What was verified of a person.
+    """The verified details of a person.
 
-    `dob` and `id_number` are there only where they were expanded with a restricted key.
+    `dob` and `id_number` are None unless they were expanded with a restricted key.
     """
 
     address: Private[IdentityAddress | None] = None
@@ -241,8 +251,8 @@ class ReportOptions(Record):
 class ReportDocument(Record):
     """The check of an identity document.
 
-    `dob`, `expiration_date` and `number` are there only where they were expanded with a
-    restricted key; `files` are the ids of the images.
+    `dob`, `expiration_date` and `number` are None unless they were expanded with a restricted
+    key; `files` are the ids of the images.
     """
 
     status: CheckStatus
@@ -273,7 +283,7 @@ class ReportEmail(Record):
 
 @model
 class ReportIdNumber(Record):
-    """The check of an id number; of a US SSN only the last four digits are ever given."""
+    """The check of an id number; a US SSN has only its last four digits here."""
 
     status: CheckStatus
     id_number_type: IdNumberType | None = None
@@ -305,7 +315,7 @@ class ReportSelfie(Record):
 
 @model
 class VerificationReport(Listed):
-    """What one attempt at a verification found; a check that was not made is None.
+    """The result of one attempt at a verification; a check that was not made is None.
 
     https://docs.stripe.com/api/identity/verification_reports
     """
@@ -332,9 +342,9 @@ class VerificationSession(Listed):
 
     https://docs.stripe.com/api/identity/verification_sessions/object
 
-    `client_secret` and `url` let whoever holds them verify as this person; they are there while
-    the status is `requires_input`, and new ones come with each retrieve. `verified_outputs` is
-    there where it was expanded.
+    Anybody who has `client_secret` or `url` can verify as this person. They are set while the
+    status is `requires_input`, and each retrieve returns new ones. `verified_outputs` is None
+    unless it was expanded.
     """
 
     id: str
@@ -357,35 +367,6 @@ class VerificationSession(Listed):
     url: Private[str | None] = None
     verification_flow: str | None = None
     verified_outputs: Private[VerificationSessionVerifiedOutputs | None] = None
-
-
-class DocumentOptionsParam(TypedDict, total=False):
-    """What the check of a document asks for."""
-
-    allowed_types: Sequence[DocumentType]
-    require_id_number: bool
-    require_live_capture: bool
-    require_matching_selfie: bool
-
-
-class SessionOptionsParam(TypedDict, total=False):
-    """The options of a session's checks; an empty text unsets `document`."""
-
-    document: DocumentOptionsParam | Literal[""]
-
-
-class ProvidedDetailsParam(TypedDict, total=False):
-    """What is known of the person."""
-
-    email: str
-    phone: str
-
-
-class RelatedPersonParam(TypedDict):
-    """The person of a connected account that is verified."""
-
-    account: str
-    person: str
 
 
 class VerificationSessions(Resource):
@@ -418,26 +399,26 @@ class VerificationSessions(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
-        """Start the verification of a person: one session for all attempts.
+        """Start the verification of a person, with one session for all attempts.
 
         https://docs.stripe.com/api/identity/verification_sessions/create
 
         Args:
-            type: What to check; needed unless there is a flow.
+            type: What to check; needed unless `verification_flow` is given.
             verification_flow: The flow to follow (`vf_...`), in place of a type.
             client_reference_id: Your own id for the person.
-            metadata: Your own facts: up to 50 keys.
+            metadata: Your own data: up to 50 keys.
             options: The options of the checks.
-            provided_details: What you know of the person.
+            provided_details: Details of the person that you know.
             related_customer: A customer (`cus_...`).
             related_customer_account: An account that is a customer (`acct_...`).
             related_person: The person of a connected account.
-            return_url: Where the person goes when done.
+            return_url: The page that the person returns to at the end.
             expand: Fields to expand.
             request_options: Options of this call.
         """
         if type is None and verification_flow is None:
-            raise ConfigurationError("type", "is needed where there is no verification_flow")
+            raise ConfigurationError("type", "is needed if verification_flow is not given")
         if related_person is not None and {"account", "person"} != set(related_person):
             raise ConfigurationError("related_person", "needs both account and person")
         params = {
@@ -472,7 +453,7 @@ class VerificationSessions(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such session.
+            NotFoundError: The session does not exist.
         """
         return await self._call(
             self._RETRIEVE, {"expand": expand}, request_options, session=session
@@ -496,9 +477,9 @@ class VerificationSessions(Resource):
         Args:
             session: Its id (`vs_...`).
             type: What to check.
-            metadata: Merged into what is there; an empty text removes its key.
+            metadata: Merged into the metadata it has; an empty text removes its key.
             options: The options of the checks; `{"document": ""}` unsets them.
-            provided_details: What you know of the person.
+            provided_details: Details of the person that you know.
             expand: Fields to expand.
             request_options: Options of this call.
 
@@ -535,16 +516,16 @@ class VerificationSessions(Resource):
         https://docs.stripe.com/api/identity/verification_sessions/list
 
         Args:
-            client_reference_id: Only those with your own id.
-            created: Only those made in this range, or at this very second.
-            related_customer: Only those of a customer.
-            related_customer_account: Only those of an account that is a customer.
-            status: Only those in this status.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            client_reference_id: Only those with this id of your own.
+            created: Only those created in this range, or in this second.
+            related_customer: Only sessions of this customer.
+            related_customer_account: Only sessions of this account that is a customer.
+            status: Only sessions with this status.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -579,7 +560,7 @@ class VerificationSessions(Resource):
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The session is past that.
+            InvalidRequestError: The session no longer requires input.
         """
         return await self._call(self._CANCEL, {"expand": expand}, request_options, session=session)
 
@@ -590,9 +571,9 @@ class VerificationSessions(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
-        """Have everything that was collected in a session removed; this cannot be undone.
+        """Remove everything that a session collected; this cannot be undone.
 
-        It takes up to four days; `redaction.status` tells how far it is.
+        It takes up to four days; `redaction.status` shows the progress.
 
         https://docs.stripe.com/api/identity/verification_sessions/redact
 
@@ -630,7 +611,7 @@ class VerificationReports(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such report.
+            NotFoundError: The report does not exist.
         """
         return await self._call(self._RETRIEVE, {"expand": expand}, request_options, report=report)
 
@@ -654,15 +635,15 @@ class VerificationReports(Resource):
         https://docs.stripe.com/api/identity/verification_reports/list
 
         Args:
-            client_reference_id: Only those with your own id.
-            created: Only those made in this range, or at this very second.
-            type: Only those of this type.
-            verification_session: Only those of a session (`vs_...`).
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            client_reference_id: Only those with this id of your own.
+            created: Only those created in this range, or in this second.
+            type: Only reports of this type.
+            verification_session: Only reports of this session (`vs_...`).
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -681,7 +662,12 @@ class VerificationReports(Resource):
 
 
 class Identity:
-    """The resources of Identity: verifications of people, and what they found."""
+    """The resources of Identity.
+
+    Attributes:
+        verification_sessions: Verifications of people.
+        verification_reports: The results of their attempts.
+    """
 
     def __init__(self, send: Sender) -> None:
         self.verification_sessions = VerificationSessions(send)

@@ -1,17 +1,40 @@
 """Webhook endpoints: the addresses to which Stripe sends events.
 
-https://docs.stripe.com/api/webhook_endpoints
+Create an endpoint for each service that receives events, and give its secret to that service,
+which verifies deliveries with `pinstripe.webhooks`.
 
-The secret that signs the deliveries of an endpoint is in the answer of `create`, and in no other:
-keep it. It stays out of every repr, as does the address, which can hold a password of its own;
-read the attribute, or use `to_dict`.
+```python
+import asyncio
+import pinstripe
+
+
+async def main() -> None:
+    async with pinstripe.AsyncClient() as stripe:
+        endpoint = await stripe.webhook_endpoints.create(
+            url="https://example.com/stripe",
+            enabled_events=["identity.verification_session.verified", "climate.order.delivered"],
+        )
+        assert endpoint.secret is not None  # store it now: no later answer has it
+        async for one in stripe.webhook_endpoints.list():
+            print(one.id, one.status, one.enabled_events)
+        await stripe.webhook_endpoints.update(endpoint.id, disabled=True)
+
+
+asyncio.run(main())
+```
+
+The secret signs the deliveries of an endpoint, and only the answer of `create` has it. Neither the
+secret nor the address shows in a repr, since an address can hold a password; read the attribute,
+or use `to_dict`.
+
+https://docs.stripe.com/api/webhook_endpoints
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.checks import check_texts
@@ -29,7 +52,7 @@ __all__ = [
     "WebhookEndpoints",
 ]
 
-WebhookEndpointStatus = Literal["disabled", "enabled"] | str
+WebhookEndpointStatus: TypeAlias = Literal["disabled", "enabled"] | str
 """Whether events are sent to an endpoint."""
 
 
@@ -39,8 +62,8 @@ class WebhookEndpoint(Listed):
 
     https://docs.stripe.com/api/webhook_endpoints/object
 
-    `secret` is there only in the answer of `create`. `api_version` is None where events are
-    rendered in the account's default version.
+    `secret` is None except in the answer of `create`. `api_version` is None if events are
+    rendered in the default version of the account.
     """
 
     id: str
@@ -59,7 +82,7 @@ class WebhookEndpoint(Listed):
 
 @model
 class DeletedWebhookEndpoint(Model):
-    """What is left of an endpoint that was deleted."""
+    """The id of an endpoint that was deleted."""
 
     id: str
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
@@ -90,26 +113,26 @@ class WebhookEndpoints(Resource):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
-        """Have events sent to an address from now on; an account has room for 16.
+        """Have events sent to an address from now on; an account can have 16 endpoints.
 
         https://docs.stripe.com/api/webhook_endpoints/create
 
         Args:
             url: The address; with a live key it starts with `https://`.
-            enabled_events: The types of events to send, at least one. `"*"` stands for all but
-                the few that have to be named, `identity.verification_session.redacted` among
-                them.
+            enabled_events: The types of events to send, at least one. `"*"` stands for all
+                except the few that have to be named, such as
+                `identity.verification_session.redacted`.
             api_version: The version to render events in, such as `"2026-10-28.endive"`; the
-                account's default version otherwise. It cannot be changed later.
-            connect: True for the events of connected accounts, in place of your own; it cannot
-                be changed later.
-            description: What it is for.
-            metadata: Your own facts: up to 50 keys.
+                default version of the account otherwise. It cannot be changed later.
+            connect: True for the events of connected accounts in place of your own. It cannot be
+                changed later.
+            description: Your own text about its purpose.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Returns:
-            The endpoint, with its `secret`, which no other call gives.
+            The endpoint with its `secret`, which no other call returns.
         """
         check_texts("enabled_events", enabled_events)
         params = {
@@ -140,7 +163,7 @@ class WebhookEndpoints(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint.
+            NotFoundError: The endpoint does not exist.
         """
         params = {"expand": expand}
         return await self._call(
@@ -166,16 +189,16 @@ class WebhookEndpoints(Resource):
         Args:
             webhook_endpoint: Its id (`we_...`).
             url: The address.
-            enabled_events: The types of events to send, in place of all that were there.
-            disabled: True to send nothing for now, False to send again; `status` tells it.
-            description: What it is for; an empty text removes it.
-            metadata: Merged into what is there; an empty text removes its key, or all of them in
-                place of the mapping.
+            enabled_events: The types of events to send, in place of all earlier ones.
+            disabled: True to stop sending, False to send again; see `status`.
+            description: Your own text about its purpose; an empty text removes it.
+            metadata: Merged into the metadata it has; an empty text removes its key, and in place
+                of the mapping it removes all keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint.
+            NotFoundError: The endpoint does not exist.
         """
         check_texts("enabled_events", enabled_events)
         params = {
@@ -206,11 +229,11 @@ class WebhookEndpoints(Resource):
         https://docs.stripe.com/api/webhook_endpoints/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -223,7 +246,7 @@ class WebhookEndpoints(Resource):
     async def delete(
         self, webhook_endpoint: str, *, request_options: RequestOptions | None = None
     ) -> DeletedWebhookEndpoint:
-        """Send nothing to an address any more, and forget it; this cannot be undone.
+        """Delete an endpoint: no more events are sent to it; this cannot be undone.
 
         https://docs.stripe.com/api/webhook_endpoints/delete
 
@@ -232,7 +255,7 @@ class WebhookEndpoints(Resource):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint, or no longer.
+            NotFoundError: The endpoint does not exist, or was deleted before.
         """
         return await self._call(
             self._DELETE, {}, request_options, webhook_endpoint=webhook_endpoint

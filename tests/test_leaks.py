@@ -34,7 +34,7 @@ from pinstripe import (
 )
 from pinstripe._models.convert import decode, structure
 from pinstripe._models.record import Model, attach_response
-from pinstripe._resources.walk import Created, Paging, start
+from pinstripe._resources.walk import Created, Paging, start_walk
 from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
 from tests.support import leaks
@@ -365,7 +365,7 @@ REQUEST = Request(
     body=b"a=CANARYbody",
     headers={"Authorization": "CANARYheader", "Idempotency-Key": "key_visible"},
 )
-WALK = start(VerificationSessions._LIST, PARAMS, Paging(None, None, None, None, None), None)
+WALK = start_walk(VerificationSessions._LIST, PARAMS, Paging(None, None, None, None, None), None)
 
 
 def client() -> AsyncClient:

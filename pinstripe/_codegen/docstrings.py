@@ -23,11 +23,6 @@ SENTENCES: Mapping[str, str] = {
     "A pager: iterate it with `async for`, or await it for the first page.": (
         "A pager: iterate it, or ask it for its `first()` page."
     ),
-    "`async for` over `list(ending_before=last_seen)` gives what has happened since, in the order "
-    "in which it happened.": (
-        "A loop over `list(ending_before=last_seen)` gives what has happened since, in the order "
-        "in which it happened."
-    ),
 }
 """The sentences that are true of the async side only, and those of the blocking twin."""
 

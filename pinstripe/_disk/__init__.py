@@ -1,6 +1,6 @@
-"""Files: what is uploaded from, and what downloads and exports are written to.
+"""Files of this machine: sources of uploads, destinations of downloads and exports, and locks.
 
-Here are sources that are read in pieces, destinations that appear only when they are whole, and the
-lock of an output. Resources, exports and the command line import this wing; all of its blocking
+A source is read in pieces, a destination appears only when it is complete, and a lock lets one run
+at a time write an output. Resources, exports and the command line import this wing. Its blocking
 work runs in worker threads, so that no event loop waits for a disk.
 """

@@ -1,4 +1,4 @@
-"""Files that appear only when they are whole."""
+"""Destinations: files that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import IO
+from typing import IO, Final
 
 from anyio.to_thread import run_sync
 from typing_extensions import Self
@@ -19,22 +19,29 @@ from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._disk.source import PIECE
 
-_LONGEST_NAME = 100
+_LONGEST_NAME: Final = 100
+"""Characters of the name that its temporary file keeps: with all, that name could be too long."""
 
 
 class Destination:
-    """A file that appears under its name when it is whole: a sink of an answer.
+    """A file that a response is written to; use it as `async with`, and `commit` at the end.
 
-    Until then it grows under a temporary name in the same folder; leaving the `async with` block
-    removes what was not committed. What is committed is on the disk before it gets its name, so
-    that the name never stands for half a file, after a loss of power neither. Only its owner
-    may read it, since most of what is downloaded is nobody else's business.
+    Until then the file grows under a temporary name in the same folder. Leaving the block removes
+    it, unless it was committed. A committed file is on the disk before it gets its name, so the
+    name never belongs to half a file, even after a loss of power. Only its owner may read it,
+    since most downloads are private.
 
     Args:
-        path: Where the file goes.
+        path: The name of the file.
         max_bytes: Bytes it may have.
-        overwrite: Whether it may replace another one.
+        overwrite: Whether it may replace another file.
+
+    Attributes:
+        started: Whether a transport has begun to write to it.
     """
+
+    # Each step runs in a thread. Cancelling a call does not stop the step that its thread is in,
+    # so the steps share a lock, and `_closed` makes those that come late do nothing.
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int, overwrite: bool) -> None:
         if not isinstance(path, (str, os.PathLike)):
@@ -46,7 +53,7 @@ class Destination:
         self._lock = Lock()
         self._pending = bytearray()
         self._stream: IO[bytes] | None = None
-        self._given_up = False
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         await run_sync(self._check)
@@ -58,34 +65,37 @@ class Destination:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await finish(run_sync(self._give_up))
+        await finish(run_sync(self._close))
 
     async def start(self) -> None:
-        """Begin anew; what came of an earlier attempt is dropped.
+        """Start an empty file; the bytes of an earlier attempt are dropped.
 
         Raises:
-            OSError: No file can be made in the folder.
+            OSError: No file can be created in the folder.
         """
         self.started = True
         self._pending.clear()
-        await run_sync(self._renew)
+        await run_sync(self._open_temporary)
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece.
+        """Add the next piece.
+
+        Args:
+            piece: Bytes; small ones are collected, so that not each of them needs a thread.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         self._pending += piece
         if len(self._pending) >= PIECE:
             await self._flush()
 
     async def commit(self) -> Path:
-        """Give the file its name, and return the path.
+        """Give the complete file its name, and return the path.
 
         Raises:
             FileExistsError: Another file has taken the name.
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         await self._flush()
         await run_sync(self._publish)
@@ -102,13 +112,13 @@ class Destination:
         if self.path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
         if not self._overwrite and os.path.lexists(self.path):
-            raise _taken(self.path)
+            raise _exists_error(self.path)
 
-    def _renew(self) -> None:
+    def _open_temporary(self) -> None:
         with self._lock:
-            self._remove()
-            if not self._given_up:
-                self._stream = tempfile.NamedTemporaryFile(  # noqa: SIM115 -- closed in _remove
+            self._remove_temporary()
+            if not self._closed:
+                self._stream = tempfile.NamedTemporaryFile(  # noqa: SIM115 -- closed below
                     prefix=f".{self.path.name[:_LONGEST_NAME]}.",
                     suffix=".part",
                     dir=self.path.parent,
@@ -126,71 +136,70 @@ class Destination:
                 self._stream.close()
                 publish(Path(self._stream.name), self.path, overwrite=self._overwrite)
 
-    def _give_up(self) -> None:
+    def _close(self) -> None:
         with self._lock:
-            self._given_up = True
-            self._remove()
+            self._closed = True
+            self._remove_temporary()
 
-    def _remove(self) -> None:
+    def _remove_temporary(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            with suppress(OSError):  # a full disk, which was told before
+            with suppress(OSError):  # a full disk, which `write` or `commit` has reported
                 stream.close()
             Path(stream.name).unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a file that is whole its name, once it is on the disk; then the name is there too.
+    """Give a complete file its name; when this returns, both are on the disk.
 
     Args:
-        temporary: The file; where it still has this name afterwards, the caller removes that.
-        path: Its name, in the same folder.
-        overwrite: Whether it may replace another one.
+        temporary: The file. If it still has this name afterwards, the caller removes that name.
+        path: The new name, in the same folder.
+        overwrite: Whether it may replace another file.
 
     Raises:
         FileExistsError: Another file has taken the name.
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
+    # First the content, so that the name never belongs to half a file.
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    if not overwrite:
+    # A hard link fails if the name is taken, in one step. Without hard links the name is taken by
+    # an empty file, which is then replaced.
+    if overwrite:
+        temporary.replace(path)
+    else:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            raise _taken(path) from None
-        except OSError:  # a file system without hard links: take the name, then replace it
+            raise _exists_error(path) from None
+        except OSError:
             path.touch(mode=0o600, exist_ok=False)
             temporary.replace(path)
-    else:
-        temporary.replace(path)
-    _sync_folder(path.parent)
+    # At last the name, on systems that can write a folder to the disk. If that fails, the file is
+    # still complete and has its name.
+    if os.name == "posix":
+        with suppress(OSError):
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can do that."""
-    if os.name != "posix":
-        return
-    with suppress(OSError):  # the file is whole and has its name: no reason to fail
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-
-def _taken(path: Path) -> FileExistsError:
+def _exists_error(path: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 async def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Return a folder, made where it is not there.
+    """Return a folder, and create it if it does not exist.
 
     Args:
-        path: The folder; only its owner may look into one that is made.
+        path: The folder; only its owner may look into one that is created.
 
     Raises:
-        ConfigurationError: It is no path.
-        OSError: It cannot be made.
+        ConfigurationError: It is not a path.
+        OSError: The folder cannot be created.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ConfigurationError("folder", f"must be a path, not a {type(path).__name__}")

@@ -1,8 +1,8 @@
-"""The right to write a file, which one run at a time has, of this process and of all others.
+"""A lock that lets one run at a time write a file, over all processes of this machine.
 
-The run holds a lock of the system on a hidden file beside the one that it writes. The system frees
-the lock of a process that dies, once those it forked off are gone too, so that what such a run
-leaves keeps nobody out.
+The run holds a lock of the operating system on a hidden file beside the one that it writes. If the
+process dies, the system frees the lock, once the processes that it forked are gone too. So a run
+that was killed keeps nobody out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,51 +26,58 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
-"""Why there can be no lock beside a file that can perhaps be written all the same."""
+_LOCK_FILE_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+"""Errors after which there is no lock file, while the output itself can perhaps be written."""
 
 
 class FileLock:
     """The right to write a file.
 
     Args:
-        path: The file, in a folder that is there.
+        path: The file, in a folder that exists.
     """
+
+    # `release` removes the lock file, so that none is left behind. Another run may have opened the
+    # file just before that, and then locks a file that has no name any more, while a third run
+    # makes a new one and locks that. So a lock counts only if the locked file still has the name;
+    # otherwise `acquire` tries again.
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f".{path.name}.lock")
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Take it, and return whether that went well: no other run has it.
+        """Acquire the lock if no other run has it, and return whether it was acquired.
 
         Raises:
-            OSError: The folder is not there, or the like.
+            OSError: The folder does not exist, or cannot be used for another reason.
         """
         while self._file is None:
             try:
                 file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
             except OSError as error:
-                if error.errno not in _NO_PLACE:
+                if error.errno not in _LOCK_FILE_REFUSED:
                     raise
-                return not os.path.lexists(self._path)  # one of another user is a lock too
+                # A lock file that another user made is a lock too. If there is none, no run can
+                # have a lock here, and this one writes without.
+                return not os.path.lexists(self._path)
             if not _locked(file):
                 file.close()
                 return False
             if self._is_named(file):
                 self._file = file
-            else:  # its run ended, and took the name away, before this one had the lock
+            else:
                 file.close()
         return True
 
     def release(self) -> None:
-        """Let another run have it; nothing happens where it was not taken."""
+        """Release the lock; nothing happens if it was not acquired."""
         file, self._file = self._file, None
         if file is None:
             return
         if sys.platform == "win32":  # it removes no file that is open, here or in another run
             file.close()
-        with suppress(OSError):  # a file that stays keeps nobody out
+        with suppress(OSError):  # a lock file that stays keeps nobody out
             self._path.unlink()
         file.close()
 
@@ -86,6 +93,7 @@ def _locked(file: IO[bytes]) -> bool:
         _lock(file)
     except (BlockingIOError, PermissionError):
         return False
-    except OSError:  # a file system without locks: as good as it gets there
+    except OSError:
+        # A file system without locks: the run is better off without one than refused.
         return True
     return True

@@ -1,8 +1,8 @@
-"""Files of this machine: read piece by piece, and written whole or not at all.
+"""Sources: the content of an upload, read piece by piece from any offset.
 
-Every step that can wait for a disk runs in a thread. A call that is cancelled does not stop the
-step that its thread is in, so each file has a lock and remembers that it was given up: a step
-that comes late finds that, and leaves nothing behind.
+Each read runs in a thread. Cancelling a call does not stop the read that its thread is in. So a
+source has a lock, and remembers that it was closed: a read or an `open` that comes late sees that,
+and leaves no file open.
 """
 
 from __future__ import annotations
@@ -14,28 +14,30 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, Final, TypeAlias
 
 from anyio.to_thread import run_sync
 
 from pinstripe._concurrency.tasks import finish
 from pinstripe._core.errors import ConfigurationError
 
-PIECE = 256 * 1024
-"""Bytes read or written at once: few enough for the memory, many enough for a change of thread."""
+PIECE: Final = 256 * 1024
+"""Bytes read or written at once: little memory, yet enough work for each switch to a thread."""
 
-FileContent = str | os.PathLike[str] | bytes | IO[bytes]
-"""What can be sent: the path of a file, its bytes, or a binary file object that can seek."""
+FileContent: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+"""What can be uploaded: the path of a file, its bytes, or a binary file object that can seek."""
 
 
 class Source:
-    """What is sent, read from any place in it, by one thread at a time.
+    """The content of an upload, read by one thread at a time.
+
+    A retry sends the content again, so it is read by offset and never used up.
 
     Args:
-        file: A path, bytes, or a binary file object, which is read from where it stands.
+        file: A path, bytes, or a binary file object, which is read from its present position.
 
     Attributes:
-        size: Bytes to send.
+        size: Bytes to send; known after `open`.
     """
 
     def __init__(self, file: FileContent) -> None:
@@ -45,14 +47,17 @@ class Source:
         self._lock = Lock()
         self._start = 0
         self._stream: IO[bytes] | None = None
-        self._given_up = False
+        self._closed = False
 
     async def read(self, offset: int) -> bytes:
         """Return the next piece from an offset on; b"" at the end.
 
+        Args:
+            offset: Bytes from the start of what is sent.
+
         Raises:
-            ConfigurationError: There is less than there was when it was opened.
-            OSError: It cannot be read.
+            ConfigurationError: The file has become shorter since it was opened.
+            OSError: The file cannot be read.
         """
         count = min(PIECE, self.size - offset)
         if count <= 0:
@@ -65,25 +70,25 @@ class Source:
         return piece
 
     def open(self) -> None:
-        """Find out how much there is to send; a path is opened and stays so until `close`."""
+        """Find out how much there is to send; a path is opened, and stays open until `close`."""
         with self._lock:
             if isinstance(self._file, bytes):
                 self.size = len(self._file)
-            elif not self._given_up:
+            elif not self._closed:
                 self._stream = stream = _stream_of(self._file)
                 self._start = stream.tell()
                 self.size = stream.seek(0, os.SEEK_END) - self._start
 
     def close(self) -> None:
-        """Close what was opened here."""
+        """Close the file if `open` opened it; a file object of the caller stays open."""
         with self._lock:
-            self._given_up = True
+            self._closed = True
             if self._stream is not None and self._stream is not self._file:
                 self._stream.close()
 
     def _read(self, offset: int, count: int) -> bytes:
         with self._lock:
-            if self._given_up or self._stream is None:
+            if self._closed or self._stream is None:
                 return b""
             self._stream.seek(self._start + offset)
             return self._stream.read(count)
@@ -91,14 +96,14 @@ class Source:
 
 @asynccontextmanager
 async def opened(file: FileContent) -> AsyncGenerator[Source, None]:
-    """Open what is to be sent, and close it at the end where it was not open before.
+    """Open the content of an upload for the time of a block.
 
     Args:
         file: A path, bytes or a binary file object.
 
     Raises:
-        ConfigurationError: It is something else, or could not be read again for another attempt.
-        OSError: It cannot be opened.
+        ConfigurationError: It is something else, or a retry could not read it again.
+        OSError: The file cannot be opened.
     """
     source = Source(file)
     try:
@@ -126,7 +131,9 @@ def _stream_of(file: str | os.PathLike[str] | IO[bytes]) -> IO[bytes]:
             problem = "cannot seek, so a second attempt could not send it; read it into bytes"
             raise ConfigurationError("file", problem)
         return file
+    # Opening a pipe waits for a writer, possibly without end. A folder is left to `open`, whose
+    # error says what it is.
     kind = Path(file).stat().st_mode
-    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # opening a pipe could wait for ever
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         raise ConfigurationError("file", "must be a regular file, neither a pipe nor a device")
     return Path(file).open("rb")

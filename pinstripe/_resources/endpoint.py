@@ -1,4 +1,4 @@
-"""Endpoints and what they answer with: models and pages that know the answer they came from."""
+"""Endpoints: from the arguments of a call to its request, and from the answer to a model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ _E = TypeVar("_E", bound=ResponseError)
 
 
 def response_of(value: Model) -> Response:
-    """Return the answer that a model or page was read from.
+    """Return the response that a model or page was read from.
 
-    Fields that are newer than the model are in its `body`. An item of a page knows the answer
-    that held the page.
+    Its `body` also has the fields that are newer than the model. An item of a page has the
+    response of the whole page.
 
     Args:
         value: A model that a call returned, a page, or an item of one.
 
     Raises:
-        ConfigurationError: It was made by hand, or is a part of a model that a call returned.
+        ConfigurationError: The value was made by hand, or is a part of a model that a call
+            returned.
     """
     response: Response | None = getattr(value, "_response", None)
     if response is None:
@@ -46,8 +47,8 @@ class Endpoint(Value, Generic[_T]):
     Attributes:
         method: The HTTP method.
         template: The path, with a placeholder for each id.
-        model: What it answers with.
-        host: Which address of the API serves it.
+        model: The type of its answer.
+        host: The address of the API that serves it.
     """
 
     method: Method
@@ -64,12 +65,12 @@ class Endpoint(Value, Generic[_T]):
         """Return the request of one call.
 
         Args:
-            params: The parameters; None is not sent.
+            params: The parameters; those that are None are not sent.
             ids: A value for each placeholder of the path.
             options: The options of the call.
 
         Raises:
-            ConfigurationError: A value cannot be sent as it is.
+            ConfigurationError: A value has no exact form on the wire.
         """
         check_texts("expand", params.get("expand"))
         check_metadata(params.get("metadata"))
@@ -91,16 +92,17 @@ class Endpoint(Value, Generic[_T]):
 
 
 def parse_response(request: Request, response: Response, kind: type[_T]) -> _T:
-    """Return the model that an answer holds.
+    """Return the model that a response holds.
 
     Args:
-        request: What was asked; its idempotency key goes into an error.
-        response: An answer with a status of success.
+        request: The request; its idempotency key goes into an error.
+        response: A response with a status of success.
         kind: The model that the endpoint promises.
 
     Raises:
-        DecodeError: It holds something else, another object than the one asked for, or one of
-            the mode that the key is not of; the answer is kept.
+        DecodeError: The response holds something else, an object with another id than the one
+            asked for, or an object of test mode for a live key, or the reverse. The error keeps
+            the response.
     """
     try:
         answer = decode(response.body, kind)
@@ -112,35 +114,37 @@ def parse_response(request: Request, response: Response, kind: type[_T]) -> _T:
 
 
 def _check_object(answer: object, request: Request, response: Response) -> None:
-    """Refuse an answer that does not belong to its request."""
-    if (
-        request.expected_id is not None
-        and getattr(answer, "id", request.expected_id) != request.expected_id
-    ):
-        raise _foreign("$.id", "another object than the one asked for")
+    """Refuse an answer that does not belong to its request.
+
+    A proxy or a cache in between can mix up answers. To act on the object of another customer, or
+    on test data in live mode, would be worse than an error.
+    """
+    expected = request.expected_id
+    if expected is not None and getattr(answer, "id", expected) != expected:
+        raise _mismatch("$.id", "another object than the one asked for")
     mode = response.livemode
-    if mode is None:
+    if mode is None:  # the key does not say which mode it is for
         return
     if isinstance(answer, Page):
         modes = [getattr(item, "livemode", mode) for item in cast("Page[object]", answer).data]
         if (not mode) in modes:
-            raise _foreign(f"$.data[{modes.index(not mode)}].livemode", "of the other mode")
+            raise _mismatch(f"$.data[{modes.index(not mode)}].livemode", "of the other mode")
     elif getattr(answer, "livemode", mode) is not mode:
-        raise _foreign("$.livemode", "of the other mode")
+        raise _mismatch("$.livemode", "of the other mode")
 
 
-def _foreign(path: str, problem: str) -> DecodeError:
+def _mismatch(path: str, problem: str) -> DecodeError:
     error = DecodeError(f"the answer is {problem} at {path}")
     error.path = path
     return error
 
 
 def error_with_response(error: _E, response: Response) -> _E:
-    """Put the answer that caused an error into it, and return the error.
+    """Put the response that caused an error into it, and return the error.
 
     Args:
         error: A `ResponseError`.
-        response: The answer.
+        response: The response.
     """
     error.attempts = response.attempts
     return with_response(error, response.status, response.headers, response.body)

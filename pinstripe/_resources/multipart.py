@@ -1,9 +1,9 @@
-"""Uploads: one file and the parameters beside it, as a `multipart/form-data` body.
+"""Multipart bodies: one file and the parameters beside it, as `multipart/form-data`.
 
 https://docs.stripe.com/api/files/create
 
-The parameters have the same bracket names as in a form. The boundary is random, so that no file
-can be made to hold it.
+The parameters have the same bracketed names as in a form. The boundary is random, so nobody can
+prepare a file that contains it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from attrs import field, frozen
 
@@ -22,27 +22,38 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._disk.source import FileContent, Source
 from pinstripe._http.encoding import form_pairs
 
-UNKNOWN_TYPE = "application/octet-stream"
+_UNKNOWN_TYPE: Final = "application/octet-stream"
 
+# A type, a subtype and parameters, each of the characters that registered types use.
+# https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w.+-]+=[\w.+-]+)*", re.ASCII)
-_ESCAPES = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
+
+# A quoted name in a header of a part is escaped as browsers do it.
+# https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+_ESCAPES: Final = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
 
 
 @frozen(kw_only=True)
 class Multipart:
-    """A body with a file in it; one of the uploads that a transport streams.
+    """A body with a file in it, which the transport streams.
+
+    The body is never whole in memory: it is a head, the pieces of the file, and a tail. Its length
+    is known before it is sent, from the size that the file had when it was opened. Each attempt
+    reads the pieces again from the start of the file.
 
     Attributes:
         content_type: The header that names the boundary.
         source: The content of the file.
-        head: What comes before it.
-        tail: What comes after it.
+        head: The bytes before the file: the parameters, and the headers of the file.
+        tail: The bytes after it.
+        parts: The texts of the parameters, by their bracketed names.
     """
 
     content_type: str
     source: Source = field(repr=False)
     head: bytes = field(repr=False)
     tail: bytes = field(repr=False)
+    parts: Mapping[str, str] = field(repr=False)
 
     @property
     def length(self) -> int:
@@ -67,14 +78,14 @@ def multipart(
     Args:
         params: The parameters beside the file, nested as the API nests them.
         source: The content of the file.
-        filename: Its name.
+        filename: The name of the file.
         content_type: Its media type.
 
     Raises:
-        ConfigurationError: A parameter cannot be sent as it is.
+        ConfigurationError: A parameter has no exact form on the wire.
     """
     boundary = secrets.token_hex(24)
-    head = [_part(boundary, name, value) for name, value in form_pairs(params)]
+    parts = tuple(form_pairs(params))
     file = (
         f"--{boundary}\r\n"
         f'Content-Disposition: form-data; name="file"; filename="{_quoted(filename)}"\r\n'
@@ -83,8 +94,9 @@ def multipart(
     return Multipart(
         content_type=f"multipart/form-data; boundary={boundary}",
         source=source,
-        head=b"".join(head) + file.encode(),
+        head=b"".join(_part(boundary, name, value) for name, value in parts) + file.encode(),
         tail=f"\r\n--{boundary}--\r\n".encode(),
+        parts=dict(parts),
     )
 
 
@@ -104,21 +116,21 @@ def name_of(file: FileContent, filename: str | None) -> str:
     """Return the name that a file is sent under.
 
     Args:
-        file: What is sent.
+        file: The content that is sent.
         filename: The name that the caller gave, if any.
 
     Raises:
-        ConfigurationError: It is missing or cannot be sent.
+        ConfigurationError: The name is missing, or cannot be sent.
     """
     found: Any = filename
     if filename is None:
+        # A file object has the name that it was opened with, which can be a number: a descriptor.
         given: Any = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
         known = isinstance(given, (str, os.PathLike))
         found = Path(cast("str | os.PathLike[str]", given)).name if known else None
     if not isinstance(found, str) or not found:
-        raise ConfigurationError(
-            "filename", "is needed where file is neither a path nor has a name"
-        )
+        problem = "is needed if file is neither a path nor a file object with a name"
+        raise ConfigurationError("filename", problem)
     try:
         found.encode()
     except UnicodeEncodeError:
@@ -130,14 +142,14 @@ def type_of(filename: str, content_type: str | None) -> str:
     """Return the media type that a file is sent as.
 
     Args:
-        filename: Its name, whose ending is looked up where there is no type.
+        filename: The name of the file; its ending is looked up if there is no type.
         content_type: The type that the caller gave, if any.
 
     Raises:
-        ConfigurationError: It has not the form of a media type.
+        ConfigurationError: The type does not have the form of a media type.
     """
     if content_type is None:
-        return mimetypes.guess_type(filename)[0] or UNKNOWN_TYPE
+        return mimetypes.guess_type(filename)[0] or _UNKNOWN_TYPE
     if not isinstance(content_type, str) or not _TYPE.fullmatch(content_type):
         raise ConfigurationError("content_type", "must be a media type, such as 'image/png'")
     return content_type

@@ -1,7 +1,9 @@
-"""What goes into onramp calls: vocabularies, parameter types, and the rules they must keep.
+"""Parameters of onramp calls: their vocabularies, their types and the rules that they keep.
 
-The network Base is `base` among the values of the API and `base_network` among its keys. Here it
-is written `base` in every argument, and put on the wire as the API wants it.
+The API calls the network Base `base` in its values and `base_network` in its keys. Arguments
+always say `base`, and `WIRE_KEYS` has the key that is sent.
+
+https://docs.stripe.com/api/crypto/onramp_sessions/create
 """
 
 from __future__ import annotations
@@ -10,22 +12,22 @@ import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
 from pinstripe._core.checks import check_decimal, check_texts
 from pinstripe._core.errors import ConfigurationError
 
-SourceCurrency = Literal["cad", "cop", "eur", "gbp", "php", "usd"] | str
+SourceCurrency: TypeAlias = Literal["cad", "cop", "eur", "gbp", "php", "usd"] | str
 """The currency a customer pays in."""
 
-DestinationCurrency = (
+DestinationCurrency: TypeAlias = (
     Literal["avax", "btc", "eth", "matic", "ripusd", "sol", "usdc", "usdt", "wld", "xlm"] | str
 )
-"""The crypto currency a customer gets; Polygon's POL is `matic`."""
+"""The crypto currency that a customer buys; Polygon's POL is `matic`."""
 
-DestinationNetwork = (
+DestinationNetwork: TypeAlias = (
     Literal[
         "avalanche",
         "base",
@@ -44,14 +46,34 @@ DestinationNetwork = (
 )
 """The network that the crypto is delivered on."""
 
-WIRE_KEYS = {"base": "base_network"}
+WIRE_KEYS: Final = {"base": "base_network"}
 """The key on the wire of each network whose key is not its name."""
 
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # currencies and networks; new ones come any time
+# Currencies and networks are open vocabularies, so only the form of a code is checked: it has to
+# fit into a bracketed name.
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-# The source currencies of today, each of a hundred cents; of others the API is the judge.
-_CENTS = frozenset({"cad", "cop", "eur", "gbp", "php", "usd"})
+# The source currencies of today all have a hundred cents. For a currency that is not here, the
+# API decides how many places an amount may have.
+_CENTS: Final = frozenset({"cad", "cop", "eur", "gbp", "php", "usd"})
 _PARTS_OF_A_CENT = re.compile(r"\.[0-9]{2}0*[1-9]")
+
+_AMOUNTS: Final = ("source_amount", "destination_amount")
+
+# An argument, and another one that it is refused without.
+_NEEDS: Final = (
+    ("source_amount", "source_currency"),
+    ("destination_amount", "destination_currency"),
+    ("destination_currency", "destination_network"),
+    ("destination_network", "destination_currency"),
+    ("lock_wallet_address", "wallet_addresses"),
+)
+
+# A preselected value, and the list of choices that it has to be in, if that is given.
+_CHOICES: Final = (
+    ("destination_currency", "destination_currencies"),
+    ("destination_network", "destination_networks"),
+)
 
 
 class DestinationTagsParam(TypedDict, total=False):
@@ -98,7 +120,7 @@ class KycAddressParam(TypedDict, total=False):
 
 
 class KycDetailsParam(TypedDict, total=False):
-    """What is known of the customer, so that the widget need not ask for it."""
+    """Details of the customer that you know, so that the widget need not ask for them."""
 
     email: str
     first_name: str
@@ -108,7 +130,7 @@ class KycDetailsParam(TypedDict, total=False):
 
 
 class QuotesQuery(TypedDict, total=False):
-    """The parameters of `onramp_quotes.retrieve`, which explains them."""
+    """The parameters of one query for quotes; see `OnrampQuotes.retrieve`."""
 
     source_amount: Decimal | int | str | None
     source_currency: SourceCurrency | None
@@ -118,38 +140,39 @@ class QuotesQuery(TypedDict, total=False):
 
 
 def check_query(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a query as the parameters that are sent for it; nothing is sent.
+    """Return the parameters that are sent for a query, without sending them.
 
     Args:
         query: A `QuotesQuery`, or plain data of that shape, such as a row of a file.
 
     Raises:
-        ConfigurationError: `retrieve` would refuse it, or it has a key that is no parameter;
-            the error's `argument` is the key at fault.
+        ConfigurationError: `retrieve` would refuse the query, or it has a key that is no
+            parameter; the error's `argument` is the key at fault.
     """
     given = _check_mapping("query", query)
     for key in given:
         if key not in _QUERY_KEYS:
             raise ConfigurationError(str(key), f"is none of {', '.join(_QUERY_KEYS)}")
     params = _check_shared({key: given.get(key) for key in _QUERY_KEYS})
-    names = ("destination_currencies", "destination_networks")
-    for name in names if params["destination_amount"] else ():
-        if len(params[name] or ()) != 1:
-            raise ConfigurationError(name, "must name exactly one where destination_amount is set")
+    if params["destination_amount"]:
+        for name in ("destination_currencies", "destination_networks"):
+            if len(params[name] or ()) != 1:
+                problem = "must name exactly one if destination_amount is given"
+                raise ConfigurationError(name, problem)
     return params
 
 
-_QUERY_KEYS = tuple(QuotesQuery.__annotations__)
+_QUERY_KEYS: Final = tuple(QuotesQuery.__annotations__)
 
 
 def check_queries(value: Any) -> None:
-    """Refuse what is not an iterable of queries.
+    """Refuse anything but an iterable of queries.
 
     Args:
-        value: What `retrieve_many` was given.
+        value: The argument of `retrieve_many`.
 
     Raises:
-        ConfigurationError: It is one query, or nothing that can be iterated.
+        ConfigurationError: The value is a single query, or cannot be iterated.
     """
     one = isinstance(value, (str, bytes, Mapping))
     if one or not isinstance(value, (Iterable, AsyncIterable)):
@@ -157,7 +180,7 @@ def check_queries(value: Any) -> None:
 
 
 def check_session(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a new session as the parameters that are sent for it.
+    """Return the parameters that are sent for a new session.
 
     https://docs.stripe.com/api/crypto/onramp_sessions/create
 
@@ -165,7 +188,7 @@ def check_session(given: Mapping[str, Any]) -> dict[str, Any]:
         given: Every argument by its name.
 
     Raises:
-        ConfigurationError: The API would refuse them; the error names the argument.
+        ConfigurationError: The API would refuse an argument; the error names it.
     """
     params = _check_shared(given)
     for name, other in _NEEDS:
@@ -174,27 +197,24 @@ def check_session(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, others in _CHOICES:
         if params[name] and params[others] and params[name] not in params[others]:
             raise ConfigurationError(name, f"is none of {others}")
-    _check_cents(params["source_amount"], params["source_currency"])
-    _check_ip(params["customer_ip_address"])
-    _check_kyc(params["kyc_details"])
+    amount = params["source_amount"]
+    if amount and params["source_currency"] in _CENTS and _PARTS_OF_A_CENT.search(amount):
+        raise ConfigurationError("source_amount", "has parts of a cent; round it to whole cents")
+    if params["customer_ip_address"] is not None:
+        try:
+            ip_address(str(params["customer_ip_address"]))
+        except ValueError:
+            problem = "must be the text of an IPv4 or IPv6 address"
+            raise ConfigurationError("customer_ip_address", problem) from None
+    details = _values_of("kyc_details", params["kyc_details"])
+    parts = set(_values_of("kyc_details[dob]", details.get("dob")))
+    if parts and parts != {"year", "month", "day"}:
+        raise ConfigurationError("kyc_details[dob]", "needs year, month and day")
     return {**params, "wallet_addresses": _check_wallets(params)}
 
 
-_NEEDS = (
-    ("source_amount", "source_currency"),
-    ("destination_amount", "destination_currency"),
-    ("destination_currency", "destination_network"),
-    ("destination_network", "destination_currency"),
-    ("lock_wallet_address", "wallet_addresses"),
-)
-_CHOICES = (
-    ("destination_currency", "destination_currencies"),
-    ("destination_network", "destination_networks"),
-)
-
-
 def _check_shared(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what sessions and quotes have in common, and return it with the amounts as text."""
+    """Check the arguments that sessions and quotes share; return all, with amounts as text."""
     amounts = {name: check_decimal(name, given[name]) for name in _AMOUNTS}
     if None not in amounts.values():
         raise ConfigurationError("destination_amount", "cannot be used together with source_amount")
@@ -207,54 +227,30 @@ def _check_shared(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, **amounts}
 
 
-_AMOUNTS = ("source_amount", "destination_amount")
-
-
 def check_code(argument: str, value: Any) -> None:
-    """Refuse what cannot be the code of a currency or network; `base` is written so.
+    """Refuse what cannot be the code of a currency or network.
 
     Args:
         argument: The name to give in the error.
-        value: The code, or None where it is not sent.
+        value: The code; None if it is not sent.
 
     Raises:
-        ConfigurationError: It is no code, or the wire's key for Base.
+        ConfigurationError: The value is not a code, or is `base_network` in place of `base`.
     """
     if value is None:
         return
     if not isinstance(value, str) or not _CODE.fullmatch(value):
         raise ConfigurationError(argument, "must be a code: letters, digits, '_' or '-'")
     if value in WIRE_KEYS.values():
-        raise ConfigurationError(argument, "write 'base' for 'base_network'")
-
-
-def _check_cents(amount: str | None, currency: str | None) -> None:
-    if amount and currency in _CENTS and _PARTS_OF_A_CENT.search(amount):
-        raise ConfigurationError("source_amount", "has parts of a cent")
-
-
-def _check_ip(value: Any) -> None:
-    if value is not None:
-        try:
-            ip_address(str(value))
-        except ValueError:
-            problem = "must be the text of an IPv4 or IPv6 address"
-            raise ConfigurationError("customer_ip_address", problem) from None
-
-
-def _check_kyc(value: Any) -> None:
-    details = _given("kyc_details", value)
-    parts = set(_given("kyc_details[dob]", details.get("dob")))
-    if parts and parts != {"year", "month", "day"}:
-        raise ConfigurationError("kyc_details[dob]", "needs year, month and day")
+        raise ConfigurationError(argument, "write 'base' in place of 'base_network'")
 
 
 def _check_wallets(params: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the wallets under the keys of the wire."""
+    """Return the wallets under the keys that are sent."""
     if params["wallet_addresses"] is None:
         return None
-    wallets = _given("wallet_addresses", params["wallet_addresses"])
-    tags = _given("wallet_addresses[destination_tags]", wallets.pop("destination_tags", None))
+    wallets = _values_of("wallet_addresses", params["wallet_addresses"])
+    tags = _values_of("wallet_addresses[destination_tags]", wallets.pop("destination_tags", None))
     check_texts("wallet_addresses", [*wallets.values(), *tags.values()])
     for network in wallets:
         check_code("wallet_addresses", network)
@@ -265,8 +261,8 @@ def _check_wallets(params: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**addresses, "destination_tags": tags}
 
 
-def _given(argument: str, value: Any) -> dict[str, Any]:
-    """Return what a mapping gives: what is None is not sent."""
+def _values_of(argument: str, value: Any) -> dict[str, Any]:
+    """Return the values of a mapping that are sent: those that are not None."""
     given = _check_mapping(argument, {} if value is None else value)
     return {key: inner for key, inner in given.items() if inner is not None}
 

@@ -1,4 +1,4 @@
-"""The base of every resource class: one call, or one list."""
+"""The base of every resource class: calls that return one object, and lists."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, parse_response
 from pinstripe._resources.pager import Pager
-from pinstripe._resources.walk import Paging, start
+from pinstripe._resources.walk import Paging, start_walk
 
 _M = TypeVar("_M", bound=Model)
 _L = TypeVar("_L", bound=Listed)
 
 
 class Resource:
-    """The calls of one resource; everything goes through `send`, and each is a discreet door."""
+    """The calls of one resource.
+
+    Every call goes through `send`. The public methods of a subclass hide their frames: the
+    traceback of an error does not show the arguments of the call.
+    """
 
     __slots__ = ("_send",)
 
@@ -53,13 +57,14 @@ class Resource:
         paging: Paging,
         options: RequestOptions | None,
     ) -> Pager[_L]:
-        return Pager(self._send, start(endpoint, params, paging, options))
+        return Pager(self._send, start_walk(endpoint, params, paging, options))
 
 
 def prepare_decoders() -> None:
-    """Make what reads the answers of every resource imported so far: milliseconds for each."""
+    """Make the decoders of every resource imported so far; each takes milliseconds."""
     for resource in Resource.__subclasses__():
         for member in vars(resource).values():
             model: Any = getattr(member, "model", None)
+            # The content of a file is no model.
             if isinstance(member, Endpoint) and model is not Response:
                 decoder_of(model)

@@ -14,8 +14,7 @@ from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ResponseError, ResponseTooLarge
 from pinstripe._disk.destination import Destination
 from pinstripe._disk.source import FileContent, opened
-from pinstripe._http.encoding import form_pairs
-from pinstripe._http.messages import Request, Response, Sender
+from pinstripe._http.messages import Request, Sender
 from pinstripe._models.record import Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, error_with_response, parse_response
 from pinstripe._resources.multipart import multipart, name_of, type_of
@@ -33,29 +32,33 @@ async def upload(
     filename: str | None,
     content_type: str | None,
 ) -> _M:
-    """Send a file, and return what the API says of it.
+    """Send a file, and return the model that the API answers with.
 
     Args:
         send: Sends the request.
-        endpoint: Where to.
+        endpoint: The endpoint that takes the file.
         file: The content.
         params: The parameters beside it.
         options: The options of the call.
-        filename: The name to send it under; that of the file by default.
-        content_type: Its media type; guessed from the name by default.
+        filename: The name to send it under; by default the name of the file.
+        content_type: Its media type; by default guessed from the name.
 
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
         OSError: The file cannot be read.
     """
+    # The parameters are checked before the file is opened. Their form is not sent: each becomes a
+    # part of the multipart body.
     request = endpoint.request(params, {}, options)
     async with opened(file) as source:
         name = name_of(file, filename)
+        # In a thread, since the first guess of a type reads the files of the system.
         media_type = await run_sync(type_of, name, content_type)
         body = multipart(params, source, name, media_type)
         headers = {**request.headers, "Content-Type": body.content_type}
-        parts = {**dict(form_pairs(params)), "filename": name}
+        parts = {**body.parts, "filename": name}
         request = evolve(request, body=None, upload=body, parts=parts, headers=headers)
+        # The file stays open over all attempts, and each of them reads it from its start.
         response = await send(request)
     answer = parse_response(request, response, endpoint.model)
     attach_response(answer, response)
@@ -75,13 +78,13 @@ async def download(
     Args:
         send: Sends the request.
         request: Asks for the content.
-        destination: Where the file goes.
-        overwrite: Whether it may replace another one.
+        destination: The path of the file.
+        overwrite: Whether it may replace another file.
         max_bytes: Bytes it may have.
 
     Raises:
         ConfigurationError: An argument is wrong; nothing was sent.
-        ResponseTooLarge: There is more than that.
+        ResponseTooLarge: The content is longer than `max_bytes`.
         OSError: The file cannot be written.
     """
     async with Destination(destination, max_bytes=max_bytes, overwrite=overwrite) as sink:
@@ -89,15 +92,12 @@ async def download(
         if response.status != 200:
             problem = f"the server answered {response.status} in place of the content"
             raise error_with_response(ResponseError(problem), response)
+        # A transport of the user, such as one of a test, may ignore the sink and return the whole
+        # body in the response.
         if not sink.started:
-            await _pour(response, sink)
+            if len(response.body) > max_bytes:
+                error = ResponseTooLarge(f"the answer is longer than {max_bytes} bytes")
+                raise error_with_response(error, response)
+            await sink.start()
+            await sink.write(response.body)
         return await sink.commit()
-
-
-async def _pour(response: Response, sink: Destination) -> None:
-    """Write what a transport that leaves sinks alone has read whole."""
-    if len(response.body) > sink.max_bytes:
-        error = ResponseTooLarge(f"the answer is longer than {sink.max_bytes} bytes")
-        raise error_with_response(error, response)
-    await sink.start()
-    await sink.write(response.body)

@@ -1,9 +1,16 @@
-"""Lists: from the arguments of a `list` to the requests for its pages. Nothing here awaits."""
+"""Walks over lists: from the arguments of a `list` call to the requests for its pages.
+
+A walk reads a list page by page. `Walk` is its position, a frozen value: it says which request
+comes next, and which position follows after the answer. Nothing here awaits.
+
+https://docs.stripe.com/api/pagination
+"""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from functools import cached_property
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -16,11 +23,11 @@ from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
 from pinstripe._resources.endpoint import Endpoint, error_with_response, response_of
 
-PAGE_SIZE = 100
-"""Objects a page: the most that the API gives, so that a walk takes the fewest calls."""
+PAGE_SIZE: Final = 100
+"""Objects in a page: the most that the API gives, so that a walk takes the fewest requests."""
 
-Direction = Literal["starting_after", "ending_before"]
-_DIRECTIONS: Mapping[str, Direction] = {
+Direction: TypeAlias = Literal["starting_after", "ending_before"]
+_DIRECTIONS: Final[Mapping[str, Direction]] = {
     "starting_after": "starting_after",
     "ending_before": "ending_before",
 }
@@ -33,10 +40,10 @@ class Created(Value):
     """A range of times of creation, to filter a list by.
 
     Attributes:
-        gt: Created after this second.
-        gte: Created at this second or after it.
-        lt: Created before this second.
-        lte: Created at this second or before it.
+        gt: Only objects created after this second.
+        gte: Only objects created in this second or after it.
+        lt: Only objects created before this second.
+        lte: Only objects created in this second or before it.
     """
 
     gt: datetime | None = None
@@ -51,7 +58,15 @@ Created.__module__ = "pinstripe"
 
 @frozen(eq=False, repr=False)
 class Paging(Value):
-    """Which part of a list is asked for; the arguments that every `list` takes."""
+    """The arguments that every `list` call takes: which part of the list to read.
+
+    Attributes:
+        limit: Objects in a page.
+        max_items: Objects in the whole walk, at most.
+        starting_after: The id after which the walk starts.
+        ending_before: The id before which it starts, to go to newer objects.
+        cursor: Where an earlier walk stopped, in place of an id.
+    """
 
     limit: int | None
     max_items: int | None
@@ -59,11 +74,11 @@ class Paging(Value):
     ending_before: str | None
     cursor: str | None
 
-    def start(self) -> tuple[Direction, str | None]:
+    def start_position(self) -> tuple[Direction, str | None]:
         """Return the direction of the walk and the id it starts from.
 
         Raises:
-            ConfigurationError: Two starts are given, or one does not have the form of an id.
+            ConfigurationError: Two starts are given, or one is neither an id nor a cursor.
         """
         names = ("starting_after", "ending_before", "cursor")
         given = [name for name in names if getattr(self, name) is not None]
@@ -73,101 +88,111 @@ class Paging(Value):
             return _parse_cursor(self.cursor)
         if self.ending_before is not None:
             return "ending_before", check_id("ending_before", self.ending_before)
-        at = self.starting_after
-        return "starting_after", None if at is None else check_id("starting_after", at)
+        id = self.starting_after
+        return "starting_after", None if id is None else check_id("starting_after", id)
 
 
 def _parse_cursor(cursor: str) -> tuple[Direction, str]:
-    text, _, at = cursor.partition(":") if isinstance(cursor, str) else ("", "", "")
-    direction = _DIRECTIONS.get(text)
+    name, _, id = cursor.partition(":") if isinstance(cursor, str) else ("", "", "")
+    direction = _DIRECTIONS.get(name)
     if direction is not None:
-        return direction, check_id("cursor", at)
-    raise ConfigurationError("cursor", "must be what Pager.cursor gave")
+        return direction, check_id("cursor", id)
+    raise ConfigurationError("cursor", "must be a value of Pager.cursor")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Walk(Value, Generic[_L]):
-    """Where a walk over a list stands, and which request comes next.
+    """The position of a walk over a list, from which the next page is asked for.
 
     Attributes:
         endpoint: The list.
         params: Its filters.
         options: The options of each call.
-        direction: From newer objects to older ones, or back.
-        at: The id of the object that it stands behind; None for the start.
-        page_size: How many objects are asked for at once.
-        remaining: How many objects it still has to give; None for all.
-        keeps_bodies: Whether its objects keep the bytes that they were read from, which adds
-            half of their own size.
+        direction: From newer objects to older ones, or the reverse.
+        after_id: The id of the object that the next page comes after, in the direction of the
+            walk; None for the start of the list.
+        page_size: How many objects to ask for at once.
+        remaining: How many objects are still to be handed out; None for all.
+        keeps_bodies: Whether its objects keep the bytes that they were read from, which takes
+            half of their own size in addition.
     """
 
     endpoint: Endpoint[Page[_L]]
     params: Mapping[str, Any] = field(repr=False)
     options: RequestOptions | None
     direction: Direction
-    at: str | None
+    after_id: str | None
     page_size: int
     remaining: int | None
     keeps_bodies: bool = True
 
     @property
     def cursor(self) -> str | None:
-        """Where it stands, as text that `list(cursor=...)` goes on from."""
-        return None if self.at is None else f"{self.direction}:{self.at}"
+        """The position as text, which `list(cursor=...)` resumes from."""
+        return None if self.after_id is None else f"{self.direction}:{self.after_id}"
 
+    @cached_property
     def request(self) -> Request:
-        """Return the request for the next page."""
+        """The request for the next page; kept, since the checks of `start_walk` need it too."""
         limit = self.page_size if self.remaining is None else min(self.page_size, self.remaining)
-        params = {**self.params, "limit": limit, self.direction: self.at}
+        params = {**self.params, "limit": limit, self.direction: self.after_id}
         return self.endpoint.request(params, {}, self.options)
 
     def items(self, page: Page[_L]) -> Sequence[_L]:
-        """Return the objects of a page in the order of the walk."""
+        """Return the objects of a page in the order of the walk.
+
+        Args:
+            page: The page; the API gives it newest first, in both directions.
+        """
         data = page.data if self.direction == "starting_after" else page.data[::-1]
         return data if self.remaining is None else data[: self.remaining]
 
     def after(self, page: Page[_L]) -> "Walk[_L] | None":
-        """Return where the walk stands after a page; None where that was the last."""
+        """Return the position after a page; None if that page was the last one.
+
+        Args:
+            page: The answer to the request of this position.
+        """
         items = self.items(page)
         remaining = None if self.remaining is None else self.remaining - len(items)
         if not page.has_more or remaining == 0:
             return None
-        return evolve(self, at=items[-1].id, remaining=remaining)
+        return evolve(self, after_id=items[-1].id, remaining=remaining)
 
 
-def start(
+def start_walk(
     endpoint: Endpoint[Page[_L]],
     params: Mapping[str, Any],
     paging: Paging,
     options: RequestOptions | None,
 ) -> Walk[_L]:
-    """Return the walk that a list's arguments ask for.
+    """Return the start of the walk that the arguments of a `list` call ask for.
 
     Args:
         endpoint: The list.
         params: Its filters.
-        paging: Which part of it.
+        paging: Which part of the list to read.
         options: The options of each call.
 
     Raises:
         ConfigurationError: An argument is wrong.
     """
-    direction, at = paging.start()
-    limit, max_items = paging.limit, paging.max_items
-    if limit is not None:
-        check_whole_number("limit", limit, maximum=PAGE_SIZE)
-    if max_items is not None:
-        check_whole_number("max_items", max_items)
+    direction, after_id = paging.start_position()
+    if paging.limit is not None:
+        check_whole_number("limit", paging.limit, maximum=PAGE_SIZE)
+    if paging.max_items is not None:
+        check_whole_number("max_items", paging.max_items)
     walk = Walk(
         endpoint=endpoint,
         params=params,
         options=options,
         direction=direction,
-        at=at,
-        page_size=PAGE_SIZE if limit is None else limit,
-        remaining=max_items,
+        after_id=after_id,
+        page_size=PAGE_SIZE if paging.limit is None else paging.limit,
+        remaining=paging.max_items,
     )
-    walk.request()  # what cannot be sent is refused here, not at the first await
+    # Building the request refuses what cannot be sent: here, and not at the first await.
+    _ = walk.request
     return walk
 
 
@@ -175,26 +200,26 @@ def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
     """Refuse a page after which a walk would never end.
 
     Args:
-        walk: Where the walk stood when it asked for the page.
+        walk: The position whose request the page answers.
         page: The answer.
-        seen: The ids that earlier pages ended with.
+        seen: The ids of the last objects of earlier pages.
 
     Raises:
-        PaginationError: The page is empty and says that there is more, or ends where an earlier
-            one did.
+        PaginationError: The page is empty and says that there is more, or it ends with the same
+            object as an earlier page.
     """
     items = walk.items(page)
     if page.has_more and not items:
         raise unending_list_error(walk, page, "an empty page says that there is more")
-    if items and (items[-1].id in seen or items[-1].id == walk.at):
+    if items and (items[-1].id in seen or items[-1].id == walk.after_id):
         raise unending_list_error(walk, page, "a page ends where an earlier one did")
 
 
 def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> PaginationError:
-    """Return the error of a list that cannot be walked to its end.
+    """Return the error of a list that cannot be read to its end.
 
     Args:
-        walk: Where the walk stood when it asked for the page.
+        walk: The position whose request the page answers.
         page: The answer.
         problem: What is wrong with it.
     """

@@ -23,7 +23,7 @@ from attrs import define, evolve, field, frozen
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._models.record import Listed
-from pinstripe._resources.pager import WINDOWS, Pager
+from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
 from pinstripe.export._columns import columns_of
@@ -101,7 +101,7 @@ async def to_file(
             _prepare, pager, file, format, reveal=reveal, resume=resume, overwrite=overwrite
         )
         # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
-        has_filter = "created" in run.pager.walk.params
+        has_filter = "created" in reader_of(run.pager).walk.params
         items = run.pager.parallel(windows) if has_filter else aiter(run.pager)
         if run.checkpoint.output_identity is None:
             await finish_in_thread(file.open, run.checkpoint)
@@ -133,17 +133,18 @@ def _prepare(
     """Check the arguments, lock the output, and decide at which object to start."""
     if not file.output.parent.is_dir() or file.output.is_dir():
         raise ConfigurationError("output", _NO_FILE)
-    if pager.walk.direction == "ending_before":
-        raise ConfigurationError("pager", "must walk from newer objects to older, not backwards")
+    reader = reader_of(pager)
+    if reader.walk.direction == "ending_before":
+        raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     form = format_of(format, file.output)
-    columns = columns_of(get_args(pager.walk.endpoint.model)[0], reveal=reveal)
+    columns = columns_of(get_args(reader.walk.endpoint.model)[0], reveal=reveal)
     encoder = encoder_for(form, columns)
 
     # What two runs of one export have in common. The checkpoint has a digest of it, since filters
     # can be private.
-    request = pager.walk.request()
+    request = reader.walk.request
     names = [column.name for column in columns]
-    facts = request.path, request.query, pager.walk.remaining, form, names
+    facts = request.path, request.query, reader.walk.remaining, form, names
     source = hashlib.sha256(repr(facts).encode()).hexdigest()
 
     # The lock comes first: another run could change the files that decide how this one starts.
@@ -156,10 +157,10 @@ def _prepare(
     if os.path.lexists(file.output) and not may_replace:
         raise ConfigurationError("output", "exists already: give another name, or overwrite")
 
-    rest = pager
+    rest = reader
     if checkpoint.last is not None:
-        rest = pager.behind(checkpoint.last, checkpoint.items)
-    return _Export(rest.without_bodies(), file, encoder, checkpoint, pager.walk.remaining)
+        rest = reader_of(reader.resume_after(checkpoint.last, checkpoint.items))
+    return _Export(rest.without_bodies(), file, encoder, checkpoint, reader.walk.remaining)
 
 
 @define(eq=False)
@@ -234,7 +235,7 @@ class _Export:
         # Without a number, the time is the measure: the walk goes from the newest object down to
         # the lower bound of `created`.
         newest = self.checkpoint.newest or _second(self._batch[0] if self._batch else item)
-        oldest, _ = bounds_of(self.pager.walk.params.get("created"))
+        oldest, _ = bounds_of(reader_of(self.pager).walk.params.get("created"))
         here = _second(item)
         if newest is None or oldest is None or here is None:
             return ExportProgress(items, None)

@@ -106,7 +106,7 @@ class BatchedFanOut(Generic[_I, _T]):
 
     def outcomes(self) -> Generator[Outcome[_I, _T], None, None]:
         """Yield every outcome, and leave nothing running."""
-        free = self.work.window
+        free = self.work._window  # noqa: SLF001 -- of this package
         try:
             while batch := self._next_batch(free):
                 self._report()
@@ -142,7 +142,7 @@ class BatchedFanOut(Generic[_I, _T]):
     async def _exchange(self, items: list[_I]) -> list[Outcome[_I, _T]]:
         """Give inputs to the fan-out and take what is ready; runs on the loop."""
         self.queue.put(items, ended=self._ended)
-        return await self.work.next_batch()
+        return await self.work._next_batch()  # noqa: SLF001 -- of this package
 
     def _report(self) -> None:
         while self.on_progress is not None and self.queue.reports:

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from pinstripe._disk.source import FileContent
     from pinstripe._http.messages import Host, Method, Response
     from pinstripe._http.transport import Transport
+    from pinstripe._resources.identity_params import (
+        ProvidedDetailsParam,
+        RelatedPersonParam,
+        SessionOptionsParam,
+        SessionStatus,
+        VerificationType,
+    )
     from pinstripe._resources.onramp_params import (
         DestinationCurrency,
         DestinationNetwork,
@@ -45,15 +52,7 @@ if TYPE_CHECKING:
     from pinstripe.events import Event, EventType, RelatedModel, ThinEvent
     from pinstripe.files import File, FileLink, FileLinkDataParam, FilePurpose, UploadPurpose
     from pinstripe.forwarding import ForwardingRequest, ForwardingRequestParam, Replacement
-    from pinstripe.identity import (
-        ProvidedDetailsParam,
-        RelatedPersonParam,
-        SessionOptionsParam,
-        SessionStatus,
-        VerificationReport,
-        VerificationSession,
-        VerificationType,
-    )
+    from pinstripe.identity import VerificationReport, VerificationSession
     from pinstripe.sync._pager import Pager
     from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
 
@@ -99,21 +98,21 @@ class VerificationSessions(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
-        """Start the verification of a person: one session for all attempts.
+        """Start the verification of a person, with one session for all attempts.
 
         https://docs.stripe.com/api/identity/verification_sessions/create
 
         Args:
-            type: What to check; needed unless there is a flow.
+            type: What to check; needed unless `verification_flow` is given.
             verification_flow: The flow to follow (`vf_...`), in place of a type.
             client_reference_id: Your own id for the person.
-            metadata: Your own facts: up to 50 keys.
+            metadata: Your own data: up to 50 keys.
             options: The options of the checks.
-            provided_details: What you know of the person.
+            provided_details: Details of the person that you know.
             related_customer: A customer (`cus_...`).
             related_customer_account: An account that is a customer (`acct_...`).
             related_person: The person of a connected account.
-            return_url: Where the person goes when done.
+            return_url: The page that the person returns to at the end.
             expand: Fields to expand.
             request_options: Options of this call.
         """
@@ -150,7 +149,7 @@ class VerificationSessions(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such session.
+            NotFoundError: The session does not exist.
         """
         return self._run(
             self._async.retrieve, session, expand=expand, request_options=request_options
@@ -174,9 +173,9 @@ class VerificationSessions(Facade):
         Args:
             session: Its id (`vs_...`).
             type: What to check.
-            metadata: Merged into what is there; an empty text removes its key.
+            metadata: Merged into the metadata it has; an empty text removes its key.
             options: The options of the checks; `{"document": ""}` unsets them.
-            provided_details: What you know of the person.
+            provided_details: Details of the person that you know.
             expand: Fields to expand.
             request_options: Options of this call.
 
@@ -215,16 +214,16 @@ class VerificationSessions(Facade):
         https://docs.stripe.com/api/identity/verification_sessions/list
 
         Args:
-            client_reference_id: Only those with your own id.
-            created: Only those made in this range, or at this very second.
-            related_customer: Only those of a customer.
-            related_customer_account: Only those of an account that is a customer.
-            status: Only those in this status.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            client_reference_id: Only those with this id of your own.
+            created: Only those created in this range, or in this second.
+            related_customer: Only sessions of this customer.
+            related_customer_account: Only sessions of this account that is a customer.
+            status: Only sessions with this status.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -264,7 +263,7 @@ class VerificationSessions(Facade):
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The session is past that.
+            InvalidRequestError: The session no longer requires input.
         """
         return self._run(
             self._async.cancel, session, expand=expand, request_options=request_options
@@ -277,9 +276,9 @@ class VerificationSessions(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
-        """Have everything that was collected in a session removed; this cannot be undone.
+        """Remove everything that a session collected; this cannot be undone.
 
-        It takes up to four days; `redaction.status` tells how far it is.
+        It takes up to four days; `redaction.status` shows the progress.
 
         https://docs.stripe.com/api/identity/verification_sessions/redact
 
@@ -318,7 +317,7 @@ class VerificationReports(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such report.
+            NotFoundError: The report does not exist.
         """
         return self._run(
             self._async.retrieve, report, expand=expand, request_options=request_options
@@ -344,15 +343,15 @@ class VerificationReports(Facade):
         https://docs.stripe.com/api/identity/verification_reports/list
 
         Args:
-            client_reference_id: Only those with your own id.
-            created: Only those made in this range, or at this very second.
-            type: Only those of this type.
-            verification_session: Only those of a session (`vs_...`).
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            client_reference_id: Only those with this id of your own.
+            created: Only those created in this range, or in this second.
+            type: Only reports of this type.
+            verification_session: Only reports of this session (`vs_...`).
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -376,18 +375,18 @@ class VerificationReports(Facade):
 
 
 class Identity(Facade):
-    """The resources of Identity: verifications of people, and what they found."""
+    """The resources of Identity."""
 
     _async: identity.Identity
 
     @property
     def verification_sessions(self) -> VerificationSessions:
-        """Calls on verification sessions."""
+        """Verifications of people."""
         return VerificationSessions(self._async.verification_sessions, self._bridge)
 
     @property
     def verification_reports(self) -> VerificationReports:
-        """Calls on verification reports."""
+        """The results of their attempts."""
         return VerificationReports(self._async.verification_reports, self._bridge)
 
 
@@ -418,30 +417,31 @@ class OnrampSessions(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> OnrampSession:
-        """Start the visit of a customer; make one for each.
+        """Start the visit of a customer; each visit needs a session of its own.
 
         https://docs.stripe.com/api/crypto/onramp_sessions/create
 
         Args:
-            source_currency: What the customer pays in; from the customer's locale by default.
-            source_amount: What is spent, without the fees, in whole cents; needs its currency.
-            destination_currency: What is bought; needs `destination_network`.
-            destination_network: Where it is delivered; needs `destination_currency`.
-            destination_amount: What is received, in place of `source_amount`; needs its currency.
-            destination_currencies: All that the customer may choose from.
-            destination_networks: All networks that the customer may choose from.
-            wallet_addresses: The customer's wallets by network, `{"base": "0x..."}`; each on one
-                of `destination_networks`, where those are given.
+            source_currency: The currency of the payment; by default from the customer's locale.
+            source_amount: The amount to spend, without fees, in whole cents; needs its currency.
+            destination_currency: The currency to buy; needs `destination_network`.
+            destination_network: The network of the delivery; needs `destination_currency`.
+            destination_amount: The amount to buy, in place of `source_amount`; needs its currency.
+            destination_currencies: The currencies that the customer may choose from.
+            destination_networks: The networks that the customer may choose from.
+            wallet_addresses: The wallets of the customer by network, `{"base": "0x..."}`. If
+                `destination_networks` are given, each wallet is on one of them.
             lock_wallet_address: Whether the customer may use no other wallet.
             settlement_speed: When the crypto is delivered; a private preview of the API.
-            customer_ip_address: Where the customer is, IPv4 or IPv6; the API may refuse the place.
-            kyc_details: What you know of the customer.
-            metadata: Your own facts: up to 50 keys.
+            customer_ip_address: The IPv4 or IPv6 address of the customer; the API may refuse its
+                region.
+            kyc_details: Details of the customer that you know.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The onramp is not offered to the customer, or not this pair of
+            InvalidRequestError: The onramp is not available to this customer, or for this pair of
                 currency and network.
         """
         return self._run(
@@ -480,7 +480,7 @@ class OnrampSessions(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such session.
+            NotFoundError: The session does not exist.
         """
         return self._run(
             self._async.retrieve, session, expand=expand, request_options=request_options
@@ -506,15 +506,15 @@ class OnrampSessions(Facade):
         https://docs.stripe.com/api/crypto/onramp_sessions/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            destination_currency: Only those that buy this currency.
-            destination_network: Only those delivered on this network.
-            status: Only those in this status.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            destination_currency: Only sessions that buy this currency.
+            destination_network: Only sessions with this network of the delivery.
+            status: Only sessions with this status.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -555,14 +555,14 @@ class OnrampQuotes(Facade):
         destination_networks: Sequence[DestinationNetwork] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Quotes:
-        """Estimate what crypto costs: one quote for each currency and network that go together.
+        """Estimate the price of crypto: one quote for each valid pair of currency and network.
 
         https://docs.stripe.com/api/crypto/onramp_quotes/retrieve
 
         Args:
-            source_amount: What is spent, without the fees; 100.00 by default.
-            source_currency: What it is paid in; `usd` by default.
-            destination_amount: What is received, in place of `source_amount`; needs exactly one
+            source_amount: The amount to spend, without fees; 100.00 by default.
+            source_currency: The currency of the payment; `usd` by default.
+            destination_amount: The amount to buy, in place of `source_amount`; needs exactly one
                 currency and one network.
             destination_currencies: The currencies to quote; all by default.
             destination_networks: The networks to quote; all by default.
@@ -587,24 +587,25 @@ class OnrampQuotes(Facade):
         on_progress: Callable[[Progress], object] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Generator[Outcome[QuotesQuery, Quotes], None, None]:
-        """Ask for quotes many times, many at once, in bounded memory.
+        """Retrieve the quotes of many queries, many at once, in bounded memory.
 
             for outcome in stripe.crypto.onramp_quotes.retrieve_many(queries):
                 print(outcome.index, outcome.error or outcome.unwrap().cheapest("usdc"))
 
         Args:
-            queries: The parameters of each call to `retrieve`; read as the work goes on.
+            queries: The parameters of each call to `retrieve`; read only as fast as they are sent.
             concurrency: How many calls may be under way at once.
-            ordered: True for outcomes in the order of the queries, False as they come.
+            ordered: True for outcomes in the order of the queries, False for the order in which
+                the calls end.
             on_progress: A plain function, called after each query.
             request_options: Options of each call.
 
         Returns:
-            Iterate it for one outcome a query: its quotes or its error. A query that cannot be
-            sent has a `ConfigurationError`, and the others are not touched by it.
+            Iterate it for one outcome of each query: its quotes or its error. A query that
+            cannot be sent has a `ConfigurationError`, and does not affect the others.
 
         Raises:
-            ConfigurationError: Another argument is wrong; raised at once.
+            ConfigurationError: An argument other than a query is wrong; raised at once.
         """
         return self._run_many(
             self._async.retrieve_many,
@@ -628,7 +629,7 @@ class Crypto(Facade):
 
     @property
     def onramp_quotes(self) -> OnrampQuotes:
-        """Estimates of what crypto costs."""
+        """Estimates of the price of crypto."""
         return OnrampQuotes(self._async.onramp_quotes, self._bridge)
 
 
@@ -658,14 +659,14 @@ class Orders(Facade):
             metric_tons: How many tons; this or `amount`. Products have a minimum: 1 ton of most
                 single suppliers, 0.001 of a portfolio.
             amount: How much money to spend, in minor units of the currency.
-            beneficiary: Who it is for; the account itself by default.
-            currency: One the account is settled in, such as `"usd"`; its default one by default.
-            metadata: Your own facts: up to 50 keys.
+            beneficiary: Whom the order is for; the account itself by default.
+            currency: A settlement currency of the account, such as `"usd"`; it has a default.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand: `["product"]`.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The product is sold out, or less than its minimum is asked for.
+            InvalidRequestError: The product is sold out, or the order is below its minimum.
         """
         return self._run(
             self._async.create,
@@ -696,7 +697,7 @@ class Orders(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such order.
+            NotFoundError: The order does not exist.
         """
         return self._run(
             self._async.retrieve, order, expand=expand, request_options=request_options
@@ -711,14 +712,14 @@ class Orders(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
-        """Change who an order is for, or its metadata.
+        """Change the beneficiary or the metadata of an order.
 
         https://docs.stripe.com/api/climate/order/update
 
         Args:
             order: Its id (`climorder_...`).
-            beneficiary: Who it is for; an empty text clears it.
-            metadata: Merged into what is there; an empty text removes its key.
+            beneficiary: Whom the order is for; an empty text clears it.
+            metadata: Merged into the metadata it has; an empty text removes its key.
             expand: Fields to expand: `["product"]`.
             request_options: Options of this call.
 
@@ -750,11 +751,11 @@ class Orders(Facade):
         https://docs.stripe.com/api/climate/order/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`: `["data.product"]`.
             request_options: Options of each call.
 
@@ -781,8 +782,8 @@ class Orders(Facade):
     ) -> Order:
         """Cancel an order; this cannot be undone.
 
-        It can be done within 24 hours, and the fees are kept; or within 30 days of a delay or of
-        another product being put in its place, and all is refunded.
+        You can cancel within 24 hours, and Stripe keeps the fees. You can also cancel within 30
+        days after a delay or a substitution of the product, and everything is refunded.
 
         https://docs.stripe.com/api/climate/order/cancel
 
@@ -792,7 +793,7 @@ class Orders(Facade):
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The time for that is over, or the order is delivered or canceled.
+            InvalidRequestError: It is too late, or the order is delivered or canceled.
         """
         return self._run(self._async.cancel, order, expand=expand, request_options=request_options)
 
@@ -809,7 +810,7 @@ class Products(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Product:
-        """Return a product with its prices of today.
+        """Return a product with its present prices.
 
         https://docs.stripe.com/api/climate/product/retrieve
 
@@ -819,7 +820,7 @@ class Products(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such product.
+            NotFoundError: The product does not exist.
         """
         return self._run(
             self._async.retrieve, product, expand=expand, request_options=request_options
@@ -841,11 +842,11 @@ class Products(Facade):
         https://docs.stripe.com/api/climate/product/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -886,7 +887,7 @@ class Suppliers(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such supplier.
+            NotFoundError: The supplier does not exist.
         """
         return self._run(
             self._async.retrieve, supplier, expand=expand, request_options=request_options
@@ -908,11 +909,11 @@ class Suppliers(Facade):
         https://docs.stripe.com/api/climate/supplier/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -932,23 +933,23 @@ class Suppliers(Facade):
 
 
 class Climate(Facade):
-    """The resources of Climate: orders of carbon removal, and what can be ordered."""
+    """The resources of Climate."""
 
     _async: climate.Climate
 
     @property
     def orders(self) -> Orders:
-        """Calls on orders."""
+        """Orders of carbon removal."""
         return Orders(self._async.orders, self._bridge)
 
     @property
     def products(self) -> Products:
-        """Calls on products."""
+        """The products that can be ordered."""
         return Products(self._async.products, self._bridge)
 
     @property
     def suppliers(self) -> Suppliers:
-        """Calls on suppliers."""
+        """The companies that deliver them."""
         return Suppliers(self._async.suppliers, self._bridge)
 
 
@@ -977,7 +978,7 @@ class Events(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such event, or it is over 30 days old.
+            NotFoundError: The event does not exist, or is older than 30 days.
         """
         return self._run(self._async.retrieve, id, expand=expand, request_options=request_options)
 
@@ -988,21 +989,21 @@ class Events(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> RelatedModel:
-        """Return the object that a thin event is about, as it is now.
+        """Return the object of a thin event, as it is now.
 
-        It is asked for by its id: the URL in the event is not followed.
+        It is retrieved by its id; the URL in the event is not followed.
 
         https://docs.stripe.com/event-destinations
 
         Args:
             event: The event.
             expand: Fields to expand.
-            request_options: Options of this call; `account` where the event is that of a
+            request_options: Options of this call; set `account` if the event belongs to a
                 connected account.
 
         Raises:
-            ConfigurationError: The event is about no object, or about one that has no model here.
-            NotFoundError: There is no such object any more.
+            ConfigurationError: The event has no object, or its object has no model here.
+            NotFoundError: The object does not exist any more.
         """
         return self._run(
             self._async.fetch_related, event, expand=expand, request_options=request_options
@@ -1025,22 +1026,21 @@ class Events(Facade):
     ) -> Pager[Event]:
         """List the events of the last 30 days, newest first.
 
-        A loop over `list(ending_before=last_seen)` gives what has happened since, in the order in
-        which it happened.
+        A walk over `list(ending_before=last_seen)` returns the later events, oldest first.
 
         https://docs.stripe.com/api/events/list
 
         Args:
-            created: Only those that happened in this range, or at this very second.
-            delivery_success: Only those that every webhook endpoint took; with False only those
-                that are still to be delivered, or never were, to one at least.
-            type: Only those of this type; `*` stands for any part of it, as in `"climate.*"`.
-            types: Only those of these types, 20 at most; in place of `type`.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those that happened in this range, or in this second.
+            delivery_success: True for events that every webhook endpoint has accepted; False for
+                events that at least one endpoint has not accepted, so far or at all.
+            type: Only events of this type; `*` stands for any part of it, as in `"climate.*"`.
+            types: Only events of these types, 20 at most; in place of `type`.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -1083,23 +1083,23 @@ class Files(Facade):
 
             file = stripe.files.create(file="receipt.pdf", purpose="dispute_evidence")
 
-        It is read from the disk piece by piece, anew for each attempt. The deadline of the call
-        is also that of sending it: give a long one with a large file.
+        It is read from the disk piece by piece, again for each attempt. The deadline of the call
+        includes the time to send it: set a long one for a large file.
 
         https://docs.stripe.com/api/files/create
 
         Args:
             file: The path of a file, bytes, or a binary file object that can seek. An object is
-                sent from where it stands, and stays open.
-            purpose: What it is for; most purposes bound its type and size.
-            filename: The name to send it under: needed for bytes; by default that of the file.
-            content_type: Its media type; by default the one that its name ends in.
-            file_link_data: A link to make together with it.
+                sent from its present position, and stays open.
+            purpose: The purpose; most purposes limit the type and size.
+            filename: The name to send it under; needed for bytes, by default the name of the file.
+            content_type: Its media type; by default guessed from the ending of its name.
+            file_link_data: A link to create together with it.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            InvalidRequestError: The purpose does not take this file.
+            InvalidRequestError: The purpose does not allow this file.
             OSError: The file cannot be read.
         """
         return self._run(
@@ -1120,7 +1120,7 @@ class Files(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> File:
-        """Return what is known of a file.
+        """Return the facts about a file, without its content.
 
         https://docs.stripe.com/api/files/retrieve
 
@@ -1130,7 +1130,7 @@ class Files(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such file.
+            NotFoundError: The file does not exist.
         """
         return self._run(self._async.retrieve, file, expand=expand, request_options=request_options)
 
@@ -1152,13 +1152,13 @@ class Files(Facade):
         https://docs.stripe.com/api/files/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            purpose: Only those of this purpose.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            purpose: Only files of this purpose.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -1189,30 +1189,30 @@ class Files(Facade):
     ) -> Path:
         """Write the content of a file to the disk.
 
-        It grows under a temporary name beside the destination and gets its name when it is whole
-        and on the disk. After an error or a cancellation nothing of it is left. Only the owner of
-        the process can read it. The deadline of the call is also that of receiving it: give a
-        long one with a large file.
+        It grows under a temporary name beside the destination, and gets its name when it is
+        complete and on the disk. After an error or a cancellation nothing of it is left. Only the
+        owner of the process can read it. The deadline of the call includes the time to receive
+        it: set a long one for a large file.
 
         https://docs.stripe.com/file-upload
 
         Args:
-            file: Its id (`file_...`), or what `retrieve` gave.
-            destination: The path to write to, in a folder that is there.
-            overwrite: Whether to replace what is there under that path.
-            max_bytes: Bytes to take at most; 1 GiB by default.
+            file: Its id (`file_...`), or the `File`.
+            destination: The path to write to, in a folder that exists.
+            overwrite: Whether to replace a file that has this path.
+            max_bytes: How long the content may be, in bytes; 1 GiB by default.
             request_options: Options of this call.
 
         Returns:
             The path.
 
         Raises:
-            ConfigurationError: A file of this purpose cannot be read, or it is gone.
-            NotFoundError: There is no such file, or no longer.
-            PermissionDeniedError: The key may not read it.
-            ResponseTooLarge: It is longer than `max_bytes`.
-            FileExistsError: There is something under that path.
-            OSError: It cannot be written.
+            ConfigurationError: The purpose does not allow reading, or the content is gone.
+            NotFoundError: The file does not exist, or was removed.
+            PermissionDeniedError: The key may not read the file.
+            ResponseTooLarge: The content is longer than `max_bytes`.
+            FileExistsError: The path is taken.
+            OSError: The file cannot be written.
         """
         return self._run(
             self._async.download,
@@ -1229,14 +1229,14 @@ class Files(Facade):
         https://docs.stripe.com/file-upload
 
         Args:
-            file: Its id (`file_...`), or what `retrieve` gave.
+            file: Its id (`file_...`), or the `File`.
             request_options: Options of this call.
 
         Raises:
-            ConfigurationError: A file of this purpose cannot be read, or it is gone.
-            NotFoundError: There is no such file, or no longer.
-            PermissionDeniedError: The key may not read it.
-            ResponseTooLarge: It is longer than `Limits.max_response_bytes`; `download` it.
+            ConfigurationError: The purpose does not allow reading, or the content is gone.
+            NotFoundError: The file does not exist, or was removed.
+            PermissionDeniedError: The key may not read the file.
+            ResponseTooLarge: It is longer than `Limits.max_response_bytes`; use `download`.
         """
         return self._run(self._async.read, file, request_options=request_options)
 
@@ -1249,32 +1249,32 @@ class Files(Facade):
         concurrency: int = 4,
         request_options: RequestOptions | None = None,
     ) -> dict[str, Path]:
-        """Write every image that a verification report refers to into a folder.
+        """Download every image that a verification report refers to.
 
-        These are the images of the document (`document.files`), and of the selfie and the
-        document it was compared with (`selfie.selfie`, `selfie.document`). Each is named for its
-        id, such as `file_1abc.jpg`, and the rules of `download` hold for it.
+        These are the images of the document (`document.files`), of the selfie, and of the
+        document it was compared with (`selfie.selfie`, `selfie.document`). Each file is named by
+        its id, such as `file_1abc.jpg`, and is written as `download` does it.
 
         A secret key may not read them, so the client needs a restricted key with three
-        permissions: to Files, to the sessions and reports of Identity, and to recent sensitive
-        results of Identity. The last is good for recent verifications only, and a redaction
-        takes the images away.
+        permissions: Files, sessions and reports of Identity, and recent sensitive results of
+        Identity. The last one covers recent verifications only, and a redaction removes the
+        images.
 
         https://docs.stripe.com/identity/access-verification-results
 
         Args:
             report: The report.
-            folder: Where to write; made where it is not there.
-            overwrite: Whether to replace images that are there.
-            concurrency: How many to fetch at once.
+            folder: The folder to write to; created if it does not exist.
+            overwrite: Whether to replace images that exist.
+            concurrency: How many to download at once.
             request_options: Options of each call.
 
         Returns:
             The path of each image, by its id, in the order of the report.
 
         Raises:
-            IncompleteError: Some could not be fetched: the others are, and it says which.
-            OSError: The folder cannot be made.
+            IncompleteError: Some images failed; the error has those, and the paths of the others.
+            OSError: The folder cannot be created.
         """
         return self._run(
             self._async.download_images,
@@ -1300,7 +1300,7 @@ class FileLinks(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
-        """Make a link that lets whoever holds it read a file.
+        """Create a link with which anybody can read a file.
 
         A link to an image of a verification has to expire within 30 seconds, and needs a
         restricted key.
@@ -1309,8 +1309,8 @@ class FileLinks(Facade):
 
         Args:
             file: The id of the file (`file_...`); most purposes allow no links.
-            expires_at: When it ends, an aware datetime to come; never by default.
-            metadata: Your own facts: up to 50 keys.
+            expires_at: When it expires, an aware datetime in the future; never by default.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand, such as `["file"]`.
             request_options: Options of this call.
 
@@ -1343,7 +1343,7 @@ class FileLinks(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such link.
+            NotFoundError: The link does not exist.
         """
         return self._run(self._async.retrieve, link, expand=expand, request_options=request_options)
 
@@ -1362,8 +1362,8 @@ class FileLinks(Facade):
 
         Args:
             link: Its id (`link_...`).
-            expires_at: When it ends: a datetime to come, `"now"`, or `""` for never.
-            metadata: Merged into what is there; an empty text removes its key, or all.
+            expires_at: When it expires: a datetime in the future, `"now"`, or `""` for never.
+            metadata: Merged into the metadata it has; an empty text removes its key, or all keys.
             expand: Fields to expand, such as `["file"]`.
             request_options: Options of this call.
 
@@ -1398,14 +1398,14 @@ class FileLinks(Facade):
         https://docs.stripe.com/api/file_links/list
 
         Args:
-            created: Only those made in this range, or at this very second.
-            expired: Only those that have expired, or have not.
-            file: Only those to a file (`file_...`).
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range, or in this second.
+            expired: True for only expired links, False for only those that are not.
+            file: Only links to this file (`file_...`).
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -1435,28 +1435,28 @@ class FileLinks(Facade):
         max_bytes: int = MAX_DOWNLOAD,
         request_options: RequestOptions | None = None,
     ) -> Path:
-        """Follow a link and write what it leads to to the disk; no key is sent.
+        """Write the content that a link leads to to the disk; no key is sent.
 
-        The rules of `Files.download` hold.
+        The file is written as `Files.download` does it.
 
         https://docs.stripe.com/file-upload
 
         Args:
             link: The link.
-            destination: The path to write to, in a folder that is there.
-            overwrite: Whether to replace what is there under that path.
-            max_bytes: Bytes to take at most; 1 GiB by default.
+            destination: The path to write to, in a folder that exists.
+            overwrite: Whether to replace a file that has this path.
+            max_bytes: How long the content may be, in bytes; 1 GiB by default.
             request_options: Options of this call.
 
         Returns:
             The path.
 
         Raises:
-            ConfigurationError: The link has no address, since it has expired.
+            ConfigurationError: The link has no address, so it has expired.
             APIError: The link has expired since it was retrieved.
             ResponseTooLarge: The file is longer than `max_bytes`.
-            FileExistsError: There is something under that path.
-            OSError: It cannot be written.
+            FileExistsError: The path is taken.
+            OSError: The file cannot be written.
         """
         return self._run(
             self._async.download,
@@ -1495,26 +1495,26 @@ class ForwardingRequests(Facade):
         https://docs.stripe.com/api/forwarding/forwarding_requests/create
 
         Args:
-            payment_method: Whose card details are filled in (`pm_...`); it may be used already,
-                and need not be attached. A `card_cvc` is gone after one request.
-            replacements: What to fill in, at least one.
+            payment_method: The card whose details are filled in (`pm_...`); it may be used
+                already, and need not be attached. A `card_cvc` can be used for one request only.
+            replacements: The details to fill in, at least one.
             request: The body as text, and the headers as a list of name and value.
             url: A destination that is enabled for the account.
-            metadata: Your own facts: up to 50 keys.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call. A destination may take a minute, longer than
-                the client's usual timeout: after `timeout=65` its answer, or the lack of one, is
-                known. An idempotency key must differ from any that `request` carries.
+                the usual timeout of the client; with `timeout=65` the call waits for that. An
+                idempotency key must differ from any that `request` carries.
 
         Returns:
-            The request as it is stored: card details and credentials masked.
+            The request as it is stored, with card details and credentials masked.
 
         Raises:
-            InvalidRequestError: The destination is not enabled, or gave no answer; `code` tells
-                which: `forwarding_api_upstream_connection_error`,
-                `forwarding_api_upstream_connection_timeout` and others. A destination that gave
-                none may have acted all the same, so `outcome` is `"unknown"` then: the same
-                idempotency key gets the same error again, a new one sends the request again.
+            InvalidRequestError: The destination is not enabled, or gave no answer; `code` is
+                `forwarding_api_upstream_connection_error`,
+                `forwarding_api_upstream_connection_timeout` or another one. A destination that
+                gave no answer may have acted, so `outcome` is `"unknown"`: the same idempotency
+                key gets the same error, and a new one sends the request again.
             DeadlineExceeded: The client stopped waiting; the destination may have acted.
         """
         return self._run(
@@ -1535,7 +1535,7 @@ class ForwardingRequests(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:
-        """Return a request that was sent on.
+        """Return a request that was forwarded.
 
         https://docs.stripe.com/api/forwarding/forwarding_requests/retrieve
 
@@ -1545,7 +1545,7 @@ class ForwardingRequests(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such request, or it is over 30 days old.
+            NotFoundError: The request does not exist, or is older than 30 days.
         """
         return self._run(self._async.retrieve, id, expand=expand, request_options=request_options)
 
@@ -1561,17 +1561,17 @@ class ForwardingRequests(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Pager[ForwardingRequest]:
-        """List requests that were sent on, newest first.
+        """List requests that were forwarded, newest first.
 
         https://docs.stripe.com/api/forwarding/forwarding_requests/list
 
         Args:
-            created: Only those made in this range; this list takes no single second.
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            created: Only those created in this range; this list takes no single second.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -1592,13 +1592,13 @@ class ForwardingRequests(Facade):
 
 
 class Forwarding(Facade):
-    """The resources of forwarding: requests sent on to other services."""
+    """The resources of forwarding."""
 
     _async: forwarding.Forwarding
 
     @property
     def requests(self) -> ForwardingRequests:
-        """Calls on forwarded requests."""
+        """Requests that Stripe sends to other services."""
         return ForwardingRequests(self._async.requests, self._bridge)
 
 
@@ -1622,26 +1622,26 @@ class WebhookEndpoints(Facade):
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
-        """Have events sent to an address from now on; an account has room for 16.
+        """Have events sent to an address from now on; an account can have 16 endpoints.
 
         https://docs.stripe.com/api/webhook_endpoints/create
 
         Args:
             url: The address; with a live key it starts with `https://`.
-            enabled_events: The types of events to send, at least one. `"*"` stands for all but
-                the few that have to be named, `identity.verification_session.redacted` among
-                them.
+            enabled_events: The types of events to send, at least one. `"*"` stands for all
+                except the few that have to be named, such as
+                `identity.verification_session.redacted`.
             api_version: The version to render events in, such as `"2026-10-28.endive"`; the
-                account's default version otherwise. It cannot be changed later.
-            connect: True for the events of connected accounts, in place of your own; it cannot
-                be changed later.
-            description: What it is for.
-            metadata: Your own facts: up to 50 keys.
+                default version of the account otherwise. It cannot be changed later.
+            connect: True for the events of connected accounts in place of your own. It cannot be
+                changed later.
+            description: Your own text about its purpose.
+            metadata: Your own data: up to 50 keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Returns:
-            The endpoint, with its `secret`, which no other call gives.
+            The endpoint with its `secret`, which no other call returns.
         """
         return self._run(
             self._async.create,
@@ -1672,7 +1672,7 @@ class WebhookEndpoints(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint.
+            NotFoundError: The endpoint does not exist.
         """
         return self._run(
             self._async.retrieve, webhook_endpoint, expand=expand, request_options=request_options
@@ -1697,16 +1697,16 @@ class WebhookEndpoints(Facade):
         Args:
             webhook_endpoint: Its id (`we_...`).
             url: The address.
-            enabled_events: The types of events to send, in place of all that were there.
-            disabled: True to send nothing for now, False to send again; `status` tells it.
-            description: What it is for; an empty text removes it.
-            metadata: Merged into what is there; an empty text removes its key, or all of them in
-                place of the mapping.
+            enabled_events: The types of events to send, in place of all earlier ones.
+            disabled: True to stop sending, False to send again; see `status`.
+            description: Your own text about its purpose; an empty text removes it.
+            metadata: Merged into the metadata it has; an empty text removes its key, and in place
+                of the mapping it removes all keys.
             expand: Fields to expand.
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint.
+            NotFoundError: The endpoint does not exist.
         """
         return self._run(
             self._async.update,
@@ -1736,11 +1736,11 @@ class WebhookEndpoints(Facade):
         https://docs.stripe.com/api/webhook_endpoints/list
 
         Args:
-            limit: Objects a page, 1 to 100; 100 by default.
-            max_items: Objects the walk gives at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
             starting_after: The id after which the walk starts.
-            ending_before: The id from which the walk goes back, to ever newer objects.
-            cursor: Where an earlier walk stood, from `Pager.cursor`.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
             expand: Fields to expand, with the prefix `data.`.
             request_options: Options of each call.
 
@@ -1761,7 +1761,7 @@ class WebhookEndpoints(Facade):
     def delete(
         self, webhook_endpoint: str, *, request_options: RequestOptions | None = None
     ) -> DeletedWebhookEndpoint:
-        """Send nothing to an address any more, and forget it; this cannot be undone.
+        """Delete an endpoint: no more events are sent to it; this cannot be undone.
 
         https://docs.stripe.com/api/webhook_endpoints/delete
 
@@ -1770,7 +1770,7 @@ class WebhookEndpoints(Facade):
             request_options: Options of this call.
 
         Raises:
-            NotFoundError: There is no such endpoint, or no longer.
+            NotFoundError: The endpoint does not exist, or was deleted before.
         """
         return self._run(self._async.delete, webhook_endpoint, request_options=request_options)
 

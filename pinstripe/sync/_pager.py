@@ -19,7 +19,7 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
-from pinstripe._resources.pager import WINDOWS, Steps
+from pinstripe._resources.pager import WINDOWS, PageWalker, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
 
 _L = TypeVar("_L", bound=Listed)
@@ -56,7 +56,7 @@ class Pager(Generic[_L]):
 
     def __iter__(self) -> Generator[_L, None, None]:  # noqa: PYI058 -- `close` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        return self._objects(self._async.walker())
+        return self._objects(reader_of(self._async).begin_walk())
 
     def parallel(self, windows: int = WINDOWS) -> Generator[_L, None, None]:
         """Yield every object, newest first, with requests for many windows of `created` at once.
@@ -75,11 +75,11 @@ class Pager(Generic[_L]):
                 it was begun before a fork, and this is the other process.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
-        return self._objects(self._async.parallel_walker(windows))
+        return self._objects(reader_of(self._async).begin_parallel_walk(windows))
 
     def pages(self) -> Generator[Page[_L], None, None]:
         """Yield page after page, each as the API gave it: newest object first."""
-        walker = self._async.walker()
+        walker = reader_of(self._async).begin_walk()
         for page, items in self._steps(walker):
             walker.last = items[-1].id if items else walker.last
             yield page
@@ -89,24 +89,26 @@ class Pager(Generic[_L]):
         """Return the first page, without a request for another; `cursor` is then after it."""
         return self._bridge.run(_first_page, self._async)
 
-    def _objects(self, walker: Steps[_L]) -> Generator[_L, None, None]:
+    def _objects(self, walker: PageWalker[_L]) -> Generator[_L, None, None]:
         for _, items in self._steps(walker):
             for item in items:
                 walker.last = item.id
                 yield item
 
-    def _steps(self, walker: Steps[_L]) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
+    def _steps(
+        self, walker: PageWalker[_L]
+    ) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
         try:
             while (step := self._next_page(walker)) is not None:
                 yield step
         finally:
             # If the loop was left early. A finalizer may run this too, in any thread: `post` does
             # not wait.
-            if walker.is_ahead:
+            if walker.is_fetching:
                 self._bridge.post(walker.aclose)
 
     @hide_frames
-    def _next_page(self, walker: Steps[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
+    def _next_page(self, walker: PageWalker[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
         return self._bridge.run(walker.next_page)
 
 

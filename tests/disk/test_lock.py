@@ -1,4 +1,4 @@
-"""One run at a time writes a file, and none that died keeps the others out."""
+"""Locks: one run at a time writes a file, and a run that was killed keeps nobody out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from pinstripe._disk.lock import FileLock
 from tests.support.exported import names_in
 
-TAKE = "from pathlib import Path; import sys; from pinstripe._disk.lock import FileLock; "
-TAKE += "claim = FileLock(Path(sys.argv[1])); print(claim.acquire(), flush=True); sys.stdin.read()"
+ACQUIRE = "from pathlib import Path; import sys; from pinstripe._disk.lock import FileLock; "
+ACQUIRE += "lock = FileLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
 
 
 def test_one_run_of_a_process_has_it(tmp_path) -> None:
@@ -25,29 +25,29 @@ def test_one_run_of_a_process_has_it(tmp_path) -> None:
     assert not second.acquire()
     first.release()
     assert second.acquire()
-    for claim in (second, second, other):
-        claim.release()
+    for lock in (second, second, other):
+        lock.release()
     assert names_in(tmp_path) == []
 
 
 def test_one_process_has_it_until_it_is_killed(tmp_path) -> None:
-    command = [sys.executable, "-c", TAKE, str(tmp_path / "x")]
+    command = [sys.executable, "-c", ACQUIRE, str(tmp_path / "x")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"True\n"
-        claim = FileLock(tmp_path / "x")
-        assert not claim.acquire()
+        lock = FileLock(tmp_path / "x")
+        assert not lock.acquire()
         other.kill()
     assert names_in(tmp_path) == [".x.lock"]
-    assert claim.acquire()
-    claim.release()
+    assert lock.acquire()
+    lock.release()
     assert names_in(tmp_path) == []
 
 
-def test_where_no_lock_can_stand_there_is_none_to_wait_for(tmp_path) -> None:
-    claim = FileLock(tmp_path / ("n" * 252))  # with what the lock adds, too long for a name
-    assert claim.acquire()
-    claim.release()
+def test_without_a_place_for_a_lock_file_there_is_no_lock_to_wait_for(tmp_path) -> None:
+    lock = FileLock(tmp_path / ("n" * 252))  # with what the lock adds, too long for a name
+    assert lock.acquire()
+    lock.release()
     assert names_in(tmp_path) == []
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "nowhere" / "x").acquire()
@@ -59,12 +59,12 @@ def test_never_two_at_once_have_it(tmp_path) -> None:
     def work(number: int) -> int:
         taken = 0
         for _ in range(times):
-            claim = FileLock(tmp_path / "x")
-            if claim.acquire():
+            lock = FileLock(tmp_path / "x")
+            if lock.acquire():
                 inside.append(number)
                 most.append(len(inside))
                 inside.remove(number)
-                claim.release()
+                lock.release()
                 taken += 1
         return taken
 
@@ -82,12 +82,12 @@ def test_a_file_system_without_locks_can_be_written_to(tmp_path, monkeypatch) ->
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    claim = FileLock(tmp_path / "x")
-    assert claim.acquire()
-    claim.release()
+    lock = FileLock(tmp_path / "x")
+    assert lock.acquire()
+    lock.release()
     assert names_in(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path) -> None:
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "no" / "x").acquire()

@@ -173,7 +173,7 @@ def test_they_wait_for_slow_answers_too() -> None:
 def test_the_requests_of_a_parallel_walk_wait_too() -> None:
     shelf = DatedShelf(range(1_790_000_000, 1_790_020_000, 10))
     paging = _walk.Paging(20, None, None, None, None)
-    walk = _walk.start(DATED, {"created": None}, paging, RequestOptions(timeout=1))
+    walk = _walk.start_walk(DATED, {"created": None}, paging, RequestOptions(timeout=1))
     pager = Pager(pipeline(shelf.send, limiter_of(account=5)).send, walk)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""The climate room: orders, products and suppliers read exactly, arguments refused or sent."""
+"""Climate: orders, products and suppliers are read exactly; arguments are refused or sent."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ CANCELED_ORDER: dict[str, Any] = {
 
 
 def climate_answering(data: Any) -> tuple[Climate, list[Request]]:
-    """Return the room over a sender that notes what it is asked and always answers `data`."""
+    """Return the resources over a sender that records requests and always answers `data`."""
     requests: list[Request] = []
 
     async def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The crypto room: answers read and priced exactly, arguments refused or put on the wire."""
+"""Crypto: answers are read and compared exactly; arguments are refused or sent."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ Recorded = list[Request]
 
 
 def crypto_answering(data: Any) -> tuple[Crypto, Recorded]:
-    """Return the room over a sender that notes what it is asked and always answers `data`."""
+    """Return the resources over a sender that records requests and always answers `data`."""
     requests: Recorded = []
 
     async def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The events room: objects by their kind, filters, walks over the log of a sandbox."""
+"""Events: objects by their kind, filters, walks over the log of a sandbox."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ async def test_a_thin_event_without_an_object_to_ask_for(related: Any) -> None:
 
 
 def events_answering(data: Any) -> tuple[Events, list[Request]]:
-    """Return the room over a sender that notes what it is asked and always answers `data`."""
+    """Return the resources over a sender that records requests and always answers `data`."""
     requests: list[Request] = []
 
     async def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The files room: models, parameters on the wire, and files' whole lives against the sandbox."""
+"""Files: models, parameters that are sent, and whole files against the sandbox, up and down."""
 
 from __future__ import annotations
 

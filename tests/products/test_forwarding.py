@@ -1,4 +1,4 @@
-"""The forwarding room: answers of destinations read as they are, requests put on the wire."""
+"""Forwarding: answers of destinations are read as they are; requests are sent as they are given."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_request_without_what_it_must_have_is_refused(name: str) -> None:
 
 
 def forwarding_answering(data: Any) -> tuple[Forwarding, list[Request]]:
-    """Return the room over a sender that notes what it is asked and always answers `data`."""
+    """Return the resources over a sender that records requests and always answers `data`."""
     requests: list[Request] = []
 
     async def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The room of webhook endpoints: requests put on the wire, answers read, the secret kept quiet."""
+"""Webhook endpoints: requests are sent, answers are read, and the secret shows nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multipart bodies: what goes in comes out, read by another's parser and by the sandbox's."""
+"""Multipart bodies: other parsers, one of them the sandbox's, read what was put in."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_types_that_cannot_be_sent(wrong) -> None:
 # --- files of this machine ----------------------------------------------------------------------
 
 
-async def test_a_step_that_comes_after_a_sink_was_given_up_does_nothing(tmp_path) -> None:
+async def test_a_step_that_comes_after_a_destination_was_closed_does_nothing(tmp_path) -> None:
     async with Destination(tmp_path / "x", max_bytes=10**9, overwrite=False) as sink:
         await sink.start()
         assert len(list(tmp_path.iterdir())) == 1
@@ -199,7 +199,7 @@ async def test_a_step_that_comes_after_a_source_was_closed_reads_nothing(tmp_pat
         await source.read(0)
 
 
-async def test_beginning_anew_drops_what_came_before(tmp_path) -> None:
+async def test_a_second_start_drops_the_bytes_of_the_first(tmp_path) -> None:
     async with Destination(tmp_path / "x", max_bytes=10**9, overwrite=False) as sink:
         for content in (b"first" * PIECE, b"second"):
             await sink.start()

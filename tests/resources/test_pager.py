@@ -32,7 +32,7 @@ from pinstripe import (
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Walker
-from pinstripe._resources.walk import PAGE_SIZE, Paging, start
+from pinstripe._resources.walk import PAGE_SIZE, Paging, start_walk
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +97,7 @@ def pager(send: Any, **arguments: Any) -> Pager[Thing]:
     names = ("limit", "max_items", "starting_after", "ending_before", "cursor")
     paging = Paging(*(arguments.pop(name, None) for name in names))
     assert not arguments
-    return Pager(send, start(THINGS, params, paging, options))
+    return Pager(send, start_walk(THINGS, params, paging, options))
 
 
 async def settle() -> None:
@@ -352,6 +352,32 @@ async def test_filters_and_options_go_with_every_request() -> None:
         assert request.template == "/v1/things"
 
 
+@pytest.mark.parametrize("way", ["await", "iterate", "pages"])
+async def test_the_first_request_is_checked_and_sent_as_one(monkeypatch, way) -> None:
+    built: list[Request] = []
+    build = Endpoint.request
+
+    def count(*args: Any) -> Request:
+        built.append(build(*args))
+        return built[-1]
+
+    monkeypatch.setattr(Endpoint, "request", count)
+    sent: list[Request] = []
+    shelf = Shelf(IDS)
+
+    async def send(request: Request) -> Response:
+        sent.append(request)
+        return await shelf.send(request)
+
+    things = pager(send)
+    assert len(built) == 1
+    if way == "await":
+        await things
+    else:
+        _ = [thing async for thing in (aiter(things) if way == "iterate" else things.pages())]
+    assert [id(request) for request in sent] == [id(request) for request in built]
+
+
 async def test_each_iteration_is_a_walk_of_its_own() -> None:
     things = pager(Shelf(IDS).send, limit=3)
     assert await ids_of(aiter(things)) == await ids_of(aiter(things)) == IDS
@@ -563,7 +589,7 @@ async def test_an_error_comes_where_its_page_would_have_come() -> None:
 
 
 async def test_a_walker_that_is_over_gives_nothing() -> None:
-    walk = start(THINGS, {}, Paging(None, None, None, None, None), None)
+    walk = start_walk(THINGS, {}, Paging(None, None, None, None, None), None)
     walker = Walker(Shelf(IDS).send, walk)
     step = await walker.next_page()
     assert step is not None

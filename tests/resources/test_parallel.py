@@ -24,8 +24,9 @@ from pinstripe import (
     RequestOptions,
     Response,
 )
+from pinstripe._resources.pager import reader_of
 from pinstripe._resources.parallel import PAGES_HELD
-from pinstripe._resources.walk import Paging, start
+from pinstripe._resources.walk import Paging, start_walk
 from pinstripe.sandbox import Sandbox
 from tests.support.dated import DATED, Dated, DatedShelf, dated_pager, number_of
 
@@ -51,7 +52,7 @@ async def read_into(read: list[str], items: AsyncGenerator[Dated, None]) -> None
 async def no_task_is_left() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
-    assert not [task for task in asyncio.all_tasks() if "_answer" in repr(task)]
+    assert not [task for task in asyncio.all_tasks() if "_fetch_for" in repr(task)]
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -294,7 +295,7 @@ async def test_the_filters_and_options_go_with_every_request() -> None:
 
     params = {"created": Created(gt=at(NEWEST - 1500)), "status": "verified"}
     options = RequestOptions(account="acct_1")
-    walk = start(DATED, params, Paging(5, None, None, None, None), options)
+    walk = start_walk(DATED, params, Paging(5, None, None, None, None), options)
     assert len(await ids_of(Pager(send, walk).parallel())) == 149
     for request, asked in zip(seen, shelf.asked, strict=True):
         assert asked["created[gt]"] == str(NEWEST - 1500)
@@ -363,8 +364,8 @@ async def test_an_error_in_a_window_that_turns_out_empty_does_not_matter() -> No
 
 
 async def test_a_walker_that_was_closed_gives_nothing() -> None:
-    walker = dated_pager(DatedShelf([NEWEST])).parallel_walker(4)
-    assert not walker.is_ahead
+    walker = reader_of(dated_pager(DatedShelf([NEWEST]))).begin_parallel_walk(4)
+    assert not walker.is_fetching
     await walker.aclose()
     assert await walker.next_page() is None
 
@@ -421,7 +422,7 @@ def test_a_wrong_number_of_windows_is_refused(windows) -> None:
 def test_a_walk_that_cannot_be_cut_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not backwards"):
         dated_pager(DatedShelf([]), ending_before="it_1").parallel()
-    walk = start(DATED, {}, Paging(None, None, None, None, None), None)
+    walk = start_walk(DATED, {}, Paging(None, None, None, None, None), None)
     with pytest.raises(ConfigurationError, match="no filter by created"):
         Pager(DatedShelf([]).send, walk).parallel()
 

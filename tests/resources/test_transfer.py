@@ -210,7 +210,7 @@ async def test_a_deadline_leaves_nothing_behind(tmp_path) -> None:
 async def begun(server: Faulty, folder: Path) -> None:
     """Wait until a download has a file under a temporary name."""
     await server.arrived.wait()
-    while not left_in(folder):  # noqa: ASYNC110 -- a folder tells nobody
+    while not left_in(folder):  # noqa: ASYNC110 -- a folder has no event to wait for
         await asyncio.sleep(0)
 
 

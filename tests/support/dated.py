@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from pinstripe import ConnectionLost, Page, Pager, Request, Response
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
-from pinstripe._resources.walk import Paging, start
+from pinstripe._resources.walk import Paging, start_walk
 
 _NAMES = ("limit", "max_items", "starting_after", "ending_before", "cursor")
 
@@ -28,10 +28,10 @@ DATED: Endpoint[Page[Dated]] = Endpoint("GET", "/v1/dated", Page[Dated])
 
 
 class DatedShelf:
-    """Objects by the second of their creation, newest first; `n` is the id of the n-th made."""
+    """Objects by their second of creation, newest first; `it_n` is the n-th that was created."""
 
     def __init__(self, seconds: Sequence[int]) -> None:
-        self.seconds = sorted(seconds)  # of the object that was made first, and so on
+        self.seconds = sorted(seconds)  # by number: of the object that was created first, and so on
         self.asked: list[dict[str, str]] = []
         self.fail_at: int | None = None
         self.under_way = self.most = 0
@@ -82,4 +82,4 @@ def number_of(cursor: str) -> int:
 
 def dated_pager(shelf: DatedShelf, **arguments: object) -> Pager[Dated]:
     paging = Paging(*(arguments.pop(name, None) for name in _NAMES))  # type: ignore[arg-type]
-    return Pager(shelf.send, start(DATED, {"created": None, **arguments}, paging, None))
+    return Pager(shelf.send, start_walk(DATED, {"created": None, **arguments}, paging, None))

@@ -1,4 +1,4 @@
-"""The models of the package, found by importing every room: a new one cannot be forgotten."""
+"""The models of the package, found by importing every module: a new one cannot be forgotten."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pinstripe
 from pinstripe._models.record import Model, Record
 from pinstripe.events import Event
 
-APART = {"cli", "sandbox", "__main__"}  # the sandbox plays Stripe: it has no models of ours
+APART = {"cli", "sandbox", "__main__"}  # the sandbox plays Stripe, without our models
 
 
 def models() -> dict[str, type[Record]]:
-    """Every model of every room, by its name."""
+    """Return every model of every module, by its name."""
     for module in pkgutil.iter_modules(pinstripe.__path__):
         if module.name not in APART:
             importlib.import_module(f"pinstripe.{module.name}")
@@ -34,4 +34,4 @@ ANSWERS = {
     for name, kind in MODELS.items()
     if issubclass(kind, Model) and (kind is Event or not issubclass(kind, Event))
 }
-"""Those that the API answers with; the others are parts of them, or have the fields of `Event`."""
+"""Models that the API answers with; the others are parts of them, or have the fields of `Event`."""
