@@ -1,13 +1,13 @@
-"""The sandbox's own endpoints for webhooks: what was delivered, now and again.
+"""Control routes of webhooks: wait for deliveries, list them, and repeat them.
 
-Parameters, by path:
+Parameters, by path below `/_sandbox/`:
 
-- `POST webhooks/flush`: none; answers when nothing is under way, with `{"pending": count}`, how
-  many deliveries of the account wait for another attempt
+- `POST webhooks/flush`: none; waits until no attempt is running, and answers with
+  `{"pending": count}`, the deliveries of the account that have another attempt later
 - `POST webhooks/resend`: `event` (required, an id); answers with the event
 - `GET webhooks/deliveries`: `event`, `status`, `limit` and cursors; a list of deliveries. The
-  `status` of one is `pending`, `sending`, `delivered`, `failed` or `dropped`; each of its
-  `attempts` has `at` (seconds), `status` (of the answer, null where none came) and `error`
+  `status` of one is `pending`, `sending`, `delivered`, `failed` or `dropped`. Each of its
+  `attempts` has `at` (seconds), `status` (of the answer, null if there was none) and `error`
   (`connection`, `not_allowed`, `timeout` or null)
 """
 

@@ -1,7 +1,7 @@
-"""The event log as the API offers it: retrieve and list, for 30 days by the clock.
+"""The log of events as the API offers it: retrieve and list, for 30 days by the clock.
 
-Choices where the published facts are silent: `*` in `type` matches any run of characters, it is
-not special in `types`; an event counts as delivered when no delivery is pending.
+Choices where the published facts are silent: `*` in `type` matches any characters, and has no
+special meaning in `types`; an event counts as delivered if no delivery is pending.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ def _retrieve(call: Call) -> Json:
 
 def _list(call: Call) -> Json:
     exclusive(call, "type", "types")
+    # What is too old stays stored, and is left out of the list.
     asked = call.params.get("created") or Span()
     kept = Span(max(asked.start, _oldest(call)), asked.end)
+    # A type without a wildcard is looked up in the index, and everything else event by event.
     plain = "*" not in call.params.get("type", "*")
     equals = ("type",) if plain else ()
     return list_objects(call, EVENT, equals=equals, created=kept, matches=_condition(call))
@@ -65,7 +67,7 @@ def _condition(call: Call) -> Callable[[Json], bool] | None:
     checks: list[Callable[[Json], bool]] = []
     if "type" in call.params:
         parts = call.params["type"].split("*")
-        checks.append(lambda event: _matches(parts, event["type"]))
+        checks.append(lambda event: matches_pattern(parts, event["type"]))
     if "types" in call.params:
         types = frozenset(call.params["types"])
         checks.append(lambda event: event["type"] in types)
@@ -75,7 +77,17 @@ def _condition(call: Call) -> Callable[[Json], bool] | None:
     return (lambda event: all(check(event) for check in checks)) if checks else None
 
 
-def _matches(parts: list[str], text: str) -> bool:
+def matches_pattern(parts: list[str], text: str) -> bool:
+    """Report whether a text matches a pattern with wildcards.
+
+    A regular expression could take exponential time for a hostile pattern. This takes one pass:
+    the text starts with the first part, ends with the last part, and has the others in between, in
+    order. Taking each at its first possible place leaves the most room for the rest.
+
+    Args:
+        parts: The pattern, split at its wildcards.
+        text: The text.
+    """
     first, *rest = parts
     if not rest:
         return text == first

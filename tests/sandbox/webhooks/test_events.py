@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Server
-from pinstripe.sandbox._webhooks.events import _matches
+from pinstripe.sandbox._webhooks.events import matches_pattern
 from tests.sandbox.conftest import NOW
 from tests.support.sandbox_api import ONRAMP, SESSIONS, Api
 
@@ -120,4 +120,4 @@ def test_wildcards_agree_with_a_plain_definition(pattern: str, text: str) -> Non
             return any(matches(pattern[1:], text[skip:]) for skip in range(len(text) + 1))
         return text[:1] == pattern[0] and matches(pattern[1:], text[1:])
 
-    assert _matches(pattern.split("*"), text) == matches(pattern, text)
+    assert matches_pattern(pattern.split("*"), text) == matches(pattern, text)
