@@ -29,7 +29,7 @@ from pinstripe.sandbox._files import endpoints as files
 from pinstripe.sandbox._forwarding import endpoints as forwarding
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.app import Application, LoopbackServer
-from pinstripe.sandbox._http.routes import Router
+from pinstripe.sandbox._http.routes import RouteTable
 from pinstripe.sandbox._identity import control as identity_control
 from pinstripe.sandbox._identity import endpoints as identity
 from pinstripe.sandbox._identity import steps
@@ -37,10 +37,10 @@ from pinstripe.sandbox._identity.driver import IdentityDriver
 from pinstripe.sandbox._params.forms import from_json
 from pinstripe.sandbox._state.disk import ADDRESS, keep_on_disk
 from pinstripe.sandbox._state.kinds import Registry
-from pinstripe.sandbox._state.scheduler import keep_time
+from pinstripe.sandbox._state.scheduler import run_scheduler
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Origin, World
+from pinstripe.sandbox._state.world import EventOrigin, World
 from pinstripe.sandbox._webhooks import control as webhook_control
 from pinstripe.sandbox._webhooks import delivery, events
 from pinstripe.sandbox._webhooks import endpoints as webhook_endpoints
@@ -58,7 +58,7 @@ def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - what the process is asked for
 
 
-DUTIES: Final = {**steps.DUTIES, **files.DUTIES, **orders.DUTIES, **delivery.DUTIES}
+JOBS: Final = {**steps.JOBS, **files.JOBS, **orders.JOBS, **delivery.JOBS}
 KINDS: Final = (
     *identity.KINDS,
     *crypto.KINDS,
@@ -72,7 +72,7 @@ KINDS: Final = (
 Service: TypeAlias = Callable[[World], AbstractAsyncContextManager[object]]
 
 # Work in the background, as long as the server runs: entered in this order, left in the other.
-SERVICES: Final[tuple[Service, ...]] = (deliver, keep_time)
+SERVICES: Final[tuple[Service, ...]] = (deliver, run_scheduler)
 ROUTES: Final = (
     *identity.ROUTES,
     *identity_control.ROUTES,
@@ -106,12 +106,12 @@ class Server:
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         check_loopback(host)
-        self.world = World(Registry.of(KINDS), settings or Settings(), DUTIES)
+        self.world = World(Registry.of(KINDS), settings or Settings(), JOBS)
         self.identity = IdentityDriver(self)
         self.crypto = CryptoDriver(self)
         self.climate = ClimateDriver(self)
         self.webhooks = WebhookDriver(self)
-        self._router = Router(ROUTES)
+        self._router = RouteTable(ROUTES)
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
@@ -244,7 +244,7 @@ class Server:
             from_json(dict(params)),
             self.world.account(account),
             restricted=False,
-            origin=Origin(),
+            origin=EventOrigin(),
             path=where,
         )
         if inspect.iscoroutinefunction(match.route.handler):

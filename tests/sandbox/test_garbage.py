@@ -163,7 +163,7 @@ async def test_garbage(
     data = body if route.method == "POST" and not in_query else None
     reply = await api(route.method, url, data, Content_Type=content_type, **sent)
     server.world.faults.clear()
-    server.world.limiter.set(None)
+    server.world.rate_limiter.set(None)
     assert reply.status == 200 or 400 <= reply.status < 500, (reply.status, reply.body)
     assert reply.headers["Request-Id"].startswith("req_")
     if reply.status != 200:

@@ -133,7 +133,7 @@ async def test_a_request_that_is_given_up_frees_its_key(server: Server, api: Api
     await server.stop()
     with pytest.raises(aiohttp.ClientError):
         await given_up
-    assert len(server.world.account().ledger) == 0
+    assert len(server.world.account().idempotency_keys) == 0
 
 
 async def test_bytes_are_served_without_a_key(server: Server) -> None:

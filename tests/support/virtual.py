@@ -18,7 +18,7 @@ from pinstripe._http.retry import Budget
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.rates import Rates
 from pinstripe.sandbox._params.errors import Refusal
-from pinstripe.sandbox._traffic.rate_limits import Limiter, RateLimits
+from pinstripe.sandbox._traffic.rate_limits import RateLimiter, RateLimits
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Server:
     chance: random.Random = attrs.field(factory=lambda: random.Random(7))
 
     def __attrs_post_init__(self) -> None:
-        self.limiter = Limiter(self.limits)
+        self.limiter = RateLimiter(self.limits)
 
     async def send(self, request: Request) -> Response:
         await self._travel()

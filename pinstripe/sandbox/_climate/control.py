@@ -29,7 +29,7 @@ from pinstripe.sandbox._climate.catalogue import SUPPLIER, Offer
 from pinstripe.sandbox._climate.endpoints import order
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
-from pinstripe.sandbox._params.errors import invalid, shown
+from pinstripe.sandbox._params.errors import invalid, shortened
 from pinstripe.sandbox._params.forms import Tree
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._params.schema import (
@@ -58,7 +58,7 @@ class Prices:
     def read(self, raw: Tree, path: str) -> dict[str, int]:
         """Return the prices."""
         if not raw or not isinstance(raw, Mapping) or not all(map(_CURRENCY.fullmatch, raw)):
-            raise invalid(f"{shown(path)} must be an object of prices by currency.", path)
+            raise invalid(f"{shortened(path)} must be an object of prices by currency.", path)
         spec = Integer(1, MAX_PRICE)
         return {name: spec.read(price, f"{path}[{name}]") for name, price in raw.items()}
 
@@ -73,7 +73,7 @@ class Tons:
         zero = isinstance(raw, str) and _ZERO.fullmatch(raw)
         value = Decimal(0) if zero else PositiveDecimal().read(raw, path)
         if decimals(value) > 3 or value > MAX_TONS:
-            text = f"{shown(path)} must have at most three decimals and be at most {MAX_TONS}."
+            text = f"{shortened(path)} must have at most three decimals and be at most {MAX_TONS}."
             raise invalid(text, path)
         return int(value * stock.TON)
 

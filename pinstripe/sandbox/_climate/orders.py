@@ -26,7 +26,7 @@ from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import MAX_TIMESTAMP, METADATA
 from pinstripe.sandbox._state.lifecycles import CLIMATE_ORDER, Transition
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, Duty, Origin
+from pinstripe.sandbox._state.world import Account, EventOrigin, Job
 
 ORDER: Final = "climate.order"
 SWITCH: Final = "sandbox_status"
@@ -48,12 +48,12 @@ CANCEL_STEPS: Final = {
     "requested": "cancel",
 }
 
-_NOBODY: Final = Origin()
+_NOBODY: Final = EventOrigin()
 _CREATE_STEPS: Final = {"open": "create_open", "awaiting_funds": "create_unfunded"}
 
 
 def place(
-    account: Account, product: Json, kilograms: int, params: Mapping[str, Any], origin: Origin
+    account: Account, product: Json, kilograms: int, params: Mapping[str, Any], origin: EventOrigin
 ) -> Json:
     """Make an order, and tell it by an event.
 
@@ -74,11 +74,13 @@ def place(
     value = enter(account, value, row, origin, **paid)
     stock.take(account, product["id"], kilograms)
     if not paid:
-        account.plan(FUNDING_SECONDS, EXPIRY_DUE, value["id"])
+        account.schedule(FUNDING_SECONDS, EXPIRY_DUE, value["id"])
     return value
 
 
-def enter(account: Account, value: Json, row: Transition, origin: Origin, **changes: Any) -> Json:
+def enter(
+    account: Account, value: Json, row: Transition, origin: EventOrigin, **changes: Any
+) -> Json:
     """Take an order to the state of a row, and tell it by the event of the row.
 
     Args:
@@ -124,7 +126,7 @@ def check_window(account: Account, value: Json) -> None:
         )
 
 
-def cancel(account: Account, value: Json, reason: str, origin: Origin = _NOBODY) -> Json:
+def cancel(account: Account, value: Json, reason: str, origin: EventOrigin = _NOBODY) -> Json:
     """Cancel an order, whatever the clock says.
 
     Args:
@@ -197,7 +199,7 @@ def deliver(account: Account, value: Json) -> Json:
     shares = _shares(suppliers, stock.weight(value["metric_tons"]))
     details = [_detail(account, supplier, kilograms) for supplier, kilograms in shares]
     changes = {
-        "certificate": f"https://certificates.example/{account.text(32)}",
+        "certificate": f"https://certificates.example/{account.random_text(32)}",
         "delivered_at": account.timestamp(),
         "delivery_details": details,
     }
@@ -250,7 +252,7 @@ def _detail(account: Account, supplier: Json, kilograms: int) -> Json:
         "delivered_at": account.timestamp(),
         "location": place if place["city"] else None,
         "metric_tons": stock.tons(kilograms),
-        "registry_url": None if marine else f"https://registry.example/{account.text(12)}",
+        "registry_url": None if marine else f"https://registry.example/{account.random_text(12)}",
         "supplier": supplier,
     }
 
@@ -261,4 +263,4 @@ def _expire_in_time(account: Account, id: str) -> None:
         cancel(account, value, "expired")
 
 
-DUTIES: Final[Mapping[str, Duty]] = {EXPIRY_DUE: _expire_in_time}
+JOBS: Final[Mapping[str, Job]] = {EXPIRY_DUE: _expire_in_time}

@@ -30,7 +30,7 @@ from pinstripe.sandbox._climate.catalogue import OFFERS, PRODUCT, SUPPLIER, SUPP
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
 # A metric ton in kilograms.
 TON: Final = 1000
@@ -41,7 +41,7 @@ SINGLE_SUPPLIER_FEE: Final = 5
 SOLD_OUT: Final = "out_of_inventory"
 TOO_SMALL: Final = "amount_too_small"
 
-_NOBODY: Final = Origin()
+_NOBODY: Final = EventOrigin()
 _MARINE = "marine_carbon_removal"
 _NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 

@@ -36,7 +36,7 @@ def _move_clock(call: Call) -> Json:
     clock.advance(float(call.params["advance"]))
     # The answer must not come before what has become due, on every account: the clock is shared.
     for account in call.account.world.accounts():
-        account.settle()
+        account.run_due()
     return _read_clock(call)
 
 

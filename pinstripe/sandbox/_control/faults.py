@@ -78,7 +78,7 @@ def _clear_faults(call: Call) -> Json:
 
 
 def _read_rate_limit(call: Call) -> Json:
-    limits = call.account.world.limiter.limits
+    limits = call.account.world.rate_limiter.limits
     return {"account": None, "endpoint": None, "files": None} if limits is None else _plain(limits)
 
 
@@ -86,7 +86,7 @@ def _set_rate_limit(call: Call) -> Json:
     # No parameters at all mean no limit.
     if call.params and "account" not in call.params:
         raise invalid("Missing required param: account.", "account", "parameter_missing")
-    call.account.world.limiter.set(RateLimits(**call.params) if call.params else None)
+    call.account.world.rate_limiter.set(RateLimits(**call.params) if call.params else None)
     return _read_rate_limit(call)
 
 

@@ -40,8 +40,8 @@ from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._params.schema import METADATA, Array, Object, PositiveDecimal, Word
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
-from pinstripe.sandbox._state.table import Json, part
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.table import Json, get_object
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
 SESSION: Final = "crypto.onramp_session"
 DEFAULT_AMOUNT: Final = Decimal("100.00")
@@ -103,12 +103,12 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
     return {
         "id": id,
         "object": SESSION,
-        "client_secret": f"{id}_secret_{account.text(28)}",
+        "client_secret": f"{id}_secret_{account.random_text(28)}",
         "created": account.timestamp(),
         "kyc_details_provided": bool(details),
         "livemode": False,
         "metadata": METADATA.merge({}, params.get("metadata", {})),
-        "redirect_url": f"https://crypto.link.com?session_hash={account.text(36)}",
+        "redirect_url": f"https://crypto.link.com?session_hash={account.random_text(36)}",
         "status": ONRAMP_SESSION.initial,
         "transaction_details": _details(params),
     }
@@ -180,7 +180,7 @@ def enter(account: Account, value: Json, row: Transition) -> Json:
     new = {**value, "status": row.target, "transaction_details": details}
     account.put(new)
     if row.event:
-        account.emit(row.event, new, Origin(), _replaced(value, new))
+        account.emit(row.event, new, EventOrigin(), _replaced(value, new))
     return new
 
 
@@ -225,10 +225,10 @@ def _changes_on_entering(account: Account, value: Json, status: str) -> Json:
         return _priced(account, details)
     if status == "fulfillment_complete":
         key = NETWORK_KEYS[details["destination_network"]]
-        wallet = part(details, "wallet_addresses").get(key)
+        wallet = get_object(details, "wallet_addresses").get(key)
         return {
             "transaction_id": _digest(f"{account.settings.seed}:{value['id']}"),
-            "wallet_address": wallet or "wallet" + account.text(34),
+            "wallet_address": wallet or "wallet" + account.random_text(34),
         }
     return {}
 
@@ -267,7 +267,7 @@ def _replaced(old: Json, new: Json) -> Json:
     for name, value in old.items():
         if value != new[name]:
             nested = isinstance(value, dict) and isinstance(new[name], dict)
-            out[name] = _replaced(part(old, name), part(new, name)) if nested else value
+            out[name] = _replaced(get_object(old, name), get_object(new, name)) if nested else value
     return out
 
 

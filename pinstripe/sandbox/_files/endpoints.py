@@ -37,7 +37,7 @@ from pinstripe.sandbox._params.multipart import FILE as FILE_PART
 from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, TIMESTAMP, Object, Word
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.table import Json, Query
-from pinstripe.sandbox._state.world import Account, Duty
+from pinstripe.sandbox._state.world import Account, Job
 
 FILE: Final = "file"
 LINK: Final = "file_link"
@@ -128,16 +128,16 @@ def store_file(
         "url": f"{account.world.base_url}/v1/files/{id}/contents" if rules.readable else None,
     }
     if rules.expires is not None:
-        account.plan(rules.expires, _EXPIRE_FILE, id)
+        account.schedule(rules.expires, _EXPIRE_FILE, id)
     account.put_content(id, data)
     return account.put(value)
 
 
 def drop_file(account: Account, id: str) -> None:
     """Take the content of a file away, and end the links to it."""
-    for link in account.tables[LINK].having("file", id):
+    for link in account.tables[LINK].find_by("file", id):
         _end(account, link, account.timestamp())
-    account.drop_content(id)
+    account.remove_content(id)
     account.put({**account.get(FILE, id), "url": None})
 
 
@@ -172,8 +172,8 @@ def _contents(call: Call) -> Content:
 
 def _open_link(call: Call) -> Content:
     for account in call.account.world.accounts():
-        account.settle()
-        for link in account.tables[LINK].having("token", call.ids[0]):
+        account.run_due()
+        for link in account.tables[LINK].find_by("token", call.ids[0]):
             return _content_of(account, account.get(FILE, str(link["file"])))
     raise Refusal("This link has expired, or never led anywhere.", status=404)
 
@@ -258,7 +258,7 @@ def _store_link(account: Account, file: str, params: dict[str, Any]) -> Json:
         "file": file,
         "livemode": False,
         "metadata": METADATA.merge({}, params.get("metadata", {})),
-        "url": f"{account.world.base_url}/links/{account.text(60)}",
+        "url": f"{account.world.base_url}/links/{account.random_text(60)}",
     }
     _plan_end(account, value)
     return _keep(account, value)
@@ -277,7 +277,7 @@ def _keep(account: Account, link: Json) -> Json:
 
 def _plan_end(account: Account, link: Json) -> None:
     if link["expires_at"] is not None:
-        account.plan(link["expires_at"] - account.now(), _EXPIRE_LINK, link["id"])
+        account.schedule(link["expires_at"] - account.now(), _EXPIRE_LINK, link["id"])
 
 
 def _end(account: Account, link: Json, at: int) -> Json:
@@ -294,7 +294,7 @@ def _link_is_due(account: Account, id: str) -> None:
         _end(account, link, link["expires_at"])
 
 
-DUTIES: Final[dict[str, Duty]] = {_EXPIRE_FILE: drop_file, _EXPIRE_LINK: _link_is_due}
+JOBS: Final[dict[str, Job]] = {_EXPIRE_FILE: drop_file, _EXPIRE_LINK: _link_is_due}
 
 ROUTES: Final = (
     Route("POST", "/v1/files", _create_file, _CREATE, FILE, upload=MAX_BYTES + _FRAMING),

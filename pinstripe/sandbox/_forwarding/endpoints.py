@@ -49,9 +49,17 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
 from pinstripe.sandbox._http.outbound import is_loopback, may_call, read_url
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
-from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
 from pinstripe.sandbox._params.forms import Tree
-from pinstripe.sandbox._params.schema import CREATED, METADATA, STRING, Array, Object, Span, String
+from pinstripe.sandbox._params.schema import (
+    CREATED,
+    METADATA,
+    STRING,
+    Array,
+    Object,
+    String,
+    TimeRange,
+)
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
@@ -91,9 +99,9 @@ _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 class _Range:
     """A parameter: the `created` filter of this list, which takes a range and no exact second."""
 
-    def read(self, raw: Tree, path: str) -> Span:
+    def read(self, raw: Tree, path: str) -> TimeRange:
         if isinstance(raw, str):
-            raise invalid(f"Invalid object: {shown(path)}", path)
+            raise invalid(f"Invalid object: {shortened(path)}", path)
         return CREATED.read(raw, path)
 
 
@@ -142,7 +150,7 @@ async def create_request(call: Call) -> Json:
     replacements = frozenset[str](params["replacements"])
     for index, name in enumerate(params["replacements"]):
         if name not in (*CARD_REPLACEMENTS, _SIGNATURE):
-            raise _not_valid(f"replacements[{index}]", f"{shown(name)} is not a replacement")
+            raise _not_valid(f"replacements[{index}]", f"{shortened(name)} is not a replacement")
     draft: str = params["request"].get("body", "")
     type_ = media_type(draft) if draft else None
     if draft and type_ is None:
@@ -219,7 +227,7 @@ def _destination(text: str, allowed: Sequence[str]) -> URL:
 
 
 def _not_valid(path: str, problem: str) -> Refusal:
-    text = f"Invalid {shown(path)}: {problem}."
+    text = f"Invalid {shortened(path)}: {problem}."
     return invalid(text, path, "forwarding_api_invalid_parameter")
 
 
@@ -303,8 +311,8 @@ def _retrieve(call: Call) -> Json:
 
 def _list(call: Call) -> Json:
     # What is too old stays stored, and is left out of the list.
-    asked = call.params.get("created") or Span()
-    kept = Span(max(asked.start, _oldest(call.account)), asked.end)
+    asked = call.params.get("created") or TimeRange()
+    kept = TimeRange(max(asked.start, _oldest(call.account)), asked.end)
     return list_objects(call, REQUEST, created=kept)
 
 

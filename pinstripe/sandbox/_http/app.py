@@ -19,13 +19,13 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from pinstripe.sandbox._http import dispatch
-from pinstripe.sandbox._http.auth import Access, check_host, echoes, read_access
-from pinstripe.sandbox._http.routes import Match, Router
+from pinstripe.sandbox._http.auth import Access, check_host, echoed_headers, read_access
+from pinstripe.sandbox._http.routes import Match, RouteTable
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
-from pinstripe.sandbox._state.world import API_VERSION, Account, Origin, World
-from pinstripe.sandbox._traffic.answer import Answer
+from pinstripe.sandbox._state.world import API_VERSION, Account, EventOrigin, World
+from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 
 MAX_BODY = 1024 * 1024
@@ -46,72 +46,76 @@ class Application:
         router: the endpoints.
     """
 
-    def __init__(self, world: World, router: Router) -> None:
+    def __init__(self, world: World, router: RouteTable) -> None:
         self.world = world
-        self.router = router
+        self.routes = router
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
-        request_id = self.world.request_id()
+        request_id = self.world.new_request_id()
         try:
             answer = await self._answer(request, request_id)
-            if self.world.journal.behind:
-                await self.world.journal.safe()
+            if self.world.journal.unsaved:
+                await self.world.journal.wait_saved()
         except Refusal as refusal:
-            answer = dispatch.refused(refusal)
+            answer = dispatch.error_answer(refusal)
         except (ConnectionCut, ConnectionResetError):  # the latter: the client hung up
             return _cut(request)
         except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
-            answer = dispatch.broken("the reading or keeping of a request")
-        headers = {**echoes(request.headers), "Request-Id": request_id, **answer.headers}
+            answer = dispatch.internal_error("the reading or keeping of a request")
+        headers = {**echoed_headers(request.headers), "Request-Id": request_id, **answer.headers}
         return _response(answer, headers)
 
-    async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
+    async def _answer(self, request: web.BaseRequest, request_id: str) -> EncodedAnswer:
         path, _, query = request.raw_path.partition("?")
         path = path.encode("utf-8", "replace").decode()
         access = self._access(request, path)
         account = self.world.account(access.account)
-        match = self.router.match(request.method, path)
+        match = self.routes.match(request.method, path)
         exchange = _Exchange(match, account, access, request_id, path)
         if match.route.control:
             return await exchange.run(await _read_form(request, match, query))
         if not match.route.open:
-            self.world.limiter.check(account.id, request.method, match.route.path, account.now())
-        exchange.fault = self.world.faults.take(request.method, path)
+            self.world.rate_limiter.check(
+                account.id, request.method, match.route.path, account.now()
+            )
+        exchange.fault = self.world.faults.pick(request.method, path)
         if exchange.fault is None:
             return await self._carry_out(request, exchange, query)
         return await self._struck(request, exchange, exchange.fault, query)
 
     async def _struck(
         self, request: web.BaseRequest, exchange: _Exchange, fault: Fault, query: str
-    ) -> Answer:
+    ) -> EncodedAnswer:
         await asyncio.sleep(fault.latency)
-        if fault.spares_endpoint:
+        if fault.skips_endpoint:
             raise fault.refusal()
         answer = await self._carry_out(request, exchange, query)
         if fault.effect:
-            await self.world.journal.safe()
+            await self.world.journal.wait_saved()
             raise fault.refusal()
         return answer
 
-    async def _carry_out(self, request: web.BaseRequest, exchange: _Exchange, query: str) -> Answer:
+    async def _carry_out(
+        self, request: web.BaseRequest, exchange: _Exchange, query: str
+    ) -> EncodedAnswer:
         key = exchange.access.idempotency_key
         if key is not None:
             return await self._once(request, exchange, key, query)
         return await exchange.run(await _read_form(request, exchange.match, query))
 
     def _access(self, request: web.BaseRequest, path: str) -> Access:
-        if self.router.needs_key(path):
+        if self.routes.needs_key(path):
             return read_access(request.headers, request.method)
         check_host(request.headers.get("Host", ""))
         return _ANYONE
 
     async def _once(
         self, request: web.BaseRequest, exchange: _Exchange, key: str, query: str
-    ) -> Answer:
-        ledger = exchange.account.ledger
+    ) -> EncodedAnswer:
+        ledger = exchange.account.idempotency_keys
         endpoint = f"{request.method} {exchange.path}"
-        ledger.claim(key, endpoint, exchange.request_id, exchange.account.now())
+        ledger.acquire(key, endpoint, exchange.request_id, exchange.account.now())
         try:
             form = await _read_form(request, exchange.match, query)
             digest = dispatch.fingerprint(form)
@@ -139,7 +143,7 @@ class _Exchange:
         self.path = path
         self.fault: Fault | None = None
 
-    async def run(self, form: Form) -> Answer:
+    async def run(self, form: Form) -> EncodedAnswer:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
         call = dispatch.prepare(
             self.match,
@@ -151,13 +155,13 @@ class _Exchange:
         )
         answer = await dispatch.run(self.match, call)
         if self.fault is not None and self.fault.replaces_answer:
-            return dispatch.refused(self.fault.refusal())
+            return dispatch.error_answer(self.fault.refusal())
         return answer
 
-    def _origin(self) -> Origin:
+    def _origin(self) -> EventOrigin:
         if self.match.route.control:
-            return Origin()
-        return Origin(self.request_id, self.access.idempotency_key)
+            return EventOrigin()
+        return EventOrigin(self.request_id, self.access.idempotency_key)
 
 
 class LoopbackServer(web.Server):
@@ -169,7 +173,7 @@ class LoopbackServer(web.Server):
 
     def __init__(self, application: Application) -> None:
         super().__init__(application.handle)
-        self._request_id = application.world.request_id
+        self._request_id = application.world.new_request_id
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
@@ -220,12 +224,12 @@ class _Protocol(web.RequestHandler):
         del request, exc, message
         refusal = Refusal("The request is not valid HTTP.", status=status)
         headers = {"Stripe-Version": API_VERSION, "Request-Id": self._new_request_id()}
-        response = _response(dispatch.refused(refusal), headers)
+        response = _response(dispatch.error_answer(refusal), headers)
         response.force_close()
         return response
 
 
-def _response(answer: Answer, headers: Mapping[str, str]) -> web.Response:
+def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
     content_type = {"Content-Type": answer.content_type}
     return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
 

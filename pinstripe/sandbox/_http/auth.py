@@ -75,7 +75,7 @@ def read_access(headers: Mapping[str, str], method: str) -> Access:
     return Access(restricted, _account(headers), key)
 
 
-def echoes(headers: Mapping[str, str]) -> dict[str, str]:
+def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of an answer that repeat those of its request."""
     version = headers.get("Stripe-Version", "")
     out = {"Stripe-Version": version if _VERSION.fullmatch(version) else API_VERSION}

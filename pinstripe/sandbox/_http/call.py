@@ -7,11 +7,11 @@ from typing import Final
 import attrs
 
 from pinstripe.sandbox._params.schema import Params
-from pinstripe.sandbox._state.kinds import Asked
+from pinstripe.sandbox._state.kinds import Expansion
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
-_OWN: Final = Origin()
+_OWN: Final = EventOrigin()
 """The origin of what the sandbox does by itself."""
 
 
@@ -32,11 +32,11 @@ class Call:
     account: Account
     params: Params
     ids: tuple[str, ...] = ()
-    asked: Asked = attrs.field(factory=dict[str, "Asked"])
-    origin: Origin = _OWN
+    expand: Expansion = attrs.field(factory=dict[str, "Expansion"])
+    origin: EventOrigin = _OWN
     path: str = ""
     restricted: bool = False
 
     def show(self, value: Json) -> Json:
         """Return a stored object as the answer of this call."""
-        return self.account.render(value, self.asked)
+        return self.account.render(value, self.expand)

@@ -14,9 +14,9 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import Content, Match, Reply
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
-from pinstripe.sandbox._state.kinds import Asked
-from pinstripe.sandbox._state.world import Account, Origin
-from pinstripe.sandbox._traffic.answer import Answer
+from pinstripe.sandbox._state.kinds import Expansion
+from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.effects import Effect
 
 _log = logging.getLogger("pinstripe.sandbox")
@@ -30,7 +30,7 @@ def prepare(
     account: Account,
     *,
     restricted: bool,
-    origin: Origin,
+    origin: EventOrigin,
     path: str,
 ) -> Call:
     """Check the parameters of a request and settle what is due on its account.
@@ -46,14 +46,14 @@ def prepare(
     Raises:
         Refusal: for parameters that the endpoint does not accept.
     """
-    account.settle()
+    account.run_due()
     params = match.schema.read_form(form)
     paths = tuple(params.pop("expand", ()))
     asked = _asked(match, account, paths, restricted=restricted)
     return Call(account, params, match.ids, asked, origin, path, restricted)
 
 
-async def run(match: Match, call: Call) -> Answer:
+async def run(match: Match, call: Call) -> EncodedAnswer:
     """Call the handler, wait where it has to wait; whatever happens, there is an answer."""
     try:
         outcome = match.route.handler(call)
@@ -62,9 +62,9 @@ async def run(match: Match, call: Call) -> Answer:
         _note(match, call, outcome)
         return _answer(outcome)
     except Refusal as refusal:
-        return refused(refusal)
+        return error_answer(refusal)
     except Exception:  # noqa: BLE001 - no traceback leaves the sandbox
-        return broken(f"{match.route.method} {match.route.path}")
+        return internal_error(f"{match.route.method} {match.route.path}")
 
 
 def _note(match: Match, call: Call, reply: Reply) -> None:
@@ -85,22 +85,22 @@ def _note(match: Match, call: Call, reply: Reply) -> None:
     )
 
 
-def _answer(reply: Reply) -> Answer:
+def _answer(reply: Reply) -> EncodedAnswer:
     if isinstance(reply, Content):
-        return Answer(reply.status, reply.data, reply.headers, reply.type)
-    return Answer(200, _encoder.encode(reply))
+        return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
+    return EncodedAnswer(200, _encoder.encode(reply))
 
 
-def refused(refusal: Refusal) -> Answer:
+def error_answer(refusal: Refusal) -> EncodedAnswer:
     """Return the answer that carries a refusal."""
-    return Answer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
+    return EncodedAnswer(refusal.status, _encoder.encode(refusal.envelope()), refusal.headers)
 
 
-def broken(where: str) -> Answer:
+def internal_error(where: str) -> EncodedAnswer:
     """Log the exception being handled and return a 500 that tells nothing of it."""
     _log.exception("The sandbox failed at %s", where)
     text = "The sandbox itself failed; its log says where."
-    return refused(Refusal(text, status=500, type=API))
+    return error_answer(Refusal(text, status=500, type=API))
 
 
 def fingerprint(form: Form) -> bytes:
@@ -108,7 +108,9 @@ def fingerprint(form: Form) -> bytes:
     return hashlib.sha256(_canonical.encode(form)).digest()
 
 
-def _asked(match: Match, account: Account, paths: tuple[str, ...], *, restricted: bool) -> Asked:
+def _asked(
+    match: Match, account: Account, paths: tuple[str, ...], *, restricted: bool
+) -> Expansion:
     route = match.route
     if route.kind is None:
         if paths:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._params.errors import invalid, missing
-from pinstripe.sandbox._params.schema import Span
+from pinstripe.sandbox._params.schema import TimeRange
 from pinstripe.sandbox._state.table import Json, Query
 
 DEFAULT_LIMIT = 10
@@ -22,7 +22,7 @@ def list_objects(
     kind: str,
     *,
     equals: tuple[str, ...] = (),
-    created: Span | None = None,
+    created: TimeRange | None = None,
     matches: Callable[[Json], bool] | None = None,
 ) -> Json:
     """Return the list envelope that a call asks for.
@@ -43,7 +43,7 @@ def list_objects(
         limit=params.get("limit", DEFAULT_LIMIT),
         starting_after=params.get("starting_after"),
         ending_before=params.get("ending_before"),
-        created=created or params.get("created") or Span(),
+        created=created or params.get("created") or TimeRange(),
         equals={name: params[name] for name in equals if name in params},
         matches=matches,
     )

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import attrs
 
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._params.errors import Refusal, shown
+from pinstripe.sandbox._params.errors import Refusal, shortened
 from pinstripe.sandbox._params.schema import CREATED, STRING, STRINGS, Integer, Object, Spec
 from pinstripe.sandbox._state.table import Json
 
@@ -97,7 +97,7 @@ class Match:
     ids: tuple[str, ...]
 
 
-class Router:
+class RouteTable:
     """Finds the route for a method and a path.
 
     Args:
@@ -127,11 +127,11 @@ class Router:
         """
         node, ids = self._root.find(path.split("/")[1:])
         if node is None or not node.routes:
-            text = f"Unrecognized request URL ({method}: {shown(path)})."
+            text = f"Unrecognized request URL ({method}: {shortened(path)})."
             raise Refusal(text, status=404)
         if method not in node.routes:
             allow = ", ".join(sorted(node.routes))
-            text = f"{method} is not a method of this URL ({shown(path)}); it takes {allow}."
+            text = f"{method} is not a method of this URL ({shortened(path)}); it takes {allow}."
             raise Refusal(text, status=405, headers={"Allow": allow})
         route, schema = node.routes[method]
         return Match(route, schema, tuple(ids))

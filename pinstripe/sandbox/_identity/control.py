@@ -28,7 +28,7 @@ from pinstripe.sandbox._params.schema import (
     Word,
 )
 from pinstripe.sandbox._state.lifecycles import VERIFICATION_SESSION
-from pinstripe.sandbox._state.table import Json, part
+from pinstripe.sandbox._state.table import Json, get_object
 
 _PATH: Final = "identity/verification_sessions/{session}"
 
@@ -86,7 +86,7 @@ def _submit(call: Call) -> Json:
 
 
 def _verify(call: Call) -> Json:
-    outputs, document = part(call.params, "outputs"), part(call.params, "document")
+    outputs, document = get_object(call.params, "outputs"), get_object(call.params, "document")
     return call.show(steps.verify(call.account, _session(call), outputs, document))
 
 

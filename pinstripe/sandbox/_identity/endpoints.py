@@ -21,7 +21,7 @@ from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, Object, String, Word
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.lifecycles import VERIFICATION_SESSION
-from pinstripe.sandbox._state.table import Json, part
+from pinstripe.sandbox._state.table import Json, get_object
 from pinstripe.sandbox._state.world import Account
 
 _PLAIN = Field(hidden=True)
@@ -164,7 +164,7 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
         "last_verification_report": None,
         "livemode": False,
         "metadata": METADATA.merge({}, params.get("metadata", {})),
-        "options": _session_options(kind, part(params, "options")),
+        "options": _session_options(kind, get_object(params, "options")),
         "provided_details": params.get("provided_details") or None,
         "redaction": None,
         "related_customer": params.get("related_customer"),
@@ -235,7 +235,7 @@ def _wrong_status(message: str) -> Refusal:
 
 
 def _session_options(kind: str, options: Json) -> Json:
-    document = part(options, "document")
+    document = get_object(options, "document")
     if kind == "document":
         return {"document": document}
     if kind == "id_number":
@@ -258,7 +258,7 @@ def _updated(value: Json, params: dict[str, Any]) -> Json:
         options = {**value["options"], **params.get("options", {})}
         out.update(type=kind, options=_session_options(kind, options))
     if "provided_details" in params:
-        merged = {**part(value, "provided_details"), **params["provided_details"]}
+        merged = {**get_object(value, "provided_details"), **params["provided_details"]}
         out["provided_details"] = {name: text for name, text in merged.items() if text} or None
     return out
 

@@ -13,12 +13,12 @@ from typing import Final
 from pinstripe.sandbox._files import media
 from pinstripe.sandbox._files.endpoints import drop_file, store_file
 from pinstripe.sandbox._files.purposes import DOCUMENT_IMAGE, SELFIE
-from pinstripe.sandbox._state.table import Json, part
-from pinstripe.sandbox._state.world import Account, Origin
+from pinstripe.sandbox._state.table import Json, get_object
+from pinstripe.sandbox._state.world import Account, EventOrigin
 
 _SIDES: Final = ("front", "back")
 _DARKEST, _SHADES = 160, 32
-_NOBODY: Final = Origin()
+_NOBODY: Final = EventOrigin()
 
 
 def make_images(account: Account, report: Json) -> None:
@@ -28,9 +28,9 @@ def make_images(account: Account, report: Json) -> None:
         account: where they are stored.
         report: the report.
     """
-    shade = _DARKEST + account.choice(_SHADES)
-    selfie = part(report, "selfie")
-    for side, id in zip(_SIDES, part(report, "document").get("files", ()), strict=False):
+    shade = _DARKEST + account.random_below(_SHADES)
+    selfie = get_object(report, "selfie")
+    for side, id in zip(_SIDES, get_object(report, "document").get("files", ()), strict=False):
         _make(account, id, DOCUMENT_IMAGE, f"id_{side}.jpg", media.jpeg(shade, id))
     if selfie:
         photo, face = selfie["document"], selfie["selfie"]
@@ -45,8 +45,8 @@ def drop_images(account: Account, report: Json) -> None:
         account: where they are stored.
         report: the report.
     """
-    selfie = part(report, "selfie")
-    ids: list[str] = [*part(report, "document").get("files", ())]
+    selfie = get_object(report, "selfie")
+    ids: list[str] = [*get_object(report, "document").get("files", ())]
     ids += [selfie[name] for name in ("document", "selfie") if name in selfie]
     for id in ids:
         if id in account.tables["file"]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pinstripe.sandbox._state.table import Json, part
+from pinstripe.sandbox._state.table import Json, get_object
 from pinstripe.sandbox._state.world import Account
 
 REPORT: Final = "identity.verification_report"
@@ -95,9 +95,9 @@ def verified_outputs(account: Account, session: Json, overrides: Mapping[str, An
         session: the session as it is stored.
         overrides: values in place of the invented ones, by field; `address` and `dob` are merged.
     """
-    person = dict(_PEOPLE[account.choice(len(_PEOPLE))])
+    person = dict(_PEOPLE[account.random_below(len(_PEOPLE))])
     wanted = "id_number" in checks_of(session)
-    provided = part(session, "provided_details")
+    provided = get_object(session, "provided_details")
     invented: Json = {
         "address": _address(person.pop("address")),
         "dob": person.pop("dob"),
@@ -114,7 +114,7 @@ def checks_of(session: Json) -> tuple[str, ...]:
     """Return the checks that a session makes: document, selfie, id_number, email, phone."""
     if session["type"] == "verification_flow":
         return ("document", "id_number", "email", "phone")
-    document = part(session["options"], "document")
+    document = get_object(session["options"], "document")
     checks = ["document"] if session["type"] == "document" else ["id_number"]
     if document.get("require_matching_selfie"):
         checks.append("selfie")
@@ -206,12 +206,12 @@ def _merged(base: Json, overrides: Mapping[str, Any]) -> Json:
 
 
 def _report_options(session: Json) -> Json:
-    options = part(session, "options")
+    options = get_object(session, "options")
     return {name: options[name] for name in ("document", "id_number") if name in options}
 
 
 def _findings(account: Account, session: Json, outputs: Json, check: str) -> Json:
-    provided = part(session, "provided_details")
+    provided = get_object(session, "provided_details")
     if check == "document":
         return _document(account, session, outputs)
     if check == "selfie":
@@ -223,15 +223,15 @@ def _findings(account: Account, session: Json, outputs: Json, check: str) -> Jso
 
 
 def _document(account: Account, session: Json, outputs: Json) -> Json:
-    allowed = part(session["options"], "document").get("allowed_types") or ["passport"]
+    allowed = get_object(session["options"], "document").get("allowed_types") or ["passport"]
     names = ("address", "dob", "first_name", "last_name", "sex")
     return {
         **{name: outputs[name] for name in names},
         "expiration_date": {"day": 30, "month": 6, "year": 2033},
         "files": [account.new_file_id(), account.new_file_id()],
         "issued_date": {"day": 30, "month": 6, "year": 2023},
-        "issuing_country": part(outputs, "address").get("country"),
-        "number": "XX" + account.text(7).upper(),
+        "issuing_country": get_object(outputs, "address").get("country"),
+        "number": "XX" + account.random_text(7).upper(),
         "type": allowed[0],
         "unparsed_place_of_birth": outputs["unparsed_place_of_birth"],
         "unparsed_sex": outputs["unparsed_sex"],

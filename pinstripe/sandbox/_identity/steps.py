@@ -15,24 +15,26 @@ from pinstripe.sandbox._identity import people
 from pinstripe.sandbox._identity.images import drop_images, make_images
 from pinstripe.sandbox._state.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import EVENT, Account, Duty, Origin
+from pinstripe.sandbox._state.world import EVENT, Account, EventOrigin, Job
 
 SESSION: Final = "identity.verification_session"
 REPORT: Final = people.REPORT
 
-NOBODY: Final = Origin()
+NOBODY: Final = EventOrigin()
 REDACTION_DUE: Final = "finish_redaction"
 
 
 def fresh_access(account: Account, id: str) -> Json:
     """Return a new client secret and address for the end user."""
     return {
-        "client_secret": f"{id}_secret_test_{account.text(32)}",
-        "url": f"https://verify.stripe.com/start/test_{account.text(40)}",
+        "client_secret": f"{id}_secret_test_{account.random_text(32)}",
+        "url": f"https://verify.stripe.com/start/test_{account.random_text(40)}",
     }
 
 
-def enter(account: Account, value: Json, row: Transition, origin: Origin, **changes: Any) -> Json:
+def enter(
+    account: Account, value: Json, row: Transition, origin: EventOrigin, **changes: Any
+) -> Json:
     """Take a session to the state of a row, and tell it by the event of the row.
 
     Args:
@@ -109,7 +111,7 @@ def fail(account: Account, value: Json, code: str, reason: str | None = None) ->
     return enter(account, value, row, NOBODY, last_error=error, **report)
 
 
-def start_redaction(account: Account, value: Json, origin: Origin) -> Json:
+def start_redaction(account: Account, value: Json, origin: EventOrigin) -> Json:
     """Start a redaction, which finishes by the clock.
 
     Raises:
@@ -118,7 +120,7 @@ def start_redaction(account: Account, value: Json, origin: Origin) -> Json:
     started = REDACTION.step(_redaction_state(value), "redact")
     row = VERIFICATION_SESSION.step(value["status"], "redact")
     value = enter(account, value, row, origin, redaction={"status": started.target})
-    account.plan(account.settings.redaction_seconds, REDACTION_DUE, value["id"])
+    account.schedule(account.settings.redaction_seconds, REDACTION_DUE, value["id"])
     return value
 
 
@@ -130,10 +132,10 @@ def finish_redaction(account: Account, value: Json) -> Json:
     """
     row = REDACTION.step(_redaction_state(value), "finish")
     value = account.put(people.redacted_session(value))
-    for report in account.tables[REPORT].having("verification_session", value["id"]):
+    for report in account.tables[REPORT].find_by("verification_session", value["id"]):
         account.put(people.redacted_report(report))
         drop_images(account, report)
-    for event in account.tables[EVENT].having("subject", value["id"]):
+    for event in account.tables[EVENT].find_by("subject", value["id"]):
         account.put({**event, "data": _redacted_data(event["data"])})
     account.emit(str(row.event), value, NOBODY)
     return value
@@ -173,4 +175,4 @@ def _finish_in_time(account: Account, id: str) -> None:
         finish_redaction(account, value)
 
 
-DUTIES: Final[Mapping[str, Duty]] = {REDACTION_DUE: _finish_in_time}
+JOBS: Final[Mapping[str, Job]] = {REDACTION_DUE: _finish_in_time}

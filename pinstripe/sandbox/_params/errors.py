@@ -56,7 +56,7 @@ class Refusal(Exception):
         return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
-def shown(text: str) -> str:
+def shortened(text: str) -> str:
     """Return text cut to a length that is fit for a message or the `param` field."""
     return text if len(text) <= _PARAM_SHOWN else text[:_PARAM_SHOWN] + "…"
 
@@ -69,7 +69,7 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
         param: bracket path of the parameter.
         code: the error code, None where the API has none.
     """
-    return Refusal(message, code=code, param=None if param is None else shown(param))
+    return Refusal(message, code=code, param=None if param is None else shortened(param))
 
 
 def missing(name: str, id: str, param: str, status: int = 404) -> Refusal:
@@ -81,5 +81,5 @@ def missing(name: str, id: str, param: str, status: int = 404) -> Refusal:
         param: the parameter that carried it.
         status: 404 for the object of the path, 400 for one named by a parameter.
     """
-    text = f"No such {name}: '{shown(id)}'"
+    text = f"No such {name}: '{shortened(id)}'"
     return Refusal(text, status=status, code="resource_missing", param=param)

@@ -79,7 +79,7 @@ def insert(form: Form, name: str, value: str | Upload) -> None:
     Raises:
         Refusal: 400, for a name with broken brackets or one that is used in two ways.
     """
-    *parents, last = path_of(name)
+    *parents, last = split_name(name)
     if "" in parents:
         raise invalid("Empty brackets are only understood at the end of a name.", param=name)
     if last == "":
@@ -106,7 +106,7 @@ def checked_text(raw: bytes) -> str:
     return text
 
 
-def path_of(name: str) -> list[str]:
+def split_name(name: str) -> list[str]:
     """Split `a[b][0]` into `["a", "b", "0"]`; the part of `[]` is "".
 
     Raises:

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
-from pinstripe.sandbox._params.errors import Refusal, invalid, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
 from pinstripe.sandbox._params.forms import (
     MAX_PAIRS,
     Form,
@@ -45,7 +45,7 @@ class Binary:
         """Return the file."""
         if not isinstance(raw, Upload):
             problem = "must be a file, in a part of a multipart/form-data body with a file name"
-            raise invalid(f"Invalid {shown(path)}: {problem}", path)
+            raise invalid(f"Invalid {shortened(path)}: {problem}", path)
         return raw
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from pinstripe.sandbox._params.errors import Refusal, invalid, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
 from pinstripe.sandbox._params.forms import Form, Tree, as_array
 
 Params: TypeAlias = "dict[str, Any]"
@@ -59,10 +59,10 @@ class String:
                 return text
             raise _empty(path)
         if len(text) > self.max_length:
-            raise invalid(f"{shown(path)} must be at most {self.max_length} characters.", path)
+            raise invalid(f"{shortened(path)} must be at most {self.max_length} characters.", path)
         problem = self.check and self.check(text)
         if problem:
-            raise invalid(f"Invalid {shown(path)}: {problem}", path, self.code)
+            raise invalid(f"Invalid {shortened(path)}: {problem}", path, self.code)
         return text
 
 
@@ -83,7 +83,7 @@ class Word:
         text = String().read(raw, path)
         if not self.open and text not in self.words:
             listed = ", ".join(self.words[:-1]) + " or " + self.words[-1]
-            raise invalid(f"Invalid {shown(path)}: must be one of {listed}", path)
+            raise invalid(f"Invalid {shortened(path)}: must be one of {listed}", path)
         return text
 
 
@@ -103,10 +103,12 @@ class Integer:
         """Return the number."""
         text = _text(raw, path, "integer")
         if not _INTEGER.fullmatch(text):
-            raise invalid(f"Invalid integer: {shown(text)}", path, "parameter_invalid_integer")
+            raise invalid(f"Invalid integer: {shortened(text)}", path, "parameter_invalid_integer")
         if not self.low <= int(text) <= self.high:
             problem = f"must be between {self.low} and {self.high}"
-            raise invalid(f"Invalid {shown(path)}: {problem}", path, "parameter_invalid_integer")
+            raise invalid(
+                f"Invalid {shortened(path)}: {problem}", path, "parameter_invalid_integer"
+            )
         return int(text)
 
 
@@ -127,9 +129,9 @@ class PositiveDecimal:
         """Return the exact number."""
         text = _text(raw, path, "decimal")
         if not _DECIMAL.fullmatch(text):
-            raise invalid(f"Invalid decimal: {shown(text)}", path, self.code)
+            raise invalid(f"Invalid decimal: {shortened(text)}", path, self.code)
         if Decimal(text) <= 0:
-            raise invalid(f"Invalid {shown(path)}: must be positive", path, self.code)
+            raise invalid(f"Invalid {shortened(path)}: must be positive", path, self.code)
         return Decimal(text)
 
 
@@ -141,7 +143,7 @@ class Boolean:
         """Return the truth value."""
         text = _text(raw, path, "boolean")
         if text not in ("true", "false"):
-            raise invalid(f"Invalid boolean: {shown(text)}", path)
+            raise invalid(f"Invalid boolean: {shortened(text)}", path)
         return text == "true"
 
 
@@ -163,9 +165,9 @@ class Array:
             raise _empty(path)
         items = as_array(raw)
         if items is None:
-            raise invalid(f"Invalid array: {shown(path)}", path)
+            raise invalid(f"Invalid array: {shortened(path)}", path)
         if len(items) > self.max_items:
-            raise invalid(f"{shown(path)} takes at most {self.max_items} elements.", path)
+            raise invalid(f"{shortened(path)} takes at most {self.max_items} elements.", path)
         return [self.item.read(item, f"{path}[{index}]") for index, item in enumerate(items)]
 
 
@@ -188,7 +190,7 @@ class Object:
         if raw == "" and self.clearable:
             return None
         if not isinstance(raw, dict):
-            raise _empty(path) if raw == "" else invalid(f"Invalid object: {shown(path)}", path)
+            raise _empty(path) if raw == "" else invalid(f"Invalid object: {shortened(path)}", path)
         return self.read_form(raw, path)
 
     def read_form(self, form: Form, path: str = "") -> Params:
@@ -234,7 +236,7 @@ class Metadata:
         if raw == "":
             return None
         if not isinstance(raw, dict):
-            raise invalid(f"Invalid object: {shown(path)}", path)
+            raise invalid(f"Invalid object: {shortened(path)}", path)
         if len(raw) > self.max_keys:
             raise self._too_many(path)
         return {key: self._value(key, value, path) for key, value in raw.items()}
@@ -274,7 +276,7 @@ METADATA: Final = Metadata()
 
 
 @attrs.frozen
-class Span:
+class TimeRange:
     """A range of whole seconds.
 
     Args:
@@ -290,15 +292,15 @@ class Span:
 class CreatedFilter:
     """The `created` filter: an exact second, or any of gt, gte, lt and lte."""
 
-    def read(self, raw: Tree, path: str) -> Span:
+    def read(self, raw: Tree, path: str) -> TimeRange:
         """Return the range that both forms come down to."""
         if isinstance(raw, str):
             second = TIMESTAMP.read(raw, path)
-            return Span(second, second + 1)
+            return TimeRange(second, second + 1)
         bounds = _BOUNDS.read(raw, path) or {}
         starts = [bounds.get("gte", 0), bounds.get("gt", -1) + 1]
         ends = [bounds.get("lt", MAX_TIMESTAMP + 1), bounds.get("lte", MAX_TIMESTAMP) + 1]
-        return Span(max(starts), min(ends))
+        return TimeRange(max(starts), min(ends))
 
 
 _BOUNDS: Final = Object(dict.fromkeys(("gt", "gte", "lt", "lte"), TIMESTAMP))
@@ -311,7 +313,7 @@ STRINGS: Final = Array(STRING)
 
 def _text(raw: Tree, path: str, kind: str) -> str:
     if not isinstance(raw, str):
-        raise invalid(f"Invalid {kind}: {shown(path)}", path)
+        raise invalid(f"Invalid {kind}: {shortened(path)}", path)
     return raw
 
 
@@ -320,13 +322,13 @@ def _join(path: str, name: str) -> str:
 
 
 def _empty(path: str) -> Refusal:
-    text = f"You passed an empty string for '{shown(path)}'. Leave the parameter out instead."
+    text = f"You passed an empty string for '{shortened(path)}'. Leave the parameter out instead."
     return invalid(text, path, "parameter_invalid_empty")
 
 
 def _unknown(path: str) -> Refusal:
-    return invalid(f"Received unknown parameter: {shown(path)}", path, "parameter_unknown")
+    return invalid(f"Received unknown parameter: {shortened(path)}", path, "parameter_unknown")
 
 
 def _missing(path: str) -> Refusal:
-    return invalid(f"Missing required param: {shown(path)}.", path, "parameter_missing")
+    return invalid(f"Missing required param: {shortened(path)}.", path, "parameter_missing")

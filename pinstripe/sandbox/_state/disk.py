@@ -35,7 +35,7 @@ from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.journal import NullJournal
 from pinstripe.sandbox._state.world import World
 
-Key: TypeAlias = "tuple[str, str, str]"
+RowKey: TypeAlias = "tuple[str, str, str]"
 
 APPLICATION_ID: Final = 0x50494E53
 LAYOUT: Final = 1
@@ -45,7 +45,7 @@ _log = logging.getLogger("pinstripe.sandbox")
 T = TypeVar("T")
 
 ADDRESS: Final = ("meta", "", "address")
-_LIVES: Final = ("meta", "", "lives")
+_RUNS: Final = ("meta", "", "lives")
 _NOW: Final = ("meta", "", "now")
 _LOCK_SECONDS = 0.5
 
@@ -86,7 +86,7 @@ async def keep_on_disk(world: World) -> AsyncGenerator[None, None]:
     if world.settings.store is None:
         yield
         return
-    disk = Disk(world, world.settings.store)
+    disk = DiskJournal(world, world.settings.store)
     await disk.open()
     try:
         yield
@@ -96,11 +96,11 @@ async def keep_on_disk(world: World) -> AsyncGenerator[None, None]:
 
 @attrs.frozen
 class _Batch:
-    changes: dict[Key, object]
+    changes: dict[RowKey, object]
     done: asyncio.Future[None]
 
 
-class Disk:
+class DiskJournal:
     """The journal of a world that has a file.
 
     Args:
@@ -113,7 +113,7 @@ class Disk:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._thread = ThreadPoolExecutor(1, "pinstripe-disk")
-        self._file = File(path)
+        self._file = StoreFile(path)
         self._next: _Batch | None = None
         self._current: _Batch | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -137,12 +137,12 @@ class Disk:
         self._unwatch()
         self._world.journal = NullJournal()
         try:
-            await self.safe()
+            await self.wait_saved()
         finally:
             await self._close()
 
     @property
-    def behind(self) -> bool:
+    def unsaved(self) -> bool:
         """Whether there are changes that are not written yet."""
         return self._next is not None or self._current is not None
 
@@ -153,7 +153,7 @@ class Disk:
         self._next.changes[place, account, name] = value
         self._start_writer()
 
-    async def safe(self) -> None:
+    async def wait_saved(self) -> None:
         """Wait until every change that was taken is written.
 
         Raises:
@@ -182,7 +182,7 @@ class Disk:
 
     def _put_back(self, error: Exception) -> None:
         _log.error("The sandbox cannot write to its file: %s", error)
-        changes: dict[Key, object] = {}
+        changes: dict[RowKey, object] = {}
         for batch in (self._current, self._next):
             if batch is not None:
                 changes.update(batch.changes)
@@ -197,15 +197,15 @@ class Disk:
     def _restore(self) -> None:
         self._file.open()
         world, clock = self._world, self._world.settings.clock
-        lives = self._file.beside(_LIVES, int, 0)
-        self._file.write({_LIVES: lives + 1})
+        lives = self._file.get_meta(_RUNS, int, 0)
+        self._file.write({_RUNS: lives + 1})
         if not world.accounts():
-            world.begin_life(lives)
-            world.base_url = self._file.beside(ADDRESS, str, "")
+            world.begin_run(lives)
+            world.base_url = self._file.get_meta(ADDRESS, str, "")
             for place, account, name, value in self._file.rows():
                 world.account(account or None).restore(place, name, value)
         if isinstance(clock, ManualClock):
-            clock.advance(max(0.0, self._file.beside(_NOW, float, 0.0) - clock()))
+            clock.advance(max(0.0, self._file.get_meta(_NOW, float, 0.0) - clock()))
 
     def _note_time(self) -> None:
         if threading.get_ident() == self._loop_thread:
@@ -217,7 +217,7 @@ class Disk:
         self.record(*_NOW, self._world.settings.clock())
 
 
-class File:
+class StoreFile:
     """The SQLite file; all calls come from one thread.
 
     Args:
@@ -251,13 +251,13 @@ class File:
         assert self._connection is not None
         return self._connection.execute(_ROWS)
 
-    def beside(self, key: Key, type: type[T], default: T) -> T:
+    def get_meta(self, key: RowKey, type: type[T], default: T) -> T:
         """Return a value that stands beside the world, a default where there is none yet."""
         assert self._connection is not None
         row = self._connection.execute(_ONE, key).fetchone()
         return default if row is None else msgspec.json.decode(row[0], type=type)
 
-    def write(self, changes: Mapping[Key, object]) -> None:
+    def write(self, changes: Mapping[RowKey, object]) -> None:
         """Write changes as one transaction.
 
         Raises:

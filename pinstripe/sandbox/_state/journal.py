@@ -7,14 +7,14 @@ from typing import Final, Protocol
 OBJECT: Final = "object:"
 CONTENT: Final = "content"
 ANSWER: Final = "answer"
-DUTY: Final = "duty"
+JOB: Final = "duty"
 
 
 class Journal(Protocol):
     """Where changes go that shall outlive the process."""
 
     @property
-    def behind(self) -> bool:
+    def unsaved(self) -> bool:
         """Whether there are changes that are not safe yet."""
         ...
 
@@ -29,7 +29,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def safe(self) -> None:
+    async def wait_saved(self) -> None:
         """Wait until every change that was taken is safe."""
         ...
 
@@ -38,12 +38,12 @@ class NullJournal:
     """The journal of a sandbox that lives in memory only."""
 
     @property
-    def behind(self) -> bool:
+    def unsaved(self) -> bool:
         """Whether there are changes that are not safe yet."""
         return False
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
         """Forget a change."""
 
-    async def safe(self) -> None:
+    async def wait_saved(self) -> None:
         """Return."""

@@ -18,12 +18,12 @@ from typing import TypeAlias
 
 import attrs
 
-from pinstripe.sandbox._params.errors import Refusal, invalid, shown
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
 from pinstripe.sandbox._state.table import Extract, Json, Table
 
 MAX_EXPAND_DEPTH = 4
 
-Asked: TypeAlias = "dict[str, Asked]"
+Expansion: TypeAlias = "dict[str, Expansion]"
 
 
 @attrs.frozen
@@ -79,7 +79,7 @@ class Registry:
 
     def parse_expand(
         self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool
-    ) -> Asked:
+    ) -> Expansion:
         """Turn expand paths into the tree of what is asked for.
 
         Args:
@@ -94,8 +94,10 @@ class Registry:
         return self._parse(kind, paths, restricted=restricted, listed=listed) if paths else {}
 
     @lru_cache(maxsize=512)  # noqa: B019 - a registry lives as long as its sandbox
-    def _parse(self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool) -> Asked:
-        asked: Asked = {}
+    def _parse(
+        self, kind: str, paths: tuple[str, ...], *, restricted: bool, listed: bool
+    ) -> Expansion:
+        asked: Expansion = {}
         for path in paths:
             parts = path.split(".")
             if len(parts) > MAX_EXPAND_DEPTH:
@@ -120,7 +122,7 @@ class Registry:
             raise _unknown_path(path)
         return field
 
-    def render(self, kind: str, value: Json, asked: Asked, tables: Mapping[str, Table]) -> Json:
+    def render(self, kind: str, value: Json, asked: Expansion, tables: Mapping[str, Table]) -> Json:
         """Return the object as it is shown.
 
         Args:
@@ -138,7 +140,7 @@ class _Rendering:
     tables: Mapping[str, Table]
 
     def object(
-        self, fields: Mapping[str, Field], value: Json, asked: Asked, *, implied: bool
+        self, fields: Mapping[str, Field], value: Json, asked: Expansion, *, implied: bool
     ) -> Json:
         out = dict(value)
         for name, field in fields.items():
@@ -147,7 +149,7 @@ class _Rendering:
         return out
 
     def _field(
-        self, out: Json, name: str, field: Field, asked: Asked | None, *, implied: bool
+        self, out: Json, name: str, field: Field, asked: Expansion | None, *, implied: bool
     ) -> None:
         wanted = asked is not None
         kept_back = field.hidden and not wanted and not (implied and not field.restricted)
@@ -164,9 +166,9 @@ class _Rendering:
 
 
 def _unknown_path(path: str) -> Refusal:
-    return invalid(f"This property cannot be expanded ({shown(path)}).", "expand")
+    return invalid(f"This property cannot be expanded ({shortened(path)}).", "expand")
 
 
 def _restricted_path(path: str) -> Refusal:
-    text = f"Only a restricted key (rk_test_...) may expand {shown(path)}."
+    text = f"Only a restricted key (rk_test_...) may expand {shortened(path)}."
     return Refusal(text, status=403, param="expand")

@@ -14,7 +14,7 @@ _log = logging.getLogger("pinstripe.sandbox")
 
 
 @contextlib.asynccontextmanager
-async def keep_time(world: World) -> AsyncGenerator[None, None]:
+async def run_scheduler(world: World) -> AsyncGenerator[None, None]:
     """Settle every account of a world on time, until the block ends.
 
     A clock that runs by itself is waited for in real seconds; a `ManualClock` is looked at when it
@@ -22,7 +22,7 @@ async def keep_time(world: World) -> AsyncGenerator[None, None]:
     """
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    world.planned = changed.set
+    world.on_scheduled = changed.set
     clock, unwatch = world.settings.clock, None
     if isinstance(clock, ManualClock):
         unwatch = clock.watch(lambda: loop.call_soon_threadsafe(changed.set))
@@ -48,11 +48,11 @@ async def _keep(world: World, changed: asyncio.Event) -> None:
 
 def _settle(account: Account) -> None:
     try:
-        account.settle()
+        account.run_due()
     except Exception:  # noqa: BLE001 - one duty that fails must not end the others
         _log.exception("A duty of the sandbox failed")
 
 
 def _until(world: World) -> float | None:
-    dues = [due for due in (account.due() for account in world.accounts()) if due is not None]
+    dues = [due for due in (account.next_due() for account in world.accounts()) if due is not None]
     return max(0.0, min(dues) - world.settings.clock()) if dues else None

@@ -15,16 +15,16 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from pinstripe.sandbox._params.schema import Span
+from pinstripe.sandbox._params.schema import TimeRange
 
 Json: TypeAlias = "dict[str, Any]"
-Key: TypeAlias = "tuple[int, int, str]"
+SortKey: TypeAlias = "tuple[int, int, str]"
 Extract: TypeAlias = Callable[[Json], object]
 
-ALWAYS: Final = Span()
+ANY_TIME: Final = TimeRange()
 
 
-def part(value: Mapping[str, Any], name: str) -> Json:
+def get_object(value: Mapping[str, Any], name: str) -> Json:
     """Return the object in a field, an empty one where the field is null or missing."""
     found: Json | None = value.get(name)
     return found or {}
@@ -46,13 +46,13 @@ class Query:
     limit: int = 10
     starting_after: str | None = None
     ending_before: str | None = None
-    created: Span = ALWAYS
+    created: TimeRange = ANY_TIME
     equals: Mapping[str, object] = attrs.field(factory=dict[str, object])
     matches: Callable[[Json], bool] | None = None
 
 
 @attrs.frozen
-class Found:
+class TablePage:
     """One page: its objects, newest first, and whether the walk goes on behind them."""
 
     objects: list[Json]
@@ -68,9 +68,11 @@ class Table:
 
     def __init__(self, indexes: Mapping[str, Extract] | None = None) -> None:
         self._extracts = dict(indexes or {})
-        self._rows: dict[str, tuple[Key, Json]] = {}
-        self._keys: list[Key] = []
-        self._indexes: dict[str, dict[object, list[Key]]] = {name: {} for name in self._extracts}
+        self._rows: dict[str, tuple[SortKey, Json]] = {}
+        self._keys: list[SortKey] = []
+        self._indexes: dict[str, dict[object, list[SortKey]]] = {
+            name: {} for name in self._extracts
+        }
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -109,11 +111,11 @@ class Table:
             keys = self._indexes[name][extract(value)]
             del keys[bisect_left(keys, key)]
 
-    def having(self, name: str, value: object) -> list[Json]:
+    def find_by(self, name: str, value: object) -> list[Json]:
         """Return the objects whose indexed field has a value, oldest first."""
         return [self._rows[key[2]][1] for key in self._indexes[name].get(value, ())]
 
-    def find(self, query: Query) -> Found | None:
+    def find(self, query: Query) -> TablePage | None:
         """Return the page that a query asks for, None where its cursor is not stored."""
         cursor = query.ending_before or query.starting_after
         row = self._rows.get(cursor) if cursor else None
@@ -125,13 +127,13 @@ class Table:
         page = objects[: query.limit]
         if query.ending_before:
             page.reverse()
-        return Found(page, len(objects) > query.limit)
+        return TablePage(page, len(objects) > query.limit)
 
-    def _new_key(self, value: Json) -> Key:
+    def _new_key(self, value: Json) -> SortKey:
         self._sequence += 1
         return (value.get("created", 0), self._sequence, value["id"])
 
-    def _reindex(self, key: Key, old: Json, new: Json) -> None:
+    def _reindex(self, key: SortKey, old: Json, new: Json) -> None:
         for name, extract in self._extracts.items():
             before, after = extract(old), extract(new)
             if before != after:
@@ -139,13 +141,13 @@ class Table:
                 del keys[bisect_left(keys, key)]
                 insort(self._indexes[name].setdefault(after, []), key)
 
-    def _narrowest(self, equals: Mapping[str, object]) -> Sequence[Key]:
-        lists: list[Sequence[Key]] = [
+    def _narrowest(self, equals: Mapping[str, object]) -> Sequence[SortKey]:
+        lists: list[Sequence[SortKey]] = [
             self._indexes[name].get(value, ()) for name, value in equals.items()
         ]
         return min(lists, key=len, default=self._keys)
 
-    def _walk(self, keys: Sequence[Key], query: Query, cursor: Key | None) -> range:
+    def _walk(self, keys: Sequence[SortKey], query: Query, cursor: SortKey | None) -> range:
         low = bisect_left(keys, (query.created.start, 0, ""))
         high = bisect_left(keys, (query.created.end, 0, ""))
         if cursor and query.ending_before:
@@ -154,7 +156,7 @@ class Table:
             high = min(high, bisect_left(keys, cursor))
         return range(high - 1, low - 1, -1)
 
-    def _matching(self, keys: Sequence[Key], walk: range, query: Query) -> list[Json]:
+    def _matching(self, keys: Sequence[SortKey], walk: range, query: Query) -> list[Json]:
         objects: list[Json] = []
         for value in self._filtered(keys, walk, query):
             objects.append(value)
@@ -162,7 +164,7 @@ class Table:
                 break
         return objects
 
-    def _filtered(self, keys: Sequence[Key], walk: range, query: Query) -> Iterator[Json]:
+    def _filtered(self, keys: Sequence[SortKey], walk: range, query: Query) -> Iterator[Json]:
         checks = [(self._extracts[name], wanted) for name, wanted in query.equals.items()]
         for position in walk:
             value = self._rows[keys[position][2]][1]

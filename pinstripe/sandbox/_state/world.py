@@ -21,14 +21,14 @@ import attrs
 import msgspec
 
 from pinstripe.sandbox._params.errors import Refusal, missing
-from pinstripe.sandbox._state.journal import ANSWER, CONTENT, DUTY, OBJECT, Journal, NullJournal
-from pinstripe.sandbox._state.kinds import Asked, Registry
+from pinstripe.sandbox._state.journal import ANSWER, CONTENT, JOB, OBJECT, Journal, NullJournal
+from pinstripe.sandbox._state.kinds import Expansion, Registry
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
-from pinstripe.sandbox._traffic.idempotency import Entry, Ledger
-from pinstripe.sandbox._traffic.rate_limits import Limiter
+from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
+from pinstripe.sandbox._traffic.rate_limits import RateLimiter
 
 API_VERSION: Final = "2026-10-28.endive"
 EVENT: Final = "event"
@@ -41,7 +41,7 @@ _REQUEST_ID_LENGTH = 14
 
 
 @attrs.frozen
-class Origin:
+class EventOrigin:
     """What caused a change: an API request, or nothing that the API knows of.
 
     Args:
@@ -53,11 +53,11 @@ class Origin:
     idempotency_key: str | None = None
 
 
-Duty: TypeAlias = "Callable[[Account, str], object]"
+Job: TypeAlias = "Callable[[Account, str], object]"
 Subscriber: TypeAlias = "Callable[[Account, Json], object]"
 
 
-class Courier(Protocol):
+class Deliverer(Protocol):
     """Delivers webhooks."""
 
     def start(self, account: Account, id: str) -> None:
@@ -83,11 +83,11 @@ class Account:
         self.registry = world.registry
         self.settings = world.settings
         self.tables: dict[str, Table] = world.registry.tables()
-        self.ledger = Ledger(lambda key, entry: self._record(ANSWER, key, entry))
+        self.idempotency_keys = IdempotencyKeys(lambda key, entry: self._record(ANSWER, key, entry))
         self._contents: dict[str, bytes] = {}
         self._random = world.random(id or "")
-        self._agenda: list[tuple[float, int, str, str]] = []
-        self._planned = 0
+        self._jobs: list[tuple[float, int, str, str]] = []
+        self._scheduled = 0
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -97,21 +97,21 @@ class Account:
         """Return the whole second of the time, as `created` has it."""
         return int(self.now())
 
-    def text(self, length: int) -> str:
+    def random_text(self, length: int) -> str:
         """Return random letters and digits."""
         return _text(self._random, length)
 
-    def choice(self, count: int) -> int:
+    def random_below(self, count: int) -> int:
         """Return a random number from zero up to, and without, count."""
         return self._random.randrange(count)
 
     def new_id(self, kind: str) -> str:
         """Return an id for a new object of a kind."""
-        return self.registry.kinds[kind].prefix + self.text(_ID_LENGTH)
+        return self.registry.kinds[kind].prefix + self.random_text(_ID_LENGTH)
 
     def new_file_id(self) -> str:
         """Return an id for a file that a check leaves behind."""
-        return "file_" + self.text(_ID_LENGTH)
+        return "file_" + self.random_text(_ID_LENGTH)
 
     def get(self, kind: str, id: str, param: str = "id", status: int = 404) -> Json:
         """Return a stored object.
@@ -133,7 +133,7 @@ class Account:
         """Forget an object that is stored, and its content."""
         self._record(OBJECT + value["object"], value["id"], None)
         self.tables[value["object"]].remove(value["id"])
-        self.drop_content(value["id"])
+        self.remove_content(value["id"])
 
     def content(self, id: str) -> bytes | None:
         """Return the bytes that belong to an object, None where there are none."""
@@ -144,17 +144,21 @@ class Account:
         self._record(CONTENT, id, data)
         self._contents[id] = data
 
-    def drop_content(self, id: str) -> None:
+    def remove_content(self, id: str) -> None:
         """Forget the bytes that belong to an object, if there are any."""
         if self._contents.pop(id, None) is not None:
             self._record(CONTENT, id, None)
 
-    def render(self, value: Json, asked: Asked) -> Json:
+    def render(self, value: Json, asked: Expansion) -> Json:
         """Return an object as it is shown."""
         return self.registry.render(value["object"], value, asked, self.tables)
 
     def emit(
-        self, type: str, value: Json, origin: Origin, previous: Mapping[str, object] | None = None
+        self,
+        type: str,
+        value: Json,
+        origin: EventOrigin,
+        previous: Mapping[str, object] | None = None,
     ) -> Json:
         """Append an event to the log, and tell those who subscribed to the world.
 
@@ -186,7 +190,7 @@ class Account:
             subscriber(self, event)
         return self.get(EVENT, event["id"])
 
-    def plan(self, delay: float, duty: str, id: str) -> None:
+    def schedule(self, delay: float, duty: str, id: str) -> None:
         """Put a duty towards an object on the agenda.
 
         It is done when it is due, at the latest before the next request of the account looks.
@@ -196,22 +200,22 @@ class Account:
             duty: name of the duty.
             id: id of the object, or any text that tells the duty what to do.
         """
-        self._planned += 1
+        self._scheduled += 1
         due = self.now() + delay
-        self._record(DUTY, str(self._planned), (due, duty, id))
-        heapq.heappush(self._agenda, (due, self._planned, duty, id))
-        self.world.planned()
+        self._record(JOB, str(self._scheduled), (due, duty, id))
+        heapq.heappush(self._jobs, (due, self._scheduled, duty, id))
+        self.world.on_scheduled()
 
-    def due(self) -> float | None:
+    def next_due(self) -> float | None:
         """Return when the next duty is due, in seconds since the epoch; None for never."""
-        return self._agenda[0][0] if self._agenda else None
+        return self._jobs[0][0] if self._jobs else None
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do what has become due."""
-        while self._agenda and self._agenda[0][0] <= self.now():
-            _, number, duty, id = heapq.heappop(self._agenda)
-            self._record(DUTY, str(number), None)
-            self.world.duties[duty](self, id)
+        while self._jobs and self._jobs[0][0] <= self.now():
+            _, number, duty, id = heapq.heappop(self._jobs)
+            self._record(JOB, str(number), None)
+            self.world.jobs[duty](self, id)
 
     def restore(self, place: str, name: str, value: bytes) -> None:
         """Take back what the journal was given once.
@@ -224,11 +228,11 @@ class Account:
         if place == CONTENT:
             self._contents[name] = value
         elif place == ANSWER:
-            self.ledger.restore(name, msgspec.json.decode(value, type=Entry))
-        elif place == DUTY:
+            self.idempotency_keys.restore(name, msgspec.json.decode(value, type=KeyEntry))
+        elif place == JOB:
             due, duty, id = msgspec.json.decode(value, type=tuple[float, str, str])
-            self._planned = max(self._planned, int(name))
-            heapq.heappush(self._agenda, (due, int(name), duty, id))
+            self._scheduled = max(self._scheduled, int(name))
+            heapq.heappush(self._jobs, (due, int(name), duty, id))
         else:
             stored = msgspec.json.decode(value, type=dict[str, Any])
             self.tables[place.removeprefix(OBJECT)].put(stored)
@@ -256,37 +260,37 @@ class World:
         courier: delivers webhooks while the server runs.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, duties: Mapping[str, Duty]) -> None:
+    def __init__(self, registry: Registry, settings: Settings, duties: Mapping[str, Job]) -> None:
         self.registry = registry
-        self.duties = duties
+        self.jobs = duties
         self.settings = settings
-        self.limiter = Limiter(settings.rate_limit)
+        self.rate_limiter = RateLimiter(settings.rate_limit)
         self.faults = Faults(settings.seed)
         self.effects = Effects()
         self.journal: Journal = NullJournal()
         self.base_url = ""
         self.subscribers: list[Subscriber] = []
-        self.planned: Callable[[], object] = _nothing
-        self.courier: Courier | None = None
+        self.on_scheduled: Callable[[], object] = _nothing
+        self.deliverer: Deliverer | None = None
         self._accounts: dict[str | None, Account] = {}
-        self._life = 0
+        self._run = 0
         self._random = self.random("requests")
 
     def random(self, name: str) -> random.Random:
         """Return the source of what is random in a part of this world."""
-        life = f":{self._life}" if self._life else ""
+        life = f":{self._run}" if self._run else ""
         return random.Random(f"{self.settings.seed}:{name}{life}")  # noqa: S311 - has to be repeatable
 
-    def begin_life(self, life: int) -> None:
+    def begin_run(self, life: int) -> None:
         """Draw ids that no earlier life of this world has drawn.
 
         Args:
             life: how many lives there were before.
         """
-        self._life = life
+        self._run = life
         self._random = self.random("requests")
 
-    def request_id(self) -> str:
+    def new_request_id(self) -> str:
         """Return a new request id."""
         return "req_" + _text(self._random, _REQUEST_ID_LENGTH)
 
@@ -306,7 +310,7 @@ class World:
             account = self._accounts[id] = Account(id, self)
         return account
 
-    def known(self, id: str | None = None) -> Account | None:
+    def find_account(self, id: str | None = None) -> Account | None:
         """Return an account that was named before, None for any other."""
         return self._accounts.get(id)
 

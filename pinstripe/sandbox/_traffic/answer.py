@@ -8,7 +8,7 @@ import attrs
 
 
 @attrs.frozen
-class Answer:
+class EncodedAnswer:
     """What is sent back.
 
     Args:

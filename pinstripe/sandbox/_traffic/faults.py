@@ -52,7 +52,7 @@ class Fault:
     hits: int = 0
 
     @property
-    def spares_endpoint(self) -> bool:
+    def skips_endpoint(self) -> bool:
         """Whether the endpoint does not run."""
         return not self.effect and (self.cut or self.status is not None)
 
@@ -65,7 +65,7 @@ class Fault:
     def _pattern(self) -> re.Pattern[str] | None:
         return None if self.path is None else re.compile(translate(self.path.replace("[", "[[]")))
 
-    def strike(self) -> None:
+    def count_hit(self) -> None:
         """Count a request that is struck."""
         self.hits += 1
         if self.count is not None:
@@ -113,10 +113,10 @@ class Faults:
         """Call all faults off."""
         self.added.clear()
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def pick(self, method: str, path: str) -> Fault | None:
         """Return the fault that strikes a request, None for most."""
         for fault in self.added:
             if fault.matches(method, path) and self._random.random() < fault.probability:
-                fault.strike()
+                fault.count_hit()
                 return fault
         return None

@@ -13,14 +13,14 @@ from collections.abc import Callable
 import attrs
 
 from pinstripe.sandbox._params.errors import IDEMPOTENCY, Refusal, invalid
-from pinstripe.sandbox._traffic.answer import Answer
+from pinstripe.sandbox._traffic.answer import EncodedAnswer
 
 MAX_KEY = 255
 RETENTION_SECONDS = 24 * 60 * 60
 
 
 @attrs.frozen
-class Entry:
+class KeyEntry:
     """What is remembered of a key.
 
     Args:
@@ -35,24 +35,24 @@ class Entry:
     expires: float
     request_id: str
     fingerprint: bytes = b""
-    answer: Answer | None = None
+    answer: EncodedAnswer | None = None
 
 
-class Ledger:
+class IdempotencyKeys:
     """The idempotency keys of one account.
 
     Args:
         record: called with a key and its entry when an answer is stored, with None when it expires.
     """
 
-    def __init__(self, record: Callable[[str, Entry | None], object]) -> None:
+    def __init__(self, record: Callable[[str, KeyEntry | None], object]) -> None:
         self._record = record
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, KeyEntry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def claim(self, key: str, endpoint: str, request_id: str, now: float) -> None:
+    def acquire(self, key: str, endpoint: str, request_id: str, now: float) -> None:
         """Take a key for a request, unless its answer is already stored.
 
         Args:
@@ -69,14 +69,14 @@ class Ledger:
         self._expire(now)
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = Entry(endpoint, now + RETENTION_SECONDS, request_id)
+            self._entries[key] = KeyEntry(endpoint, now + RETENTION_SECONDS, request_id)
         elif entry.answer is None:
             text = "Another request with this idempotency key is running."
             raise Refusal(text, status=409, type=IDEMPOTENCY, code="idempotency_key_in_use")
         elif entry.endpoint != endpoint:
             raise _reused("another endpoint")
 
-    def replay(self, key: str, fingerprint: bytes) -> Answer | None:
+    def replay(self, key: str, fingerprint: bytes) -> EncodedAnswer | None:
         """Return the stored answer for a claimed key, None where the endpoint has to run.
 
         Raises:
@@ -90,13 +90,13 @@ class Ledger:
         headers = {"Idempotent-Replayed": "true", "Original-Request": entry.request_id}
         return attrs.evolve(entry.answer, headers={**entry.answer.headers, **headers})
 
-    def store(self, key: str, fingerprint: bytes, answer: Answer) -> None:
+    def store(self, key: str, fingerprint: bytes, answer: EncodedAnswer) -> None:
         """Keep the answer of the request that claimed a key."""
         entry = attrs.evolve(self._entries[key], fingerprint=fingerprint, answer=answer)
         self._entries[key] = entry
         self._record(key, entry)
 
-    def restore(self, key: str, entry: Entry) -> None:
+    def restore(self, key: str, entry: KeyEntry) -> None:
         """Take back an entry that was recorded once."""
         self._entries[key] = entry
 

@@ -64,7 +64,7 @@ class _Bucket:
         return self.tokens
 
 
-class Limiter:
+class RateLimiter:
     """Counts the requests of all accounts.
 
     Args:

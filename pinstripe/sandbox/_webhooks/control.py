@@ -35,7 +35,7 @@ _DELIVERIES: Final = Object(
 
 async def _flush(call: Call) -> Json:
     await flush(call.account.world)
-    return {"pending": len(call.account.tables[DELIVERY].having("status", "pending"))}
+    return {"pending": len(call.account.tables[DELIVERY].find_by("status", "pending"))}
 
 
 def _resend(call: Call) -> Json:

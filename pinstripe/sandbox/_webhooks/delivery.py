@@ -80,24 +80,24 @@ def plan_deliveries(account: Account, event: Json) -> None:
             "status": "pending",
             "webhook_endpoint": endpoint["id"],
         }
-        account.plan(0, _DUTY, account.put(delivery)["id"])
+        account.schedule(0, _DUTY, account.put(delivery)["id"])
     if found:
         _count(account, event)
 
 
 def _count(account: Account, event: Json) -> None:
-    deliveries = account.tables[DELIVERY].having("event", event["id"])
+    deliveries = account.tables[DELIVERY].find_by("event", event["id"])
     reached = {each["webhook_endpoint"] for each in deliveries if each["status"] == "delivered"}
     pending = {each["webhook_endpoint"] for each in deliveries} - reached
     account.put({**event, "pending_webhooks": len(pending)})
 
 
 def _start_attempt(account: Account, id: str) -> None:
-    if account.world.courier is not None:
-        account.world.courier.start(account, id)
+    if account.world.deliverer is not None:
+        account.world.deliverer.start(account, id)
 
 
-DUTIES: Final = {_DUTY: _start_attempt}
+JOBS: Final = {_DUTY: _start_attempt}
 
 
 def body_of(event: Json, endpoint: Json) -> bytes:
@@ -161,8 +161,8 @@ class Courier:
     def resume(self) -> None:
         """Start the attempts again that were cut short."""
         for account in self._world.accounts():
-            for delivery in account.tables[DELIVERY].having("status", "sending"):
-                account.plan(0, _DUTY, delivery["id"])
+            for delivery in account.tables[DELIVERY].find_by("status", "sending"):
+                account.schedule(0, _DUTY, delivery["id"])
 
     async def flush(self) -> None:
         """Start what is due, and return when nothing is under way."""
@@ -195,7 +195,7 @@ class Courier:
         if outcome == "delivered":
             _count(account, account.get(EVENT, event["id"]))
         if wait is not None:
-            account.plan(wait, _DUTY, id)
+            account.schedule(wait, _DUTY, id)
 
     async def _send(self, event: Json, endpoint: Json, now: float) -> tuple[int | None, str | None]:
         url, settings = read_url(endpoint["url"]), self._world.settings
@@ -220,13 +220,13 @@ class Courier:
 def settle_all(world: World) -> None:
     """Do what has become due on every account."""
     for account in world.accounts():
-        account.settle()
+        account.run_due()
 
 
 async def flush(world: World) -> None:
     """Start what is due, and return when nothing is under way; does nothing without a server."""
-    if world.courier is not None:
-        await world.courier.flush()
+    if world.deliverer is not None:
+        await world.deliverer.flush()
 
 
 @contextlib.asynccontextmanager
@@ -239,12 +239,12 @@ async def deliver(world: World) -> AsyncGenerator[None, None]:
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
     ) as session:
-        courier = world.courier = Courier(world, session)
+        courier = world.deliverer = Courier(world, session)
         world.subscribers.append(plan_deliveries)
         courier.resume()
         try:
             yield
         finally:
             world.subscribers.remove(plan_deliveries)
-            world.courier = None
+            world.deliverer = None
             await courier.close()

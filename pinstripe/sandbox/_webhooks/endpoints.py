@@ -90,7 +90,7 @@ def receivers(account: Account, type: str) -> list[tuple[Account, Json]]:
     """
     found = [(account, value) for value in _enabled(account) if not value["connect"]]
     # The account of the key is the platform of all connected accounts.
-    platform = account.world.known()
+    platform = account.world.find_account()
     if account is not platform and platform is not None:
         found += [(platform, value) for value in _enabled(platform) if value["connect"]]
     return [(owner, value) for owner, value in found if wants(value["enabled_events"], type)]
@@ -102,7 +102,7 @@ def wants(enabled_events: list[str], type: str) -> bool:
 
 
 def _enabled(account: Account) -> list[Json]:
-    return account.tables[ENDPOINT].having("status", "enabled")
+    return account.tables[ENDPOINT].find_by("status", "enabled")
 
 
 def _create(call: Call) -> Json:
@@ -121,7 +121,7 @@ def _create(call: Call) -> Json:
             "enabled_events": params["enabled_events"],
             "livemode": False,
             "metadata": METADATA.merge({}, params.get("metadata")),
-            "secret": "whsec_" + account.text(_SECRET_LENGTH),
+            "secret": "whsec_" + account.random_text(_SECRET_LENGTH),
             "status": "enabled",
             "url": url,
         }

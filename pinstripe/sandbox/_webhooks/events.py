@@ -13,7 +13,7 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
 from pinstripe.sandbox._params.errors import missing
-from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object, Span
+from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object, TimeRange
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
@@ -51,8 +51,8 @@ def _retrieve(call: Call) -> Json:
 def _list(call: Call) -> Json:
     exclusive(call, "type", "types")
     # What is too old stays stored, and is left out of the list.
-    asked = call.params.get("created") or Span()
-    kept = Span(max(asked.start, _oldest(call)), asked.end)
+    asked = call.params.get("created") or TimeRange()
+    kept = TimeRange(max(asked.start, _oldest(call)), asked.end)
     # A type without a wildcard is looked up in the index, and everything else event by event.
     plain = "*" not in call.params.get("type", "*")
     equals = ("type",) if plain else ()

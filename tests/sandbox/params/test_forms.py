@@ -18,7 +18,7 @@ from pinstripe.sandbox._params.forms import (
     bracketed,
     decode,
     from_json,
-    path_of,
+    split_name,
 )
 from tests.support.sandbox_api import refusal_of
 
@@ -219,4 +219,4 @@ def test_json_has_the_bounds_of_a_form() -> None:
 
 @given(st.lists(names, min_size=1, max_size=5))
 def test_paths_are_split_and_joined(path: list[str]) -> None:
-    assert path_of(bracketed(path)) == path
+    assert split_name(bracketed(path)) == path

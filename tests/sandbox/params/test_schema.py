@@ -22,9 +22,9 @@ from pinstripe.sandbox._params.schema import (
     Nullable,
     Object,
     PositiveDecimal,
-    Span,
     Spec,
     String,
+    TimeRange,
     Word,
 )
 from tests.support.sandbox_api import refusal_of
@@ -70,10 +70,10 @@ SPEC = Object(
         ("metadata[0]=x&metadata[k]=", {"metadata": {"0": "x", "k": ""}}),
         ("metadata=", {"metadata": None}),
         ("pair[left]=1&pair[right]=2", {"pair": {"left": "1", "right": "2"}}),
-        ("created=5", {"created": Span(5, 6)}),
-        ("created[gt]=5&created[lt]=9", {"created": Span(6, 9)}),
-        ("created[gte]=5&created[lte]=9", {"created": Span(5, 10)}),
-        ("created[gte]=5&created[gt]=7", {"created": Span(8, Span().end)}),
+        ("created=5", {"created": TimeRange(5, 6)}),
+        ("created[gt]=5&created[lt]=9", {"created": TimeRange(6, 9)}),
+        ("created[gte]=5&created[lte]=9", {"created": TimeRange(5, 10)}),
+        ("created[gte]=5&created[gt]=7", {"created": TimeRange(8, TimeRange().end)}),
     ],
 )
 def test_accepts(text: str, params: dict[str, Any]) -> None:

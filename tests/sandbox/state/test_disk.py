@@ -21,7 +21,7 @@ import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox._state.disk import File
+from pinstripe.sandbox._state.disk import StoreFile
 from pinstripe.sandbox._state.table import Query
 from tests.support.sandbox_api import PNG, SESSIONS, Api, one_of_each
 
@@ -185,7 +185,7 @@ async def test_a_port_that_is_taken_meanwhile_is_another_one(file: Path) -> None
 
 
 def test_a_change_that_cannot_be_written_takes_none_with_it(file: Path) -> None:
-    rows = File(file)
+    rows = StoreFile(file)
     rows.open()
     rows.write({("content", "", "a"): b"1"})
     with pytest.raises(UnicodeError):
@@ -201,7 +201,7 @@ async def test_what_cannot_be_written_is_a_500_and_never_waits(file: Path) -> No
         account.put_content("odd", cast("bytes", object()))
         for _ in range(2):
             assert (await api("GET", SESSIONS)).status == 500
-        account.drop_content("odd")
+        account.remove_content("odd")
         assert (await api("GET", SESSIONS)).status == 200
 
 
@@ -229,7 +229,7 @@ async def test_duties_and_the_clock_go_on(file: Path) -> None:
     async with running(file, ManualClock(5.0)) as (server, api):
         assert server.world.settings.clock() == 2_000_000_001.0
         assert (await api.ok("GET", path))["redaction"] == {"status": "redacted"}
-        assert server.world.account().due() is None
+        assert server.world.account().next_due() is None
 
 
 async def test_a_clock_moved_in_another_thread_is_kept_too(file: Path) -> None:
@@ -256,7 +256,7 @@ async def test_stored_answers_outlive_the_process_and_expire(file: Path) -> None
         clock.advance(24 * 3600)
         await api.ok("POST", SESSIONS, {"type": "document"}, Idempotency_Key="n")
     async with running(file, clock) as (server, _):
-        assert len(server.world.account().ledger) == 1
+        assert len(server.world.account().idempotency_keys) == 1
 
 
 async def test_content_comes_and_goes_with_its_object(file: Path) -> None:
@@ -269,7 +269,7 @@ async def test_content_comes_and_goes_with_its_object(file: Path) -> None:
     async with running(file) as (server, _):
         account = server.world.account()
         assert account.content("file_b") == b"\0file_b"
-        account.drop_content("file_b")
+        account.remove_content("file_b")
         account.remove(session)
         account.put_content("file_c", b"new")
     async with running(file) as (server, _):

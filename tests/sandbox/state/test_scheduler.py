@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
-from pinstripe.sandbox._server import DUTIES
+from pinstripe.sandbox._server import JOBS
 from tests.support.sandbox_api import SESSIONS, Api
 
 pytestmark = pytest.mark.anyio
@@ -71,13 +71,13 @@ async def test_a_clock_that_is_moved_is_looked_at(in_thread: bool) -> None:
 async def test_a_duty_that_fails_is_logged_and_the_others_are_done(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DUTIES, "explode", lambda account, name: account.tables[name])
+    monkeypatch.setitem(JOBS, "explode", lambda account, name: account.tables[name])
     clock = ManualClock()
     server = Server(Settings(clock=clock, redaction_seconds=60))
     happened = redacted(server)
     await server.start()
     await redact(server)
-    server.world.account("acct_1").plan(10, "explode", "no such table")
+    server.world.account("acct_1").schedule(10, "explode", "no such table")
     with caplog.at_level(logging.ERROR, "pinstripe.sandbox"):
         clock.advance(60)
         await asyncio.wait_for(happened.wait(), 10)

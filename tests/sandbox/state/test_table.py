@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pinstripe.sandbox._params.schema import Span
-from pinstripe.sandbox._state.table import Query, Table, part
+from pinstripe.sandbox._params.schema import TimeRange
+from pinstripe.sandbox._state.table import Query, Table, get_object
 
 INDEXES = {"color": itemgetter("color"), "size": itemgetter("size")}
 COLORS = st.sampled_from(["red", "green", None])
@@ -41,7 +41,7 @@ class Model(RuleBasedStateMachine):
         data=st.data(),
         limit=st.integers(1, 4),
         direction=st.sampled_from(["starting_after", "ending_before", None]),
-        span=st.builds(Span, st.integers(0, 7), st.integers(0, 7)),
+        span=st.builds(TimeRange, st.integers(0, 7), st.integers(0, 7)),
         color=st.one_of(st.none(), st.just("red"), st.just("blue")),
         size=st.one_of(st.none(), st.integers(0, 2)),
         odd=st.booleans(),
@@ -52,7 +52,7 @@ class Model(RuleBasedStateMachine):
         data: st.DataObject,
         limit: int,
         direction: str | None,
-        span: Span,
+        span: TimeRange,
         color: str | None,
         size: int | None,
         odd: bool,
@@ -99,7 +99,7 @@ class Model(RuleBasedStateMachine):
         assert len(self.table) == len(self.values)
         assert all(self.table.get(value["id"]) == value for value in self.values)
         for color in ("red", "green", None):
-            having = self.table.having("color", color)
+            having = self.table.find_by("color", color)
             assert {value["id"] for value in having} == {
                 value["id"] for value in self.values if value["color"] == color
             }
@@ -148,10 +148,10 @@ def test_a_page_costs_the_page_and_not_the_table() -> None:
     start = time.perf_counter()
     for number in range(0, 100_000, 100):
         table.find(Query(limit=10, starting_after=str(number), equals={"status": "rare"}))
-        table.find(Query(limit=10, created=Span(number, number + 10)))
+        table.find(Query(limit=10, created=TimeRange(number, number + 10)))
     assert time.perf_counter() - start < 1
 
 
 def test_part_reads_null_and_nothing_as_an_empty_object() -> None:
-    assert part({"a": None}, "a") == part({}, "a") == {}
-    assert part({"a": {"b": 1}}, "a") == {"b": 1}
+    assert get_object({"a": None}, "a") == get_object({}, "a") == {}
+    assert get_object({"a": {"b": 1}}, "a") == {"b": 1}

@@ -12,24 +12,26 @@ from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, RateLimits, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox._traffic.rate_limits import Limiter
+from pinstripe.sandbox._traffic.rate_limits import RateLimiter
 from tests.support.sandbox_api import ONRAMP, SESSIONS, Api, refusal_of
 
 CONTROL = "/_sandbox/rate_limit"
 
 
-def let_through(limiter: Limiter, path: str, tries: int, now: float, method: str = "GET") -> int:
+def let_through(
+    limiter: RateLimiter, path: str, tries: int, now: float, method: str = "GET"
+) -> int:
     return sum(
         refusal_of(lambda: limiter.check(None, method, path, now)) is None for _ in range(tries)
     )
 
 
 def test_without_limits_everything_is_let_through() -> None:
-    assert let_through(Limiter(None), "/v1/a", 1000, 0.0) == 1000
+    assert let_through(RateLimiter(None), "/v1/a", 1000, 0.0) == 1000
 
 
 def test_an_account_has_its_second_and_it_comes_back() -> None:
-    limiter = Limiter(RateLimits(10, endpoint=6))
+    limiter = RateLimiter(RateLimits(10, endpoint=6))
     assert let_through(limiter, "/v1/a", 20, 0.0) == 6
     assert let_through(limiter, "/v1/b", 20, 0.0) == 4
     refusal = refusal_of(lambda: limiter.check(None, "GET", "/v1/c", 0.0))
@@ -41,7 +43,7 @@ def test_an_account_has_its_second_and_it_comes_back() -> None:
 
 
 def test_files_have_a_limit_for_reading_and_one_for_writing() -> None:
-    limiter = Limiter(RateLimits(1000, endpoint=1000))
+    limiter = RateLimiter(RateLimits(1000, endpoint=1000))
     reads = [let_through(limiter, path, 15, 0.0) for path in ("/v1/files", "/v1/files/{file}")]
     assert reads == [15, 5]
     assert let_through(limiter, "/v1/files", 30, 0.0, "POST") == 20
@@ -49,7 +51,7 @@ def test_files_have_a_limit_for_reading_and_one_for_writing() -> None:
 
 
 def test_a_limit_below_one_lets_one_through_now_and_then() -> None:
-    limiter = Limiter(RateLimits(0.5))
+    limiter = RateLimiter(RateLimits(0.5))
     assert [let_through(limiter, "/v1/a", 3, now) for now in (0.0, 1.0, 2.0, 2.5)] == [1, 0, 1, 0]
 
 
@@ -58,7 +60,7 @@ def test_a_limit_below_one_lets_one_through_now_and_then() -> None:
     st.lists(st.floats(0, 3), min_size=1, max_size=80),
 )
 def test_no_span_of_time_sees_more_than_its_share(rate: int, steps: list[float]) -> None:
-    limiter, now, taken = Limiter(RateLimits(rate, endpoint=rate)), 0.0, list[float]()
+    limiter, now, taken = RateLimiter(RateLimits(rate, endpoint=rate)), 0.0, list[float]()
     for step in steps:
         now += step
         taken += [now] * let_through(limiter, "/v1/a", 3, now)

@@ -23,7 +23,7 @@ from pinstripe.sandbox._server import KINDS
 from pinstripe.sandbox._state.kinds import Registry
 from pinstripe.sandbox._state.world import World
 from pinstripe.sandbox._webhooks.delivery import (
-    DUTIES,
+    JOBS,
     MAX_UNDER_WAY,
     RETRY_SECONDS,
     flush,
@@ -558,10 +558,10 @@ async def test_waiting_where_a_loop_runs_is_refused() -> None:
 
 
 def test_a_world_without_a_server_delivers_nothing() -> None:
-    world = World(Registry.of(KINDS), Settings(seed=1), DUTIES)
-    world.account().plan(0, "deliver_webhook", "whd_1")
-    world.account().settle()
-    assert world.account().due() is None
+    world = World(Registry.of(KINDS), Settings(seed=1), JOBS)
+    world.account().schedule(0, "deliver_webhook", "whd_1")
+    world.account().run_due()
+    assert world.account().next_due() is None
     asyncio.run(flush(world))
 
 
