@@ -19,8 +19,15 @@ from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import Object, PositiveDecimal
 from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.world import World
 
 _CLOCK: Final = Object({"advance": PositiveDecimal()}, required=("advance",))
+
+
+def run_due_jobs(world: World) -> None:
+    """Run the jobs that are due, on every account."""
+    for account in world.accounts():
+        account.run_due()
 
 
 def _read_clock(call: Call) -> Json:
@@ -34,9 +41,8 @@ def _move_clock(call: Call) -> Json:
             "The clock of this sandbox runs by itself. Start the sandbox with a manual clock."
         )
     clock.advance(float(call.params["advance"]))
-    # The answer must not come before what has become due, on every account: the clock is shared.
-    for account in call.account.world.accounts():
-        account.run_due()
+    # All accounts share the clock. When this answer arrives, what was due has happened.
+    run_due_jobs(call.account.world)
     return _read_clock(call)
 
 

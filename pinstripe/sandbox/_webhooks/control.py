@@ -21,7 +21,7 @@ from pinstripe.sandbox._http.routes import LIST_PARAMS, control_route
 from pinstripe.sandbox._params.schema import STRING, Object, Word
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
-from pinstripe.sandbox._webhooks.delivery import DELIVERY, flush, plan_deliveries
+from pinstripe.sandbox._webhooks.delivery import DELIVERY, flush, schedule_deliveries
 
 _RESEND: Final = Object({"event": STRING}, required=("event",))
 _DELIVERIES: Final = Object(
@@ -40,7 +40,7 @@ async def _flush(call: Call) -> Json:
 
 def _resend(call: Call) -> Json:
     event = call.account.get(EVENT, call.params["event"], "event")
-    plan_deliveries(call.account, event)
+    schedule_deliveries(call.account, event)
     return call.show(call.account.get(EVENT, event["id"]))
 
 

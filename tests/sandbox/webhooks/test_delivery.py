@@ -24,7 +24,7 @@ from pinstripe.sandbox._state.kinds import Registry
 from pinstripe.sandbox._state.world import World
 from pinstripe.sandbox._webhooks.delivery import (
     JOBS,
-    MAX_UNDER_WAY,
+    MAX_RUNNING,
     RETRY_SECONDS,
     flush,
     next_step,
@@ -259,9 +259,9 @@ async def test_a_slow_receiver_delays_no_other(clock: ManualClock) -> None:
         for _ in range(20):
             await stripe.identity.verification_sessions.create(type="document")
         await quick.wait_for(20)
-        await slow.wait_for(MAX_UNDER_WAY)
+        await slow.wait_for(MAX_RUNNING)
         assert len(sandbox.webhooks.deliveries(status="sending")) >= 20
-        assert len(slow.received) == MAX_UNDER_WAY
+        assert len(slow.received) == MAX_RUNNING
         released.set()
         await sandbox.webhooks.flush()
         assert (len(slow.received), len(quick.received)) == (20, 20)
