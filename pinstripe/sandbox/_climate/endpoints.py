@@ -95,7 +95,7 @@ def update_order(call: Call) -> Json:
 def cancel_order(call: Call) -> Json:
     """Cancel an order for its owner, within the time limits of the API."""
     value = order(call)
-    orders.check_window(call.account, value)
+    orders.check_cancelable(call.account, value)
     return call.show(orders.cancel(call.account, value, "requested", call.origin))
 
 

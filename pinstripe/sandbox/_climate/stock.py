@@ -32,6 +32,9 @@ from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import Account, EventOrigin
 
+NO_REQUEST: Final = EventOrigin()
+"""The origin of changes that no API request causes."""
+
 # A metric ton in kilograms.
 TON: Final = 1000
 # Fees in percent of the subtotal.
@@ -41,7 +44,6 @@ SINGLE_SUPPLIER_FEE: Final = 5
 SOLD_OUT: Final = "out_of_inventory"
 TOO_SMALL: Final = "amount_too_small"
 
-_NOBODY: Final = EventOrigin()
 _MARINE = "marine_carbon_removal"
 _NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 
@@ -76,7 +78,7 @@ def add(account: Account, offer: Offer) -> Json:
         text = f"A product with the id {offer.id} already exists."
         raise invalid(text, "name", "resource_already_exists")
     value = account.put(_product(offer))
-    account.emit(f"{PRODUCT}.created", value, _NOBODY)
+    account.emit(f"{PRODUCT}.created", value, NO_REQUEST)
     return value
 
 
@@ -121,7 +123,7 @@ def change(
         "metric_tons_available": left,
     }
     value = account.put({**value, **changes})
-    account.emit(f"{PRODUCT}.pricing_updated", value, _NOBODY, previous)
+    account.emit(f"{PRODUCT}.pricing_updated", value, NO_REQUEST, previous)
     return value
 
 
