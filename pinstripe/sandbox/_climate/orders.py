@@ -175,10 +175,8 @@ def delay(account: Account, value: Json, year: int | None = None) -> Json:
     before = value["expected_delivery_year"]
     year = before + 1 if year is None else year
     if year <= before:
-        raise invalid(
-            f"The year must be later than {before}, when the order is expected.",
-            "expected_delivery_year",
-        )
+        text = f"The order is already expected in {before}: the new year must be later."
+        raise invalid(text, "expected_delivery_year")
     changes = {"delayed_at": account.timestamp(), "expected_delivery_year": year}
     return enter(account, value, row, NO_REQUEST, **changes)
 

@@ -253,7 +253,7 @@ def redacted_report(value: Json) -> Json:
 
 
 def _redacted(person: Json) -> Json:
-    out = {name: _PLACEHOLDERS.get(name, value) for name, value in person.items()}
+    out: Json = {name: _PLACEHOLDERS.get(name, value) for name, value in person.items()}
     # The country of an address is not personal.
     if out.get("address"):
         country = out["address"]["country"]
