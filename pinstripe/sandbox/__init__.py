@@ -81,7 +81,7 @@ loopback that may receive webhooks and forwarded requests.
 ## The clock
 
 A `Clock` is any function that returns seconds since the epoch; the default is the time of day. A
-`ManualClock` stands still until `advance(seconds)`: then redactions finish, links and orders
+`ManualClock` does not move until `advance(seconds)`: then redactions finish, links and orders
 expire, and webhooks are tried again, without waiting. A process has one with `--clock SECONDS`.
 
 ## Faults, effects and rate limits

@@ -114,7 +114,7 @@ class Sandbox:
         return self._server.url
 
     def effects(self, idempotency_key: str | None = None) -> list[Json]:
-        """Return what requests really changed, whatever the caller got as an answer.
+        """Return what requests really changed, even if their answers were lost.
 
         Args:
             idempotency_key: Only the effects of requests with this key; None for all.

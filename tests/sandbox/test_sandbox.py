@@ -19,7 +19,7 @@ from tests.support.sandbox_api import SESSIONS
 
 
 @pytest.mark.anyio
-async def test_a_client_lives_in_it() -> None:
+async def test_a_client_works_in_it() -> None:
     clock = ManualClock()
     async with Sandbox(seed=3, clock=clock, redaction_seconds=5) as sandbox:
         assert sandbox.clock is clock
@@ -47,7 +47,7 @@ async def test_a_client_lives_in_it() -> None:
         sandbox.client()
 
 
-def test_it_lives_in_a_thread_of_its_own() -> None:
+def test_it_runs_in_its_own_thread() -> None:
     with Sandbox(api_key="sk_test_mine") as sandbox:
         request = urllib.request.Request(
             sandbox.url + SESSIONS, b"type=document", {"Authorization": f"Bearer {sandbox.api_key}"}

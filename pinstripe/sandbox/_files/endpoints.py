@@ -280,8 +280,8 @@ def _store_link(account: Account, link: Json) -> Json:
     path = f"/v1/file_links?file={link['file']}"
     found = account.tables[LINK].find(Query(LINKS_SHOWN, equals={"file": link["file"]}))
     assert found is not None, "a query without a cursor always finds a page"
-    shown = {"object": "list", "data": found.objects, "has_more": found.has_more, "url": path}
-    account.put({**account.get(FILE, link["file"]), "links": shown})
+    links = {"object": "list", "data": found.objects, "has_more": found.has_more, "url": path}
+    account.put({**account.get(FILE, link["file"]), "links": links})
     return link
 
 

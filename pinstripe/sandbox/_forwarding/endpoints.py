@@ -48,6 +48,7 @@ from pinstripe.sandbox._forwarding.cards import (
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
 from pinstripe.sandbox._http.outbound import is_loopback, may_call, read_url
+from pinstripe.sandbox._http.retention import get_recent, recent_range
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
 from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
 from pinstripe.sandbox._params.forms import Tree
@@ -63,11 +64,10 @@ from pinstripe.sandbox._params.schema import (
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account
 
 REQUEST: Final = "forwarding.request"
-SIGNING_SECRET: Final = "whsec_pinstripe_sandbox_forwarding"  # noqa: S105 -- public, so that a test can verify with it
-RETENTION_SECONDS: Final = 30 * 24 * 60 * 60
+# Everybody knows this secret: tests verify with it.
+SIGNING_SECRET: Final = "whsec_pinstripe_sandbox_forwarding"  # noqa: S105 -- no secret
 # Bounds of this sandbox, in bytes: nothing here needs more.
 MAX_ANSWER: Final = 1024 * 1024
 MAX_TEXT: Final = 1024 * 1024
@@ -298,22 +298,12 @@ def _text(data: bytes | bytearray) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _oldest(account: Account) -> int:
-    return max(0, account.timestamp() - RETENTION_SECONDS)
-
-
 def _retrieve(call: Call) -> Json:
-    value = call.account.get(REQUEST, call.ids[0], "id")
-    if value["created"] < _oldest(call.account):
-        raise missing(REQUEST, value["id"], "id")
-    return call.show(value)
+    return call.show(get_recent(call, REQUEST))
 
 
 def _list(call: Call) -> Json:
-    # What is too old stays stored, and is left out of the list.
-    asked = call.params.get("created") or TimeRange()
-    kept = TimeRange(max(asked.start, _oldest(call.account)), asked.end)
-    return list_objects(call, REQUEST, created=kept)
+    return list_objects(call, REQUEST, created=recent_range(call))
 
 
 _REQUESTS: Final = "/v1/forwarding/requests"

@@ -158,10 +158,10 @@ def finish_redaction(account: Account, value: Json) -> Json:
         delete_images(account, report)
     # An event shows the session as it was: it keeps its fields and the state of its redaction.
     for event in account.tables[EVENT].find_by("subject", value["id"]):
-        shown = event["data"]["object"]
-        redacted = people.redacted_session({**shown, "verified_outputs": None})
-        kept = {name: redacted[name] for name in shown}
-        data = {**event["data"], "object": {**kept, "redaction": shown["redaction"]}}
+        old = event["data"]["object"]
+        redacted = people.redacted_session({**old, "verified_outputs": None})
+        kept = {name: redacted[name] for name in old}
+        data = {**event["data"], "object": {**kept, "redaction": old["redaction"]}}
         account.put({**event, "data": data})
     account.emit(str(row.event), value, NO_REQUEST)
     return value

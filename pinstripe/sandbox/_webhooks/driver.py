@@ -88,8 +88,8 @@ class WebhookDriver:
         Returns:
             Deliveries, each with its `attempts`: the time of each, and its status or error.
         """
-        asked = {"event": event, "status": status, "limit": _MAX_SHOWN}
-        found = self._server.control("webhooks/deliveries", without_none(asked), account, "GET")
+        filters = {"event": event, "status": status, "limit": _MAX_SHOWN}
+        found = self._server.control("webhooks/deliveries", without_none(filters), account, "GET")
         return cast("list[Json]", found["data"])
 
     def resend(self, event: str, *, account: str | None = None) -> Json:

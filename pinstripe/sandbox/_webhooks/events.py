@@ -11,14 +11,12 @@ from typing import Final
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
+from pinstripe.sandbox._http.retention import get_recent, recent_range
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
-from pinstripe.sandbox._params.errors import missing
-from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object, TimeRange
+from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
-
-RETENTION_SECONDS: Final = 30 * 24 * 60 * 60
 
 KINDS: Final = (
     Kind(
@@ -42,25 +40,16 @@ _LIST: Final = Object(
 
 
 def _retrieve(call: Call) -> Json:
-    value = call.account.get(EVENT, call.ids[0], "id")
-    if value["created"] < _oldest(call):
-        raise missing(EVENT, value["id"], "id")
-    return call.show(value)
+    return call.show(get_recent(call, EVENT))
 
 
 def _list(call: Call) -> Json:
     exclusive(call, "type", "types")
-    # What is too old stays stored, and is left out of the list.
-    asked = call.params.get("created") or TimeRange()
-    kept = TimeRange(max(asked.start, _oldest(call)), asked.end)
     # A type without a wildcard is looked up in the index, and everything else event by event.
-    plain = "*" not in call.params.get("type", "*")
-    equals = ("type",) if plain else ()
-    return list_objects(call, EVENT, equals=equals, created=kept, matches=_condition(call))
-
-
-def _oldest(call: Call) -> int:
-    return max(0, call.account.timestamp() - RETENTION_SECONDS)
+    equals = () if "*" in call.params.get("type", "*") else ("type",)
+    return list_objects(
+        call, EVENT, equals=equals, created=recent_range(call), matches=_condition(call)
+    )
 
 
 def _condition(call: Call) -> Callable[[Json], bool] | None:

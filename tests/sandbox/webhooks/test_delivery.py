@@ -1,4 +1,4 @@
-"""Webhook deliveries to a real receiver: signed, filtered, tried again by the clock, then ended."""
+"""Webhook deliveries to a real receiver: signed, filtered, and retried by the clock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def never() -> int:
 
 
 async def pending(api: Api, **headers: str) -> list[int]:
-    """What `pending_webhooks` says of each event, newest first."""
+    """Return `pending_webhooks` of each event, newest first."""
     events = await api.ok("GET", "/v1/events", **headers)
     return [event["pending_webhooks"] for event in events["data"]]
 
@@ -551,7 +551,7 @@ def test_waiting_has_an_end() -> None:
         asyncio.run(use())
 
 
-async def test_waiting_where_a_loop_runs_is_refused() -> None:
+async def test_waiting_in_a_thread_with_a_running_loop_is_refused() -> None:
     async with Sandbox() as sandbox:
         with pytest.raises(RuntimeError, match="flush"):
             sandbox.webhooks.wait()

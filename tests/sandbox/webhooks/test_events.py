@@ -1,4 +1,4 @@
-"""The event log over HTTP: what is told, how it is filtered, how long it is kept."""
+"""The event log over HTTP: which events there are, filters, and how long they are shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_an_event_has_every_field_of_the_api(api: Api) -> None:
     assert await api.ok("GET", f"/v1/events/{event['id']}") == event
 
 
-async def test_each_step_is_told_as_it_was(api: Api, server: Server) -> None:
+async def test_each_step_sends_an_event_with_the_object_as_it_was(api: Api, server: Server) -> None:
     session = await api.session_of()
     server.identity.fail(session["id"], "selfie_face_mismatch")
     server.identity.verify(session["id"])
