@@ -304,7 +304,7 @@ def test_objects_of_the_sandbox(stripe_event) -> None:
         (session,) = (
             sandbox._server.world.account()
             .tables["identity.verification_session"]
-            .having("status", "verified")
+            .find_by("status", "verified")
         )
     event = stripe_event("identity.verification_session.verified", object=session)
     assert object_of(event).id == session["id"]

@@ -1,4 +1,110 @@
-"""Names of the sandbox: an emulator of a slice of the Stripe API that runs inside a test."""
+"""The sandbox: an emulator of a slice of the Stripe API that runs on your own machine.
+
+It keeps state, follows the lifecycles of the API, checks parameters, cursors and idempotency keys,
+and answers with the errors of the API. It needs no account and no network, and any Stripe client
+in any language can use it. It accepts every test key and no live key.
+
+## In a program
+
+`Sandbox` runs the server in the current event loop with `async with`, and in a thread of its own
+with `with`. `client()` and `sync_client()` make clients for it.
+
+```python
+import asyncio
+from pinstripe.sandbox import ManualClock, Sandbox
+
+
+async def main() -> None:
+    async with Sandbox(seed=7, clock=ManualClock()) as sandbox, sandbox.client() as stripe:
+        sessions = stripe.identity.verification_sessions
+        session = await sessions.create(type="document")
+        sandbox.identity.verify(session.id)  # the person passes the checks
+        session = await sessions.retrieve(session.id)
+        print(session.status)  # verified
+
+
+asyncio.run(main())
+```
+
+With a `seed` and a `ManualClock`, the same requests in the same order get the same answers, byte
+for byte. In pytest, the fixtures `stripe_sandbox` and `stripe_client` give each test a sandbox of
+its own. `Server`, `ServerThread` and `serve` are the parts of `Sandbox` for programs that manage
+their own event loops and threads.
+
+## As a process, for any language
+
+```sh
+pinstripe sandbox --port 12111
+```
+
+The process prints one line, `url=... api_key=... restricted_key=...`, and runs until SIGINT or
+SIGTERM. Without the `cli` extra, `python -m pinstripe.sandbox` does the same; `--help` shows all
+options. The server listens on loopback only. Give its address to your client as the address of the
+API and of files:
+
+```sh
+curl http://127.0.0.1:12111/v1/identity/verification_sessions -u sk_test_any: -d type=document
+```
+
+## Drivers and control routes
+
+The API alone cannot do what people and time do: pass a check, pay, deliver. A *driver* does this
+from Python, and the *control routes* under `/_sandbox/` do the same over HTTP, with the key and
+the `Stripe-Account` header of any request. Both answer with the object as the API shows it.
+
+| driver | path below `/_sandbox/` |
+|---|---|
+| `identity.submit` `verify` `fail` `finish_redaction` | `identity/verification_sessions/{id}/...` |
+| `identity.seed` | `identity/seed` |
+| `crypto.advance` `complete` | `crypto/onramp_sessions/{id}/...` |
+| `climate.confirm` `deliver` `delay` `substitute` `cancel` | `climate/orders/{id}/...` |
+| `climate.change_price` | `climate/products/{id}/change_price` |
+| `climate.add_product` | `climate/products` |
+| `webhooks.flush` `wait` | `webhooks/flush` |
+| `webhooks.resend` `deliveries` | `webhooks/resend`, `webhooks/deliveries` |
+| `faults.add` `list` `clear` | `faults` |
+| `effects` | `effects` |
+
+Each is an attribute of `Sandbox`, such as `sandbox.identity.verify(session.id)`; its docstring has
+the arguments, which are also the parameters of the path. `POST clock` with `advance` moves a manual
+clock, and `POST rate_limit` changes the limits. A step that the status of an object does not allow
+raises `Refusal`; over HTTP it is a 400 `status_transition_invalid`.
+
+## Webhooks
+
+Deliveries are real: the endpoints that you create on this machine receive signed events of the
+types that they enabled. A failed delivery is tried again after one hour and after two more, by the
+clock. `await sandbox.webhooks.flush()` waits until no attempt is running, and
+`sandbox.webhooks.deliveries()` shows the attempts. `Sandbox(allow_hosts=...)` names hosts beside
+loopback that may receive webhooks and forwarded requests.
+
+## The clock
+
+A `Clock` is any function that returns seconds since the epoch; the default is the time of day. A
+`ManualClock` does not move until `advance(seconds)`: then redactions finish, links and orders
+expire, and webhooks are tried again, without waiting. A process has one with `--clock SECONDS`.
+
+## Faults, effects and rate limits
+
+`sandbox.faults.add(...)` makes requests slow, fail or lose their connection, before or after they
+are carried out. `sandbox.effects()` returns what requests really changed, so a test can check that
+a retry did nothing twice. `Sandbox(rate_limit=25)` refuses requests above a rate with a 429, by
+the clock; `RateLimits` sets each limit.
+
+## Accounts
+
+Objects belong to an account. Requests without a `Stripe-Account` header act on the account of the
+key, which is the same for all keys. With the header they act on a connected account, which exists
+as soon as it is named. Drivers act on the account of the key, except the webhook driver, which
+takes an `account`. A restricted key
+(`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
+
+## Storing the state
+
+`Sandbox(store="sandbox.db")`, or `--store FILE`, keeps the state in a SQLite file. An answer is
+only sent after its change is written, so even `kill -9` loses nothing that was answered. Faults,
+rate limits and effects are not stored.
+"""
 
 from pinstripe.sandbox._params.errors import Refusal
 from pinstripe.sandbox._sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""The sandbox inside a program: `Sandbox`, with its server, its drivers and a client for it."""
+"""The sandbox inside a program: a server, its drivers, and clients for it."""
 
 from __future__ import annotations
 
@@ -22,39 +22,42 @@ from pinstripe.sync import Client
 
 
 class Sandbox:
-    """An emulator of the API that lives as long as its `with` block.
+    """An emulator of the API that runs while its `with` block is open.
 
     `async with` runs the server in the current event loop, `with` runs it in a thread of its own.
     The drivers work in both, from any thread.
 
     Args:
-        seed: source of all that is random; None draws one.
-        clock: gives seconds since the epoch; a `ManualClock` makes time repeatable too.
+        seed: The source of everything random; None draws one.
+        clock: A function that gives seconds since the epoch; a `ManualClock` makes time repeatable
+            too.
         port: TCP port on 127.0.0.1, 0 for a free one.
-        api_key: the test key that `client` uses; the server takes any test key.
-        redaction_seconds: time that a redaction takes, by the clock.
-        allow_hosts: names of hosts beside loopback that the sandbox may send webhooks
-            and forwarded requests to.
-        webhook_seconds: real time that the receiver of a webhook has for its answer.
-        forward_seconds: real time that the destination of a forwarded request has for its answer.
-        rate_limit: requests a second that an account may make, by the clock, with Stripe's own
-            limits for each endpoint and for files; `RateLimits` sets all of them, None none.
-        store: SQLite file that outlives the process, made where there is none; None for memory.
+        api_key: The test key that `client` uses; the server accepts any test key.
+        redaction_seconds: How long a redaction takes, by the clock.
+        allow_hosts: Names of hosts, beside loopback, to which the sandbox may send webhooks and
+            forwarded requests.
+        webhook_seconds: How long the receiver of a webhook may take to answer, in real time.
+        forward_seconds: How long the destination of a forwarded request may take to answer, in real
+            time.
+        rate_limit: Requests per second that an account may make, by the clock, with Stripe's own
+            limits for each endpoint and for files. `RateLimits` sets all of them; None is no limit.
+        store: A SQLite file that keeps the state, created if it does not exist; None keeps the
+            state in memory.
 
     Raises:
-        ValueError: for a rate limit that is not above zero; at the start, for a file that is
-            something else than a sandbox's.
-        OSError: at the start, for a port or file that cannot be used.
+        ValueError: If a rate limit is not above zero; at the start, if the file is not the store of
+            a sandbox.
+        OSError: At the start, if the port or the file cannot be used.
 
     Attributes:
-        api_key: the key given, for other clients.
-        restricted_key: a restricted key, which may expand what a plain one may not.
-        clock: the clock given.
-        identity: moves verification sessions.
-        crypto: moves onramp sessions.
-        climate: moves orders, changes products.
-        webhooks: waits for deliveries, shows them, and has them made again.
-        faults: has requests fail.
+        api_key: The key that was given, for other clients.
+        restricted_key: A restricted key, which may expand what a plain key may not.
+        clock: The clock that was given.
+        identity: Moves verification sessions.
+        crypto: Moves onramp sessions.
+        climate: Moves orders, and changes products.
+        webhooks: Waits for deliveries, lists them, and repeats them.
+        faults: Makes requests fail.
     """
 
     api_key: str
@@ -106,22 +109,22 @@ class Sandbox:
         """Address of the sandbox, such as `http://127.0.0.1:40123`.
 
         Raises:
-            RuntimeError: outside of the `with` block.
+            RuntimeError: If the `with` block is not open.
         """
         return self._server.url
 
     def effects(self, idempotency_key: str | None = None) -> list[Json]:
-        """Return what requests really did, whatever they were answered.
+        """Return what requests really changed, even if their answers were lost.
 
         Args:
-            idempotency_key: only what was done under this key.
+            idempotency_key: Only the effects of requests with this key; None for all.
 
         Returns:
-            An object for each endpoint that ran and was not refused, but for GET, oldest first:
-            request, idempotency_key, account, method, path, object, id, created.
+            An object for each POST or DELETE that was carried out, oldest first, with request,
+            idempotency_key, account, method, path, object, id and created.
 
         Raises:
-            RuntimeError: outside of the `with` block.
+            RuntimeError: If the `with` block is not open.
         """
         return effects(self._server, idempotency_key)
 
@@ -129,31 +132,31 @@ class Sandbox:
         """Return a client for this sandbox.
 
         Args:
-            options: options of `AsyncClient`, in place of the usual ones.
+            options: Options of `AsyncClient`, which replace the usual ones.
 
         Returns:
             A client that is not open yet: use it with `async with`.
 
         Raises:
-            RuntimeError: outside of the `with` block.
+            RuntimeError: If the `with` block is not open.
         """
-        return AsyncClient(**self._settings(options))
+        return AsyncClient(**self._client_options(options))
 
     def sync_client(self, **options: Any) -> Client:
-        """Return a blocking client for this sandbox, which then runs under `with`.
+        """Return a blocking client for this sandbox, which must run in a `with` block.
 
         Args:
-            options: options of `Client`, in place of the usual ones.
+            options: Options of `Client`, which replace the usual ones.
 
         Returns:
             A client that is not open yet: use it with `with`.
 
         Raises:
-            RuntimeError: outside of the `with` block.
+            RuntimeError: If the `with` block is not open.
         """
-        return Client(**self._settings(options))
+        return Client(**self._client_options(options))
 
-    def _settings(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _client_options(self, options: dict[str, Any]) -> dict[str, Any]:
         usual = {"api_key": self.api_key, "base_url": self.url, "files_url": self.url}
         return usual | options
 

@@ -1,4 +1,7 @@
-"""Runs a sandbox on loopback: in a running event loop, in a thread, or as a process."""
+"""Runs a sandbox on loopback: in a running event loop, in a thread, or as a process.
+
+Here all products come together: their kinds of objects, routes, scheduled jobs and drivers.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +53,14 @@ from pinstripe.sandbox._webhooks.driver import WebhookDriver, Work
 API_KEY: Final = "sk_test_pinstripe_sandbox"
 RESTRICTED_KEY: Final = "rk_test_pinstripe_sandbox"
 
+# How long a stop waits for answers that are being written.
 _SHUTDOWN_SECONDS = 1.0
+# How long one thread waits for another. Only a sandbox that hangs takes this long.
 _THREAD_SECONDS = 30.0
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the process is asked for
+    print(line, flush=True)  # noqa: T201 -- this line is the output of the process
 
 
 JOBS: Final = {**steps.JOBS, **files.JOBS, **orders.JOBS, **delivery.JOBS}
@@ -70,8 +75,9 @@ KINDS: Final = (
     *delivery.KINDS,
 )
 Service: TypeAlias = Callable[[World], AbstractAsyncContextManager[object]]
+"""Background work, which runs while its context manager is open."""
 
-# Work in the background, as long as the server runs: entered in this order, left in the other.
+# Started in this order, and stopped in the reverse order.
 SERVICES: Final[tuple[Service, ...]] = (deliver, run_scheduler)
 ROUTES: Final = (
     *identity.ROUTES,
@@ -94,12 +100,12 @@ class Server:
     """A sandbox in the running event loop.
 
     Args:
-        settings: how the sandbox behaves.
-        host: a loopback address or `localhost`.
+        settings: How the sandbox behaves.
+        host: A loopback address or `localhost`.
         port: TCP port, 0 for a free one.
 
     Raises:
-        ValueError: for a host that other machines could reach.
+        ValueError: If other machines could reach the host.
     """
 
     def __init__(
@@ -111,11 +117,11 @@ class Server:
         self.crypto = CryptoDriver(self)
         self.climate = ClimateDriver(self)
         self.webhooks = WebhookDriver(self)
-        self._router = RouteTable(ROUTES)
+        self._routes = RouteTable(ROUTES)
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
-        self._life: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -125,7 +131,7 @@ class Server:
         """Address of the sandbox, such as `http://127.0.0.1:12111`.
 
         Raises:
-            RuntimeError: before the start.
+            RuntimeError: If the sandbox is not running.
         """
         if self._runner is None:
             raise RuntimeError("the sandbox is not running")
@@ -133,32 +139,32 @@ class Server:
         return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Restore what the settings' file keeps, start background work and listen.
+        """Load the state from the file in the settings, start background work, and listen.
 
         Raises:
-            OSError: when the port is taken, or the file cannot be used.
-            ValueError: when the file is something else than a sandbox's.
+            OSError: If the port is taken, or the file cannot be used.
+            ValueError: If the file is not the store of a sandbox.
         """
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._stopping.clear()
         ready: asyncio.Future[None] = self._loop.create_future()
-        self._life = self._loop.create_task(self._live(ready), name="pinstripe-sandbox")
+        self._task = self._loop.create_task(self._run(ready), name="pinstripe-sandbox")
         await ready
 
     async def stop(self) -> None:
-        """Stop listening, close all connections and end background work.
+        """Stop listening, close all connections, and end background work.
 
         A second call does nothing.
         """
-        life, self._life = self._life, None
-        if life is not None:
+        task, self._task = self._task, None
+        if task is not None:
             self._stopping.set()
-            await life
+            await task
 
-    async def _live(self, ready: asyncio.Future[None]) -> None:
-        # One task from entering to leaving, whichever tasks start and stop the server: the task
-        # groups and cancel scopes of services ask for that.
+    async def _run(self, ready: asyncio.Future[None]) -> None:
+        # `start` and `stop` may be called in different tasks, but the task groups and cancel scopes
+        # of services must be entered and left in the same task. So one task does both.
         try:
             async with AsyncExitStack() as stack:
                 for service in (keep_on_disk, *SERVICES):
@@ -167,13 +173,14 @@ class Server:
                 ready.set_result(None)
                 await self._stopping.wait()
         except Exception as error:
+            # An error before the start is raised by `start`, a later one by `stop`.
             if ready.done():
                 raise
             ready.set_exception(error)
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncGenerator[None, None]:
-        server = LoopbackServer(Application(self.world, self._router))
+        server = LoopbackServer(Application(self.world, self._routes))
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -188,6 +195,8 @@ class Server:
             await runner.cleanup()
 
     async def _bind(self, runner: web.ServerRunner) -> None:
+        # The stored objects have addresses of this server in them. If any port will do, the port of
+        # the last run keeps them valid.
         before = URL(self.world.base_url).port
         if self._port == 0 and before:
             with contextlib.suppress(OSError):
@@ -199,10 +208,10 @@ class Server:
         """Start work in the event loop of the server, from any thread.
 
         Args:
-            work: a coroutine function that takes the world.
+            work: A coroutine function that takes the world.
 
         Raises:
-            RuntimeError: when the sandbox is not running.
+            RuntimeError: If the sandbox is not running.
         """
         if self._loop is None or self._runner is None:
             raise RuntimeError("the sandbox is not running")
@@ -211,52 +220,61 @@ class Server:
     def control(
         self, path: str, params: Mapping[str, object], account: str | None, method: str = "POST"
     ) -> Json:
-        """Run one of the sandbox's own endpoints, in the thread of the server.
+        """Run a control route in the thread of the server, from any thread.
 
         Args:
-            path: path below `/_sandbox/`.
-            params: parameters, as a JSON object has them.
-            account: the connected account, None for the account of the key.
-            method: the HTTP method that the endpoint takes.
+            path: The path below `/_sandbox/`.
+            params: The parameters, as in a JSON object.
+            account: The connected account, None for the account of the key.
+            method: The HTTP method of the route.
 
         Returns:
             The answer.
 
         Raises:
-            Refusal: when the endpoint says no.
-            RuntimeError: when the sandbox is not running.
+            Refusal: If the route refuses the call.
+            RuntimeError: If the sandbox is not running.
         """
         if self._loop is None or self._runner is None:
             raise RuntimeError("the sandbox is not running")
         if threading.get_ident() == self._thread:
             return self._control(path, params, account, method)
         done: Future[Json] = Future()
-        self._loop.call_soon_threadsafe(_settle, done, self._control, path, params, account, method)
+
+        def run() -> None:
+            try:
+                done.set_result(self._control(path, params, account, method))
+            except Exception as error:  # noqa: BLE001 -- the waiting thread raises it
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
         return done.result(_THREAD_SECONDS)
 
     def _control(
         self, path: str, params: Mapping[str, object], account: str | None, method: str
     ) -> Json:
-        where = f"/_sandbox/{path}"
-        match = self._router.match(method, where)
+        full_path = f"/_sandbox/{path}"
+        match = self._routes.match(method, full_path)
         call = dispatch.prepare(
             match,
             from_json(dict(params)),
             self.world.account(account),
             restricted=False,
             origin=EventOrigin(),
-            path=where,
+            path=full_path,
         )
         if inspect.iscoroutinefunction(match.route.handler):
-            raise TypeError(f"a driver cannot wait for {where}")
-        return _copied(cast("Json", match.route.handler(call)))
+            raise TypeError(f"a driver cannot wait for {full_path}")
+        answer = cast("Json", match.route.handler(call))
+        # A copy through JSON: the caller may change it, and it may share objects with the state.
+        return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
 
 
 class ServerThread:
-    """A server with an event loop and a thread of its own, for code that is not async.
+    """A server with its own event loop and thread, for blocking code.
 
     Args:
-        server: a server that is not running.
+        server: A server that is not running.
     """
 
     def __init__(self, server: Server) -> None:
@@ -265,10 +283,11 @@ class ServerThread:
         self._stop: Callable[[], object] | None = None
 
     def start(self) -> None:
-        """Start the thread and return when the server listens.
+        """Start the thread, and wait until the server listens.
 
         Raises:
-            OSError: when the port is taken.
+            OSError: If the port is taken, or the file in the settings cannot be used.
+            ValueError: If the file is not the store of a sandbox.
         """
         ready: Future[Callable[[], object]] = Future()
         self._thread = threading.Thread(
@@ -288,7 +307,7 @@ class ServerThread:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         try:
             await self._server.start()
-        except Exception as error:  # noqa: BLE001 - goes to the thread that waits
+        except Exception as error:  # noqa: BLE001 -- the waiting thread raises it
             ready.set_exception(error)
             return
         ready.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
@@ -303,27 +322,29 @@ def serve(
     settings: Settings | None = None,
     announce: Callable[[str], object] = _print,
 ) -> None:
-    """Run a sandbox until the process is told to stop by SIGINT or SIGTERM.
+    """Run a sandbox until the process receives SIGINT or SIGTERM.
 
     Args:
         port: TCP port, 0 for a free one.
-        host: a loopback address or `localhost`.
-        settings: how the sandbox behaves.
-        announce: called once with the line `url=... api_key=... restricted_key=...`.
+        host: A loopback address or `localhost`.
+        settings: How the sandbox behaves.
+        announce: Called once with the line `url=... api_key=... restricted_key=...`.
 
     Raises:
-        OSError: when the port is taken.
-        ValueError: for a host that other machines could reach.
+        OSError: If the port is taken, or the file in the settings cannot be used.
+        ValueError: If other machines could reach the host, or the file is not the store of a
+            sandbox.
     """
-    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, where the loop takes no signals
+    # On Windows the loop handles no signals, and Ctrl-C raises KeyboardInterrupt here.
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(Server(settings, host=host, port=port), announce))
 
 
 def check_loopback(host: str) -> None:
-    """Refuse a host that other machines could reach.
+    """Check that other machines cannot reach a host.
 
     Raises:
-        ValueError: for anything but `localhost` and the loopback addresses.
+        ValueError: If it is neither `localhost` nor a loopback address.
     """
     try:
         loopback = host == "localhost" or ip_address(host).is_loopback
@@ -336,7 +357,7 @@ def check_loopback(host: str) -> None:
 async def _serve(server: Server, announce: Callable[[str], object]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Windows has no such handlers: Ctrl-C cancels this there.
+    # Windows has no such handlers: there Ctrl-C cancels this task.
     with contextlib.suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
@@ -346,14 +367,3 @@ async def _serve(server: Server, announce: Callable[[str], object]) -> None:
         await stopped.wait()
     finally:
         await server.stop()
-
-
-def _copied(value: Json) -> Json:
-    return msgspec.json.decode(msgspec.json.encode(value), type=dict[str, Any])
-
-
-def _settle(done: Future[Json], function: Callable[..., Json], *arguments: object) -> None:
-    try:
-        done.set_result(function(*arguments))
-    except Exception as error:  # noqa: BLE001 - goes to the thread that waits
-        done.set_exception(error)

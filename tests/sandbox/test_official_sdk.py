@@ -1,4 +1,4 @@
-"""The official Python SDK as a client: its objects hold what the sandbox holds."""
+"""The official Python SDK as a client: its objects have the values of the sandbox."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _session() -> Any:
     return session
 
 
-def test_a_session_lives_through_the_sdk(running: Server, sdk: Any) -> None:
+def test_a_session_goes_through_its_states_with_the_sdk(running: Server, sdk: Any) -> None:
     sessions = sdk.v1.identity.verification_sessions
     session = sessions.create(
         {

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pinstripe.sandbox
 from pinstripe import AsyncClient
 from pinstripe.sandbox import ManualClock, Sandbox
 from tests.support.sandbox_api import SESSIONS
 
 
 @pytest.mark.anyio
-async def test_a_client_lives_in_it() -> None:
+async def test_a_client_works_in_it() -> None:
     clock = ManualClock()
     async with Sandbox(seed=3, clock=clock, redaction_seconds=5) as sandbox:
         assert sandbox.clock is clock
@@ -42,7 +47,7 @@ async def test_a_client_lives_in_it() -> None:
         sandbox.client()
 
 
-def test_it_lives_in_a_thread_of_its_own() -> None:
+def test_it_runs_in_its_own_thread() -> None:
     with Sandbox(api_key="sk_test_mine") as sandbox:
         request = urllib.request.Request(
             sandbox.url + SESSIONS, b"type=document", {"Authorization": f"Bearer {sandbox.api_key}"}
@@ -54,3 +59,17 @@ def test_it_lives_in_a_thread_of_its_own() -> None:
         assert sandbox.clock() > 0
     with pytest.raises(RuntimeError, match="not running"):
         _ = sandbox.url
+
+
+def test_the_example_of_the_guide_runs(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", pinstripe.sandbox.__doc__ or "", re.DOTALL)
+    script = tmp_path / "example.py"
+    script.write_text(example)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("verified\n", "")

@@ -1,4 +1,4 @@
-"""Where a sandbox runs: loopback only, in a loop, in a thread, as a process."""
+"""How a sandbox runs: on loopback only, in a loop, in a thread, and as a process."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_another_thread_drives_a_server_in_a_loop() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_process_says_where_it_is_and_stops_cleanly(number: signal.Signals) -> None:
+def test_a_process_prints_its_address_and_stops_cleanly(number: signal.Signals) -> None:
     command = [
         sys.executable,
         "-W",
@@ -180,7 +180,7 @@ print("ended")
 """
 
 
-def test_an_interrupt_ends_it_where_the_loop_takes_no_signals() -> None:
+def test_an_interrupt_ends_it_if_the_loop_handles_no_signals() -> None:
     command = [sys.executable, "-W", "error", "-c", WITHOUT_SIGNALS]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

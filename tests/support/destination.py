@@ -1,4 +1,4 @@
-"""A destination of forwarded requests: a real server on loopback that notes what it got."""
+"""A destination of forwarded requests: a real server on loopback that records them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import attrs
 from aiohttp import web
+from attrs import define, field
 
 
-@attrs.define
-class Got:
-    """One request as it came."""
+@define
+class ReceivedRequest:
+    """One request as it was received."""
 
     method: str
     path: str
@@ -20,24 +20,24 @@ class Got:
     body: bytes
 
     def all(self, name: str) -> list[str]:
-        """The values of a header."""
+        """Return all values of a header."""
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
-@attrs.define
+@define
 class Destination:
-    """What a destination is told to answer, and what it got."""
+    """The requests that a destination received, and how it answers."""
 
     url: str = ""
-    got: list[Got] = attrs.field(factory=list)
-    answer: Callable[[Got], web.Response] = attrs.field(
+    got: list[ReceivedRequest] = field(factory=list)
+    answer: Callable[[ReceivedRequest], web.Response] = field(
         default=lambda _: web.json_response({"outcome": "approved"})
     )
     wait: Callable[[], Awaitable[object]] | None = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = [(name.decode(), value.decode()) for name, value in request.raw_headers]
-        got = Got(request.method, request.path_qs, headers, await request.read())
+        got = ReceivedRequest(request.method, request.path_qs, headers, await request.read())
         self.got.append(got)
         if self.wait is not None:
             await self.wait()
@@ -46,7 +46,7 @@ class Destination:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[Destination]:
-    """Run a destination for as long as the block."""
+    """Run a destination until the block ends."""
     destination = Destination()
     runner = web.ServerRunner(web.Server(destination.handle), shutdown_timeout=0.1)
     await runner.setup()
@@ -60,7 +60,7 @@ async def listening() -> AsyncIterator[Destination]:
 
 @asynccontextmanager
 async def sending(data: bytes) -> AsyncIterator[str]:
-    """Run a server that reads a little, writes these bytes to whoever connects, and hangs up."""
+    """Run a server that reads a little, writes these bytes on each connection, and closes it."""
 
     async def write(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1024)

@@ -1,4 +1,4 @@
-"""A receiver of webhooks for tests: an aiohttp server on loopback that keeps what it gets."""
+"""A receiver of webhooks for tests: an aiohttp server on loopback that records them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import attrs
 import msgspec
 from aiohttp import web
+from attrs import define, field, frozen
 
 
-@attrs.frozen
+@frozen
 class Received:
-    """One request that came."""
+    """One request that was received."""
 
     path: str
     headers: dict[str, str]
@@ -32,29 +32,29 @@ class Received:
 Answer = int | Callable[[], Awaitable[int]]
 
 
-@attrs.define
+@define
 class Receiver:
-    """What came, and the answers that are given: the first to the first, the last to the rest."""
+    """The requests that were received, and the answers: one each, and the last for all others."""
 
     url: str = ""
-    answers: list[Answer] = attrs.field(factory=lambda: [200])
-    received: list[Received] = attrs.field(factory=list)
-    came: asyncio.Event = attrs.field(factory=asyncio.Event)
+    answers: list[Answer] = field(factory=lambda: [200])
+    received: list[Received] = field(factory=list)
+    arrived: asyncio.Event = field(factory=asyncio.Event)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         kept = Received(request.path, dict(request.headers), await request.read())
         assert request.method == "POST"
         self.received.append(kept)
-        self.came.set()
+        self.arrived.set()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         status = answer if isinstance(answer, int) else await answer()
         return web.Response(status=status, headers={"Location": "/elsewhere"})
 
     async def wait_for(self, count: int) -> None:
-        """Return when that many requests have come."""
+        """Wait until this number of requests was received."""
         while len(self.received) < count:
-            self.came.clear()
-            await asyncio.wait_for(self.came.wait(), 10)
+            self.arrived.clear()
+            await asyncio.wait_for(self.arrived.wait(), 10)
 
     @property
     def types(self) -> list[str]:
@@ -63,7 +63,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(*answers: Answer) -> AsyncIterator[Receiver]:
-    """Run a receiver."""
+    """Run a receiver until the block ends."""
     receiver = Receiver(answers=list(answers) or [200])
     runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0.1)
     await runner.setup()

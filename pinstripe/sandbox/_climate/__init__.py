@@ -1,5 +1,6 @@
-"""Climate in the sandbox: products, suppliers, stock and orders.
+"""Climate in the sandbox: products, suppliers and orders of carbon removal.
 
-Here are the endpoints, the catalogue, the stock that orders draw on, and the control routes and
-driver of tests. Only the server imports it, as it does every product.
+`endpoints` has the routes of the API and `orders` the steps of an order. `stock` has the products
+with their prices and what is left of them, which start from `catalogue`. `control` and `driver`
+let tests take the steps of the service and its suppliers.
 """

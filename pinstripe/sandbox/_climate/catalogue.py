@@ -1,9 +1,9 @@
 """The invented suppliers and products of Climate that every account starts with.
 
-No supplier here exists. Each product has prices by currency, in minor units a metric ton and
-without fees; yen have no minor unit. One is from four suppliers (a portfolio), one is removed
-already (a delivery year in the past), one is nearly sold out and has prices in two currencies
-only.
+None of these suppliers exists. Each product has prices by currency, in minor units per metric ton
+and without fees; yen have no minor unit. The products cover the cases that a client has to handle:
+one has four suppliers (a portfolio), one has a delivery year in the past, and one is nearly sold
+out and has prices in two currencies only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
+from attrs import frozen
 
 SUPPLIER: Final = "climate.supplier"
 PRODUCT: Final = "climate.product"
 
+# Ids of the products below. The API documents no form for them beyond the prefix.
 PORTFOLIO: Final = "climsku_mixed_portfolio"
 WEATHERING: Final = "climsku_enhanced_weathering_skerrystone_2028"
 BIOCHAR: Final = "climsku_biochar_emberloam_2024"
@@ -77,18 +78,18 @@ KELPWATER: Final = _supplier(
 SUPPLIERS: Final = (SKERRYSTONE, EMBERLOAM, HIGHVANE, KELPWATER)
 
 
-@attrs.frozen
+@frozen
 class Offer:
-    """A product of the catalogue.
+    """A product before it is stored.
 
-    Args:
-        id: its id.
-        name: its name.
-        created: when it was added, in seconds since the epoch.
-        delivery_year: None where the years of its suppliers differ.
-        tons: what is available.
-        suppliers: who removes the carbon.
-        prices: minor units a metric ton by currency, without fees.
+    Attributes:
+        id: Its id.
+        name: Its name.
+        created: The time at which it was added, in seconds since the epoch.
+        delivery_year: The year of delivery; None if it differs by supplier.
+        tons: The metric tons that are available.
+        suppliers: The suppliers that remove the carbon.
+        prices: Minor units per metric ton by currency, without fees.
     """
 
     id: str

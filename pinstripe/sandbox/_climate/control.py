@@ -1,16 +1,18 @@
-"""The sandbox's own endpoints for Climate, under `/_sandbox/climate/`.
+"""Control routes of Climate: the steps that the service and its suppliers take.
 
-They are called and answer like the others of `/_sandbox/`. Parameters, by path:
+Parameters, by path below `/_sandbox/`:
 
 - `POST climate/orders/{order}/confirm`: none
 - `POST climate/orders/{order}/deliver`: none
 - `POST climate/orders/{order}/delay`: `expected_delivery_year`
 - `POST climate/orders/{order}/substitute`: `product` (required)
-- `POST climate/orders/{order}/cancel`: `reason` (`requested` by default), whatever the clock says
-- `POST climate/products/{product}/change_price`: `prices`, minor units a metric ton by currency and
-  without fees; `metric_tons_available`, zero where it is sold out
+- `POST climate/orders/{order}/cancel`: `reason` (default `requested`); ignores the time limits
+- `POST climate/products/{product}/change_price`: `prices`, in minor units per metric ton by
+  currency and without fees; `metric_tons_available`, zero to sell the product out
 - `POST climate/products`: `name`, `prices`, `suppliers` (ids) and `metric_tons_available`, all
   required, and `delivery_year`
+
+They answer with the order or the product as the API shows it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-import attrs
+from attrs import frozen
 
 from pinstripe.sandbox._climate import orders, stock
 from pinstripe.sandbox._climate.catalogue import SUPPLIER, Offer
@@ -41,6 +43,7 @@ from pinstripe.sandbox._params.schema import (
 )
 from pinstripe.sandbox._state.table import Json
 
+# Bounds of this sandbox: amounts in minor units stay below 2**63.
 MAX_PRICE: Final = 10**9
 MAX_TONS: Final = 10**9
 
@@ -48,28 +51,29 @@ _CURRENCY = re.compile(r"[a-z]{3}")
 _ZERO = re.compile(r"0+(\.0+)?")
 
 
-@attrs.frozen
+@frozen
 class Prices:
-    """Minor units a metric ton by currency, without fees."""
+    """A parameter: minor units per metric ton by currency, without fees."""
 
     def read(self, raw: Tree, path: str) -> dict[str, int]:
         """Return the prices."""
         if not raw or not isinstance(raw, Mapping) or not all(map(_CURRENCY.fullmatch, raw)):
-            raise invalid(f"{shortened(path)} has to hold prices by currency.", path)
+            raise invalid(f"{shortened(path)} must be an object of prices by currency.", path)
         spec = Integer(1, MAX_PRICE)
         return {name: spec.read(price, f"{path}[{name}]") for name, price in raw.items()}
 
 
-@attrs.frozen
+@frozen
 class Tons:
-    """Metric tons, zero or more, with three decimals at most; read as kilograms."""
+    """A parameter: metric tons from zero, with at most three decimals; read as kilograms."""
 
     def read(self, raw: Tree, path: str) -> int:
         """Return the kilograms."""
+        # Zero is the one number that `PositiveDecimal` refuses and this parameter takes.
         zero = isinstance(raw, str) and _ZERO.fullmatch(raw)
         value = Decimal(0) if zero else PositiveDecimal().read(raw, path)
         if decimals(value) > 3 or value > MAX_TONS:
-            text = f"{shortened(path)} has at most three decimals and is {MAX_TONS} at most."
+            text = f"{shortened(path)} must have at most three decimals and be at most {MAX_TONS}."
             raise invalid(text, path)
         return int(value * stock.TON)
 
@@ -126,7 +130,7 @@ def _add_product(call: Call) -> Json:
     stock.fill(account)
     suppliers = [account.get(SUPPLIER, id, "suppliers", 400) for id in params["suppliers"]]
     if not suppliers:
-        raise invalid("A product has at least one supplier.", "suppliers")
+        raise invalid("A product needs at least one supplier.", "suppliers")
     offer = Offer(
         stock.slug(params["name"]),
         params["name"],

@@ -1,4 +1,4 @@
-"""The driver of Climate: what the API and its suppliers would do, as methods for tests."""
+"""The driver of Climate: the steps of the service and its suppliers, as methods for tests."""
 
 from __future__ import annotations
 
@@ -11,79 +11,80 @@ from pinstripe.sandbox._state.table import Json
 
 
 class ClimateDriver(Driver):
-    """Moves climate orders, and changes what can be ordered."""
+    """Moves climate orders, and changes the products that can be ordered."""
 
     def confirm(self, order: str) -> Json:
-        """Let the payment of an order settle that is open or awaits funds.
+        """Let the payment of an order succeed.
 
         Args:
-            order: id of the order.
+            order: Id of an order that is open or awaits funds.
 
         Returns:
             The order as the API shows it.
 
         Raises:
-            Refusal: for an unknown id or another status.
+            Refusal: If the id is unknown or the order has another status.
         """
         return self._order(order, "confirm")
 
     def deliver(self, order: str) -> Json:
-        """Deliver a confirmed order, with its details and a certificate.
+        """Deliver an order, with its details and a certificate.
 
         Args:
-            order: id of the order.
+            order: Id of a confirmed order.
 
         Returns:
             The order as the API shows it.
 
         Raises:
-            Refusal: for an unknown id or another status.
+            Refusal: If the id is unknown or the order has another status.
         """
         return self._order(order, "deliver")
 
     def delay(self, order: str, *, expected_delivery_year: int | None = None) -> Json:
-        """Put off the delivery of a confirmed order, which can be canceled for 30 days then.
+        """Postpone the delivery of an order, which can then be canceled for 30 days.
 
         Args:
-            order: id of the order.
-            expected_delivery_year: when it is expected now; None for a year later than before.
+            order: Id of a confirmed order.
+            expected_delivery_year: The new year, later than before; None for the next year.
 
         Returns:
             The order as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, another status, or a year that is not later.
+            Refusal: If the id is unknown, the order has another status, or the year is not later.
         """
         return self._order(order, "delay", expected_delivery_year=expected_delivery_year)
 
     def substitute(self, order: str, product: str) -> Json:
-        """Put another product in the place of the ordered one; the price stays as it is.
+        """Replace the ordered product with another one, at the same price.
 
         Args:
-            order: id of a confirmed order.
-            product: id of the other product.
+            order: Id of a confirmed order.
+            product: Id of the other product.
 
         Returns:
             The order as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, another status, the same product, or too little of it left.
+            Refusal: If an id is unknown, the order has another status, the product is the same, or
+                too little of it is left.
         """
         return self._order(order, "substitute", product=product)
 
     def cancel(self, order: str, reason: str = "requested") -> Json:
-        """Cancel an order, whatever the clock says.
+        """Cancel an order; the time limits of the API do not apply.
 
         Args:
-            order: id of the order.
-            reason: `requested`, `product_unavailable` (of a confirmed order), or `expired` (of
-                one that is open or awaits funds).
+            order: Id of the order.
+            reason: `requested`, `product_unavailable` (for a confirmed order), or `expired` (for an
+                order that is open or awaits funds).
 
         Returns:
             The order as the API shows it.
 
         Raises:
-            Refusal: for an unknown id or reason, or a status in which that does not happen.
+            Refusal: If the id or the reason is unknown, or the reason does not fit the status.
         """
         return self._order(order, "cancel", reason=reason)
 
@@ -94,18 +95,18 @@ class ClimateDriver(Driver):
         *,
         metric_tons_available: Decimal | int | str | None = None,
     ) -> Json:
-        """Change prices of a product, or what is left of it; orders keep their price.
+        """Change the prices of a product, or what is left of it. Orders keep their price.
 
         Args:
-            product: id of the product.
-            prices: minor units a metric ton by currency, without fees; other currencies stay.
-            metric_tons_available: tons that are left, zero to sell it out.
+            product: Id of the product.
+            prices: Minor units per metric ton by currency, without fees; other currencies stay.
+            metric_tons_available: The tons that are left, zero to sell the product out.
 
         Returns:
             The product as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, or a value that is not acceptable.
+            Refusal: If the id is unknown or a value is not valid.
         """
         path = f"climate/products/{quote(product, safe='')}/change_price"
         return self._run(path, prices=prices, metric_tons_available=as_text(metric_tons_available))
@@ -122,17 +123,17 @@ class ClimateDriver(Driver):
         """Add a product.
 
         Args:
-            name: its name, from which its id is made.
-            prices: minor units a metric ton by currency, without fees.
-            suppliers: ids of its suppliers; more than one make it a portfolio.
-            metric_tons_available: tons that can be ordered.
-            delivery_year: when it is delivered.
+            name: Its name, from which its id is made.
+            prices: Minor units per metric ton by currency, without fees.
+            suppliers: Ids of its suppliers; with more than one it is a portfolio.
+            metric_tons_available: The tons that can be ordered.
+            delivery_year: The year of delivery, None if it has no fixed year.
 
         Returns:
             The product as the API shows it.
 
         Raises:
-            Refusal: for a name that is there already, or a value that is not acceptable.
+            Refusal: If a product with this name exists or a value is not valid.
         """
         return self._run(
             "climate/products",

@@ -1,18 +1,18 @@
-"""Climate as the API offers it: orders, products and suppliers, their kinds and endpoints.
+"""Climate as the API offers it: the kinds and endpoints of orders, products and suppliers.
 
 Choices where the published facts are silent:
 
-- neither tons nor amount is a 400 `parameter_missing` for `metric_tons`, both are a 400
-  `parameters_exclusive`; too little is a 400 `amount_too_small`, more than is left a 400
-  `out_of_inventory`;
-- the account is settled in every currency that a product has a price in, usd by default;
+- without `metric_tons` and `amount` an order is a 400 `parameter_missing` for `metric_tons`, with
+  both it is a 400 `parameters_exclusive`; a quantity below the minimum is a 400
+  `amount_too_small`, one above what is left a 400 `out_of_inventory`;
+- the account can pay in every currency in which a product has a price; the default is usd;
 - the beneficiary can be changed until the order is delivered or canceled, metadata always; an
-  empty name clears the beneficiary like an empty beneficiary does.
+  empty name clears the beneficiary, as an empty beneficiary does.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pinstripe.sandbox._climate import orders, stock
 from pinstripe.sandbox._climate.catalogue import PRODUCT, SUPPLIER
@@ -64,11 +64,11 @@ _LIST: Final = Object({name: spec for name, spec in LIST_PARAMS.items() if name 
 
 
 def create_order(call: Call) -> Json:
-    """Order carbon removal; it is paid at once."""
+    """Order carbon removal."""
     account, params = call.account, call.params
     exclusive(call, "metric_tons", "amount")
     if "metric_tons" not in params and "amount" not in params:
-        text = "Missing required param: metric_tons, or amount in its place."
+        text = "Missing required param: metric_tons (or amount instead of it)."
         raise invalid(text, "metric_tons", "parameter_missing")
     product = stock.product(account, params["product"], status=400)
     currency = params.get("currency", DEFAULT_CURRENCY)
@@ -78,18 +78,24 @@ def create_order(call: Call) -> Json:
 
 
 def update_order(call: Call) -> Json:
-    """Change who an order is for, or its metadata."""
+    """Change the beneficiary of an order, or its metadata."""
     value, params = order(call), call.params
     if "beneficiary" in params and value["status"] in ("canceled", "delivered"):
-        text = f"The beneficiary of a {value['status']} order stays as it is."
+        text = f"The beneficiary of a {value['status']} order cannot be changed."
         raise invalid(text, "beneficiary", "status_transition_invalid")
-    return call.show(call.account.put({**value, **_changes(value, params)}))
+    changes: Json = {}
+    if "metadata" in params:
+        changes["metadata"] = METADATA.merge(value["metadata"], params["metadata"])
+    if "beneficiary" in params:
+        given = params["beneficiary"]
+        changes["beneficiary"] = given if given and given["public_name"] else None
+    return call.show(call.account.put({**value, **changes}))
 
 
 def cancel_order(call: Call) -> Json:
-    """Cancel an order for its account holder, while there is time."""
+    """Cancel an order for its owner, within the time limits of the API."""
     value = order(call)
-    orders.check_window(call.account, value)
+    orders.check_cancelable(call.account, value)
     return call.show(orders.cancel(call.account, value, "requested", call.origin))
 
 
@@ -97,19 +103,9 @@ def order(call: Call) -> Json:
     """Return the order that a path names.
 
     Raises:
-        Refusal: 404, when there is none.
+        Refusal: 404 if there is none.
     """
     return call.account.get(ORDER, call.ids[0], "order")
-
-
-def _changes(value: Json, params: dict[str, Any]) -> Json:
-    out: Json = {}
-    if "metadata" in params:
-        out["metadata"] = METADATA.merge(value["metadata"], params["metadata"])
-    if "beneficiary" in params:
-        given = params["beneficiary"]
-        out["beneficiary"] = given if given and given["public_name"] else None
-    return out
 
 
 def _retrieve_order(call: Call) -> Json:

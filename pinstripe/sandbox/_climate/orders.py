@@ -1,17 +1,21 @@
-"""The steps of a climate order: what each does to the order, to what is left, and to the events.
+"""The steps of a climate order, with their effects on what is left of a product and on events.
+
+An order is `confirmed` once it is paid, and then `delivered` or `canceled`. Before that it can be
+`open` or `awaiting_funds`, and expires if it is not paid. The lifecycle table says which step is
+possible in which status, and which event it sends.
 
 Choices where the published facts are silent:
 
-- no balance is kept: an order is paid at once, unless its metadata has `sandbox_status` with the
-  value `open` or `awaiting_funds`; such an order waits for the driver, is canceled (`expired`)
+- there is no balance: an order is paid at once, unless its metadata has `sandbox_status` with the
+  value `open` or `awaiting_funds`. Such an order waits for the driver, is canceled (`expired`)
   after 7 days, and can be canceled at any time before;
-- a window of cancellation ends with its last second: 24 hours after `created`, 30 days after
-  `delayed_at` and `product_substituted_at`; a closed one is a 400 `status_transition_invalid`,
-  as is the cancellation of a canceled order;
-- what is canceled can be ordered again, except where the product could not be delivered;
-- an order of a product without a delivery year is expected four years after it was made;
-- a delivery is made at once, in equal parts by all suppliers of the product; marine removals have
-  no registry, and a place without a city is not told.
+- a confirmed order can be canceled for 24 hours after `created`, and for 30 days after `delayed_at`
+  and `product_substituted_at`; the last second does not count. Later, and for an order that is
+  already canceled, this is a 400 `status_transition_invalid`;
+- a cancellation makes the tons available again, unless the product could not be delivered;
+- an order of a product without a delivery year is expected four years after its creation;
+- a delivery is complete at once, in equal parts by all suppliers of the product; marine removals
+  have no registry, and a place without a city is not shown.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any, Final
 
 from pinstripe.sandbox._climate import stock
 from pinstripe.sandbox._climate.catalogue import PRODUCT
+from pinstripe.sandbox._climate.stock import NO_REQUEST
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import MAX_TIMESTAMP, METADATA
 from pinstripe.sandbox._state.lifecycles import CLIMATE_ORDER, Transition
@@ -29,66 +34,67 @@ from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import Account, EventOrigin, Job
 
 ORDER: Final = "climate.order"
-SWITCH: Final = "sandbox_status"
+STATUS_METADATA: Final = "sandbox_status"
 
 HOUR: Final = 60 * 60
 DAY: Final = 24 * HOUR
-WINDOWS: Final = {
+# How long an order can be canceled after each of these times, by the published terms.
+CANCELLATION_SECONDS: Final = {
     "created": 24 * HOUR,
     "delayed_at": 30 * DAY,
     "product_substituted_at": 30 * DAY,
 }
 FUNDING_SECONDS: Final = 7 * DAY
 YEARS_TO_DELIVERY: Final = 4
-EXPIRY_DUE: Final = "expire_climate_order"
+EXPIRY_JOB: Final = "expire_climate_order"
 
+# The action of the lifecycle table for each published cancellation reason.
 CANCEL_STEPS: Final = {
     "expired": "expire",
     "product_unavailable": "withdraw",
     "requested": "cancel",
 }
 
-_NOBODY: Final = EventOrigin()
 _CREATE_STEPS: Final = {"open": "create_open", "awaiting_funds": "create_unfunded"}
 
 
 def place(
     account: Account, product: Json, kilograms: int, params: Mapping[str, Any], origin: EventOrigin
 ) -> Json:
-    """Make an order, and tell it by an event.
+    """Create an order, and send an event.
 
     Args:
-        account: where the order is stored.
-        product: what is ordered.
-        kilograms: how much of it.
-        params: the checked parameters, with a currency.
-        origin: the request that causes it.
+        account: The account that stores the order.
+        product: The product.
+        kilograms: The quantity.
+        params: The checked parameters, with a currency.
+        origin: The request that causes it.
 
     Returns:
         The order as it is stored.
     """
     value = _new(account, product, kilograms, params)
-    step = _CREATE_STEPS.get(value["metadata"].get(SWITCH), "create")
+    step = _CREATE_STEPS.get(value["metadata"].get(STATUS_METADATA), "create")
     row = CLIMATE_ORDER.step(CLIMATE_ORDER.initial, step)
     paid = {"confirmed_at": value["created"]} if row.target == "confirmed" else {}
     value = enter(account, value, row, origin, **paid)
     stock.take(account, product["id"], kilograms)
     if not paid:
-        account.schedule(FUNDING_SECONDS, EXPIRY_DUE, value["id"])
+        account.schedule(FUNDING_SECONDS, EXPIRY_JOB, value["id"])
     return value
 
 
 def enter(
     account: Account, value: Json, row: Transition, origin: EventOrigin, **changes: Any
 ) -> Json:
-    """Take an order to the state of a row, and tell it by the event of the row.
+    """Apply a transition to an order: store its new state, and send the event.
 
     Args:
-        account: where the order is stored.
-        value: the order.
-        row: the transition.
-        origin: the request that causes it.
-        changes: further fields and their new values.
+        account: The account that stores the order.
+        value: The order.
+        row: The transition.
+        origin: The request that causes it.
+        changes: Other fields and their new values.
 
     Returns:
         The order as it is stored now.
@@ -100,82 +106,91 @@ def enter(
 
 
 def confirm(account: Account, value: Json) -> Json:
-    """Let the payment of an order settle.
+    """Let the payment of an order succeed.
 
     Raises:
-        Refusal: 400, unless it waits for that.
+        Refusal: 400 unless the order waits for its payment.
     """
     row = CLIMATE_ORDER.step(value["status"], "pay")
-    return enter(account, value, row, _NOBODY, confirmed_at=account.timestamp())
+    return enter(account, value, row, NO_REQUEST, confirmed_at=account.timestamp())
 
 
-def check_window(account: Account, value: Json) -> None:
-    """Refuse the cancellation of an order whose windows are closed by the clock.
+def check_cancelable(account: Account, value: Json) -> None:
+    """Check that an order can still be canceled, by the clock.
 
     Raises:
-        Refusal: 400 `status_transition_invalid`.
+        Refusal: 400 `status_transition_invalid` if it is too late.
     """
+    if value["status"] != "confirmed":
+        return
     now = account.timestamp()
-    opened = ((value[name], seconds) for name, seconds in WINDOWS.items())
-    paid = value["status"] == "confirmed"
-    if paid and not any(at is not None and now - at < seconds for at, seconds in opened):
+    starts = ((value[name], seconds) for name, seconds in CANCELLATION_SECONDS.items())
+    if not any(at is not None and now - at < seconds for at, seconds in starts):
         raise invalid(
-            "An order can be canceled within 24 hours, or within 30 days of a delay or of another "
-            "product in its place.",
+            "An order can only be canceled within 24 hours, or within 30 days after a delay or a "
+            "substitution of its product.",
             code="status_transition_invalid",
         )
 
 
-def cancel(account: Account, value: Json, reason: str, origin: EventOrigin = _NOBODY) -> Json:
-    """Cancel an order, whatever the clock says.
+def cancel(account: Account, value: Json, reason: str, origin: EventOrigin = NO_REQUEST) -> Json:
+    """Cancel an order, without a check of the time.
 
     Args:
-        account: where the order is stored.
-        value: the order.
-        reason: a cancellation reason.
-        origin: the request that causes it.
+        account: The account that stores the order.
+        value: The order.
+        reason: A published cancellation reason.
+        origin: The request that causes it.
+
+    Returns:
+        The order as it is stored now.
 
     Raises:
-        Refusal: 400, when an order in this status is not canceled for this reason.
+        Refusal: 400 if an order in this status cannot be canceled for this reason.
     """
     row = CLIMATE_ORDER.step(value["status"], CANCEL_STEPS[reason])
     changes = {"canceled_at": account.timestamp(), "cancellation_reason": reason}
     value = enter(account, value, row, origin, **changes)
+    # Tons that cannot be delivered to this order cannot be sold to another one.
     if reason != "product_unavailable":
         stock.take(account, value["product"], -stock.weight(value["metric_tons"]))
     return value
 
 
 def delay(account: Account, value: Json, year: int | None = None) -> Json:
-    """Put off the delivery of an order, which opens a window of cancellation.
+    """Postpone the delivery of an order, which can then be canceled for 30 days.
 
     Args:
-        account: where the order is stored.
-        value: the order.
-        year: when it is expected now; None for a year later than before.
+        account: The account that stores the order.
+        value: The order.
+        year: The new year, later than before; None for the next year.
+
+    Returns:
+        The order as it is stored now.
 
     Raises:
-        Refusal: 400, unless the order is confirmed and the year is later than before.
+        Refusal: 400 unless the order is confirmed and the year is later than before.
     """
     row = CLIMATE_ORDER.step(value["status"], "delay")
     before = value["expected_delivery_year"]
     year = before + 1 if year is None else year
     if year <= before:
-        raise invalid(f"The order is expected in {before} already.", "expected_delivery_year")
+        text = f"The order is already expected in {before}: the new year must be later."
+        raise invalid(text, "expected_delivery_year")
     changes = {"delayed_at": account.timestamp(), "expected_delivery_year": year}
-    return enter(account, value, row, _NOBODY, **changes)
+    return enter(account, value, row, NO_REQUEST, **changes)
 
 
 def substitute(account: Account, value: Json, product: Json) -> Json:
-    """Put another product in the place of the ordered one; the price stays as it is.
+    """Replace the product of an order with another one, at the same price.
 
     Raises:
-        Refusal: 400, unless the order is confirmed, the product another one, and enough of it is
+        Refusal: 400 unless the order is confirmed, the product is another one, and enough of it is
             left.
     """
     row = CLIMATE_ORDER.step(value["status"], "substitute")
     if product["id"] == value["product"]:
-        raise invalid("This is the product that was ordered.", "product")
+        raise invalid("The order already has this product.", "product")
     kilograms = stock.weight(value["metric_tons"])
     stock.check_left(product, kilograms, "product")
     changes = {
@@ -183,27 +198,26 @@ def substitute(account: Account, value: Json, product: Json) -> Json:
         "product": product["id"],
         "product_substituted_at": account.timestamp(),
     }
-    value = enter(account, value, row, _NOBODY, **changes)
+    value = enter(account, value, row, NO_REQUEST, **changes)
     stock.take(account, product["id"], kilograms)
     return value
 
 
 def deliver(account: Account, value: Json) -> Json:
-    """Deliver an order: who removed how much of it, and a certificate.
+    """Deliver an order, with a certificate and the share of each supplier.
 
     Raises:
-        Refusal: 400, unless the order is confirmed.
+        Refusal: 400 unless the order is confirmed.
     """
     row = CLIMATE_ORDER.step(value["status"], "deliver")
     suppliers = account.get(PRODUCT, value["product"])["suppliers"]
-    shares = _shares(suppliers, stock.weight(value["metric_tons"]))
-    details = [_detail(account, supplier, kilograms) for supplier, kilograms in shares]
+    details = list(_details(account, suppliers, stock.weight(value["metric_tons"])))
     changes = {
         "certificate": f"https://certificates.example/{account.random_text(32)}",
         "delivered_at": account.timestamp(),
         "delivery_details": details,
     }
-    return enter(account, value, row, _NOBODY, **changes)
+    return enter(account, value, row, NO_REQUEST, **changes)
 
 
 def _new(account: Account, product: Json, kilograms: int, params: Mapping[str, Any]) -> Json:
@@ -237,30 +251,31 @@ def _expected(account: Account, product: Json) -> int:
     return int(product["delivery_year"] or now.year + YEARS_TO_DELIVERY)
 
 
-def _shares(suppliers: list[Json], kilograms: int) -> Iterator[tuple[Json, int]]:
+def _details(account: Account, suppliers: list[Json], kilograms: int) -> Iterator[Json]:
+    # Equal shares in whole kilograms: the first suppliers deliver one more, to make up the rest.
     share, rest = divmod(kilograms, len(suppliers))
     for number, supplier in enumerate(suppliers):
-        part = share + (number < rest)
-        if part:
-            yield supplier, part
+        delivered = share + (number < rest)
+        if not delivered:
+            continue
+        place = supplier["locations"][0]
+        marine = supplier["removal_pathway"] == "marine_carbon_removal"
+        yield {
+            "delivered_at": account.timestamp(),
+            "location": place if place["city"] else None,
+            "metric_tons": stock.tons(delivered),
+            "registry_url": (
+                None if marine else f"https://registry.example/{account.random_text(12)}"
+            ),
+            "supplier": supplier,
+        }
 
 
-def _detail(account: Account, supplier: Json, kilograms: int) -> Json:
-    place = supplier["locations"][0]
-    marine = supplier["removal_pathway"] == "marine_carbon_removal"
-    return {
-        "delivered_at": account.timestamp(),
-        "location": place if place["city"] else None,
-        "metric_tons": stock.tons(kilograms),
-        "registry_url": None if marine else f"https://registry.example/{account.random_text(12)}",
-        "supplier": supplier,
-    }
-
-
-def _expire_in_time(account: Account, id: str) -> None:
+def _expire_when_due(account: Account, id: str) -> None:
     value = account.get(ORDER, id)
+    # The order may have been paid or canceled meanwhile.
     if value["status"] in _CREATE_STEPS:
         cancel(account, value, "expired")
 
 
-JOBS: Final[Mapping[str, Job]] = {EXPIRY_DUE: _expire_in_time}
+JOBS: Final[Mapping[str, Job]] = {EXPIRY_JOB: _expire_when_due}

@@ -1,15 +1,21 @@
-"""What Climate offers: products with their prices and what is left of them, and the suppliers.
+"""The products of Climate with their prices and what is left of them, and the suppliers.
 
-Every account has a stock of its own. Choices where the published facts are silent:
+Every account has a stock of its own, filled from the catalogue when the account first looks at it.
+Quantities are counted in whole kilograms and money in whole minor units, so the arithmetic is in
+integers and exact: tons have at most three decimals.
 
-- tons are counted in kilograms, so they have three decimals at most;
-- the subtotal of an order is its tons at the price of a ton, the fees are 3 % (portfolio) or 5 %
-  (single supplier) of that subtotal, each rounded half up to a minor unit;
-- an `amount` is all there is to spend, fees included: it buys the most kilograms whose total is
-  not above it;
-- the least that can be ordered is 1 ton of a single supplier, except 0.001 of one whose removal
-  is marine; 0.001 of a portfolio, which is any product with more than one supplier;
-- whatever changes what is available, an order too, is told by `climate.product.pricing_updated`.
+An order is priced in two steps. The subtotal is the kilograms at the price of a ton; the fees are a
+percentage of this subtotal. Each of the two is rounded half up to a minor unit, and the total is
+their sum. An order can also name an `amount` to spend, fees included: it then gets the most
+kilograms whose total is not above the amount.
+
+Choices where the published facts are silent:
+
+- the fees are 3 % for a portfolio (a product with more than one supplier) and 5 % for a single
+  supplier;
+- the smallest order is 1 ton from a single supplier, except 0.001 tons if its removal is marine;
+  it is 0.001 tons of a portfolio;
+- each change of what is available, also by an order, sends `climate.product.pricing_updated`.
 """
 
 from __future__ import annotations
@@ -26,19 +32,24 @@ from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import Account, EventOrigin
 
+NO_REQUEST: Final = EventOrigin()
+"""The origin of changes that no API request causes."""
+
+# A metric ton in kilograms.
 TON: Final = 1000
+# Fees in percent of the subtotal.
 PORTFOLIO_FEE: Final = 3
 SINGLE_SUPPLIER_FEE: Final = 5
+# Published error codes.
 SOLD_OUT: Final = "out_of_inventory"
-TOO_LITTLE: Final = "amount_too_small"
+TOO_SMALL: Final = "amount_too_small"
 
-_NOBODY: Final = EventOrigin()
 _MARINE = "marine_carbon_removal"
-_NO_WORD = re.compile(r"[^a-z0-9]+")
+_NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 
 
 def fill(account: Account) -> None:
-    """Give an account the suppliers and products of the catalogue, unless it has them."""
+    """Store the suppliers and products of the catalogue, unless the account has them."""
     if len(account.tables[SUPPLIER]) == 0:
         for supplier in SUPPLIERS:
             account.put(supplier)
@@ -50,30 +61,30 @@ def product(account: Account, id: str, param: str = "product", status: int = 404
     """Return a product.
 
     Raises:
-        Refusal: resource_missing, when there is none under the id.
+        Refusal: `resource_missing` if there is none with this id.
     """
     fill(account)
     return account.get(PRODUCT, id, param, status)
 
 
 def add(account: Account, offer: Offer) -> Json:
-    """Add a product, and tell of it by an event.
+    """Store a new product and send an event for it.
 
     Raises:
-        Refusal: 400, when there is a product with this id.
+        Refusal: 400 if a product with this id exists.
     """
     fill(account)
     if offer.id in account.tables[PRODUCT]:
-        text = f"There is a product {offer.id} already."
+        text = f"A product with the id {offer.id} already exists."
         raise invalid(text, "name", "resource_already_exists")
     value = account.put(_product(offer))
-    account.emit(f"{PRODUCT}.created", value, _NOBODY)
+    account.emit(f"{PRODUCT}.created", value, NO_REQUEST)
     return value
 
 
 def slug(name: str) -> str:
-    """Return the id of a product with a name."""
-    return "climsku_" + _NO_WORD.sub("_", name.lower()).strip("_")
+    """Return the id for a product with this name."""
+    return "climsku_" + _NOT_IN_IDS.sub("_", name.lower()).strip("_")
 
 
 def change(
@@ -82,20 +93,23 @@ def change(
     prices: Mapping[str, int] | None = None,
     kilograms: int | None = None,
 ) -> Json:
-    """Change prices of a product or what is left of it, and tell what was before by an event.
+    """Change the prices of a product or what is left of it, and send an event with the old values.
+
+    If nothing changes, there is no event.
 
     Args:
-        account: where the product is stored.
-        value: the product.
-        prices: new prices in minor units a metric ton, by currency, without fees.
-        kilograms: what is available from now on.
+        account: The account that stores the product.
+        value: The product.
+        prices: New prices in minor units per metric ton, by currency, without fees.
+        kilograms: The kilograms that are available from now on.
 
     Returns:
-        The product as it is stored now; without an event where nothing is changed.
+        The product as it is stored now.
     """
     old: Json = value["current_prices_per_metric_ton"]
     new = {**old, **_prices(prices or {}, fee_percent(value))}
     left = value["metric_tons_available"] if kilograms is None else tons(kilograms)
+    # An event shows the old values of what changed, and nothing else.
     previous: Json = {}
     if new != old:
         changed = {name: old.get(name) for name in new if new[name] != old.get(name)}
@@ -109,12 +123,12 @@ def change(
         "metric_tons_available": left,
     }
     value = account.put({**value, **changes})
-    account.emit(f"{PRODUCT}.pricing_updated", value, _NOBODY, previous)
+    account.emit(f"{PRODUCT}.pricing_updated", value, NO_REQUEST, previous)
     return value
 
 
 def take(account: Account, id: str, kilograms: int) -> None:
-    """Take kilograms out of what is available of a product; a negative number gives them back."""
+    """Reduce what is left of a product; a negative number of kilograms increases it."""
     value = account.get(PRODUCT, id)
     change(account, value, kilograms=weight(value["metric_tons_available"]) - kilograms)
 
@@ -123,39 +137,42 @@ def wanted(value: Json, currency: str, metric_tons: Decimal | None, amount: int 
     """Return how many kilograms of a product an order asks for.
 
     Args:
-        value: the product.
-        currency: what it is paid in.
-        metric_tons: the tons; None where an amount is given.
-        amount: what may be spent, in minor units.
+        value: The product.
+        currency: The currency of the payment.
+        metric_tons: The tons; None if an amount is given.
+        amount: The money to spend, fees included, in minor units.
 
     Raises:
-        Refusal: 400, when it has no price in the currency, or this is less than its minimum or
-            more than is left.
+        Refusal: 400 if the product has no price in the currency, or if the quantity is below the
+            minimum or above what is left.
     """
     price = value["current_prices_per_metric_ton"].get(currency)
     if price is None:
         raise invalid(f"{value['id']} has no price in this currency.", "currency")
     if metric_tons is not None:
-        kilograms, param = _exact(metric_tons), "metric_tons"
+        if decimals(metric_tons) > 3:
+            raise invalid("metric_tons can have at most three decimals.", "metric_tons")
+        kilograms, param = int(metric_tons * TON), "metric_tons"
     else:
         per_ton = price["amount_subtotal"]
         kilograms, param = affordable(amount or 0, per_ton, fee_percent(value)), "amount"
     if kilograms < minimum(value):
-        text = f"The least that can be ordered of {value['id']} is {tons(minimum(value))} tons."
-        raise invalid(text, param, TOO_LITTLE)
+        text = f"An order of {value['id']} must be at least {tons(minimum(value))} metric tons."
+        raise invalid(text, param, TOO_SMALL)
     check_left(value, kilograms, param)
     return kilograms
 
 
 def check_left(value: Json, kilograms: int, param: str) -> None:
-    """Refuse to sell more of a product than is left.
+    """Check that enough of a product is left.
 
     Raises:
-        Refusal: 400 `out_of_inventory`.
+        Refusal: 400 `out_of_inventory` if it is not.
     """
     left = value["metric_tons_available"]
     if kilograms > weight(left):
-        raise invalid(f"Of {value['id']} {left} tons are left.", param, SOLD_OUT)
+        text = f"Only {left} metric tons of {value['id']} are available."
+        raise invalid(text, param, SOLD_OUT)
 
 
 def fee_percent(value: Json) -> int:
@@ -164,19 +181,19 @@ def fee_percent(value: Json) -> int:
 
 
 def minimum(value: Json) -> int:
-    """Return the least number of kilograms that can be ordered of a product."""
+    """Return the smallest number of kilograms of a product that can be ordered."""
     suppliers = value["suppliers"]
     single = len(suppliers) == 1 and suppliers[0]["removal_pathway"] != _MARINE
     return TON if single else 1
 
 
 def cost(kilograms: int, per_ton: int, percent: int) -> Json:
-    """Return fees, subtotal and total of kilograms, in minor units.
+    """Return fees, subtotal and total for some kilograms, in minor units.
 
     Args:
-        kilograms: how many.
-        per_ton: the price of a metric ton without fees.
-        percent: the fees.
+        kilograms: The kilograms.
+        per_ton: The price of a metric ton, without fees.
+        percent: The fees in percent.
     """
     subtotal = _half_up(kilograms * per_ton, TON)
     fees = _half_up(subtotal * percent, 100)
@@ -189,6 +206,9 @@ def affordable(amount: int, per_ton: int, percent: int) -> int:
     def total(kilograms: int) -> int:
         return int(cost(kilograms, per_ton, percent)["amount_total"])
 
+    # The total never decreases with the kilograms, so a binary search finds the largest number
+    # that fits. The bound is what the amount buys without fees: a subtotal that is rounded half up
+    # to the amount comes from less than half a minor unit more.
     most = (2 * amount + 1) * TON // (2 * per_ton)
     return bisect_right(range(most + 1), amount, key=total) - 1
 
@@ -199,14 +219,8 @@ def weight(metric_tons: str) -> int:
 
 
 def tons(kilograms: int) -> str:
-    """Return kilograms as the tons of an answer."""
+    """Return kilograms as tons, in the form of an answer."""
     return f"{Decimal(kilograms).scaleb(-3).normalize():f}"
-
-
-def _exact(metric_tons: Decimal) -> int:
-    if decimals(metric_tons) > 3:
-        raise invalid("metric_tons has at most three decimals.", "metric_tons")
-    return int(metric_tons * TON)
 
 
 def _half_up(numerator: int, denominator: int) -> int:

@@ -1,6 +1,6 @@
-"""How a test steers the sandbox: its clock, its faults, its drivers.
+"""Control of the sandbox by tests: its clock, its faults, and what all drivers share.
 
-Here are the control routes under `/_sandbox` that belong to no product, and the base of the drivers
-that tests call in Python. The products build their own control routes on these; what a driver does,
-a control route does too, so that tests in other languages can do the same.
+A control route is an endpoint under `/_sandbox/` that is not part of the API. A driver is the same
+in Python: each of its methods calls one control route, so tests in other languages have the same
+possibilities. The routes and the driver of a product are in the package of the product.
 """

@@ -1,7 +1,7 @@
-"""The drivers: plain methods that move objects as end users, customers and time would.
+"""What the drivers share: they call control routes from Python.
 
-A driver runs the routes of `/_sandbox/` in the thread of the server, from whichever thread it is
-called, and returns what they answer.
+A driver can be called from any thread. The route runs in the thread of the server, and the driver
+returns its answer.
 """
 
 from __future__ import annotations
@@ -14,24 +14,39 @@ from pinstripe.sandbox._state.table import Json
 
 
 class Control(Protocol):
-    """Runs one of the sandbox's own endpoints."""
+    """Runs control routes."""
 
     def control(
         self, path: str, params: Mapping[str, object], account: str | None, method: str = "POST"
     ) -> Json:
-        """Run `POST /_sandbox/{path}` and return its answer; raises Refusal."""
+        """Run the control route `/_sandbox/{path}` and return its answer; raises Refusal."""
         ...
 
 
 class Driver:
+    """Calls the control routes of a product.
+
+    Args:
+        control: Runs the routes.
+        account: The connected account to act on; None for the account of the key.
+    """
+
     def __init__(self, control: Control, account: str | None = None) -> None:
         self._control = control
         self._account = account
 
     def _run(self, path: str, **params: object) -> Json:
-        given = {name: value for name, value in params.items() if value is not None}
-        return self._control.control(path, given, self._account)
+        return self._control.control(path, without_none(params), self._account)
 
 
-def as_text(number: Decimal | int | str | None) -> str | int | None:
+def without_none(params: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters whose value is not None."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def as_text(number: Decimal | float | str | None) -> str | int | None:
+    """Return a number as a parameter takes it: plain notation, without an exponent."""
+    if isinstance(number, float):
+        # The text of a float is the shortest decimal that reads back as the same float.
+        number = Decimal(str(number))
     return f"{number:f}" if isinstance(number, Decimal) else number

@@ -1,16 +1,19 @@
-"""The driver for faults: has requests fail, and tells what requests really did."""
+"""The driver of faults: makes requests fail, and lists what requests changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
-from pinstripe.sandbox._control.driver import Control
+from pinstripe.sandbox._control.driver import Control, as_text, without_none
 from pinstripe.sandbox._state.table import Json
 
 
 class FaultDriver:
-    """Has requests fail on demand."""
+    """Makes requests fail on demand.
+
+    Args:
+        server: Runs the control routes.
+    """
 
     def __init__(self, server: Control) -> None:
         self._server = server
@@ -27,59 +30,55 @@ class FaultDriver:
         count: int | None = None,
         probability: float = 1.0,
     ) -> None:
-        """Let requests fail from now on; each of them meets one fault, the oldest that matches.
+        """Make matching requests fail from now on.
 
-        Without `effect` the endpoint does not run, and another attempt with the same idempotency
-        key does what was asked. With it the endpoint runs and its answer is lost: after a 500
-        another attempt gets the 500 again, after another 5xx or a cut it gets the good answer.
+        A request meets at most one fault: the oldest that matches. Without `effect` the endpoint
+        does not run, and a retry with the same idempotency key runs it. With `effect` the endpoint
+        runs and only its answer is lost: after a 500 a retry gets the 500 again, after any other
+        5xx or a cut connection it gets the good answer.
 
         Args:
-            latency: seconds of real time before anything happens; alone, it only makes slow.
-            status: 429, or a status from 500 to 599, in place of the answer.
-            cut: cut the connection in place of an answer.
-            effect: let the endpoint run all the same.
-            method: only requests of this HTTP method.
-            path: only requests with this path, where `*` stands for any text.
-            count: how many requests; None for all until `clear`.
-            probability: share of the matching requests, repeatable by the sandbox's seed.
+            latency: Seconds of real time before anything happens; alone, it only delays.
+            status: 429, or a status from 500 to 599, instead of the answer.
+            cut: Cut the connection instead of answering.
+            effect: Run the endpoint all the same.
+            method: Only requests with this HTTP method.
+            path: Only requests with this path, where `*` matches any text.
+            count: How many requests fail; None for all until `clear`.
+            probability: The share of matching requests that fail, repeatable by the seed.
 
         Raises:
-            Refusal: for arguments that do not go together.
+            Refusal: If a value is not valid, or the values do not go together.
         """
-        params: dict[str, object] = {
-            "latency": None if latency is None else _plain(latency),
+        params = {
+            "latency": as_text(latency),
             "status": status,
             "cut": cut,
             "effect": effect,
             "method": method,
             "path": path,
             "count": count,
-            "probability": _plain(probability),
+            "probability": as_text(probability),
         }
-        given = {name: value for name, value in params.items() if value is not None}
-        self._server.control("faults", given, None)
+        self._server.control("faults", without_none(params), None)
 
     def list(self) -> Sequence[Json]:
-        """Return the faults that were added, with the `hits` of each."""
+        """Return the faults that were added, each with its number of `hits`."""
         found: Sequence[Json] = self._server.control("faults", {}, None, "GET")["faults"]
         return found
 
     def clear(self) -> None:
-        """Let requests do well again."""
+        """Remove all faults, so that requests succeed again."""
         self._server.control("faults", {}, None, "DELETE")
 
 
 def effects(server: Control, idempotency_key: str | None = None) -> list[Json]:
-    """Return what requests really did, oldest first.
+    """Return what requests really changed, oldest first.
 
     Args:
-        server: the server that was asked.
-        idempotency_key: the key that the requests carried, None for all.
+        server: Runs the control routes.
+        idempotency_key: Only the effects of requests with this key; None for all.
     """
-    params = {} if idempotency_key is None else {"idempotency_key": idempotency_key}
+    params = without_none({"idempotency_key": idempotency_key})
     found: list[Json] = server.control("effects", params, None, "GET")["effects"]
     return found
-
-
-def _plain(number: float) -> str:
-    return format(Decimal(str(number)), "f")

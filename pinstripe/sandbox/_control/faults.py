@@ -1,14 +1,15 @@
-"""The sandbox's own endpoints for those who test: faults, rate limits and the ledger of effects.
+"""Control routes of faults, rate limits and effects.
 
-They act on the whole sandbox, need a test key like any request, and are never struck or limited
-themselves. Parameters, by path below `/_sandbox/`:
+They act on the whole sandbox, need a test key like any request, and never meet a fault or a rate
+limit themselves. Parameters, by path below `/_sandbox/`:
 
-- `GET faults`: none; the faults that were asked for, with their `hits`
-- `DELETE faults`: none; calls all of them off
-- `POST faults`: `latency` (seconds), `status` (429 or 500 to 599) or `cut`, `effect`, `method`,
-  `path` (`*` stands for any text), `count`, `probability` (above 0, at most 1)
-- `GET rate_limit`: none; `POST rate_limit`: `account`, `endpoint`, `files` (requests a second);
-  without `account` there is no limit
+- `GET faults`: none; the faults that were added, each with its `hits`
+- `DELETE faults`: none; removes all of them
+- `POST faults`: `latency` (seconds), `status` (429, or 500 to 599) or `cut`, `effect`, `method`,
+  `path` (`*` matches any text), `count`, `probability` (above 0, at most 1)
+- `GET rate_limit`: none
+- `POST rate_limit`: `account`, `endpoint`, `files` (requests per second); without `account` there
+  is no limit
 - `GET effects`: `idempotency_key`
 """
 
@@ -16,8 +17,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
 import msgspec
+from attrs import asdict
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
@@ -27,6 +28,7 @@ from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._traffic.faults import Fault
 from pinstripe.sandbox._traffic.rate_limits import RateLimits
 
+# A bound of this sandbox, so that a mistyped latency does not hang a test for hours.
 MAX_LATENCY: Final = 600.0
 
 _FAULT: Final = Object(
@@ -41,52 +43,51 @@ _FAULT: Final = Object(
         "probability": PositiveDecimal(),
     }
 )
-_NUMBER: Final = PositiveDecimal()
-_RATE_LIMIT: Final = Object({"account": _NUMBER, "endpoint": _NUMBER, "files": _NUMBER})
+_PER_SECOND: Final = PositiveDecimal()
+_RATE_LIMIT: Final = Object({"account": _PER_SECOND, "endpoint": _PER_SECOND, "files": _PER_SECOND})
 _EFFECTS: Final = Object({"idempotency_key": STRING})
 
 
 def _add_fault(call: Call) -> Json:
     fault = Fault(**call.params)
-    _check(fault)
-    call.account.world.faults.add(fault)
-    return _plain(fault)
-
-
-def _check(fault: Fault) -> None:
+    # What each parameter takes is in the schema. Here are the rules between them.
     if fault.status is not None and fault.status != 429 and fault.status < 500:
         raise invalid("Invalid status: must be 429 or from 500 to 599", "status")
     if fault.status is not None and fault.cut:
-        raise invalid("A connection that is cut has no status.", "cut", "parameters_exclusive")
+        text = "You may only specify one of status and cut."
+        raise invalid(text, "cut", "parameters_exclusive")
     if fault.effect and (fault.status == 429 or not (fault.cut or fault.status)):
-        raise invalid("Only a status of 5xx or a cut can come with an effect.", "effect")
+        raise invalid("An effect needs cut, or a status from 500 to 599.", "effect")
     if not (fault.latency or fault.cut or fault.status):
         raise invalid("A fault needs latency, status or cut.", "latency", "parameter_missing")
     if fault.probability > 1:
         raise invalid("Invalid probability: must be at most 1", "probability")
     if fault.latency > MAX_LATENCY:
         raise invalid(f"Invalid latency: must be at most {MAX_LATENCY} seconds", "latency")
+    call.account.world.faults.add(fault)
+    return _plain(fault)
 
 
-def _faults(call: Call) -> Json:
+def _list_faults(call: Call) -> Json:
     return {"faults": [_plain(fault) for fault in call.account.world.faults.added]}
 
 
 def _clear_faults(call: Call) -> Json:
     call.account.world.faults.clear()
-    return _faults(call)
+    return _list_faults(call)
 
 
-def _rate_limit(call: Call) -> Json:
+def _read_rate_limit(call: Call) -> Json:
     limits = call.account.world.rate_limiter.limits
     return {"account": None, "endpoint": None, "files": None} if limits is None else _plain(limits)
 
 
 def _set_rate_limit(call: Call) -> Json:
+    # No parameters at all mean no limit.
     if call.params and "account" not in call.params:
         raise invalid("Missing required param: account.", "account", "parameter_missing")
     call.account.world.rate_limiter.set(RateLimits(**call.params) if call.params else None)
-    return _rate_limit(call)
+    return _read_rate_limit(call)
 
 
 def _list_effects(call: Call) -> Json:
@@ -95,15 +96,15 @@ def _list_effects(call: Call) -> Json:
 
 
 def _plain(value: Any) -> Json:
-    plain: Json = msgspec.to_builtins(attrs.asdict(value))
+    plain: Json = msgspec.to_builtins(asdict(value))
     return plain
 
 
 ROUTES: Final = (
-    control_route("GET", "faults", _faults),
+    control_route("GET", "faults", _list_faults),
     control_route("POST", "faults", _add_fault, _FAULT),
     control_route("DELETE", "faults", _clear_faults),
-    control_route("GET", "rate_limit", _rate_limit),
+    control_route("GET", "rate_limit", _read_rate_limit),
     control_route("POST", "rate_limit", _set_rate_limit, _RATE_LIMIT),
     control_route("GET", "effects", _list_effects, _EFFECTS),
 )

@@ -1,5 +1,5 @@
-"""The crypto onramp in the sandbox: quotes, sessions and their prices.
+"""The crypto onramp in the sandbox: sessions, quotes and their prices.
 
-Here are the endpoints, the rules of networks and currencies, the pricing, and the control routes
-and driver of tests. Only the server imports it, as it does every product.
+`endpoints` has the routes of the API, `rules` what a new session accepts, and `pricing` the rates
+and fees. `control` and `driver` let tests take the steps of a buyer.
 """

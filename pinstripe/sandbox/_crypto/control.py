@@ -1,8 +1,8 @@
-"""Control routes of the onramp: what the buyer would do on the hosted page.
+"""Control routes of the onramp: the steps that a buyer takes on the hosted page.
 
 Parameters, by path below `/_sandbox/`:
 
-- `POST crypto/onramp_sessions/{id}/advance`: `status` (required), one step away
+- `POST crypto/onramp_sessions/{id}/advance`: `status` (required), which must be one step away
 - `POST crypto/onramp_sessions/{id}/complete`: none
 
 Both answer with the session as the API shows it.
@@ -15,10 +15,7 @@ from typing import Final
 from pinstripe.sandbox._crypto import endpoints
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
-from pinstripe.sandbox._params.schema import (
-    Object,
-    Word,
-)
+from pinstripe.sandbox._params.schema import Object, Word
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION
 from pinstripe.sandbox._state.table import Json
 

@@ -1,4 +1,4 @@
-"""The driver of the onramp: what a buyer would do, as methods for tests."""
+"""The driver of the onramp: the steps that a buyer takes, as methods for tests."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ class CryptoDriver(Driver):
     """Moves onramp sessions."""
 
     def advance(self, session: str, status: str) -> Json:
-        """Take a session one step further.
+        """Move a session by one step.
 
         Args:
-            session: id of the session.
-            status: the status to reach, one step away.
+            session: Id of the session.
+            status: The status to reach, which must be one step away.
 
         Returns:
             The session as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, or when no single step leads there.
+            Refusal: If the id is unknown, or if no single step leads to the status.
         """
         return self._session(session, "advance", status=status)
 
     def complete(self, session: str) -> Json:
-        """Take a session through all steps that are left until it is fulfilled.
+        """Move a session through all remaining steps until it is fulfilled.
 
         Args:
-            session: id of the session.
+            session: Id of the session.
 
         Returns:
             The session as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, or a session that is rejected or fulfilled.
+            Refusal: If the id is unknown, or if the session is rejected or already fulfilled.
         """
         return self._session(session, "complete")
 

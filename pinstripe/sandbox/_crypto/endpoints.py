@@ -1,37 +1,37 @@
-"""Crypto onramp as the API offers it: sessions and quotes, and the steps that a customer makes.
+"""The crypto onramp as the API offers it: sessions and quotes, and the steps of a customer.
 
 Choices where the published facts are silent:
 
-- quotes: both amounts are a 400 `parameters_exclusive`; a destination amount without exactly one
-  currency and one network is `crypto_onramp_quote_too_many_destination_currencies_and_networks`;
-  filters that leave no pair are `crypto_onramp_quote_invalid_destination_currencies_and_networks`;
-  optimism is missing from the map; both spellings of the path answer alike;
+- quotes: both amounts at once are a 400 `parameters_exclusive`; a destination amount without
+  exactly one currency and one network is
+  `crypto_onramp_quote_too_many_destination_currencies_and_networks`; filters that leave no pair are
+  `crypto_onramp_quote_invalid_destination_currencies_and_networks`; optimism is missing from the
+  map; both spellings of the path give the same answer;
 - equal queries in the same minute give equal quotes, ids included;
-- sessions: wallet addresses may be sent without networks; amounts are fixed, and fees known, when
-  the customer signs in; where no currency was chosen it is 100.00 usd for usdc on solana;
-- a session's wallet address is chosen when it is fulfilled; a rejected session keeps its fields.
+- sessions: wallet addresses can be sent without networks; amounts are fixed and fees are known when
+  the customer signs in; if no currency was chosen, it is 100.00 usd for usdc on solana;
+- a session gets its wallet address when it is fulfilled; a rejected session keeps its fields.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from pinstripe.sandbox._crypto.pricing import (
     CURRENCIES,
-    MAP_KEYS,
+    NETWORK_KEYS,
     NETWORKS,
     QUOTED_NETWORKS,
     Market,
     Price,
-    fixed,
-    pairs,
-    plain,
+    as_text,
+    existing_pairs,
     precision,
+    round_down,
 )
-from pinstripe.sandbox._crypto.rules import CREATE, check_session, some_pair
+from pinstripe.sandbox._crypto.rules import CREATE, check_session, first_pair
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
@@ -97,7 +97,7 @@ def create_session(call: Call) -> Json:
 
 
 def new_session(account: Account, params: dict[str, Any]) -> Json:
-    """Return a session built from checked parameters, not stored yet."""
+    """Return a new session, made from checked parameters and not stored yet."""
     id = account.new_id(SESSION)
     details = params.get("kyc_details") or params.get("customer_information")
     return {
@@ -115,50 +115,68 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
 
 
 def retrieve_quotes(call: Call) -> Json:
-    """Price an amount for every pair of currency and network that the filters leave."""
+    """Price an amount for every pair of currency and network that passes the filters."""
     params, account = call.params, call.account
     exclusive(call, "source_amount", "destination_amount")
     market = Market.at(account.settings.seed, account.now())
-    prices = _prices(market, params)
     source = params.get("source_currency", "usd")
+    prices = _prices(market, source, params)
     received = "destination_amount" in params
     amount = prices[0].source_amount if received else _source_amount(params)
+
+    # Equal queries in the same minute have the same label, and all ids are made from it.
     label = f"{market.seed}:{market.minute}:{source}:{sorted(params.items(), key=str)}"
+    # A query by the amount that arrives has one quote: the networks without it are null, not empty.
+    quotes: Json = {NETWORK_KEYS[name]: None if received else [] for name in QUOTED_NETWORKS}
+    for price in prices:
+        key = NETWORK_KEYS[price.network]
+        quotes[key] = [*(quotes[key] or []), _quote(price, label)]
     return {
-        "id": _hex(label),
+        "id": _digest(label),
         "object": "crypto.onramp.quotes",
-        "destination_network_quotes": _by_network(prices, label, only=received),
+        "destination_network_quotes": quotes,
         "livemode": False,
         "rate_fetched_at": market.fetched_at,
-        "source_amount": plain(amount),
+        "source_amount": as_text(amount),
         "source_currency": source,
     }
 
 
 def advance(account: Account, value: Json, status: str) -> Json:
-    """Take a session to a status that is one step away, and tell it by an event.
+    """Move a session to a status that is one step away, and send the event.
 
     Raises:
-        Refusal: 400, when no single step leads there.
+        Refusal: 400 if no single step leads there.
     """
     return enter(account, value, ONRAMP_SESSION.step_to(value["status"], status))
 
 
 def complete(account: Account, value: Json) -> Json:
-    """Take a session through every step that is left until it is fulfilled.
+    """Move a session through every remaining step until it is fulfilled.
 
     Raises:
-        Refusal: 400, when the session is rejected or fulfilled already.
+        Refusal: 400 if the session is rejected or already fulfilled.
     """
-    ways = {"initialized": "sign_in", "requires_payment": "pay", "quote_ready": "checkout"}
-    while value["status"] in ways:
-        value = enter(account, value, ONRAMP_SESSION.step(value["status"], ways[value["status"]]))
+    actions = {"initialized": "sign_in", "requires_payment": "pay", "quote_ready": "checkout"}
+    while value["status"] in actions:
+        row = ONRAMP_SESSION.step(value["status"], actions[value["status"]])
+        value = enter(account, value, row)
     return enter(account, value, ONRAMP_SESSION.step(value["status"], "deliver"))
 
 
 def enter(account: Account, value: Json, row: Transition) -> Json:
-    """Take a session to the state of a row, and tell it by the event of the row."""
-    details = {**value["transaction_details"], **_effects(account, value, row.target)}
+    """Apply a transition to a session: store its new state, and send the event.
+
+    Args:
+        account: The account that stores the session.
+        value: The session.
+        row: The transition.
+
+    Returns:
+        The session as it is stored now.
+    """
+    changes = _changes_on_entering(account, value, row.target)
+    details = {**value["transaction_details"], **changes}
     new = {**value, "status": row.target, "transaction_details": details}
     account.put(new)
     if row.event:
@@ -176,10 +194,15 @@ def _list_sessions(call: Call) -> Json:
 
 
 def _details(params: dict[str, Any]) -> Json:
-    currency, network = some_pair(params)
+    currency, network = first_pair(params)
     source, received = params.get("source_amount"), params.get("destination_amount")
     if received is not None:
-        received = plain(fixed(received, precision(currency or "", network or "")))
+        received = as_text(round_down(received, precision(currency or "", network or "")))
+    wallets = params.get("wallet_addresses")
+    if wallets is not None:
+        # The API shows every field of the map, also those without an address.
+        names = sorted([*NETWORK_KEYS.values(), "destination_tags"])
+        wallets = {name: wallets.get(name) for name in names}
     return {
         "destination_amount": received,
         "destination_currencies": params.get("destination_currencies"),
@@ -188,38 +211,37 @@ def _details(params: dict[str, Any]) -> Json:
         "destination_networks": params.get("destination_networks"),
         "fees": None,
         "lock_wallet_address": params.get("lock_wallet_address", False),
-        "source_amount": source and plain(fixed(source, 2)),
+        "source_amount": source and as_text(round_down(source, 2)),
         "source_currency": params.get("source_currency"),
         "transaction_id": None,
         "wallet_address": None,
-        "wallet_addresses": _wallets(params.get("wallet_addresses")),
+        "wallet_addresses": wallets,
     }
 
 
-def _wallets(given: Mapping[str, Any] | None) -> Json | None:
-    if given is None:
-        return None
-    names = sorted([*MAP_KEYS.values(), "destination_tags"])
-    return {name: given.get(name) for name in names}
-
-
-def _effects(account: Account, value: Json, status: str) -> Json:
+def _changes_on_entering(account: Account, value: Json, status: str) -> Json:
     details = value["transaction_details"]
     if status in ("requires_payment", "quote_ready"):
         return _priced(account, details)
     if status == "fulfillment_complete":
-        key = MAP_KEYS[details["destination_network"]]
+        key = NETWORK_KEYS[details["destination_network"]]
         wallet = get_object(details, "wallet_addresses").get(key)
         return {
-            "transaction_id": _hex(f"{account.settings.seed}:{value['id']}"),
+            "transaction_id": _digest(f"{account.settings.seed}:{value['id']}"),
             "wallet_address": wallet or "wallet" + account.random_text(34),
         }
     return {}
 
 
 def _priced(account: Account, details: Json) -> Json:
+    """Return the amounts and fees of a session, by the market of this minute."""
     market = Market.at(account.settings.seed, account.now())
-    currency, network = _destination(details)
+    # The customer may have chosen both, one or none of currency and network.
+    currency, network = details["destination_currency"], details["destination_network"]
+    if currency is None and network is None:
+        currency, network = DEFAULT_PAIR
+    else:
+        currency, network = existing_pairs(currency and [currency], network and [network])[0]
     source = details["source_currency"] or "usd"
     if details["destination_amount"] is not None:
         price = market.receive(Decimal(details["destination_amount"]), source, currency, network)
@@ -227,26 +249,20 @@ def _priced(account: Account, details: Json) -> Json:
         amount = Decimal(details["source_amount"] or DEFAULT_AMOUNT)
         price = market.spend(amount, source, currency, network)
     return {
-        "destination_amount": plain(price.destination_amount),
+        "destination_amount": as_text(price.destination_amount),
         "destination_currency": currency,
         "destination_network": network,
         "fees": {
-            "network_fee_amount": plain(price.network_fee),
-            "transaction_fee_amount": plain(price.transaction_fee),
+            "network_fee_amount": as_text(price.network_fee),
+            "transaction_fee_amount": as_text(price.transaction_fee),
         },
-        "source_amount": plain(price.source_amount),
+        "source_amount": as_text(price.source_amount),
         "source_currency": source,
     }
 
 
-def _destination(details: Json) -> tuple[str, str]:
-    currency, network = details["destination_currency"], details["destination_network"]
-    if currency is None and network is None:
-        return DEFAULT_PAIR
-    return pairs(currency and [currency], network and [network])[0]
-
-
 def _replaced(old: Json, new: Json) -> Json:
+    """Return the old values of the fields that differ, in nested objects too."""
     out: Json = {}
     for name, value in old.items():
         if value != new[name]:
@@ -256,65 +272,53 @@ def _replaced(old: Json, new: Json) -> Json:
 
 
 def _source_amount(params: dict[str, Any]) -> Decimal:
-    return fixed(params.get("source_amount", DEFAULT_AMOUNT), 2)
+    return round_down(params.get("source_amount", DEFAULT_AMOUNT), 2)
 
 
-def _prices(market: Market, params: dict[str, Any]) -> list[Price]:
-    source = params.get("source_currency", "usd")
+def _prices(market: Market, source: str, params: dict[str, Any]) -> list[Price]:
     currencies, networks = params.get("destination_currencies"), params.get("destination_networks")
     wanted = params.get("destination_amount")
-    if wanted is not None and not (_one(currencies) and _one(networks)):
+    # An amount that arrives belongs to one currency, and has the precision of one network.
+    if wanted is not None and any(len(set(names or ())) != 1 for names in (currencies, networks)):
         raise invalid(
             "destination_amount needs exactly one destination currency and one network.",
             "destination_amount",
             "crypto_onramp_quote_too_many_destination_currencies_and_networks",
         )
-    chosen = pairs(currencies, networks)
-    if not chosen:
+    pairs = existing_pairs(currencies, networks)
+    if not pairs:
         raise invalid(
-            "No pair of these destination currencies and networks exists.",
+            "No pair of destination_currencies and destination_networks exists.",
             code="crypto_onramp_quote_invalid_destination_currencies_and_networks",
         )
     if wanted is not None:
-        _check_decimals(wanted, precision(*chosen[0]), "destination")
-        return [market.receive(wanted, source, *chosen[0])]
-    _check_decimals(params.get("source_amount", DEFAULT_AMOUNT), 2, "source")
-    return [market.spend(_source_amount(params), source, *pair) for pair in chosen]
+        _check_decimals(wanted, precision(*pairs[0]), "destination_amount")
+        return [market.receive(wanted, source, *pairs[0])]
+    _check_decimals(params.get("source_amount", DEFAULT_AMOUNT), 2, "source_amount")
+    return [market.spend(_source_amount(params), source, *pair) for pair in pairs]
 
 
-def _check_decimals(amount: Decimal, most: int, side: str) -> None:
+def _check_decimals(amount: Decimal, most: int, param: str) -> None:
     if decimals(amount) > most:
-        text = f"{side}_amount has at most {most} decimals."
-        raise invalid(text, f"{side}_amount", f"crypto_onramp_invalid_{side}_amount")
-
-
-def _one(names: list[str] | None) -> bool:
-    return names is not None and len(set(names)) == 1
-
-
-def _by_network(prices: list[Price], label: str, *, only: bool) -> Json:
-    out: Json = {MAP_KEYS[name]: None if only else [] for name in QUOTED_NETWORKS}
-    for price in prices:
-        key = MAP_KEYS[price.network]
-        out[key] = [*(out[key] or []), _quote(price, label)]
-    return out
+        text = f"{param} can have at most {most} decimals."
+        raise invalid(text, param, f"crypto_onramp_invalid_{param}")
 
 
 def _quote(price: Price, label: str) -> Json:
     return {
-        "id": _hex(f"{label}:{price.currency}:{price.network}"),
-        "destination_amount": plain(price.destination_amount),
+        "id": _digest(f"{label}:{price.currency}:{price.network}"),
+        "destination_amount": as_text(price.destination_amount),
         "destination_currency": price.currency,
         "destination_network": price.network,
         "fees": {
-            "network_fee_monetary": plain(price.network_fee),
-            "transaction_fee_monetary": plain(price.transaction_fee),
+            "network_fee_monetary": as_text(price.network_fee),
+            "transaction_fee_monetary": as_text(price.transaction_fee),
         },
-        "source_total_amount": plain(price.total),
+        "source_total_amount": as_text(price.total),
     }
 
 
-def _hex(label: str) -> str:
+def _digest(label: str) -> str:
     return hashlib.sha256(label.encode()).hexdigest()
 
 

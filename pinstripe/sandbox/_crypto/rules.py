@@ -1,4 +1,8 @@
-"""What the creation of an onramp session accepts: its parameters and the rules between them."""
+"""The parameters that create an onramp session, and the rules between them.
+
+The form of each parameter is checked first, by `CREATE`. `check_session` then checks the
+parameters against each other; the code of each rule is published.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Any, Final
 
 from pinstripe.sandbox._crypto.pricing import (
     CURRENCIES,
-    MAP_KEYS,
+    NETWORK_KEYS,
     NETWORKS,
     PAIRS,
     SOURCE_CURRENCIES,
-    pairs,
+    existing_pairs,
     precision,
 )
 from pinstripe.sandbox._params.errors import Refusal, invalid
@@ -72,7 +76,7 @@ CREATE: Final = Object(
         "source_currency": Word(SOURCE_CURRENCIES),
         "wallet_addresses": Object(
             {
-                **dict.fromkeys(MAP_KEYS.values(), STRING),
+                **dict.fromkeys(NETWORK_KEYS.values(), STRING),
                 "destination_tags": Object({"stellar": STRING}),
             }
         ),
@@ -84,77 +88,82 @@ def check_session(params: dict[str, Any]) -> None:
     """Check the rules between the parameters of a new session.
 
     Raises:
-        Refusal: 400, with the published `crypto_onramp_...` code of the first rule broken.
+        Refusal: 400 with the published `crypto_onramp_...` code of the first rule that is broken.
     """
     _check_amounts(params)
     _check_destination(params)
     _check_wallets(params)
 
 
-def some_pair(params: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the currency and the network that a session starts with.
+def first_pair(params: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the currency and the network that a new session starts with.
 
-    They are those that were sent, else the first existing pair within the two lists, else the
-    first of the list that was sent.
+    This is the pair that was sent, else the first existing pair of the two lists, else the first
+    element of the one list that was sent.
     """
     if "destination_currency" in params:
         return params["destination_currency"], params["destination_network"]
     currencies, networks = params.get("destination_currencies"), params.get("destination_networks")
     if currencies and networks:
-        exist = pairs(currencies, networks)
+        exist = existing_pairs(currencies, networks)
         return min(exist, key=lambda pair: (currencies.index(pair[0]), networks.index(pair[1])))
     return (currencies or [None])[0], (networks or [None])[0]
 
 
 def _check_amounts(params: dict[str, Any]) -> None:
     if "source_amount" in params and "destination_amount" in params:
-        raise _broken("invalid_source_destination_pair", "Only one of the two amounts can be sent.")
+        text = "Only one of source_amount and destination_amount can be sent."
+        raise _broken("invalid_source_destination_pair", text)
     if "source_amount" in params and "source_currency" not in params:
         raise _broken("missing_source_currency", "source_amount needs source_currency.")
     if "destination_amount" in params and "destination_currency" not in params:
         text = "destination_amount needs destination_currency."
         raise _broken("missing_destination_currency", text)
     if decimals(params.get("source_amount", Decimal(0))) > 2:
-        raise _broken("invalid_source_amount", "Parts of a cent cannot be exchanged.")
+        raise _broken("invalid_source_amount", "source_amount can have at most two decimals.")
 
 
 def _check_destination(params: dict[str, Any]) -> None:
     currency, network = params.get("destination_currency"), params.get("destination_network")
     if (currency is None) != (network is None):
-        text = "destination_currency and destination_network belong together."
+        text = "destination_currency and destination_network must be sent together."
         raise _broken("incomplete_destination_currency_and_network_pair", text)
-    _check_lists(params.get("destination_currencies"), params.get("destination_networks"))
+    currencies, networks = params.get("destination_currencies"), params.get("destination_networks")
+    if not existing_pairs(currencies, networks):
+        text = "No pair of destination_currencies and destination_networks exists."
+        raise _broken("invalid_destination_currencies_and_networks", text)
     if currency is None or network is None:
         return
+
+    # One pair was chosen: it has to exist, and to be in the lists if they were sent too.
     if (currency, network) not in PAIRS:
         text = f"{currency} does not exist on {network}."
         raise _broken("invalid_destination_currency_and_network_pair", text)
-    if currency not in params.get("destination_currencies", [currency]):
-        text = "destination_currency is not one of destination_currencies."
+    if currencies is not None and currency not in currencies:
+        text = "destination_currency must be one of destination_currencies."
         raise _broken("conflicting_destination_currency", text)
-    if network not in params.get("destination_networks", [network]):
-        text = "destination_network is not one of destination_networks."
+    if networks is not None and network not in networks:
+        text = "destination_network must be one of destination_networks."
         raise _broken("conflicting_destination_network", text)
-    if decimals(params.get("destination_amount", Decimal(0))) > precision(currency, network):
-        text = f"{currency} on {network} has at most {precision(currency, network)} decimals."
+    most = precision(currency, network)
+    if decimals(params.get("destination_amount", Decimal(0))) > most:
+        text = f"destination_amount can have at most {most} decimals for {currency} on {network}."
         raise _broken("invalid_destination_amount", text)
-
-
-def _check_lists(currencies: list[str] | None, networks: list[str] | None) -> None:
-    if not pairs(currencies, networks):
-        text = "No pair of destination_currencies and destination_networks exists."
-        raise _broken("invalid_destination_currencies_and_networks", text)
 
 
 def _check_wallets(params: dict[str, Any]) -> None:
     wallets = params.get("wallet_addresses", {}).keys() - {"destination_tags"}
     if params.get("lock_wallet_address") and not wallets:
-        raise _broken("no_wallet_address_to_lock", "There is no wallet address to lock.")
+        text = "lock_wallet_address needs an address in wallet_addresses."
+        raise _broken("no_wallet_address_to_lock", text)
     networks = params.get("destination_networks")
     if networks is None and "destination_network" in params:
         networks = [params["destination_network"]]
-    if networks is not None and wallets - {MAP_KEYS[name] for name in networks if name in MAP_KEYS}:
-        text = "A wallet address is for a network that is not in destination_networks."
+    # Networks are an open vocabulary: an unknown one has no key, so it allows no address.
+    if networks is not None and wallets - {
+        NETWORK_KEYS[name] for name in networks if name in NETWORK_KEYS
+    }:
+        text = "wallet_addresses has an address for a network that is not in destination_networks."
         raise _broken("wallet_addresses_not_all_networks_supported", text)
 
 

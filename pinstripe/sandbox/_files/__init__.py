@@ -1,6 +1,6 @@
 """Files and file links in the sandbox.
 
-Here are the endpoints, the purposes with what each accepts, and the recognition of media types.
-The identity part imports it for the images of a verification, and the server as it does every
-product.
+`endpoints` has the routes of the API, `purposes` the rules of each purpose, and `media` the
+recognition of file formats. The images of a verification are files too, so `_identity` uses this
+package.
 """

@@ -1,15 +1,18 @@
-"""Files and file links as the API offers them: uploads, contents, links with and without end.
+"""Files and file links as the API offers them: uploads, contents, and links that can expire.
+
+A file and its content are stored apart, because the content can be deleted before the file. A link
+is found by the token in its address, without a key. What expires does so by a scheduled job.
 
 Choices where the published facts are silent:
 
 - a file shows `links` once it has one: the ten newest, expired ones too;
-- a file whose time is over stays, without content and `url`, and its links end with it;
-- the content of a file that cannot be read again is a 400 without a code, content that is gone a
-  404, as is an expired link; no answer redirects;
-- images of identity checks are refused to a plain secret key with a 403; whether the verification
-  is a recent one is not looked at; a link to one never ends later than 30 seconds from now;
+- a file that has expired remains, without content and `url`, and its links expire with it;
+- the content of a file that cannot be read back is a 400 without a code; content that was deleted
+  is a 404, as is an expired link; no answer redirects;
+- a plain secret key gets a 403 for images of identity checks, however recent the verification is; a
+  link to such an image expires at most 30 seconds from now;
 - a change of an expired link is a 400 without a code;
-- that a file is used in one other request only is not looked at.
+- a file can be used in any number of other requests.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import re
 from operator import itemgetter
 from typing import Any, Final
 
-import attrs
+from attrs import frozen
 
 from pinstripe.sandbox._files.media import TYPES, UNKNOWN_TYPE
 from pinstripe.sandbox._files.purposes import (
@@ -47,10 +50,13 @@ LINKS_SHOWN: Final = 10
 
 _EXPIRE_FILE: Final = "expire_file"
 _EXPIRE_LINK: Final = "expire_file_link"
-_FRAMING: Final = 64 * 1024
 _NOW: Final = "now"
-_FOLDERS: Final = re.compile(r".*[/\\]", re.DOTALL)  # of the sender's machine
-_TICK: Final = 0.001  # sums of times are that exact
+# Room for the other parts and the boundaries of a multipart body.
+_FRAMING: Final = 64 * 1024
+# Folders of the sender's machine, which some browsers send with the file name.
+_FOLDERS: Final = re.compile(r".*[/\\]", re.DOTALL)
+# Times are sums of floats, which are exact to about a microsecond: a millisecond is enough.
+_TOLERANCE: Final = 0.001
 
 
 def _token_of(link: Json) -> object:
@@ -68,9 +74,9 @@ KINDS: Final = (
 )
 
 
-@attrs.frozen
+@frozen
 class _Moment:
-    """A time to come, the word `now`, or "" for never, which is read as None."""
+    """A parameter: a time, the word `now`, or "" for never, which is read as None."""
 
     def read(self, raw: Tree, path: str) -> int | str | None:
         """Return the second, `now` or None."""
@@ -99,17 +105,17 @@ _LIST_LINKS: Final = Object({**LIST_PARAMS, "expired": BOOLEAN, "file": STRING})
 
 
 def store_file(
-    account: Account, id: str, purpose: str, *, name: str | None, ending: str | None, data: bytes
+    account: Account, id: str, purpose: str, *, name: str | None, format: str | None, data: bytes
 ) -> Json:
     """Store a file and its content.
 
     Args:
-        account: where it is stored.
-        id: its id.
-        purpose: what it is for.
-        name: its file name, None where it has none.
-        ending: what stands for its format, None where that is not known.
-        data: its content.
+        account: The account that stores it.
+        id: Its id.
+        purpose: Its purpose.
+        name: Its file name, None if it has none.
+        format: Its format as the API names it, None if it is unknown.
+        data: Its content.
 
     Returns:
         The file.
@@ -124,7 +130,7 @@ def store_file(
         "purpose": purpose,
         "size": len(data),
         "title": None,
-        "type": ending,
+        "type": format,
         "url": f"{account.world.base_url}/v1/files/{id}/contents" if rules.readable else None,
     }
     if rules.expires is not None:
@@ -133,25 +139,26 @@ def store_file(
     return account.put(value)
 
 
-def drop_file(account: Account, id: str) -> None:
-    """Take the content of a file away, and end the links to it."""
+def delete_content(account: Account, id: str) -> None:
+    """Delete the content of a file, and let the links to it expire."""
     for link in account.tables[LINK].find_by("file", id):
-        _end(account, link, account.timestamp())
+        _expire(account, link, account.timestamp())
     account.remove_content(id)
     account.put({**account.get(FILE, id), "url": None})
 
 
 def _create_file(call: Call) -> Json:
     account, params = call.account, call.params
-    purpose, file = params["purpose"], params["file"]
-    ending, link = check_upload(purpose, file), params.get("file_link_data", {})
+    purpose, file, link = params["purpose"], params["file"], params.get("file_link_data", {})
+    format = check_upload(purpose, file)
+    # Everything is checked before anything is stored.
     if link.get("create"):
         _check_link(call, purpose, link.get("expires_at"), "file_link_data")
     id, name = account.new_id(FILE), _FOLDERS.sub("", file.filename) or None
-    value = store_file(account, id, purpose, name=name, ending=ending, data=file.data)
+    store_file(account, id, purpose, name=name, format=format, data=file.data)
     if link.get("create"):
-        _store_link(account, value["id"], link)
-    return call.show(account.get(FILE, value["id"]))
+        _create_link_to(account, id, link)
+    return call.show(account.get(FILE, id))
 
 
 def _retrieve_file(call: Call) -> Json:
@@ -162,29 +169,32 @@ def _list_files(call: Call) -> Json:
     return list_objects(call, FILE, equals=("purpose",))
 
 
-def _contents(call: Call) -> Content:
+def _read_file(call: Call) -> Content:
     value = _file(call)
     if not PURPOSES[value["purpose"]].readable:
-        raise invalid(f"A file for {value['purpose']} cannot be read again.")
+        raise invalid(f"The content of a file for {value['purpose']} cannot be read back.")
     _check_key(call, value["purpose"])
     return _content_of(call.account, value)
 
 
 def _open_link(call: Call) -> Content:
+    # Without a key nothing says which account is meant, so each is asked. The jobs of the account
+    # come first: they let the links expire that are due.
     for account in call.account.world.accounts():
         account.run_due()
         for link in account.tables[LINK].find_by("token", call.ids[0]):
             return _content_of(account, account.get(FILE, str(link["file"])))
-    raise Refusal("This link has expired, or never led anywhere.", status=404)
+    raise Refusal("This link does not exist or has expired.", status=404)
 
 
 def _create_link(call: Call) -> Json:
     params = call.params
     file = call.account.get(FILE, params["file"], "file", 400)
+    # A file whose content can be read back loses its address together with its content.
     if file["url"] is None and PURPOSES[file["purpose"]].readable:
-        raise invalid("The content of this file is gone.", "file")
+        raise invalid("The content of this file was deleted.", "file")
     _check_link(call, file["purpose"], params.get("expires_at"))
-    return call.show(_store_link(call.account, file["id"], params))
+    return call.show(_create_link_to(call.account, file["id"], params))
 
 
 def _retrieve_link(call: Call) -> Json:
@@ -198,13 +208,13 @@ def _update_link(call: Call) -> Json:
     if "metadata" in params:
         value = {**value, "metadata": METADATA.merge(value["metadata"], params["metadata"])}
     if params.get("expires_at") == _NOW:
-        return call.show(_end(call.account, value, call.account.timestamp()))
+        return call.show(_expire(call.account, value, call.account.timestamp()))
     if "expires_at" in params:
         purpose = call.account.get(FILE, str(value["file"]))["purpose"]
-        _check_end(call, purpose, params["expires_at"], "expires_at")
+        _check_expiry(call, purpose, params["expires_at"], "expires_at")
         value = {**value, "expires_at": params["expires_at"]}
-        _plan_end(call.account, value)
-    return call.show(_keep(call.account, value))
+        _schedule_expiry(call.account, value)
+    return call.show(_store_link(call.account, value))
 
 
 def _list_links(call: Call) -> Json:
@@ -232,23 +242,23 @@ def _check_key(call: Call, purpose: str) -> None:
         raise Refusal(text, status=403)
 
 
-def _check_link(call: Call, purpose: str, end: int | None, parent: str = "") -> None:
+def _check_link(call: Call, purpose: str, expires_at: int | None, parent: str = "") -> None:
     if not PURPOSES[purpose].linkable:
         raise invalid(f"Links to a file for {purpose} are not allowed.", parent or "file")
     _check_key(call, purpose)
-    _check_end(call, purpose, end, f"{parent}[expires_at]" if parent else "expires_at")
+    _check_expiry(call, purpose, expires_at, f"{parent}[expires_at]" if parent else "expires_at")
 
 
-def _check_end(call: Call, purpose: str, end: int | None, param: str) -> None:
+def _check_expiry(call: Call, purpose: str, expires_at: int | None, param: str) -> None:
     now = call.account.now()
-    if end is not None and end <= now:
-        raise invalid("A link can only end in the future.", param)
-    if purpose in IDENTITY_IMAGES and (end is None or end > now + MAX_LIFETIME):
-        text = f"A link to an image of an identity check ends within {MAX_LIFETIME} seconds."
+    if expires_at is not None and expires_at <= now:
+        raise invalid("A link can only expire in the future.", param)
+    if purpose in IDENTITY_IMAGES and (expires_at is None or expires_at > now + MAX_LIFETIME):
+        text = f"A link to an image of an identity check must expire within {MAX_LIFETIME} seconds."
         raise invalid(text, param)
 
 
-def _store_link(account: Account, file: str, params: dict[str, Any]) -> Json:
+def _create_link_to(account: Account, file: str, params: dict[str, Any]) -> Json:
     value: Json = {
         "id": account.new_id(LINK),
         "object": LINK,
@@ -260,47 +270,46 @@ def _store_link(account: Account, file: str, params: dict[str, Any]) -> Json:
         "metadata": METADATA.merge({}, params.get("metadata", {})),
         "url": f"{account.world.base_url}/links/{account.random_text(60)}",
     }
-    _plan_end(account, value)
-    return _keep(account, value)
+    _schedule_expiry(account, value)
+    return _store_link(account, value)
 
 
-def _keep(account: Account, link: Json) -> Json:
-    """Store a link, and show it at its file."""
+def _store_link(account: Account, link: Json) -> Json:
+    """Store a link, and update the list of links that its file shows."""
     account.put(link)
     path = f"/v1/file_links?file={link['file']}"
     found = account.tables[LINK].find(Query(LINKS_SHOWN, equals={"file": link["file"]}))
-    assert found is not None, "there is no cursor that could be missing"
-    shown = {"object": "list", "data": found.objects, "has_more": found.has_more, "url": path}
-    account.put({**account.get(FILE, link["file"]), "links": shown})
+    assert found is not None, "a query without a cursor always finds a page"
+    links = {"object": "list", "data": found.objects, "has_more": found.has_more, "url": path}
+    account.put({**account.get(FILE, link["file"]), "links": links})
     return link
 
 
-def _plan_end(account: Account, link: Json) -> None:
+def _schedule_expiry(account: Account, link: Json) -> None:
     if link["expires_at"] is not None:
         account.schedule(link["expires_at"] - account.now(), _EXPIRE_LINK, link["id"])
 
 
-def _end(account: Account, link: Json, at: int) -> Json:
-    return (
-        link
-        if link["expired"]
-        else _keep(account, {**link, "expired": True, "expires_at": at, "url": None})
-    )
+def _expire(account: Account, link: Json, at: int) -> Json:
+    if link["expired"]:
+        return link
+    return _store_link(account, {**link, "expired": True, "expires_at": at, "url": None})
 
 
-def _link_is_due(account: Account, id: str) -> None:
+def _expire_when_due(account: Account, id: str) -> None:
     link = account.get(LINK, id)
-    if link["expires_at"] is not None and link["expires_at"] <= account.now() + _TICK:
-        _end(account, link, link["expires_at"])
+    # The time may have been changed after this job was scheduled: then another job is for it.
+    if link["expires_at"] is not None and link["expires_at"] <= account.now() + _TOLERANCE:
+        _expire(account, link, link["expires_at"])
 
 
-JOBS: Final[dict[str, Job]] = {_EXPIRE_FILE: drop_file, _EXPIRE_LINK: _link_is_due}
+JOBS: Final[dict[str, Job]] = {_EXPIRE_FILE: delete_content, _EXPIRE_LINK: _expire_when_due}
 
 ROUTES: Final = (
     Route("POST", "/v1/files", _create_file, _CREATE, FILE, upload=MAX_BYTES + _FRAMING),
     Route("GET", "/v1/files", _list_files, _LIST, FILE, listed=True),
     Route("GET", "/v1/files/{file}", _retrieve_file, kind=FILE),
-    Route("GET", "/v1/files/{file}/contents", _contents),
+    Route("GET", "/v1/files/{file}/contents", _read_file),
     Route("POST", "/v1/file_links", _create_link, _CREATE_LINK, LINK),
     Route("GET", "/v1/file_links", _list_links, _LIST_LINKS, LINK, listed=True),
     Route("GET", "/v1/file_links/{link}", _retrieve_link, kind=LINK),

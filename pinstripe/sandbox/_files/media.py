@@ -1,8 +1,8 @@
-"""File formats, as far as the sandbox needs them: what some bytes are, and small pictures.
+"""File formats: recognize the format of some bytes, and make small images.
 
-A format is told by the bytes, not by the name, but for those that are plain text or a ZIP archive
-inside: there the name decides between them. Pictures are valid images of one shade of grey that
-carry a line of text, so that no two are the same.
+A format is recognized by the first bytes of the content. Plain text and ZIP archives have no such
+mark for what they hold: there the file name decides. The images are valid, of a single shade of
+grey, and carry a line of text, so that no two are the same.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ TYPES: Final = {
 }
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
+# The first bytes of each format, by its specification.
 _STARTS: Final = (
     (b"%PDF-", "pdf"),
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -38,29 +39,26 @@ _STARTS: Final = (
 )
 _ARCHIVES: Final = ("docx", "xlsx")
 _SVG: Final = re.compile(rb"<svg[\s>]")
+# An SVG can start with a declaration and comments, so its root element is looked for further in.
 _HEAD: Final = 4096
 
-# Frame headers of JPEG: all of C0 to CF but the tables C4, C8 and CC.
+# Frame headers of JPEG have the markers C0 to CF, except the tables C4, C8 and CC (ITU T.81, B.1).
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def format_of(data: bytes, filename: str) -> str | None:
-    """Return the ending that stands for the format of a file, None where it is not known.
+    """Return the format of a file as the API names it, such as `pdf`; None if it is unknown.
 
     Args:
-        data: the content.
-        filename: the name.
+        data: The content.
+        filename: The name, which decides for text and archives.
     """
-    for start, ending in _STARTS:
+    for start, format in _STARTS:
         if data.startswith(start):
-            return ending
+            return format
     named = filename.rpartition(".")[2].lower()
     if data.startswith(b"PK\x03\x04"):
         return named if named in _ARCHIVES else None
-    return _text_format(data, named)
-
-
-def _text_format(data: bytes, named: str) -> str | None:
     if _SVG.search(data[:_HEAD]):
         return "svg"
     if named == "csv" and _is_text(data):
@@ -84,14 +82,15 @@ def _is_json(data: bytes) -> bool:
 
 
 def pixels_of(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG or JPEG, None where they cannot be read."""
+    """Return width and height of a PNG or JPEG; None if they cannot be read."""
     if data.startswith(b"\x89PNG") and len(data) >= 24:
+        # The header chunk always comes first, and starts with the size.
         width, height = struct.unpack_from(">II", data, 16)
         return width, height
-    return _jpeg_pixels(data) if data.startswith(b"\xff\xd8") else None
-
-
-def _jpeg_pixels(data: bytes) -> tuple[int, int] | None:
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    # A JPEG is a row of segments: FF, a marker, a length that counts itself, and the data. The
+    # frame header has the size, so each segment before it is skipped by its length.
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker, length = data[position + 1], struct.unpack_from(">H", data, position + 2)[0]
@@ -106,8 +105,8 @@ def png(shade: int, text: str) -> bytes:
     """Return a PNG of 8 by 8 pixels.
 
     Args:
-        shade: its grey, 0 to 255.
-        text: a line that it carries, in Latin-1.
+        shade: Its grey, 0 to 255.
+        text: A line of text that it carries, in Latin-1.
     """
     rows = (b"\0" + bytes([shade]) * 8) * 8
     chunks = (
@@ -127,12 +126,15 @@ def jpeg(shade: int, text: str) -> bytes:
     """Return a JPEG of 8 by 8 pixels.
 
     Args:
-        shade: its grey, 160 to 191.
-        text: a line that it carries, in Latin-1.
+        shade: Its grey, 160 to 191.
+        text: A line of text that it carries, in Latin-1.
     """
-    # One block whose only value is its mean. Each Huffman table has one code, the bit 0: for a
-    # difference of seven bits (64 to 127), and for the end of the block.
+    # The image is one block of 8 by 8 pixels of the same grey, so only its mean has to be encoded.
+    # Each of the two Huffman tables has a single code, the bit 0: it means "a difference of seven
+    # bits follows" (64 to 127) in the first table, and "end of the block" in the second. The data
+    # is therefore 0, seven bits, 0, filled with ones to whole bytes.
     bits = f"0{2 * (shade - 128):07b}0".ljust(16, "1")
+    # APP0 (JFIF), comment, quantization table, frame header, two Huffman tables, start of scan.
     segments = (
         (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
         (0xFE, text.encode("latin-1")),

@@ -1,8 +1,9 @@
-"""What a file may be for: types, sizes and times by purpose, and the check of an upload.
+"""What a file may be for: formats, sizes and lifetimes by purpose, and the check of an upload.
 
-Choices where the published facts are silent: sizes in MB and KB count 1000, a month has 30 days; a
-purpose without published bounds takes any type up to 16 MB and cannot be read again, unless links
-to it are allowed; a file of a wrong type, too long, too large or empty is a 400 without a code.
+Choices where the published facts are silent: sizes in MB and KB count in thousands and a month has
+30 days; a purpose without published limits takes any format up to 16 MB, and its content can be
+read back only if links to it are allowed; a file of a wrong format, with too many pixels, too large
+or empty is a 400 without a code.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import attrs
+from attrs import frozen
 
 from pinstripe.sandbox._files.media import JPEG, PNG, format_of, pixels_of
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.forms import Upload
 
+# The limit of each purpose that has none of its own.
 MAX_BYTES: Final = 16_000_000
 
 DOCUMENT_IMAGE: Final = "identity_document_downloadable"
@@ -27,18 +29,18 @@ _SCANS: Final = ("pdf", JPEG, PNG)
 _PICTURES: Final = (JPEG, PNG, "gif")
 
 
-@attrs.frozen
+@frozen
 class Purpose:
     """The rules of one purpose.
 
-    Args:
-        types: endings of the formats that are taken; empty for any.
-        max_bytes: most bytes.
-        max_pixels: largest width and height of an image, 0 for any.
-        expires: seconds after which the content is gone, None for never.
-        readable: whether the content can be read again.
-        linkable: whether links can be made.
-        service_made: whether only the service makes such files.
+    Attributes:
+        types: The formats that are accepted; empty for any.
+        max_bytes: The largest size in bytes.
+        max_pixels: The largest width and height of an image, 0 for any.
+        expires: Seconds after which the content is deleted, None for never.
+        readable: Whether the content can be read back.
+        linkable: Whether links can be made.
+        service_made: Whether only the service makes such files.
     """
 
     types: tuple[str, ...] = ()
@@ -90,14 +92,17 @@ UPLOADABLE: Final = tuple(name for name, rules in PURPOSES.items() if not rules.
 
 
 def check_upload(purpose: str, file: Upload) -> str | None:
-    """Return the ending that stands for the format of an upload, None where it is not known.
+    """Check an upload against the rules of its purpose.
 
     Args:
-        purpose: what it is for.
-        file: the file.
+        purpose: The purpose.
+        file: The file.
+
+    Returns:
+        Its format as the API names it, such as `pdf`; None if it is unknown.
 
     Raises:
-        Refusal: 400, when the purpose does not take it.
+        Refusal: 400 if the purpose does not accept the file.
     """
     rules, found = PURPOSES[purpose], format_of(file.data, file.filename)
     if not file.data:
@@ -105,10 +110,9 @@ def check_upload(purpose: str, file: Upload) -> str | None:
     if rules.types and found not in rules.types:
         raise invalid(f"A file for {purpose} must be one of {', '.join(rules.types)}.", "file")
     if len(file.data) > rules.max_bytes:
-        raise invalid(f"A file for {purpose} has at most {rules.max_bytes} bytes.", "file")
+        raise invalid(f"A file for {purpose} can have at most {rules.max_bytes} bytes.", "file")
     pixels = pixels_of(file.data) if rules.max_pixels else None
     if pixels and max(pixels) > rules.max_pixels:
-        raise invalid(
-            f"An image for {purpose} has at most {rules.max_pixels} pixels a side.", "file"
-        )
+        text = f"An image for {purpose} can have at most {rules.max_pixels} pixels per side."
+        raise invalid(text, "file")
     return found

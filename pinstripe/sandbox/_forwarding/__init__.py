@@ -1,5 +1,5 @@
-"""Forwarding requests in the sandbox: cards, and who they go to.
+"""Forwarding in the sandbox: requests with card details, sent to real destinations.
 
-Here are the endpoints and the test cards whose details a request is filled with. Only the server
-imports it, as it does every product.
+`endpoints` has the routes of the API and sends the requests. `cards` has the test cards, and fills
+in and masks their details.
 """

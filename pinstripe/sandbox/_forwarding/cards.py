@@ -1,10 +1,12 @@
-"""Card details: the test payment methods, the filling of blanks in a body, and what is masked.
+"""Card details: the test payment methods, and how details are filled into a body and masked.
 
-A blank is an empty text in JSON (`"number": ""`) or an empty element in XML (`<number/>`) with a
-name that says what belongs there; the rest of the body goes out byte for byte as it came. Choices
-where the published facts are silent: the names below, in any case and with any separators;
-credentials are what stands in a header or field whose name says so, masked like a CVC; a
-replacement for which there is no blank is no error; a CVC is not used up.
+A blank is an empty text in JSON (`"number": ""`) or an empty element in XML (`<number/>`); its
+name says which detail belongs there. The body is never parsed and written again: patterns find
+the fields in its text and replace the blanks, so everything else is sent byte for byte as it came.
+
+Choices where the published facts are silent: the names of blanks are those below, in any case and
+with any separators; credentials are the values of headers and fields whose name says so, and are
+masked like a CVC; a replacement without a blank is no error; a CVC can be used any number of times.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 from xml.sax.saxutils import escape, unescape
 
-import attrs
 import msgspec
+from attrs import evolve, field, frozen
 
 MASK: Final = "***"
 JSON: Final = "application/json"
@@ -25,35 +27,36 @@ XML: Final = "application/xml"
 CARD_REPLACEMENTS: Final = ("card_cvc", "card_expiry", "card_number", "cardholder_name")
 
 Change: TypeAlias = Callable[[str, str], "str | None"]
+"""Takes the name and the text of a field, and returns its new text; None to leave it."""
 
 
-@attrs.frozen
+@frozen
 class Card:
     """The details of a card.
 
-    Args:
-        number: its digits.
-        cvc: three or four digits.
-        month: two digits.
-        year: four digits.
-        name: who holds it.
+    Attributes:
+        number: The digits of its number.
+        cvc: Three or four digits.
+        month: Two digits.
+        year: Four digits.
+        name: The name of its holder.
     """
 
-    number: str = attrs.field(repr=False)
-    cvc: str = attrs.field(repr=False)
+    number: str = field(repr=False)
+    cvc: str = field(repr=False)
     month: str = "12"
     year: str = "2034"
-    name: str = attrs.field(default="Noor van Dam", repr=False)
+    name: str = field(default="Noor van Dam", repr=False)
 
     def masked(self) -> Card:
         """Return the card as it may be stored."""
-        return attrs.evolve(self, number=masked_number(self.number), cvc=MASK)
+        return evolve(self, number=masked_number(self.number), cvc=MASK)
 
     def values(self, replacements: Collection[str]) -> dict[str, str]:
-        """Return what belongs into a field, by its name in small letters without separators.
+        """Return the value for each field, by the field's name in lower case without separators.
 
         Args:
-            replacements: which details are asked for.
+            replacements: The details to fill in.
         """
         values: dict[str, str] = {}
         for replacement, fields in _FIELDS.items():
@@ -62,21 +65,21 @@ class Card:
         return values
 
 
-def _same(names: str, read: Callable[[Card], str]) -> dict[str, Callable[[Card], str]]:
+def _fields(names: str, read: Callable[[Card], str]) -> dict[str, Callable[[Card], str]]:
     return dict.fromkeys(names.split(), read)
 
 
 _CVC_NAMES: Final = "cvc cardcvc cvc2 cvv cardcvv cvv2 cvn securitycode cardsecuritycode"
 _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Card], str]]]] = {
-    "card_number": _same("number cardnumber pan primaryaccountnumber", lambda card: card.number),
-    "card_cvc": _same(_CVC_NAMES, lambda card: card.cvc),
-    "cardholder_name": _same(
+    "card_number": _fields("number cardnumber pan primaryaccountnumber", lambda card: card.number),
+    "card_cvc": _fields(_CVC_NAMES, lambda card: card.cvc),
+    "cardholder_name": _fields(
         "name cardholder cardholdername holdername nameoncard", lambda card: card.name
     ),
     "card_expiry": {
-        **_same("expmonth expirymonth expirationmonth", lambda card: card.month),
-        **_same("expyear expiryyear expirationyear", lambda card: card.year),
-        **_same(
+        **_fields("expmonth expirymonth expirationmonth", lambda card: card.month),
+        **_fields("expyear expiryyear expirationyear", lambda card: card.year),
+        **_fields(
             "exp expiry expirydate expirationdate", lambda card: f"{card.month}/{card.year[-2:]}"
         ),
     },
@@ -90,7 +93,7 @@ PAYMENT_METHODS: Final[Mapping[str, Card]] = {
     "pm_card_discover": Card("6011111111111117", "321"),
 }
 
-# A whole text token each time, so that nothing inside of a text is taken for a name.
+# A field is found as whole text tokens, so that nothing inside a text is taken for a name.
 _QUOTED = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _JSON_FIELD = re.compile(rf"({_QUOTED})(?:(\s*:\s*)({_QUOTED}))?")
 _XML_FIELD = re.compile(
@@ -101,16 +104,17 @@ _CREDENTIAL = re.compile(
     r"authori[sz]ation|api-?_?key|access-?_?token|auth-?_?token|secret|password|cookie",
     re.IGNORECASE,
 )
+# A CVC is only three or four digits: it is recognized by the name in front of it.
 _CVC = r"((?:cvc|cvv|cvn|security[ _-]?code)2?\W{1,12})"
 
 
 def masked_number(number: str) -> str:
-    """Return a card number with all but its first six and last four digits hidden."""
+    """Return a card number that shows only its first six and last four digits."""
     return number[:6] + "*" * (len(number) - 10) + number[-4:]
 
 
 def media_type(body: str) -> str | None:
-    """Return the media type of a body, None where it is neither JSON nor looks like XML."""
+    """Return the media type of a body; None if it is not JSON and does not look like XML."""
     if body.lstrip().startswith("<"):
         return XML
     try:
@@ -121,26 +125,27 @@ def media_type(body: str) -> str | None:
 
 
 def fill(body: str, values: Mapping[str, str]) -> str:
-    """Return a body with its blanks filled.
+    """Return a body with its blanks filled in.
 
     Args:
         body: JSON or XML.
-        values: what `Card.values` gave.
+        values: The result of `Card.values`.
     """
 
-    def change(name: str, text: str) -> str | None:
+    def filled(name: str, text: str) -> str | None:
         return None if text else values.get(_SEPARATORS.sub("", name.lower()))
 
-    return _changed(body, change)
+    return _changed(body, filled)
 
 
 def mask(text: str, card: Card) -> str:
-    """Return text with a card's number, and its CVC where it is named as such, masked.
+    """Return text without the number of a card, and without a CVC that is named as one.
 
     Args:
-        text: any text, such as the answer of a destination that repeats what it got.
-        card: whose details are hidden.
+        text: Any text, such as the answer of a destination that repeats the request.
+        card: The card.
     """
+    # The number can be written in groups. Longer runs of digits that contain it are not it.
     number = "[ -]?".join(card.number)
     text = re.sub(rf"(?<!\d){number}(?!\d)", masked_number(card.number), text)
     cvc = re.compile(rf"{_CVC}{card.cvc}(?!\d)", re.IGNORECASE)
@@ -148,35 +153,30 @@ def mask(text: str, card: Card) -> str:
 
 
 def mask_credentials(body: str) -> str:
-    """Return a JSON or XML body with the values of fields named as credentials masked."""
+    """Return a JSON or XML body that hides the values of fields named like credentials."""
     return _changed(body, lambda name, text: MASK if text and is_credential(name) else None)
 
 
 def is_credential(name: str) -> bool:
-    """Say whether the name of a header or a field is that of a credential."""
+    """Report whether a header or a field with this name holds a credential."""
     return _CREDENTIAL.search(name) is not None
 
 
 def _changed(body: str, change: Change) -> str:
+    def json_field(found: re.Match[str]) -> str:
+        key, colon, value = found.groups()
+        # This text is an element of a list, or the name of a field whose value is not a text.
+        if value is None:
+            return found[0]
+        new = change(json.loads(key, strict=False), json.loads(value, strict=False))
+        return found[0] if new is None else f"{key}{colon}{json.dumps(new)}"
+
+    def xml_field(found: re.Match[str]) -> str:
+        name, rest = found["name"], found["rest"] or ""
+        # A prefix such as `card:` names a namespace, and does not belong to the name.
+        new = change(name.rpartition(":")[2], unescape((found["text"] or "").strip()))
+        return found[0] if new is None else f"<{name}{rest}>{escape(new)}</{name}>"
+
     if body.lstrip().startswith("<"):
-        return _XML_FIELD.sub(lambda found: _xml_changed(found, change), body)
-    return _JSON_FIELD.sub(lambda found: _json_changed(found, change), body)
-
-
-def _json_changed(found: re.Match[str], change: Change) -> str:
-    key, colon, value = found.groups()
-    if value is None:
-        return found[0]
-    new = change(_plain(key), _plain(value))
-    return found[0] if new is None else f"{key}{colon}{json.dumps(new)}"
-
-
-def _plain(token: str) -> str:
-    text: str = json.loads(token, strict=False)
-    return text
-
-
-def _xml_changed(found: re.Match[str], change: Change) -> str:
-    name, rest = found["name"], found["rest"] or ""
-    new = change(name.rpartition(":")[2], unescape((found["text"] or "").strip()))
-    return found[0] if new is None else f"<{name}{rest}>{escape(new)}</{name}>"
+        return _XML_FIELD.sub(xml_field, body)
+    return _JSON_FIELD.sub(json_field, body)

@@ -1,5 +1,6 @@
-"""Identity in the sandbox: verification sessions, reports and people.
+"""Identity in the sandbox: verification sessions, reports, and invented people.
 
-Here are the endpoints, the steps of a verification, the invented people and their images, and the
-control routes and driver of tests. Only the server imports it, as it does every product.
+`endpoints` has the routes of the API and `steps` the steps of a verification. `people` invents
+persons and the findings of checks, `images` the pictures, and `seeding` a long history. `control`
+and `driver` let tests take the steps of a person or a reviewer.
 """

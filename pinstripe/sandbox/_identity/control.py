@@ -1,14 +1,14 @@
-"""Control routes of Identity: what a person, a reviewer or time would do to a session.
+"""Control routes of Identity: the steps that a person, a reviewer or time takes.
 
 Parameters, by path below `/_sandbox/`:
 
 - `POST identity/verification_sessions/{session}/submit`: none
 - `POST .../verify`: `outputs` and `document`, objects whose values replace the invented ones
-- `POST .../fail`: `code` (required, a `last_error` code), `reason`
+- `POST .../fail`: `code` (required, a code of `last_error`), `reason`
 - `POST .../finish_redaction`: none
-- `POST identity/seed`: `count`, `interval` (seconds between two sessions), `status`
+- `POST identity/seed`: `count` (required), `interval` (seconds between two sessions), `status`
 
-A seed answers with `{"created": count}`, every other with the session as the API shows it.
+`seed` answers with `{"created": count}`, the others with the session as the API shows it.
 """
 
 from __future__ import annotations
@@ -19,38 +19,24 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
 from pinstripe.sandbox._identity import people, seeding, steps
 from pinstripe.sandbox._identity.steps import SESSION
-from pinstripe.sandbox._params.schema import (
-    STRING,
-    Integer,
-    Nullable,
-    Object,
-    Spec,
-    Word,
-)
+from pinstripe.sandbox._params.schema import STRING, Integer, Nullable, Object, Spec, Word
 from pinstripe.sandbox._state.lifecycles import VERIFICATION_SESSION
 from pinstripe.sandbox._state.table import Json, get_object
 
 _PATH: Final = "identity/verification_sessions/{session}"
 
 _TEXT: Final = Nullable(STRING)
-
-
 _DATE: Final = Nullable(
     Object({"day": Integer(1, 31), "month": Integer(1, 12), "year": Integer(1, 9999)})
 )
-
-
 _SEX: Final = Nullable(Word(("female", "male", "unknown"), open=True))
-
-
+# Every value can be replaced, also with null: a document may lack it.
 _PERSON: Final[dict[str, Spec]] = {
     "address": Nullable(Object(dict.fromkeys(people.ADDRESS_FIELDS, _TEXT))),
     "dob": _DATE,
     "sex": _SEX,
     **dict.fromkeys(("first_name", "last_name", "unparsed_place_of_birth", "unparsed_sex"), _TEXT),
 }
-
-
 _VERIFY: Final = Object(
     {
         "outputs": Object(
@@ -66,11 +52,7 @@ _VERIFY: Final = Object(
         ),
     }
 )
-
-
 _FAIL: Final = Object({"code": Word(tuple(people.GROUP_OF)), "reason": STRING}, required=("code",))
-
-
 _SEED: Final = Object(
     {
         "count": Integer(1, seeding.MAX_COUNT),

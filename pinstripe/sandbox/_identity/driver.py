@@ -1,4 +1,4 @@
-"""The driver of Identity: what a person or a reviewer would do, as methods for tests."""
+"""The driver of Identity: the steps of a person or a reviewer, as methods for tests."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class IdentityDriver(Driver):
     """Moves verification sessions."""
 
     def submit(self, session: str) -> Json:
-        """Let the end user submit: the session is processing.
+        """Let the person submit, so that the session is processing.
 
         Args:
-            session: id of a session that waits for input.
+            session: Id of a session that waits for input.
 
         Returns:
             The session as the API shows it.
 
         Raises:
-            Refusal: for an unknown id or another status.
+            Refusal: If the id is unknown or the session has another status.
         """
         return self._session(session, "submit")
 
@@ -37,45 +37,45 @@ class IdentityDriver(Driver):
         """Let all checks pass; a session that waits for input is submitted first.
 
         Args:
-            session: id of the session.
-            outputs: values in place of the invented ones in `verified_outputs`.
-            document: values in place of the invented ones in the report's document check.
+            session: Id of the session.
+            outputs: Values that replace the invented ones in `verified_outputs`.
+            document: Values that replace the invented ones in the report's document check.
 
         Returns:
             The session as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, an unknown name of a value, or a wrong status.
+            Refusal: If the id or the name of a value is unknown, or the status does not allow it.
         """
         return self._session(session, "verify", outputs=outputs, document=document)
 
     def fail(self, session: str, code: str, *, reason: str | None = None) -> Json:
-        """Let a check fail, or the end user give up (`abandoned`, `consent_declined`).
+        """Let a check fail, or the person give up (`abandoned`, `consent_declined`).
 
         Args:
-            session: id of the session.
-            code: a code of `last_error`.
-            reason: text for the end user in place of the usual one.
+            session: Id of the session.
+            code: A code of `last_error`.
+            reason: The text for the person; None for the usual one.
 
         Returns:
             The session as the API shows it, waiting for input again.
 
         Raises:
-            Refusal: for an unknown id or code, or a wrong status.
+            Refusal: If the id or the code is unknown, or the status does not allow it.
         """
         return self._session(session, "fail", code=code, reason=reason)
 
     def finish_redaction(self, session: str) -> Json:
-        """Finish a redaction now, whatever the clock says.
+        """Finish a redaction now, before its time.
 
         Args:
-            session: id of a session whose redaction is going on.
+            session: Id of a session whose redaction is in progress.
 
         Returns:
             The session as the API shows it.
 
         Raises:
-            Refusal: for an unknown id, or when no redaction is going on.
+            Refusal: If the id is unknown, or no redaction is in progress.
         """
         return self._session(session, "finish_redaction")
 
@@ -83,15 +83,15 @@ class IdentityDriver(Driver):
         """Create sessions that reach back in time, without events.
 
         Args:
-            count: how many.
-            interval: seconds between two of them; the newest is created now.
-            status: status of all of them; None for a mix.
+            count: The number of sessions.
+            interval: Seconds between two of them; the newest is created now.
+            status: The status of all of them; None for a mix.
 
         Returns:
-            How many were created.
+            The number of sessions that were created.
 
         Raises:
-            Refusal: for a count, interval or status that is not acceptable.
+            Refusal: If the count, the interval or the status is not valid.
         """
         answer = self._run("identity/seed", count=count, interval=interval, status=status)
         return int(answer["created"])

@@ -1,10 +1,10 @@
-"""Identity as the API offers it: verification sessions and reports, their kinds and endpoints.
+"""Identity as the API offers it: the kinds and endpoints of verification sessions and reports.
 
 Choices where the published facts are silent:
 
-- `type` and `verification_flow` together are accepted, the flow counts;
+- `type` and `verification_flow` together are accepted, and the flow counts;
 - metadata can be changed in every status until the session is redacted;
-- a `clearable` options[document] becomes an empty object.
+- an `options[document]` that is cleared becomes an empty object.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pinstripe.sandbox._state.lifecycles import VERIFICATION_SESSION
 from pinstripe.sandbox._state.table import Json, get_object
 from pinstripe.sandbox._state.world import Account
 
+# Fields that an answer has only if `expand` names them, and those that need a restricted key too.
 _PLAIN = Field(hidden=True)
 _RESTRICTED = Field(hidden=True, restricted=True)
 _SHOWN_WITH_PARENT = {"sex": _PLAIN, "unparsed_place_of_birth": _PLAIN, "unparsed_sex": _PLAIN}
@@ -77,7 +78,7 @@ def _email_problem(text: str) -> str | None:
 
 
 def url_problem(text: str) -> str | None:
-    """Say what is wrong with an absolute web address, None for nothing."""
+    """Return what is wrong with an absolute web address; None if nothing is."""
     fine = text.startswith(("https://", "http://")) and len(text.split("//", 1)[1]) > 0
     return None if fine and not any(mark.isspace() for mark in text) else "not a valid URL"
 
@@ -140,7 +141,7 @@ _LIST_REPORTS: Final = Object(
 
 
 def create_session(call: Call) -> Json:
-    """Create a session that waits for its end user."""
+    """Create a session that waits for its person."""
     params = call.params
     if "type" not in params and "verification_flow" not in params:
         raise invalid("Missing required param: type.", "type", "parameter_missing")
@@ -150,7 +151,7 @@ def create_session(call: Call) -> Json:
 
 
 def new_session(account: Account, params: dict[str, Any]) -> Json:
-    """Return a session built from checked parameters, not stored yet."""
+    """Return a new session, made from checked parameters and not stored yet."""
     flow = params.get("verification_flow")
     kind: str = "verification_flow" if flow else params["type"]
     id = account.new_id(SESSION)
@@ -181,7 +182,7 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
 
 
 def retrieve_session(call: Call) -> Json:
-    """Return a session; while it waits for input, with a fresh client secret and address."""
+    """Return a session; while it waits for input, with a new client secret and address."""
     value = _session(call)
     if value["status"] == "requires_input":
         value = call.account.put({**value, **steps.fresh_access(call.account, value["id"])})
@@ -189,26 +190,38 @@ def retrieve_session(call: Call) -> Json:
 
 
 def update_session(call: Call) -> Json:
-    """Change a session: everything while it waits for input, later its metadata only."""
+    """Change a session: everything while it waits for input, afterwards only its metadata."""
     value, params = _session(call), call.params
     if value["redaction"] is not None:
-        raise _wrong_status("A session that is or is being redacted takes no updates.")
+        raise _wrong_status("A session cannot be updated after its redaction has started.")
     if value["status"] != "requires_input" and params.keys() - {"metadata"}:
         raise _wrong_status(f"Only metadata can be changed on a {value['status']} session.")
-    return call.show(call.account.put(_updated(value, params)))
+    changed = dict(value)
+    if "metadata" in params:
+        changed["metadata"] = METADATA.merge(value["metadata"], params["metadata"])
+    if "type" in params or "options" in params:
+        # A new type keeps only those of the options that belong to it.
+        kind = str(params.get("type", value["type"]))
+        options = {**value["options"], **params.get("options", {})}
+        changed.update(type=kind, options=_session_options(kind, options))
+    if "provided_details" in params:
+        merged = {**get_object(value, "provided_details"), **params["provided_details"]}
+        # An empty text removes a detail.
+        changed["provided_details"] = {name: text for name, text in merged.items() if text} or None
+    return call.show(call.account.put(changed))
 
 
 def cancel_session(call: Call) -> Json:
     """Cancel a session that waits for input."""
     value = _session(call)
     if value["redaction"] is not None:
-        raise _wrong_status("A session that is or is being redacted cannot be canceled.")
+        raise _wrong_status("A session cannot be canceled after its redaction has started.")
     row = VERIFICATION_SESSION.step(value["status"], "cancel")
     return call.show(steps.enter(call.account, value, row, call.origin))
 
 
 def redact_session(call: Call) -> Json:
-    """Start the redaction of a session; a session that waits for input is canceled by it."""
+    """Start the redaction of a session, which cancels a session that waits for input."""
     return call.show(steps.start_redaction(call.account, _session(call), call.origin))
 
 
@@ -247,20 +260,6 @@ def _session_options(kind: str, options: Json) -> Json:
         "matching": {"dob": "similar", "name": "similar"},
         "phone": {"require_verification": False},
     }
-
-
-def _updated(value: Json, params: dict[str, Any]) -> Json:
-    out = dict(value)
-    if "metadata" in params:
-        out["metadata"] = METADATA.merge(value["metadata"], params["metadata"])
-    if "type" in params or "options" in params:
-        kind = str(params.get("type", value["type"]))
-        options = {**value["options"], **params.get("options", {})}
-        out.update(type=kind, options=_session_options(kind, options))
-    if "provided_details" in params:
-        merged = {**get_object(value, "provided_details"), **params["provided_details"]}
-        out["provided_details"] = {name: text for name, text in merged.items() if text} or None
-    return out
 
 
 _SESSIONS = "/v1/identity/verification_sessions"

@@ -1,9 +1,12 @@
 """Invented people and the findings of invented checks: outputs, reports, and their redaction.
 
-Every person here is made up. Choices where the published facts are silent: a report is made for
-each attempt in which a check ran, none for the errors of the `session` group; redaction turns
-every personal text into `[redacted]` whether it was set or not, except email and phone, which
-stay null where they were null.
+A verification makes checks (document, selfie, id number, email, phone). Each attempt in which a
+check ran has a report with one finding per check; if the attempt failed, one of them has the error.
+Every person here is invented.
+
+Choices where the published facts are silent: errors of the `session` group have no report; a
+redaction replaces every personal text with `[redacted]`, even if it was null, except email and
+phone, which stay null.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ REPORT: Final = "identity.verification_report"
 REDACTED: Final = "[redacted]"
 REDACTED_DATE: Final = {"day": 1, "month": 1, "year": 1}
 
+# The published error codes by the check that they belong to. The reasons are invented.
 ERROR_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     "session": {
         "abandoned": "The verification was not finished.",
@@ -52,6 +56,7 @@ ERROR_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 GROUP_OF: Final = {code: group for group, codes in ERROR_REASONS.items() for code in codes}
+# Errors of a person who gives up: they need no submission before.
 GIVEN_UP: Final = ("abandoned", "consent_declined")
 
 ADDRESS_FIELDS: Final = ("city", "country", "line1", "line2", "postal_code", "state")
@@ -88,23 +93,32 @@ _PEOPLE: Final[tuple[Json, ...]] = (
 
 
 def verified_outputs(account: Account, session: Json, overrides: Mapping[str, Any]) -> Json:
-    """Return the outputs of a passed verification.
+    """Return the outputs of a successful verification.
 
     Args:
-        account: draws the person.
-        session: the session as it is stored.
-        overrides: values in place of the invented ones, by field; `address` and `dob` are merged.
+        account: The account, which draws the person.
+        session: The session as it is stored.
+        overrides: Values that replace the invented ones, by field. An `address` or `dob` replaces
+            only the parts that it has.
     """
     person = dict(_PEOPLE[account.random_below(len(_PEOPLE))])
-    wanted = "id_number" in checks_of(session)
+    line1, city, postal_code, state, country = person.pop("address")
+    checks = checks_of(session)
     provided = get_object(session, "provided_details")
     invented: Json = {
-        "address": _address(person.pop("address")),
+        "address": {
+            "city": city,
+            "country": country,
+            "line1": line1,
+            "line2": None,
+            "postal_code": postal_code,
+            "state": state,
+        },
         "dob": person.pop("dob"),
-        "email": provided.get("email") if "email" in checks_of(session) else None,
-        "id_number": "000000000" if wanted else None,
-        "id_number_type": "us_ssn" if wanted else None,
-        "phone": provided.get("phone") if "phone" in checks_of(session) else None,
+        "email": provided.get("email") if "email" in checks else None,
+        "id_number": "000000000" if "id_number" in checks else None,
+        "id_number_type": "us_ssn" if "id_number" in checks else None,
+        "phone": provided.get("phone") if "phone" in checks else None,
         **person,
     }
     return dict(sorted(_merged(invented, overrides).items()))
@@ -112,6 +126,7 @@ def verified_outputs(account: Account, session: Json, overrides: Mapping[str, An
 
 def checks_of(session: Json) -> tuple[str, ...]:
     """Return the checks that a session makes: document, selfie, id_number, email, phone."""
+    # A flow is configured outside of the API. Here every flow makes the same checks.
     if session["type"] == "verification_flow":
         return ("document", "id_number", "email", "phone")
     document = get_object(session["options"], "document")
@@ -129,31 +144,35 @@ def report(
     """Return the report of an attempt, not stored yet.
 
     Args:
-        account: gives ids and the time.
-        session: the session as it is stored.
-        outputs: what `verified_outputs` gave.
-        document: values in place of the invented ones in the document check.
-        code: the error that the attempt ended with, None where it passed.
+        account: The account, which gives ids and the time.
+        session: The session as it is stored.
+        outputs: The result of `verified_outputs`.
+        document: Values that replace the invented ones in the document check.
+        code: The error of the attempt, None if it was successful.
     """
+    options = get_object(session, "options")
     value: Json = {
         "id": account.new_id(REPORT),
         "object": REPORT,
         "client_reference_id": session["client_reference_id"],
         "created": account.timestamp(),
         "livemode": False,
-        "options": _report_options(session),
+        "options": {name: options[name] for name in ("document", "id_number") if name in options},
         "type": session["type"],
         "verification_session": session["id"],
     }
     if "verification_flow" in session:
         value["verification_flow"] = session["verification_flow"]
+
+    # A test can ask for the error of any check, so the failed check is added if it was not made.
     failed = GROUP_OF[code] if code else None
     checks = checks_of(session)
     for check in checks if failed is None or failed in checks else (*checks, failed):
-        finding = _findings(account, session, outputs, check)
+        finding = _finding(account, session, outputs, check)
         if check == "document":
             finding = _merged(finding, document)
-        value[check] = _judged(finding, code if check == failed else None)
+        error = last_error(code) if code and check == failed else None
+        value[check] = {**finding, "error": error, "status": "unverified" if error else "verified"}
     return value
 
 
@@ -162,39 +181,27 @@ def last_error(code: str) -> Json:
     return {"code": code, "reason": ERROR_REASONS[GROUP_OF[code]][code]}
 
 
-def redacted_session(session: Json) -> Json:
-    """Return a session with placeholders for what is personal."""
-    outputs = session["verified_outputs"]
-    return {
-        **session,
-        "client_secret": None,
-        "metadata": {},
-        "provided_details": _veiled_set(session["provided_details"]),
-        "redaction": {"status": "redacted"},
-        "url": None,
-        "verified_outputs": outputs and _veiled_outputs(outputs),
-    }
-
-
-def redacted_report(value: Json) -> Json:
-    """Return a report with placeholders for what is personal."""
-    out = dict(value)
-    for check in ("document", "id_number", "email", "phone"):
-        if check in out:
-            out[check] = _veiled_finding(out[check])
-    return out
-
-
-def _address(parts: tuple[str | None, ...]) -> Json:
-    line1, city, postal_code, state, country = parts
-    return {
-        "city": city,
-        "country": country,
-        "line1": line1,
-        "line2": None,
-        "postal_code": postal_code,
-        "state": state,
-    }
+def _finding(account: Account, session: Json, outputs: Json, check: str) -> Json:
+    if check == "document":
+        allowed = get_object(session["options"], "document").get("allowed_types") or ["passport"]
+        names = ("address", "dob", "first_name", "last_name", "sex")
+        return {
+            **{name: outputs[name] for name in names},
+            "expiration_date": {"day": 30, "month": 6, "year": 2033},
+            "files": [account.new_file_id(), account.new_file_id()],
+            "issued_date": {"day": 30, "month": 6, "year": 2023},
+            "issuing_country": get_object(outputs, "address").get("country"),
+            "number": "XX" + account.random_text(7).upper(),
+            "type": allowed[0],
+            "unparsed_place_of_birth": outputs["unparsed_place_of_birth"],
+            "unparsed_sex": outputs["unparsed_sex"],
+        }
+    if check == "selfie":
+        return {"document": account.new_file_id(), "selfie": account.new_file_id()}
+    if check == "id_number":
+        names = ("dob", "first_name", "id_number", "id_number_type", "last_name")
+        return {name: outputs[name] for name in names}
+    return {check: outputs[check] or get_object(session, "provided_details").get(check)}
 
 
 def _merged(base: Json, overrides: Mapping[str, Any]) -> Json:
@@ -205,65 +212,9 @@ def _merged(base: Json, overrides: Mapping[str, Any]) -> Json:
     return out
 
 
-def _report_options(session: Json) -> Json:
-    options = get_object(session, "options")
-    return {name: options[name] for name in ("document", "id_number") if name in options}
-
-
-def _findings(account: Account, session: Json, outputs: Json, check: str) -> Json:
-    provided = get_object(session, "provided_details")
-    if check == "document":
-        return _document(account, session, outputs)
-    if check == "selfie":
-        return {"document": account.new_file_id(), "selfie": account.new_file_id()}
-    if check == "id_number":
-        names = ("dob", "first_name", "id_number", "id_number_type", "last_name")
-        return {name: outputs[name] for name in names}
-    return {check: outputs[check] or provided.get(check)}
-
-
-def _document(account: Account, session: Json, outputs: Json) -> Json:
-    allowed = get_object(session["options"], "document").get("allowed_types") or ["passport"]
-    names = ("address", "dob", "first_name", "last_name", "sex")
-    return {
-        **{name: outputs[name] for name in names},
-        "expiration_date": {"day": 30, "month": 6, "year": 2033},
-        "files": [account.new_file_id(), account.new_file_id()],
-        "issued_date": {"day": 30, "month": 6, "year": 2023},
-        "issuing_country": get_object(outputs, "address").get("country"),
-        "number": "XX" + account.random_text(7).upper(),
-        "type": allowed[0],
-        "unparsed_place_of_birth": outputs["unparsed_place_of_birth"],
-        "unparsed_sex": outputs["unparsed_sex"],
-    }
-
-
-def _judged(finding: Json, code: str | None) -> Json:
-    error = last_error(code) if code else None
-    return {**finding, "error": error, "status": "unverified" if code else "verified"}
-
-
-def _veiled_outputs(outputs: Json) -> Json:
-    return {
-        **outputs,
-        **_veiled_person(outputs),
-        "email": outputs["email"] and REDACTED,
-        "phone": outputs["phone"] and REDACTED,
-    }
-
-
-def _veiled_person(value: Json) -> Json:
-    out: Json = {}
-    for name in value:
-        if name in _VEILS:
-            out[name] = _VEILS[name]
-    if value.get("address"):
-        country = value["address"]["country"]
-        out["address"] = {**dict.fromkeys(value["address"], REDACTED), "country": country}
-    return out
-
-
-_VEILS: Final[Mapping[str, object]] = {
+# What a redaction puts in place of a personal value, in outputs and in reports. Addresses, emails
+# and phone numbers have rules of their own below.
+_PLACEHOLDERS: Final[Mapping[str, object]] = {
     "dob": REDACTED_DATE,
     "expiration_date": REDACTED_DATE,
     "first_name": REDACTED,
@@ -278,13 +229,36 @@ _VEILS: Final[Mapping[str, object]] = {
 }
 
 
-def _veiled_finding(finding: Json) -> Json:
-    out = {**finding, **_veiled_person(finding)}
+def redacted_session(session: Json) -> Json:
+    """Return a session with placeholders instead of personal values."""
+    details, outputs = session["provided_details"], session["verified_outputs"]
+    return {
+        **session,
+        "client_secret": None,
+        "metadata": {},
+        "provided_details": details and dict.fromkeys(details, REDACTED),
+        "redaction": {"status": "redacted"},
+        "url": None,
+        "verified_outputs": outputs and _redacted(outputs),
+    }
+
+
+def redacted_report(value: Json) -> Json:
+    """Return a report with placeholders instead of personal values."""
+    out = dict(value)
+    for check in ("document", "id_number", "email", "phone"):
+        if check in out:
+            out[check] = _redacted(out[check])
+    return out
+
+
+def _redacted(person: Json) -> Json:
+    out: Json = {name: _PLACEHOLDERS.get(name, value) for name, value in person.items()}
+    # The country of an address is not personal.
+    if out.get("address"):
+        country = out["address"]["country"]
+        out["address"] = {**dict.fromkeys(out["address"], REDACTED), "country": country}
     for name in ("email", "phone"):
         if out.get(name):
             out[name] = REDACTED
     return out
-
-
-def _veiled_set(details: Json | None) -> Json | None:
-    return details and dict.fromkeys(details, REDACTED)

@@ -1,4 +1,4 @@
-"""Fills an account with history: many sessions spread over time, made without events."""
+"""Fills an account with a history: many sessions spread over time, without events."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 from pinstripe.sandbox._identity import people
 from pinstripe.sandbox._identity.endpoints import new_session
-from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import Account
 
+# A million sessions take about 2 GB of memory.
 MAX_COUNT: Final = 1_000_000
 DEFAULT_INTERVAL: Final = 60
 
@@ -16,15 +16,16 @@ _MIX: Final = ("requires_input", "verified", "processing", "canceled")
 
 
 def seed_sessions(account: Account, count: int, interval: int, status: str | None = None) -> None:
-    """Store verification sessions, the newest of them created now.
+    """Store verification sessions that reach back in time; the newest is created now.
 
     Args:
-        account: where they are stored.
-        count: how many.
-        interval: seconds between two of them.
-        status: status of all of them; None for a mix of every status.
+        account: The account that stores them.
+        count: The number of sessions.
+        interval: Seconds between two of them.
+        status: The status of all of them; None for a mix of every status.
     """
     now = account.timestamp()
+    # The oldest comes first: objects of the same second are listed in the order of their storing.
     for age in range(count - 1, -1, -1):
         created = max(0, now - age * interval)
         _store(account, count - age, created, status or _MIX[age % len(_MIX)])
@@ -36,12 +37,8 @@ def _store(account: Account, number: int, created: int, status: str) -> None:
     if status != "requires_input":
         value.update(client_secret=None, url=None)
     if status == "verified":
-        value.update(_verified(account, value))
+        outputs = people.verified_outputs(account, value, {})
+        report = people.report(account, value, outputs, {}, None)
+        account.put({**report, "created": created})
+        value.update(last_verification_report=report["id"], verified_outputs=outputs)
     account.put(value)
-
-
-def _verified(account: Account, value: Json) -> Json:
-    outputs = people.verified_outputs(account, value, {})
-    report = people.report(account, value, outputs, {}, None)
-    account.put({**report, "created": value["created"]})
-    return {"last_verification_report": report["id"], "verified_outputs": outputs}

@@ -1,9 +1,16 @@
-"""The steps of a verification session: what each does to the session, its reports and events.
+"""The steps of a verification session, with their effects on its reports, images and events.
 
-Choices where the published facts are silent: `client_secret` and `url` are null while a session
-is processing; a session that is canceled, or redacted, cannot be redacted (again); placeholders
-appear when the redaction finishes, in session, reports and events alike. Stored idempotent
-answers are left to expire.
+A session waits for input (`requires_input`) until its person submits, and is then `processing`. The
+checks pass (`verified`), or one fails and the session waits for input again; each attempt makes a
+report. The lifecycle tables say which step is possible in which status, and which event it sends.
+
+A redaction is a second lifecycle beside the status. It starts at once and finishes later, by a
+scheduled job: then placeholders replace what is personal in the session, its reports, its images
+and its events.
+
+Choices where the published facts are silent: `client_secret` and `url` are null while a session is
+processing; a session that is canceled or already redacted cannot be redacted. The answers that are
+stored under idempotency keys are not redacted, they expire.
 """
 
 from __future__ import annotations
@@ -12,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pinstripe.sandbox._identity import people
-from pinstripe.sandbox._identity.images import drop_images, make_images
+from pinstripe.sandbox._identity.images import NO_REQUEST, delete_images, make_images
 from pinstripe.sandbox._state.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT, Account, EventOrigin, Job
@@ -20,12 +27,11 @@ from pinstripe.sandbox._state.world import EVENT, Account, EventOrigin, Job
 SESSION: Final = "identity.verification_session"
 REPORT: Final = people.REPORT
 
-NOBODY: Final = EventOrigin()
-REDACTION_DUE: Final = "finish_redaction"
+REDACTION_JOB: Final = "finish_redaction"
 
 
 def fresh_access(account: Account, id: str) -> Json:
-    """Return a new client secret and address for the end user."""
+    """Return a new client secret and a new address for the person."""
     return {
         "client_secret": f"{id}_secret_test_{account.random_text(32)}",
         "url": f"https://verify.stripe.com/start/test_{account.random_text(40)}",
@@ -35,18 +41,19 @@ def fresh_access(account: Account, id: str) -> Json:
 def enter(
     account: Account, value: Json, row: Transition, origin: EventOrigin, **changes: Any
 ) -> Json:
-    """Take a session to the state of a row, and tell it by the event of the row.
+    """Apply a transition to a session: store its new state, and send the event.
 
     Args:
-        account: where the session is stored.
-        value: the session.
-        row: the transition.
-        origin: the request that causes it.
-        changes: further fields and their new values.
+        account: The account that stores the session.
+        value: The session.
+        row: The transition.
+        origin: The request that causes it.
+        changes: Other fields and their new values.
 
     Returns:
         The session as it is stored now.
     """
+    # Only a session that waits for input can be opened by its person.
     access: Json = {"client_secret": None, "url": None}
     if row.target == "requires_input":
         access = fresh_access(account, value["id"])
@@ -57,13 +64,13 @@ def enter(
 
 
 def submit(account: Account, value: Json) -> Json:
-    """Let the end user submit: the session is processing.
+    """Let the person submit, so that the session is processing.
 
     Raises:
-        Refusal: 400, unless the session waits for input.
+        Refusal: 400 unless the session waits for input.
     """
     row = VERIFICATION_SESSION.step(value["status"], "submit")
-    return enter(account, value, row, NOBODY)
+    return enter(account, value, row, NO_REQUEST)
 
 
 def verify(
@@ -72,72 +79,91 @@ def verify(
     """Let the checks pass; a session that waits for input is submitted first.
 
     Args:
-        account: where the session is stored.
-        value: the session.
-        outputs: values in place of the invented ones in the verified outputs.
-        document: values in place of the invented ones in the document check.
+        account: The account that stores the session.
+        value: The session.
+        outputs: Values that replace the invented ones in the verified outputs.
+        document: Values that replace the invented ones in the document check.
+
+    Returns:
+        The session as it is stored now.
 
     Raises:
-        Refusal: 400, when the session is verified or canceled.
+        Refusal: 400 if the session is verified or canceled.
     """
     value = _processing(account, value)
     row = VERIFICATION_SESSION.step(value["status"], "verify")
     found = people.verified_outputs(account, value, outputs)
-    report = _stored(account, people.report(account, value, found, document, None))
+    report = people.report(account, value, found, document, None)
+    _store_report(account, report)
     changes = {"last_error": None, "last_verification_report": report["id"]}
-    return enter(account, value, row, NOBODY, verified_outputs=found, **changes)
+    return enter(account, value, row, NO_REQUEST, verified_outputs=found, **changes)
 
 
 def fail(account: Account, value: Json, code: str, reason: str | None = None) -> Json:
-    """Let a check fail, or the end user give up; the session waits for input again.
+    """Let a check fail, or the person give up; the session waits for input again.
 
     Args:
-        account: where the session is stored.
-        value: the session.
-        code: the error code.
-        reason: text for the end user in place of the usual one.
+        account: The account that stores the session.
+        value: The session.
+        code: The error code.
+        reason: The text for the person; None for the usual one.
+
+    Returns:
+        The session as it is stored now.
 
     Raises:
-        Refusal: 400, when the session is verified or canceled.
+        Refusal: 400 if the session is verified or canceled.
     """
     usual = people.last_error(code)
     error = {**usual, "reason": reason or usual["reason"]}
+    # A person who gives up does not submit first: only the error of the session changes.
     if code in people.GIVEN_UP and value["status"] == "requires_input":
         row = VERIFICATION_SESSION.step(value["status"], "give_up")
-        return enter(account, value, row, NOBODY, last_error=error)
+        return enter(account, value, row, NO_REQUEST, last_error=error)
     value = _processing(account, value)
     row = VERIFICATION_SESSION.step(value["status"], "fail")
-    report = _failed_report(account, value, code)
-    return enter(account, value, row, NOBODY, last_error=error, **report)
+    changes: Json = {"last_error": error}
+    # Errors of the `session` group happen before any check, so there is nothing to report.
+    if people.GROUP_OF[code] != "session":
+        outputs = people.verified_outputs(account, value, {})
+        report = people.report(account, value, outputs, {}, code)
+        _store_report(account, report)
+        changes["last_verification_report"] = report["id"]
+    return enter(account, value, row, NO_REQUEST, **changes)
 
 
 def start_redaction(account: Account, value: Json, origin: EventOrigin) -> Json:
-    """Start a redaction, which finishes by the clock.
+    """Start a redaction, which finishes later by the clock.
 
     Raises:
-        Refusal: 400, when the session is processing, canceled, or its redaction has begun.
+        Refusal: 400 if the session is processing or canceled, or its redaction has started.
     """
     started = REDACTION.step(_redaction_state(value), "redact")
     row = VERIFICATION_SESSION.step(value["status"], "redact")
     value = enter(account, value, row, origin, redaction={"status": started.target})
-    account.schedule(account.settings.redaction_seconds, REDACTION_DUE, value["id"])
+    account.schedule(account.settings.redaction_seconds, REDACTION_JOB, value["id"])
     return value
 
 
 def finish_redaction(account: Account, value: Json) -> Json:
-    """Put placeholders for all that is personal, in the session, its reports and its events.
+    """Replace everything personal in the session, its reports and events, and delete its images.
 
     Raises:
-        Refusal: 400, when no redaction is going on.
+        Refusal: 400 if no redaction is in progress.
     """
     row = REDACTION.step(_redaction_state(value), "finish")
     value = account.put(people.redacted_session(value))
     for report in account.tables[REPORT].find_by("verification_session", value["id"]):
         account.put(people.redacted_report(report))
-        drop_images(account, report)
+        delete_images(account, report)
+    # An event shows the session as it was: it keeps its fields and the state of its redaction.
     for event in account.tables[EVENT].find_by("subject", value["id"]):
-        account.put({**event, "data": _redacted_data(event["data"])})
-    account.emit(str(row.event), value, NOBODY)
+        old = event["data"]["object"]
+        redacted = people.redacted_session({**old, "verified_outputs": None})
+        kept = {name: redacted[name] for name in old}
+        data = {**event["data"], "object": {**kept, "redaction": old["redaction"]}}
+        account.put({**event, "data": data})
+    account.emit(str(row.event), value, NO_REQUEST)
     return value
 
 
@@ -145,34 +171,20 @@ def _processing(account: Account, value: Json) -> Json:
     return submit(account, value) if value["status"] == "requires_input" else value
 
 
-def _failed_report(account: Account, value: Json, code: str) -> Json:
-    if people.GROUP_OF[code] == "session":
-        return {}
-    outputs = people.verified_outputs(account, value, {})
-    report = _stored(account, people.report(account, value, outputs, {}, code))
-    return {"last_verification_report": report["id"]}
-
-
-def _stored(account: Account, report: Json) -> Json:
+def _store_report(account: Account, report: Json) -> None:
     make_images(account, report)
-    return account.put(report)
+    account.put(report)
 
 
 def _redaction_state(value: Json) -> str:
     return value["redaction"]["status"] if value["redaction"] else REDACTION.initial
 
 
-def _redacted_data(data: Json) -> Json:
-    shown = data["object"]
-    veiled = people.redacted_session({**shown, "verified_outputs": None})
-    kept = {name: veiled[name] for name in shown}
-    return {**data, "object": {**kept, "redaction": shown["redaction"]}}
-
-
-def _finish_in_time(account: Account, id: str) -> None:
+def _finish_when_due(account: Account, id: str) -> None:
     value = account.get(SESSION, id)
+    # A test may have finished the redaction before its time.
     if _redaction_state(value) == "processing":
         finish_redaction(account, value)
 
 
-JOBS: Final[Mapping[str, Job]] = {REDACTION_DUE: _finish_in_time}
+JOBS: Final[Mapping[str, Job]] = {REDACTION_JOB: _finish_when_due}

@@ -1,5 +1,5 @@
-"""Events, webhook endpoints and deliveries in the sandbox.
+"""Webhooks in the sandbox: endpoints, the log of events, and signed deliveries.
 
-Here are the endpoints, the log of events, the signed deliveries with their repeats, and the control
-routes and driver of tests. Only the server imports it, as it does every product.
+`endpoints` and `events` have the routes of the API, and `delivery` sends events with retries.
+`control` and `driver` let tests wait for deliveries and look at them.
 """

@@ -1,13 +1,13 @@
-"""The sandbox's own endpoints for webhooks: what was delivered, now and again.
+"""Control routes of webhooks: wait for deliveries, list them, and repeat them.
 
-Parameters, by path:
+Parameters, by path below `/_sandbox/`:
 
-- `POST webhooks/flush`: none; answers when nothing is under way, with `{"pending": count}`, how
-  many deliveries of the account wait for another attempt
+- `POST webhooks/flush`: none; waits until no attempt is running, and answers with
+  `{"pending": count}`, the deliveries of the account that have another attempt later
 - `POST webhooks/resend`: `event` (required, an id); answers with the event
 - `GET webhooks/deliveries`: `event`, `status`, `limit` and cursors; a list of deliveries. The
-  `status` of one is `pending`, `sending`, `delivered`, `failed` or `dropped`; each of its
-  `attempts` has `at` (seconds), `status` (of the answer, null where none came) and `error`
+  `status` of one is `pending`, `sending`, `delivered`, `failed` or `dropped`. Each of its
+  `attempts` has `at` (seconds), `status` (of the answer, null if there was none) and `error`
   (`connection`, `not_allowed`, `timeout` or null)
 """
 
@@ -21,7 +21,7 @@ from pinstripe.sandbox._http.routes import LIST_PARAMS, control_route
 from pinstripe.sandbox._params.schema import STRING, Object, Word
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
-from pinstripe.sandbox._webhooks.delivery import DELIVERY, flush, plan_deliveries
+from pinstripe.sandbox._webhooks.delivery import DELIVERY, flush, schedule_deliveries
 
 _RESEND: Final = Object({"event": STRING}, required=("event",))
 _DELIVERIES: Final = Object(
@@ -40,7 +40,7 @@ async def _flush(call: Call) -> Json:
 
 def _resend(call: Call) -> Json:
     event = call.account.get(EVENT, call.params["event"], "event")
-    plan_deliveries(call.account, event)
+    schedule_deliveries(call.account, event)
     return call.show(call.account.get(EVENT, event["id"]))
 
 

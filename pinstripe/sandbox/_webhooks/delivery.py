@@ -1,20 +1,28 @@
-"""Webhook deliveries: events sent, signed, to the endpoints that asked for them.
+"""Webhook deliveries: events are sent, signed, to the endpoints that receive their type.
 
-An event makes one delivery an endpoint. Its attempts stand in the agenda of the event's account,
-so that they keep to the clock of the sandbox; what an attempt came to is kept with the delivery.
-An attempt that was cut short, by a stop of the sandbox, is made again at the next start: a
-receiver can get an event twice, and in any order, as from Stripe.
+An event makes one delivery for each endpoint. A delivery has one of five states:
+
+- `pending`: its next attempt is a scheduled job of the event's account, so that retries follow the
+  clock of the sandbox;
+- `sending`: an attempt is running in the event loop of the server;
+- `delivered`: an attempt was answered with a 2xx status;
+- `failed`: the last attempt was not;
+- `dropped`: the endpoint was disabled or deleted before the attempt.
+
+Each attempt is stored with its delivery. If the sandbox stops during an attempt, the delivery is
+still `sending` at the next start and the attempt is repeated. A receiver can therefore get an event
+twice, and events in any order, as from Stripe.
 
 Choices where the published facts are silent:
 
-- three attempts, at once, after one hour and after two more;
-- a receiver has ten seconds of real time for the head of its answer, whose body is not read;
-- at most eight attempts an endpoint are under way;
+- three attempts: at once, after one hour and after two more hours;
+- a receiver has ten seconds of real time for the head of its answer; the body is not read;
+- at most eight attempts of an endpoint run at the same time;
 - an address that is neither loopback nor allowed by name is never called: each attempt fails;
-- `pending_webhooks` of an event counts the endpoints that it has not reached: also those that
-  were given up, disabled or deleted meanwhile;
-- the body is the event as it stands at the attempt, in the endpoint's `api_version`;
-- signatures are made by the clock of the sandbox, and have a made-up `v0` as in test mode.
+- `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
+  delivery failed or was dropped;
+- the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
+- signatures have the time of the sandbox's clock, and an invented `v0` as in test mode.
 """
 
 from __future__ import annotations
@@ -31,6 +39,7 @@ import msgspec
 from yarl import URL
 
 from pinstripe._signature import sign
+from pinstripe.sandbox._control.clock import run_due_jobs
 from pinstripe.sandbox._http.outbound import may_call, read_url
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
@@ -39,7 +48,8 @@ from pinstripe.sandbox._webhooks.endpoints import ENDPOINT, receivers
 
 DELIVERY: Final = "sandbox.webhook_delivery"
 RETRY_SECONDS: Final = (3600.0, 7200.0)
-MAX_UNDER_WAY: Final = 8
+MAX_RUNNING: Final = 8
+# The headers of Stripe's own deliveries, besides the signature.
 HEADERS: Final = {
     "Content-Type": "application/json; charset=utf-8",
     "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
@@ -58,15 +68,15 @@ KINDS: Final = (
     ),
 )
 
-_DUTY = "deliver_webhook"
+_ATTEMPT_JOB: Final = "deliver_webhook"
 
 
-def plan_deliveries(account: Account, event: Json) -> None:
-    """Put the first attempts at an event's deliveries on the agenda.
+def schedule_deliveries(account: Account, event: Json) -> None:
+    """Schedule the first attempt of each delivery of an event.
 
     Args:
-        account: whose event it is.
-        event: the event, as it was just stored.
+        account: The account of the event.
+        event: The event, as it is stored.
     """
     found = receivers(account, event["type"])
     for owner, endpoint in found:
@@ -80,12 +90,13 @@ def plan_deliveries(account: Account, event: Json) -> None:
             "status": "pending",
             "webhook_endpoint": endpoint["id"],
         }
-        account.schedule(0, _DUTY, account.put(delivery)["id"])
+        account.schedule(0, _ATTEMPT_JOB, account.put(delivery)["id"])
     if found:
-        _count(account, event)
+        _update_pending(account, event)
 
 
-def _count(account: Account, event: Json) -> None:
+def _update_pending(account: Account, event: Json) -> None:
+    # An endpoint can have several deliveries of an event, because an event can be sent again.
     deliveries = account.tables[DELIVERY].find_by("event", event["id"])
     reached = {each["webhook_endpoint"] for each in deliveries if each["status"] == "delivered"}
     pending = {each["webhook_endpoint"] for each in deliveries} - reached
@@ -93,31 +104,39 @@ def _count(account: Account, event: Json) -> None:
 
 
 def _start_attempt(account: Account, id: str) -> None:
+    # Without a server the delivery stays pending: nothing can be sent.
     if account.world.deliverer is not None:
         account.world.deliverer.start(account, id)
 
 
-JOBS: Final = {_DUTY: _start_attempt}
+JOBS: Final = {_ATTEMPT_JOB: _start_attempt}
 
 
 def body_of(event: Json, endpoint: Json) -> bytes:
-    """Return what is sent: the event in the version of the endpoint, over many lines."""
+    """Return the body of a delivery: the event in the version of the endpoint, indented."""
     version = endpoint["api_version"] or event["api_version"]
     return msgspec.json.format(msgspec.json.encode({**event, "api_version": version}))
 
 
 def headers_of(body: bytes, endpoint: Json, now: float) -> dict[str, str]:
-    """Return the headers that are sent, with a signature made now."""
+    """Return the headers of a delivery, with a signature of its body.
+
+    Args:
+        body: The body.
+        endpoint: The webhook endpoint, which has the secret.
+        now: The time of the signature, in seconds since the epoch.
+    """
     signed = sign(body, endpoint["secret"], int(now))
-    made_up = hashlib.sha256(signed.encode()).hexdigest()
-    return {**HEADERS, "Stripe-Signature": f"{signed},v0={made_up}"}
+    # Receivers have to ignore every scheme but v1, so the value of v0 means nothing.
+    invented = hashlib.sha256(signed.encode()).hexdigest()
+    return {**HEADERS, "Stripe-Signature": f"{signed},v0={invented}"}
 
 
 def next_step(attempts: list[Json]) -> tuple[str, float | None]:
-    """Return the status of a delivery after its attempts, and the wait until the next one.
+    """Return the status of a delivery after an attempt, and the wait until the next attempt.
 
     Args:
-        attempts: each with `status`, that of the answer, or null where there was none.
+        attempts: All attempts so far, each with the `status` of its answer, null if there was none.
     """
     if 200 <= (attempts[-1]["status"] or 0) < 300:
         return "delivered", None
@@ -126,30 +145,31 @@ def next_step(attempts: list[Json]) -> tuple[str, float | None]:
     return "pending", RETRY_SECONDS[len(attempts) - 1]
 
 
-class Courier:
-    """Makes the attempts that are due, in the event loop of the sandbox.
+class WebhookDeliverer:
+    """Makes the attempts that are due, in the event loop of the server.
 
     Args:
-        world: whose events are delivered.
-        session: sends them.
+        world: The world whose events are delivered.
+        session: The HTTP session that sends them.
     """
 
     def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
         self._world = world
         self._session = session
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lanes = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_UNDER_WAY))
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_RUNNING))
 
     def start(self, account: Account, id: str) -> None:
-        """Start an attempt, or drop the delivery where its endpoint takes no more.
+        """Start an attempt, or drop the delivery if its endpoint was disabled or deleted.
 
         Args:
-            account: whose event it is.
-            id: id of the delivery.
+            account: The account of the event.
+            id: Id of the delivery.
         """
         delivery = account.get(DELIVERY, id)
-        endpoint = self._endpoint(delivery)
-        if endpoint is None:
+        owner = self._world.account(delivery["account"])
+        endpoint = owner.tables[ENDPOINT].get(delivery["webhook_endpoint"])
+        if endpoint is None or endpoint["status"] != "enabled":
             account.put({**delivery, "status": "dropped"})
             return
         account.put({**delivery, "status": "sending"})
@@ -159,52 +179,52 @@ class Courier:
         task.add_done_callback(self._tasks.discard)
 
     def resume(self) -> None:
-        """Start the attempts again that were cut short."""
+        """Schedule the attempts again that the last stop of the sandbox interrupted."""
         for account in self._world.accounts():
             for delivery in account.tables[DELIVERY].find_by("status", "sending"):
-                account.schedule(0, _DUTY, delivery["id"])
+                account.schedule(0, _ATTEMPT_JOB, delivery["id"])
 
     async def flush(self) -> None:
-        """Start what is due, and return when nothing is under way."""
-        settle_all(self._world)
+        """Start the attempts that are due, and wait until none is running."""
+        run_due_jobs(self._world)
         while self._tasks:
             await asyncio.wait(self._tasks)
-            settle_all(self._world)
+            # An attempt takes time, in which others can become due.
+            run_due_jobs(self._world)
 
     async def close(self) -> None:
-        """Cut short what is under way."""
+        """Cancel the attempts that are running, and wait for their end."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _endpoint(self, delivery: Json) -> Json | None:
-        owner = self._world.account(delivery["account"])
-        endpoint = owner.tables[ENDPOINT].get(delivery["webhook_endpoint"])
-        return endpoint if endpoint and endpoint["status"] == "enabled" else None
-
     async def _attempt(self, account: Account, id: str, endpoint: Json) -> None:
-        async with self._lanes[endpoint["id"]]:
+        # The event is read when the attempt has its turn: it may have been redacted meanwhile.
+        async with self._slots[endpoint["id"]]:
             event = account.get(EVENT, account.get(DELIVERY, id)["event"])
             at = account.now()
             status, error = await self._send(event, endpoint, at)
+
+        # Then the attempt is stored, and the delivery ends or gets its next attempt.
         delivery = account.get(DELIVERY, id)
         attempts = [*delivery["attempts"], {"at": int(at), "error": error, "status": status}]
-        outcome, wait = next_step(attempts)
-        account.put({**delivery, "attempts": attempts, "status": outcome})
-        if outcome == "delivered":
-            _count(account, account.get(EVENT, event["id"]))
+        state, wait = next_step(attempts)
+        account.put({**delivery, "attempts": attempts, "status": state})
+        if state == "delivered":
+            _update_pending(account, account.get(EVENT, event["id"]))
         if wait is not None:
-            account.schedule(wait, _DUTY, id)
+            account.schedule(wait, _ATTEMPT_JOB, id)
 
     async def _send(self, event: Json, endpoint: Json, now: float) -> tuple[int | None, str | None]:
+        """Send an event, and return the status of the answer or the reason why there is none."""
         url, settings = read_url(endpoint["url"]), self._world.settings
         if url is None or not may_call(url, settings.allow_hosts):
             return None, "not_allowed"
         body = body_of(event, endpoint)
-        answer = self._post(url, body, headers_of(body, endpoint, now))
+        sending = self._post(url, body, headers_of(body, endpoint, now))
         try:
-            return await asyncio.wait_for(answer, settings.webhook_seconds), None
+            return await asyncio.wait_for(sending, settings.webhook_seconds), None
         except asyncio.TimeoutError:
             return None, "timeout"
         except (aiohttp.ClientError, OSError, ValueError):
@@ -213,38 +233,35 @@ class Courier:
     async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
         async with self._session.post(
             url, data=body, headers=headers, allow_redirects=False
-        ) as answer:
-            return answer.status
-
-
-def settle_all(world: World) -> None:
-    """Do what has become due on every account."""
-    for account in world.accounts():
-        account.run_due()
+        ) as response:
+            return response.status
 
 
 async def flush(world: World) -> None:
-    """Start what is due, and return when nothing is under way; does nothing without a server."""
+    """Start the attempts that are due, and wait until none is running.
+
+    Without a running server this does nothing.
+    """
     if world.deliverer is not None:
         await world.deliverer.flush()
 
 
 @contextlib.asynccontextmanager
 async def deliver(world: World) -> AsyncGenerator[None, None]:
-    """Deliver the events of a world, until the block ends."""
+    """Deliver the events of a world until the block ends."""
     async with aiohttp.ClientSession(
-        # A connection for each attempt: a receiver that restarts costs none of them.
+        # Each attempt has its own connection: a kept one breaks when a receiver restarts.
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
     ) as session:
-        courier = world.deliverer = Courier(world, session)
-        world.subscribers.append(plan_deliveries)
-        courier.resume()
+        deliverer = world.deliverer = WebhookDeliverer(world, session)
+        world.subscribers.append(schedule_deliveries)
+        deliverer.resume()
         try:
             yield
         finally:
-            world.subscribers.remove(plan_deliveries)
+            world.subscribers.remove(schedule_deliveries)
             world.deliverer = None
-            await courier.close()
+            await deliverer.close()

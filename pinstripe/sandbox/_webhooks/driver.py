@@ -1,4 +1,4 @@
-"""The driver for webhooks: waits for deliveries, shows them, and has them made again."""
+"""The driver of webhooks: waits for deliveries, lists them, and repeats them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol, TypeAlias, cast
 
+from pinstripe.sandbox._control.driver import without_none
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import World
 from pinstripe.sandbox._webhooks.delivery import flush
 
 Work: TypeAlias = Callable[[World], Coroutine[Any, Any, None]]
 
+# The largest page of a list.
 _MAX_SHOWN = 100
 
 
 class Background(Protocol):
-    """Runs the sandbox's own endpoints, and work in the event loop of the server."""
+    """Runs control routes, and work in the event loop of the server."""
 
     def control(
         self, path: str, params: Mapping[str, object], account: str | None, method: str = "POST"
     ) -> Json:
-        """Run one of the sandbox's own endpoints; raises Refusal."""
+        """Run a control route and return its answer; raises Refusal."""
         ...
 
     def background(self, work: Work) -> Future[None]:
@@ -32,70 +34,76 @@ class Background(Protocol):
 
 
 class WebhookDriver:
-    """Waits for webhook deliveries, shows them, and has them made again."""
+    """Waits for webhook deliveries, lists them, and repeats them.
+
+    Args:
+        server: The server, which may run in another thread.
+    """
 
     def __init__(self, server: Background) -> None:
         self._server = server
 
     async def flush(self) -> None:
-        """Start the deliveries that are due, and return when none is under way.
+        """Start the deliveries that are due, and wait until no attempt is running.
 
-        Attempts that are due later, by the clock, are not waited for.
+        This does not wait for attempts that are due later, by the clock.
 
         Raises:
-            RuntimeError: when the sandbox is not running.
+            RuntimeError: If the sandbox is not running.
         """
         await asyncio.wrap_future(self._server.background(flush))
 
     def wait(self, seconds: float = 30.0) -> None:
-        """Do the same from code that is not async, for a sandbox that runs in another thread.
+        """Do the same as `flush` from blocking code, for a sandbox in another thread.
 
         Args:
-            seconds: how long to wait at most.
+            seconds: The longest time to wait.
 
         Raises:
-            RuntimeError: when the sandbox is not running, or runs in this very thread.
-            TimeoutError: when deliveries are still under way then.
+            RuntimeError: If the sandbox is not running, or an event loop runs in this thread.
+            TimeoutError: If attempts are still running after this time.
         """
+        # The server may run in this very loop, which would then wait for itself.
         if _in_event_loop():
-            raise RuntimeError("await flush() where an event loop runs")
+            raise RuntimeError("an event loop runs in this thread: use `await flush()` instead")
         flushed = self._server.background(flush)
         try:
             flushed.result(seconds)
         except FutureTimeoutError:
             flushed.cancel()
-            raise TimeoutError(f"deliveries are under way after {seconds} seconds") from None
+            text = f"webhook deliveries are still under way after {seconds} seconds"
+            raise TimeoutError(text) from None
 
     def deliveries(
         self, *, event: str | None = None, status: str | None = None, account: str | None = None
     ) -> list[Json]:
-        """Return the deliveries, newest first, at most 100.
+        """Return the newest 100 deliveries, newest first.
 
         Args:
-            event: only those of an event.
-            status: only those that are `pending`, `sending`, `delivered`, `failed` or `dropped`.
-            account: the connected account whose events they are of.
+            event: Only the deliveries of this event.
+            status: Only the deliveries with this status: `pending`, `sending`, `delivered`,
+                `failed` or `dropped`.
+            account: The connected account of the events.
 
         Returns:
-            Deliveries, each with its `attempts`: when, with which status or error.
+            Deliveries, each with its `attempts`: the time of each, and its status or error.
         """
-        asked = {"event": event, "status": status, "limit": _MAX_SHOWN}
-        given = {name: value for name, value in asked.items() if value is not None}
-        found = self._server.control("webhooks/deliveries", given, account, "GET")
+        filters = {"event": event, "status": status, "limit": _MAX_SHOWN}
+        found = self._server.control("webhooks/deliveries", without_none(filters), account, "GET")
         return cast("list[Json]", found["data"])
 
     def resend(self, event: str, *, account: str | None = None) -> Json:
-        """Deliver an event once more, to every endpoint that it is for now.
+        """Deliver an event again, to every endpoint that now receives it.
 
         Args:
-            event: id of the event.
-            account: the connected account whose event it is.
+            event: Id of the event.
+            account: The connected account of the event.
 
         Returns:
             The event as the API shows it.
 
         Raises:
-            Refusal: for an unknown id.
+            Refusal: If the id is unknown.
         """
         return self._server.control("webhooks/resend", {"event": event}, account)
 

@@ -1,15 +1,15 @@
-"""Webhook endpoints as the API offers them, and which of them an event is for.
+"""Webhook endpoints as the API offers them, and which of them receive an event.
 
-The secret and `connect` are kept with an endpoint and never shown, but for the secret in the
+The secret and `connect` are stored with an endpoint and never shown, except the secret in the
 answer that creates it. Choices where the published facts are silent:
 
 - an address is `https`, or `http` on loopback or a host that the sandbox may call; any other is a
   400 `url_invalid`;
 - a 17th endpoint is a 400 without a code; a disabled endpoint counts, a deleted one does not;
-- `api_version` takes whatever has the form of a version;
-- events go to the endpoints of their own account and, with `connect`, from every connected account
-  to those of the account that the key belongs to;
-- creating, changing and deleting endpoints is told by no event.
+- `api_version` accepts any text that has the form of a version;
+- an event goes to the endpoints of its own account. The events of connected accounts also go to the
+  `connect` endpoints of the account that the key belongs to;
+- there is no event for creating, changing or deleting an endpoint.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from pinstripe.sandbox._state.world import Account
 
 ENDPOINT: Final = "webhook_endpoint"
 MAX_ENDPOINTS: Final = 16
-STAR: Final = "*"
-NEEDS_NAMING: Final = frozenset(
+ALL_EVENTS: Final = "*"
+# Types that "*" does not include: only endpoints that name them receive them.
+NOT_IN_ALL: Final = frozenset(
     (
         "identity.verification_session.redacted",
         "issuing_authorization.request",
@@ -81,13 +82,14 @@ _LIST: Final = Object({name: spec for name, spec in LIST_PARAMS.items() if name 
 
 
 def receivers(account: Account, type: str) -> list[tuple[Account, Json]]:
-    """Return the endpoints that an event is for, each with the account that it is of.
+    """Return the endpoints that receive an event, each with the account that it belongs to.
 
     Args:
-        account: whose event it is.
-        type: its type.
+        account: The account of the event.
+        type: The type of the event.
     """
     found = [(account, value) for value in _enabled(account) if not value["connect"]]
+    # The account of the key is the platform of all connected accounts.
     platform = account.world.find_account()
     if account is not platform and platform is not None:
         found += [(platform, value) for value in _enabled(platform) if value["connect"]]
@@ -95,8 +97,8 @@ def receivers(account: Account, type: str) -> list[tuple[Account, Json]]:
 
 
 def wants(enabled_events: list[str], type: str) -> bool:
-    """Say whether an event type is among those that an endpoint asked for."""
-    return type in enabled_events or (STAR in enabled_events and type not in NEEDS_NAMING)
+    """Report whether the types that an endpoint enabled include an event type."""
+    return type in enabled_events or (ALL_EVENTS in enabled_events and type not in NOT_IN_ALL)
 
 
 def _enabled(account: Account) -> list[Json]:
@@ -106,7 +108,7 @@ def _enabled(account: Account) -> list[Json]:
 def _create(call: Call) -> Json:
     account, params, url = call.account, call.params, _url(call)
     if len(account.tables[ENDPOINT]) >= MAX_ENDPOINTS:
-        raise invalid(f"An account has at most {MAX_ENDPOINTS} webhook endpoints.")
+        raise invalid(f"An account can have at most {MAX_ENDPOINTS} webhook endpoints.")
     value = account.put(
         {
             "id": account.new_id(ENDPOINT),
@@ -124,6 +126,7 @@ def _create(call: Call) -> Json:
             "url": url,
         }
     )
+    # This answer is the only one that shows the secret.
     return {**call.show(value), "secret": value["secret"]}
 
 
@@ -163,9 +166,11 @@ def _url(call: Call) -> str:
     text: str = call.params["url"]
     url = read_url(text)
     if url is None:
-        raise invalid("Invalid URL: not an absolute http or https address.", "url", "url_invalid")
+        raise invalid(
+            "Invalid URL: must be an absolute http or https address.", "url", "url_invalid"
+        )
     if url.scheme != "https" and not may_call(url, call.account.settings.allow_hosts):
-        problem = "Invalid URL: only an address on this machine may start with http."
+        problem = "Invalid URL: http is only accepted for this machine and allowed hosts."
         raise invalid(problem, "url", "url_invalid")
     return text
 

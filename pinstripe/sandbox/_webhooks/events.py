@@ -1,7 +1,7 @@
-"""The event log as the API offers it: retrieve and list, for 30 days by the clock.
+"""The log of events as the API offers it: retrieve and list, for 30 days by the clock.
 
-Choices where the published facts are silent: `*` in `type` matches any run of characters, it is
-not special in `types`; an event counts as delivered when no delivery is pending.
+Choices where the published facts are silent: `*` in `type` matches any characters, and has no
+special meaning in `types`; an event counts as delivered if no delivery is pending.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from typing import Final
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
+from pinstripe.sandbox._http.retention import get_recent, recent_range
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
-from pinstripe.sandbox._params.errors import missing
-from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object, TimeRange
+from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
-
-RETENTION_SECONDS: Final = 30 * 24 * 60 * 60
 
 KINDS: Final = (
     Kind(
@@ -42,30 +40,23 @@ _LIST: Final = Object(
 
 
 def _retrieve(call: Call) -> Json:
-    value = call.account.get(EVENT, call.ids[0], "id")
-    if value["created"] < _oldest(call):
-        raise missing(EVENT, value["id"], "id")
-    return call.show(value)
+    return call.show(get_recent(call, EVENT))
 
 
 def _list(call: Call) -> Json:
     exclusive(call, "type", "types")
-    asked = call.params.get("created") or TimeRange()
-    kept = TimeRange(max(asked.start, _oldest(call)), asked.end)
-    plain = "*" not in call.params.get("type", "*")
-    equals = ("type",) if plain else ()
-    return list_objects(call, EVENT, equals=equals, created=kept, matches=_condition(call))
-
-
-def _oldest(call: Call) -> int:
-    return max(0, call.account.timestamp() - RETENTION_SECONDS)
+    # A type without a wildcard is looked up in the index, and everything else event by event.
+    equals = () if "*" in call.params.get("type", "*") else ("type",)
+    return list_objects(
+        call, EVENT, equals=equals, created=recent_range(call), matches=_condition(call)
+    )
 
 
 def _condition(call: Call) -> Callable[[Json], bool] | None:
     checks: list[Callable[[Json], bool]] = []
     if "type" in call.params:
         parts = call.params["type"].split("*")
-        checks.append(lambda event: _matches(parts, event["type"]))
+        checks.append(lambda event: matches_pattern(parts, event["type"]))
     if "types" in call.params:
         types = frozenset(call.params["types"])
         checks.append(lambda event: event["type"] in types)
@@ -75,7 +66,17 @@ def _condition(call: Call) -> Callable[[Json], bool] | None:
     return (lambda event: all(check(event) for check in checks)) if checks else None
 
 
-def _matches(parts: list[str], text: str) -> bool:
+def matches_pattern(parts: list[str], text: str) -> bool:
+    """Report whether a text matches a pattern with wildcards.
+
+    A regular expression could take exponential time for a hostile pattern. This takes one pass:
+    the text starts with the first part, ends with the last part, and has the others in between, in
+    order. Taking each at its first possible place leaves the most room for the rest.
+
+    Args:
+        parts: The pattern, split at its wildcards.
+        text: The text.
+    """
     first, *rest = parts
     if not rest:
         return text == first

@@ -1,4 +1,4 @@
-"""Climate over HTTP: priced orders, what is left, windows of cancellation, drivers and events."""
+"""Climate over HTTP: prices, stock, orders and their cancellation, drivers and events."""
 
 from __future__ import annotations
 
@@ -508,7 +508,7 @@ async def test_prices_change_and_orders_keep_theirs(api: Api, server: Server) ->
     }
 
 
-async def test_a_change_that_changes_nothing_is_not_told(api: Api, server: Server) -> None:
+async def test_a_change_that_changes_nothing_sends_no_event(api: Api, server: Server) -> None:
     before = await api.ok("GET", f"{PRODUCTS}/{WEATHERING}")
     assert server.climate.change_price(WEATHERING) == before
     same = server.climate.change_price(
@@ -628,7 +628,7 @@ async def test_events_tell_the_life_of_an_order(api: Api, server: Server) -> Non
     assert delivered["request"]["id"] is None
 
 
-# Any walk of steps agrees with what is published
+# Any sequence of steps agrees with what is published
 
 
 STEPS = ("confirm", "delay", "substitute", "deliver", "withdraw", "expire", "cancel", "wait")
@@ -682,7 +682,7 @@ async def test_an_order_walks_as_published(status: str, steps: list[str]) -> Non
 
 
 async def taken(api: Api, server: Server, step: str, id: str) -> bool:
-    """Take a step, and say whether it was accepted."""
+    """Take a step, and report whether it was accepted."""
     path = f"{ORDERS}/{id}"
     if step == "cancel":
         return (await api("POST", path + "/cancel")).status == 200

@@ -144,7 +144,7 @@ async def test_products_and_suppliers_agree(ours: AsyncClient, theirs: Any) -> N
         agree(await climate.suppliers.retrieve(supplier.id), theirs.suppliers.retrieve(supplier.id))
 
 
-async def test_the_asynchronous_sdk_lives_here_too(sandbox: Sandbox, ours: AsyncClient) -> None:
+async def test_the_asynchronous_sdk_works_too(sandbox: Sandbox, ours: AsyncClient) -> None:
     http = stripe.AIOHTTPClient()
     sdk = stripe.StripeClient(
         sandbox.api_key, base_addresses={"api": sandbox.url}, http_client=http

@@ -1,4 +1,4 @@
-"""The endpoints under `/_sandbox/`, and that drivers and endpoints are the same thing."""
+"""The control routes under `/_sandbox/`, and that drivers do the same as they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on demand, and the ledger that tells what really happened."""
+"""Faults on demand, and the effects that requests really had."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from pinstripe.sandbox._crypto.pricing import (
     SOURCE_CURRENCIES,
     TRANSACTION_FEE,
     Market,
-    pairs,
-    plain,
+    as_text,
+    existing_pairs,
     precision,
 )
 from pinstripe.sandbox._params.numbers import decimals
@@ -54,9 +54,9 @@ def test_texts_keep_the_precision_of_the_currency(
     market: Market, pair: tuple[str, str], amount: Decimal
 ) -> None:
     price = market.spend(amount, "usd", *pair)
-    assert len(plain(price.destination_amount).partition(".")[2]) == precision(*pair)
+    assert len(as_text(price.destination_amount).partition(".")[2]) == precision(*pair)
     for fiat in (price.source_amount, price.network_fee, price.transaction_fee, price.total):
-        assert len(plain(fiat).partition(".")[2]) == 2
+        assert len(as_text(fiat).partition(".")[2]) == 2
 
 
 @given(markets, st.sampled_from(["btc", "eth", "sol", "avax", "matic", "xlm", "eur"]))
@@ -94,7 +94,7 @@ def test_the_rates_of_a_quote_were_fetched_shortly_before(seed: int, now: float)
     ],
 )
 def test_pairs(currencies: list[str] | None, networks: list[str] | None, expected: object) -> None:
-    assert pairs(currencies, networks) == expected
+    assert existing_pairs(currencies, networks) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files and links of the sandbox: what is taken, who may read it, and when it ends."""
+"""Files and links over HTTP: which are accepted, who may read them, and when they expire."""
 
 from __future__ import annotations
 
@@ -465,7 +465,7 @@ async def test_the_history_of_seeding_has_no_images(api: Api, server: Server) ->
         ("a.png", b"%PDF-", "pdf"),
     ],
 )
-def test_formats_are_told_by_the_content(name: str, data: bytes, ending: str | None) -> None:
+def test_formats_are_recognized_by_the_content(name: str, data: bytes, ending: str | None) -> None:
     assert media.format_of(data, name) == ending
 
 

@@ -1,4 +1,4 @@
-"""Card details: blanks that are filled, bodies that are left as they are, what is masked."""
+"""Card details: blanks that are filled in, bodies that stay the same, and what is masked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forwarding over HTTP: what the destination gets, what is stored, what goes wrong on the way."""
+"""Forwarding over HTTP: what the destination gets, what is stored, and what can fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pinstripe._signature import verify
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox._forwarding.endpoints import MAX_ANSWER, SIGNING_SECRET
 from tests.sandbox.conftest import NOW
-from tests.support.destination import Destination, Got, listening, sending
+from tests.support.destination import Destination, ReceivedRequest, listening, sending
 from tests.support.sandbox_api import Api
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ def form(address: str, /, *, body: str | None = CARD, **changes: str) -> dict[st
     return {**given, **changes}
 
 
-# What goes out and what is stored
+# What is sent and what is stored
 
 
 async def test_the_destination_gets_the_card(api: Api, destination: Destination) -> None:
@@ -70,7 +70,7 @@ async def test_the_destination_gets_the_card(api: Api, destination: Destination)
 async def test_a_request_has_every_field_of_the_api(
     api: Api, clock: ManualClock, destination: Destination
 ) -> None:
-    def answer(got: Got) -> web.Response:
+    def answer(got: ReceivedRequest) -> web.Response:
         clock.advance(0.412)
         return web.json_response({"got": json.loads(got.body)}, headers={"X-Number": "4" * 2})
 
@@ -311,7 +311,7 @@ async def test_what_is_required(api: Api, destination: Destination, name: str) -
     assert reply.error["param"] == name.partition("[")[0]
 
 
-# What goes wrong on the way
+# Destinations that fail
 
 
 async def error_of(api: Api, url: str, **headers: str) -> tuple[int, str | None]:

@@ -1,4 +1,4 @@
-"""Verification sessions and reports over HTTP, with the driver as the end user."""
+"""Verification sessions and reports over HTTP, with the driver as the person."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ async def test_an_expansion_works_on_a_post(api: Api) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(GROUP_OF))
-async def test_every_failure_is_told(api: Api, server: Server, code: str) -> None:
+async def test_every_failure_has_its_error(api: Api, server: Server, code: str) -> None:
     session = await api.session_of()
     failed = server.identity.fail(session["id"], code)
     assert failed["status"] == "requires_input"

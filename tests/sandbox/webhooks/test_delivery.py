@@ -1,4 +1,4 @@
-"""Webhook deliveries to a real receiver: signed, filtered, tried again by the clock, then ended."""
+"""Webhook deliveries to a real receiver: signed, filtered, and retried by the clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pinstripe.sandbox._state.kinds import Registry
 from pinstripe.sandbox._state.world import World
 from pinstripe.sandbox._webhooks.delivery import (
     JOBS,
-    MAX_UNDER_WAY,
+    MAX_RUNNING,
     RETRY_SECONDS,
     flush,
     next_step,
@@ -54,7 +54,7 @@ async def never() -> int:
 
 
 async def pending(api: Api, **headers: str) -> list[int]:
-    """What `pending_webhooks` says of each event, newest first."""
+    """Return `pending_webhooks` of each event, newest first."""
     events = await api.ok("GET", "/v1/events", **headers)
     return [event["pending_webhooks"] for event in events["data"]]
 
@@ -259,9 +259,9 @@ async def test_a_slow_receiver_delays_no_other(clock: ManualClock) -> None:
         for _ in range(20):
             await stripe.identity.verification_sessions.create(type="document")
         await quick.wait_for(20)
-        await slow.wait_for(MAX_UNDER_WAY)
+        await slow.wait_for(MAX_RUNNING)
         assert len(sandbox.webhooks.deliveries(status="sending")) >= 20
-        assert len(slow.received) == MAX_UNDER_WAY
+        assert len(slow.received) == MAX_RUNNING
         released.set()
         await sandbox.webhooks.flush()
         assert (len(slow.received), len(quick.received)) == (20, 20)
@@ -551,7 +551,7 @@ def test_waiting_has_an_end() -> None:
         asyncio.run(use())
 
 
-async def test_waiting_where_a_loop_runs_is_refused() -> None:
+async def test_waiting_in_a_thread_with_a_running_loop_is_refused() -> None:
     async with Sandbox() as sandbox:
         with pytest.raises(RuntimeError, match="flush"):
             sandbox.webhooks.wait()

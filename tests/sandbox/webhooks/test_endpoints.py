@@ -1,4 +1,4 @@
-"""Webhook endpoints over HTTP: every parameter, the secret, and which events they are for."""
+"""Webhook endpoints over HTTP: every parameter, the secret, and which events they receive."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_lists_page_newest_first_and_know_no_created(api: Api) -> None:
     assert (await api("GET", f"{PATH}?created=1")).error["code"] == "parameter_unknown"
 
 
-async def test_an_account_has_room_for_sixteen(api: Api) -> None:
+async def test_an_account_can_have_sixteen(api: Api) -> None:
     made = [await make(api) for _ in range(MAX_ENDPOINTS)]
     await api.ok("POST", f"{PATH}/{made[0]['id']}", {"disabled": "true"})
     reply = await api("POST", PATH, {"url": URL, "enabled_events[]": "*"})
@@ -203,7 +203,7 @@ async def test_addresses_that_are_taken(api: Api, url: str) -> None:
     assert (await make(api, url=url))["url"] == url
 
 
-def test_a_star_stands_for_all_but_what_needs_naming() -> None:
+def test_a_star_means_all_types_except_those_that_need_naming() -> None:
     redacted = "identity.verification_session.redacted"
     assert wants(["*"], "climate.order.created")
     assert not wants(["*"], redacted)

@@ -1,4 +1,4 @@
-"""The event log over HTTP: what is told, how it is filtered, how long it is kept."""
+"""The event log over HTTP: which events there are, filters, and how long they are shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinstripe.sandbox import ManualClock, Server
-from pinstripe.sandbox._webhooks.events import _matches
+from pinstripe.sandbox._webhooks.events import matches_pattern
 from tests.sandbox.conftest import NOW
 from tests.support.sandbox_api import ONRAMP, SESSIONS, Api
 
@@ -33,7 +33,7 @@ async def test_an_event_has_every_field_of_the_api(api: Api) -> None:
     assert await api.ok("GET", f"/v1/events/{event['id']}") == event
 
 
-async def test_each_step_is_told_as_it_was(api: Api, server: Server) -> None:
+async def test_each_step_sends_an_event_with_the_object_as_it_was(api: Api, server: Server) -> None:
     session = await api.session_of()
     server.identity.fail(session["id"], "selfie_face_mismatch")
     server.identity.verify(session["id"])
@@ -120,4 +120,4 @@ def test_wildcards_agree_with_a_plain_definition(pattern: str, text: str) -> Non
             return any(matches(pattern[1:], text[skip:]) for skip in range(len(text) + 1))
         return text[:1] == pattern[0] and matches(pattern[1:], text[1:])
 
-    assert _matches(pattern.split("*"), text) == matches(pattern, text)
+    assert matches_pattern(pattern.split("*"), text) == matches(pattern, text)

@@ -50,7 +50,7 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """Return an object of ours as JSON data, without a secret that is not there."""
+    """Return an object of ours as JSON data, without a secret that is null."""
     data = to_dict(value)
     return {name: data[name] for name in data if name != "secret" or data[name] is not None}
 
