@@ -60,46 +60,6 @@ from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Created, Paging
 
-__all__ = [
-    "CheckStatus",
-    "DocumentOptionsParam",
-    "DocumentType",
-    "IdNumberType",
-    "Identity",
-    "IdentityAddress",
-    "IdentityDate",
-    "IdentityDocumentOptions",
-    "IdentityIdNumberOptions",
-    "IdentityMatchingOptions",
-    "IdentityRequireVerification",
-    "Matching",
-    "ProvidedDetailsParam",
-    "RedactionStatus",
-    "RelatedPersonParam",
-    "ReportDocument",
-    "ReportEmail",
-    "ReportIdNumber",
-    "ReportOptions",
-    "ReportPhone",
-    "ReportSelfie",
-    "SessionOptionsParam",
-    "SessionStatus",
-    "SessionType",
-    "Sex",
-    "VerificationError",
-    "VerificationErrorCode",
-    "VerificationReport",
-    "VerificationReports",
-    "VerificationSession",
-    "VerificationSessionOptions",
-    "VerificationSessionProvidedDetails",
-    "VerificationSessionRedaction",
-    "VerificationSessionRelatedPerson",
-    "VerificationSessionVerifiedOutputs",
-    "VerificationSessions",
-    "VerificationType",
-]
-
 # fmt: off
 __all__ = [
     "CheckStatus", "DocumentOptionsParam", "DocumentType", "IdNumberType", "Identity",
