@@ -99,18 +99,6 @@ __all__ = [
 SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
 """The secret that events are signed with; give it to the code under test."""
 
-__all__ = [
-    "SECRET",
-    "SignedEvent",
-    "StripeEvent",
-    "pytest_assertrepr_compare",
-    "stripe_client",
-    "stripe_event",
-    "stripe_sandbox",
-    "stripe_sandbox_options",
-    "stripe_sync_client",
-]
-
 
 @frozen(kw_only=True)
 class SignedEvent:

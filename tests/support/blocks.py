@@ -50,7 +50,9 @@ class Block:
         """Return the arguments for Python that try it: run as a program or as tests, or import."""
         tree = ast.parse(self.text)
         if any(getattr(node, "name", "").startswith("test_") for node in tree.body):
-            return ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(script)]
+            mode = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function"]
+            options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-o", mode[0], "-o", mode[1]]
+            return ["-m", "pytest", *options, str(script)]
         imported = {name.partition(".")[0] for node in ast.walk(tree) for name in names(node)}
         if imported & SERVERS:
             return ["-W", "error", "-c", f"import {script.stem}"]
