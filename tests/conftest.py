@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pinstripe._concurrency.loop_thread import leases
+from pinstripe.sandbox import Sandbox
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
@@ -23,6 +24,14 @@ settings.load_profile("pinstripe")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A sandbox in a thread of its own; a module may define its `sandbox_options()`."""
+    options = getattr(request.module, "sandbox_options", dict)
+    with Sandbox(**options()) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

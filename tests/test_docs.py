@@ -119,12 +119,6 @@ LIST = "/v1/identity/verification_sessions"
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def ours(sandbox: Sandbox) -> Iterator[pinstripe.Client]:
     fast = pinstripe.RetryPolicy(base=0)
     with sandbox.sync_client(retry=fast) as client:

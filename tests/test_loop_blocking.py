@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import trustme
@@ -16,7 +17,6 @@ from blockbuster import BlockBusterFunction, BlockingError, blockbuster_ctx
 from pinstripe import TLS, AsyncClient
 from pinstripe.bulk import fan_out
 from pinstripe.export import to_file
-from pinstripe.sandbox import Sandbox
 from tests.support.faulty import Faulty, ok
 
 pytestmark = pytest.mark.anyio
@@ -39,10 +39,8 @@ def guarded() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seed=5) as sandbox:
-        yield sandbox
+def sandbox_options() -> dict[str, Any]:
+    return {"seed": 5}
 
 
 @pytest.mark.usefixtures("guarded")

@@ -12,6 +12,7 @@ from yarl import URL
 
 from pinstripe.cli import _http
 from pinstripe.cli._http import NoAnswer, send
+from tests.support import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +21,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def served(handler: Handler) -> AsyncIterator[URL]:
-    runner = web.ServerRunner(web.Server(handler, access_log=None))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield URL(f"http://127.0.0.1:{runner.addresses[0][1]}/hook?a=1")
-    finally:
-        await runner.cleanup()
+    async with serving.served(handler) as address:
+        yield URL(f"{address}/hook?a=1")
 
 
 async def test_a_request_goes_as_it_is_once_and_through_no_proxy(monkeypatch) -> None:

@@ -20,7 +20,6 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
 from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._core.tracebacks import hide_frames
-from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, fan_out, to_file
 from tests.support.holding import WAIT, Holding, holding
 
@@ -56,12 +55,6 @@ async def nothing() -> None:
 def server() -> Iterator[Holding]:
     with holding() as server:
         yield server
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 a_dead_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

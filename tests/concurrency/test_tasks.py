@@ -11,14 +11,9 @@ import anyio
 import pytest
 
 from pinstripe._concurrency.tasks import cancel_and_wait, finish
+from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
-
-
-async def settle() -> None:
-    """Let every task go as far as it can without the outside world."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class Work:

@@ -28,6 +28,7 @@ from pinstripe import (
 )
 from pinstripe.bulk import fan_out
 from pinstripe.sandbox import Sandbox
+from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -62,11 +63,6 @@ class Held:
 def answer(status: int = 200) -> Response:
     body = {"error": {"type": "invalid_request_error"}} if status >= 400 else {"object": "thing"}
     return Response(status=status, headers={"Request-Id": "req_1"}, body=json.dumps(body).encode())
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

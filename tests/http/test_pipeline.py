@@ -42,6 +42,7 @@ from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after, w
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.limiter import EndpointQueue
 from pinstripe._limits.rates import Rates
+from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -670,12 +671,6 @@ async def test_a_deadline_of_the_callers_own_is_not_mistaken_for_ours() -> None:
         with anyio.fail_after(0.01):
             await pipeline(Script(anyio.Event().wait).send).send(GET)
     assert not isinstance(caught.value, PinstripeError)
-
-
-async def settle() -> None:
-    """Let every task go as far as it can without the outside world."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class HeldSender:

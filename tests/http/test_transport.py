@@ -44,6 +44,7 @@ from pinstripe._http.transport import AiohttpTransport
 from tests.support import faulty
 from tests.support.clean import CANARY, KEY, PRIVATE, check_clean
 from tests.support.faulty import Faulty, ok
+from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -239,12 +240,6 @@ async def test_the_headers_of_a_request_replace_those_of_its_route(method: Any, 
 
 
 # --- connections that are kept ------------------------------------------------------------------
-
-
-async def settle() -> None:
-    """Let the event loop read what is there to be read."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -41,6 +41,7 @@ from pinstripe.sandbox._traffic.rate_limits import RateLimits
 from tests.support import virtual
 from tests.support.dated import DATED, DatedShelf
 from tests.support.virtual import Crowd, Server, answer, get, keep_busy, limiter_of, now, pipeline
+from tests.support.waiting import settle
 
 inf, nan = float("inf"), float("nan")
 
@@ -341,11 +342,6 @@ def test_the_time_of_a_stream_says_nothing() -> None:
         )
     assert queue.latency.record(1.0) is None
     assert limiter.max_in_flight(100) == 1
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def test_waiting_requests_go_in_order_of_arrival() -> None:

@@ -22,7 +22,7 @@ from pinstripe._core.errors import (
     NotFoundError,
 )
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.convert import is_native, to_dict
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe.climate import (
@@ -35,6 +35,7 @@ from pinstripe.climate import (
     Supplier,
 )
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -147,10 +148,6 @@ def climate_answering(data: Any) -> tuple[Climate, list[Request]]:
 def sent(request: Request) -> dict[str, str]:
     form = request.body.decode() if request.body is not None else request.query
     return dict(parse_qsl(form, keep_blank_values=True))
-
-
-def read(data: Any, model: Any) -> Any:
-    return decode(json.dumps(data).encode(), model)
 
 
 # The models

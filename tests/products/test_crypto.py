@@ -27,7 +27,7 @@ from pinstripe._core.errors import (
 )
 from pinstripe._http import encoding
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.convert import is_native, to_dict
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe._resources.walk import Created
@@ -44,6 +44,7 @@ from pinstripe.crypto import (
     check_query,
 )
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -160,10 +161,6 @@ def crypto_answering(data: Any) -> tuple[Crypto, Recorded]:
 def sent(request: Request) -> dict[str, str]:
     form = request.body.decode() if request.body is not None else request.query
     return dict(parse_qsl(form, keep_blank_values=True))
-
-
-def read(data: Any, model: Any) -> Any:
-    return decode(json.dumps(data).encode(), model)
 
 
 # The models

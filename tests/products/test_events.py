@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, Created, DecodeError, NotFoundError, Page, to_dict
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native, structure
+from pinstripe._models.convert import is_native, structure
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession
 from pinstripe.events import (
@@ -33,6 +33,7 @@ from pinstripe.files import File
 from pinstripe.identity import VerificationSession
 from pinstripe.pytest_plugin import StripeEvent
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -114,10 +115,6 @@ def types_of(event: Any) -> tuple[str, ...]:
     return get_args(get_type_hints(event)["type"])
 
 
-def read(data: Any, model: Any = Event) -> Any:
-    return decode(json.dumps(data).encode(), model)
-
-
 # The models
 
 
@@ -132,7 +129,7 @@ def read(data: Any, model: Any = Event) -> Any:
     ],
 )
 def test_the_object_is_the_model_of_its_kind(subject: Any, kind: Any) -> None:
-    event = read(event_of(subject))
+    event = read(event_of(subject), Event)
     assert event.data.object == read(subject, kind)
     assert structure(event_of(subject), Event) == event
     page = {"object": "list", "data": [event_of(subject)] * 2, "has_more": False}
@@ -140,7 +137,7 @@ def test_the_object_is_the_model_of_its_kind(subject: Any, kind: Any) -> None:
 
 
 def test_an_event_is_read_whole() -> None:
-    event = read(event_of(SESSION, account="acct_1", context="acct_0/acct_1"))
+    event = read(event_of(SESSION, account="acct_1", context="acct_0/acct_1"), Event)
     assert event.created == datetime(2026, 9, 27, 12, 8, 1, tzinfo=timezone.utc)
     assert event.request == EventRequest(id="req_1")
     assert (event.account, event.context) == ("acct_1", "acct_0/acct_1")
@@ -148,7 +145,7 @@ def test_an_event_is_read_whole() -> None:
 
 
 def test_an_event_may_lack_what_is_optional() -> None:
-    event = read(event_of(SESSION, api_version=None, request=None, type="brand.new"))
+    event = read(event_of(SESSION, api_version=None, request=None, type="brand.new"), Event)
     assert (event.account, event.api_version, event.context, event.request) == (None,) * 4
     assert event.type == "brand.new"
 
@@ -167,7 +164,7 @@ def test_an_event_may_lack_what_is_optional() -> None:
     ],
 )
 def test_an_object_of_an_unknown_kind_stays_plain_data(subject: Any) -> None:
-    event = read(event_of(subject))
+    event = read(event_of(subject), Event)
     assert event.data.object == subject
     assert type(event.data.object) is type(subject)
 
@@ -182,16 +179,16 @@ def test_an_object_of_another_version_stays_plain_data_and_ends_no_walk() -> Non
 
 def test_previous_attributes_are_plain_data() -> None:
     data = {"object": ONRAMP, "previous_attributes": {"status": "requires_payment", "a": {"b": 1}}}
-    event = read(event_of(None, data=data, type="crypto.onramp_session.updated"))
+    event = read(event_of(None, data=data, type="crypto.onramp_session.updated"), Event)
     assert event.data.previous_attributes == data["previous_attributes"]
 
 
 @pytest.mark.parametrize("subject", [SESSION, ONRAMP, {"object": "customer", "n": [1, None]}])
 def test_an_event_survives_what_is_done_to_it(subject: Any) -> None:
-    event = read(event_of(subject))
+    event = read(event_of(subject), Event)
     assert pickle.loads(pickle.dumps(event)) == event
     assert copy.deepcopy(event) == event
-    assert read(to_dict(event)) == event
+    assert read(to_dict(event), Event) == event
     assert attrs.evolve(event, id="evt_2").data is event.data
     assert EventData(object=event.data.object) == event.data
 
@@ -203,7 +200,7 @@ def test_an_event_is_built_natively() -> None:
 
 def test_repr_shows_nothing_of_the_object() -> None:
     data = {"object": SESSION, "previous_attributes": {"metadata": {"user": "private-41"}}}
-    shown = repr(read(event_of(None, data=data)))
+    shown = repr(read(event_of(None, data=data), Event))
     for private in (SECRET, "loan-7720", "private-4"):
         assert private not in shown
     assert "evt_1" in shown
@@ -212,7 +209,7 @@ def test_repr_shows_nothing_of_the_object() -> None:
 @pytest.mark.parametrize("wrong", [{"created": "x"}, {"data": {}}, {"data": None}, {"id": 7}])
 def test_a_wrong_event_is_refused(wrong: Any) -> None:
     with pytest.raises(DecodeError) as caught:
-        read(event_of(SESSION, **wrong))
+        read(event_of(SESSION, **wrong), Event)
     assert SECRET not in str(caught.value)
 
 
@@ -228,9 +225,9 @@ JSON = st.recursive(
 
 @given(JSON, st.dictionaries(st.sampled_from([*SESSION]), JSON))
 def test_any_object_can_be_read(anything: Any, changes: Any) -> None:
-    assert read(event_of(anything)).data.object == anything
+    assert read(event_of(anything), Event).data.object == anything
     changed = {**SESSION, **changes}
-    subject = read(event_of(changed)).data.object
+    subject = read(event_of(changed), Event).data.object
     assert isinstance(subject, VerificationSession) or subject == changed
 
 
@@ -249,7 +246,7 @@ def test_every_type_that_is_known_has_a_class_and_no_other_has() -> None:
 def test_an_event_is_of_the_class_of_its_type(name: str) -> None:
     sampled = StripeEvent()(name.replace("session_updated", "session.updated"))
     data = {**sampled.event, "type": name}
-    event = read(data)
+    event = read(data, Event)
     assert type(event) is NAMES[name]
     assert event.type == name
     assert read(data, NAMES[name]) == event
@@ -258,7 +255,7 @@ def test_an_event_is_of_the_class_of_its_type(name: str) -> None:
     for copied in (copy.deepcopy(event), pickle.loads(pickle.dumps(event)), attrs.evolve(event)):
         assert copied == event
         assert type(copied) is NAMES[name]
-    assert read(to_dict(event)) == event
+    assert read(to_dict(event), Event) == event
     assert repr(event).startswith(f"{NAMES[name].__name__}(id='evt_")
 
 
@@ -272,8 +269,8 @@ def test_an_event_is_of_the_class_of_its_type(name: str) -> None:
     ],
 )
 def test_an_event_that_breaks_the_promise_of_a_class_is_a_plain_one(changes: Any) -> None:
-    assert type(read(event_of(SESSION))) is VerificationSessionRequiresInput
-    assert type(read(event_of(SESSION, **changes))) is Event
+    assert type(read(event_of(SESSION), Event)) is VerificationSessionRequiresInput
+    assert type(read(event_of(SESSION, **changes), Event)) is Event
 
 
 THIN: dict[str, Any] = {

@@ -23,13 +23,14 @@ from pinstripe._core.errors import (
     PermissionDeniedError,
 )
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native, to_dict
+from pinstripe._models.convert import is_native, to_dict
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe._resources.walk import Created
 from pinstripe.files import File, FileLink, FileLinks, Files
 from pinstripe.identity import ReportDocument, ReportSelfie, VerificationReport
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -74,10 +75,6 @@ BARE = {
     "purpose": "some_new_purpose",
     "size": 0,
 }
-
-
-def read(data: Any, model: Any) -> Any:
-    return decode(json.dumps(data).encode(), model)
 
 
 def noting(kind: Any, data: Any) -> tuple[Any, list[Request]]:

@@ -22,13 +22,14 @@ from pinstripe import (
     to_dict,
 )
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native
+from pinstripe._models.convert import is_native
 from pinstripe.forwarding import (
     Forwarding,
     ForwardingHeader,
     ForwardingRequest,
     ForwardingResponseDetails,
 )
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -79,22 +80,18 @@ NULLS: dict[str, Any] = {
 }
 
 
-def read(data: Any, model: Any = ForwardingRequest) -> Any:
-    return decode(json.dumps(data).encode(), model)
-
-
 # The models
 
 
 @pytest.mark.parametrize("data", [REQUEST, SPARSE, NULLS])
 def test_a_request_survives_a_round_trip(data: Any) -> None:
-    request = read(data)
-    assert read(to_dict(request)) == request
+    request = read(data, ForwardingRequest)
+    assert read(to_dict(request), ForwardingRequest) == request
     assert pickle.loads(pickle.dumps(request)) == request
 
 
 def test_a_request_is_read_whole() -> None:
-    request = read(REQUEST)
+    request = read(REQUEST, ForwardingRequest)
     assert request.created == datetime(2026, 9, 27, 12, 0, 30, tzinfo=timezone.utc)
     assert request.request_context.destination_duration == 412
     headers = request.request_details.headers
@@ -117,15 +114,15 @@ def test_whether_the_destination_is_fine(status: int, ok: bool) -> None:
     details = ForwardingResponseDetails(body="", headers=(), status=status)
     assert details.ok is ok
     answered = {**REQUEST, "response_details": {**REQUEST["response_details"], "status": status}}
-    assert read(answered).destination_ok is ok
+    assert read(answered, ForwardingRequest).destination_ok is ok
 
 
 def test_a_request_without_an_answer_is_not_fine() -> None:
-    assert read(SPARSE).destination_ok is False
+    assert read(SPARSE, ForwardingRequest).destination_ok is False
 
 
 def test_repr_shows_neither_bodies_nor_header_values() -> None:
-    request = read(REQUEST)
+    request = read(REQUEST, ForwardingRequest)
     parts = (request, request.request_details, request.response_details)
     shown = "".join(map(repr, (*parts, request.request_details.headers)))
     for private in ("424242", "Noor", "pRoCeSsOr", "tk_77", "private-41"):
@@ -138,7 +135,7 @@ def test_repr_shows_neither_bodies_nor_header_values() -> None:
 def test_a_request_without_what_it_must_have_is_refused(name: str) -> None:
     data = {key: value for key, value in REQUEST.items() if key != name}
     with pytest.raises(DecodeError) as caught:
-        read(data)
+        read(data, ForwardingRequest)
     assert "Noor" not in str(caught.value)
 
 

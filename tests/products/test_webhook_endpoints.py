@@ -13,9 +13,10 @@ import pytest
 import pinstripe
 from pinstripe import ConfigurationError, DecodeError, NotFoundError, RequestOptions, to_dict
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import decode, is_native
+from pinstripe._models.convert import is_native
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint, WebhookEndpoints
+from tests.support.decoding import read
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +55,6 @@ DISABLED: dict[str, Any] = {
 DELETED = {"id": "we_1", "object": "webhook_endpoint", "deleted": True}
 
 
-def read(value: Any) -> WebhookEndpoint:
-    return decode(json.dumps(value).encode(), WebhookEndpoint)
-
-
 class Wire:
     """Keeps the requests that are sent, and answers each with the same body."""
 
@@ -79,7 +76,7 @@ class Wire:
 
 
 def test_every_field_is_read() -> None:
-    endpoint = read(CREATED)
+    endpoint = read(CREATED, WebhookEndpoint)
     assert endpoint.id == "we_ZNp9lJ8vdcnlrRoX1wiGd4lW"
     assert endpoint.created == datetime(2026, 9, 27, 12, 0, 5, tzinfo=timezone.utc)
     assert endpoint.enabled_events == tuple(CREATED["enabled_events"])
@@ -87,7 +84,7 @@ def test_every_field_is_read() -> None:
     assert endpoint.url == CREATED["url"]
     assert (endpoint.status, endpoint.livemode) == ("enabled", False)
     assert json.loads(json.dumps(to_dict(endpoint))) == CREATED
-    disabled = read(DISABLED)
+    disabled = read(DISABLED, WebhookEndpoint)
     assert disabled.secret is None
     assert disabled.api_version is None
     assert disabled.application == "ca_AvZm3PlqhOIwfLQP2Tw5CnIkTXATdIeA"
@@ -97,13 +94,16 @@ def test_every_field_is_read() -> None:
 
 
 def test_what_is_new_is_read_too() -> None:
-    endpoint = read({**CREATED, "status": "sleeping", "enabled_events": ["a.b"], "more": {"x": 1}})
+    endpoint = read(
+        {**CREATED, "status": "sleeping", "enabled_events": ["a.b"], "more": {"x": 1}},
+        WebhookEndpoint,
+    )
     assert endpoint.status == "sleeping"
     assert endpoint.enabled_events == ("a.b",)
 
 
 def test_what_opens_something_is_in_no_repr() -> None:
-    endpoint = read(CREATED)
+    endpoint = read(CREATED, WebhookEndpoint)
     for text in (repr(endpoint), str(endpoint), f"{endpoint}", f"{[endpoint]!r}"):
         assert "PRIVATE" not in text
         assert endpoint.id in text
@@ -117,7 +117,7 @@ def test_what_opens_something_is_in_no_repr() -> None:
 )
 def test_a_field_of_another_shape_is_an_error_that_shows_no_value(name, value) -> None:
     with pytest.raises(DecodeError) as caught:
-        read({**CREATED, name: value})
+        read({**CREATED, name: value}, WebhookEndpoint)
     assert caught.value.path == f"$.{name}"
     assert "PRIVATE" not in str(caught.value)
 
@@ -175,7 +175,7 @@ async def test_retrieve_list_and_delete() -> None:
     assert (wire.request.method, wire.request.query) == ("GET", "expand[0]=a")
     wire = Wire({"object": "list", "data": [CREATED, DISABLED], "has_more": False})
     page = await WebhookEndpoints(wire).list(limit=2, ending_before="we_9", expand=["data.a"])
-    assert page.data == (read(CREATED), read(DISABLED))
+    assert page.data == (read(CREATED, WebhookEndpoint), read(DISABLED, WebhookEndpoint))
     assert wire.request.path == "/v1/webhook_endpoints"
     assert dict(parse_qsl(wire.request.query)) == {
         "limit": "2",

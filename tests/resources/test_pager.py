@@ -33,6 +33,7 @@ from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Walker
 from pinstripe._resources.walk import PAGE_SIZE, Paging, start_walk
+from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -98,12 +99,6 @@ def pager(send: Any, **arguments: Any) -> Pager[Thing]:
     paging = Paging(*(arguments.pop(name, None) for name in names))
     assert not arguments
     return Pager(send, start_walk(THINGS, params, paging, options))
-
-
-async def settle() -> None:
-    """Let every task go as far as it can without the outside world."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def read_into(read: list[str], items: AsyncIterator[Thing]) -> None:

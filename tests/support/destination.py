@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from attrs import define, field
+
+from tests.support.serving import served
 
 
 @define
@@ -48,25 +49,6 @@ class Destination:
 async def listening() -> AsyncIterator[Destination]:
     """Run a destination until the block ends."""
     destination = Destination()
-    runner = web.ServerRunner(web.Server(destination.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    destination.url = f"http://127.0.0.1:{runner.addresses[0][1]}/charge?x=1"
-    try:
+    async with served(destination.handle) as address:
+        destination.url = f"{address}/charge?x=1"
         yield destination
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def sending(data: bytes) -> AsyncIterator[str]:
-    """Run a server that reads a little, writes these bytes on each connection, and closes it."""
-
-    async def write(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1024)
-        writer.write(data)
-        writer.close()
-
-    server = await asyncio.start_server(write, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"

@@ -11,6 +11,8 @@ import msgspec
 from aiohttp import web
 from attrs import define, field, frozen
 
+from tests.support.serving import served
+
 
 @frozen
 class Received:
@@ -65,11 +67,6 @@ class Receiver:
 async def receiving(*answers: Answer) -> AsyncIterator[Receiver]:
     """Run a receiver until the block ends."""
     receiver = Receiver(answers=list(answers) or [200])
-    runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
+    async with served(receiver.handle) as address:
+        receiver.url = f"{address}/hook"
         yield receiver
-    finally:
-        await runner.cleanup()

@@ -24,10 +24,8 @@ PORTFOLIO = "climsku_mixed_portfolio"
 MARINE = "climsku_marine_alkalinity_kelpwater_2029"
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seed=4, clock=ManualClock(NOW)) as sandbox:
-        yield sandbox
+def sandbox_options() -> dict[str, Any]:
+    return {"seed": 4, "clock": ManualClock(NOW)}
 
 
 @pytest.fixture

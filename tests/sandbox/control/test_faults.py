@@ -19,10 +19,8 @@ EFFECTS = "/_sandbox/effects"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(seed=3, clock=ManualClock()) as sandbox:
-        yield sandbox
+def sandbox_options() -> dict[str, Any]:
+    return {"seed": 3, "clock": ManualClock()}
 
 
 @pytest.fixture

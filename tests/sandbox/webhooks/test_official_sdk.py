@@ -20,10 +20,8 @@ pytestmark = pytest.mark.anyio
 URL = "https://hooks.example/stripe"
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seed=4, clock=ManualClock(NOW)) as sandbox:
-        yield sandbox
+def sandbox_options() -> dict[str, Any]:
+    return {"seed": 4, "clock": ManualClock(NOW)}
 
 
 @pytest.fixture
