@@ -24,7 +24,8 @@ from pinstripe._signature import verify
 from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox._forwarding.endpoints import MAX_ANSWER, SIGNING_SECRET
 from tests.sandbox.conftest import NOW
-from tests.support.destination import Destination, ReceivedRequest, listening, sending
+from tests.support.destination import Destination, ReceivedRequest, listening
+from tests.support.faulty import Faulty, then_end
 from tests.support.sandbox_api import Api
 
 pytestmark = pytest.mark.anyio
@@ -332,8 +333,8 @@ async def error_of(api: Api, url: str, **headers: str) -> tuple[int, str | None]
     ids=["nothing", "cut headers", "not http", "cut body", "too long"],
 )
 async def test_destinations_that_give_no_usable_answer(api: Api, data: bytes, code: str) -> None:
-    async with sending(data) as url:
-        assert await error_of(api, url) == (424, f"forwarding_api_upstream_{code}")
+    async with Faulty(then_end(data)) as server:
+        assert await error_of(api, server.url) == (424, f"forwarding_api_upstream_{code}")
     assert (await api.ok("GET", PATH))["data"] == []
 
 
