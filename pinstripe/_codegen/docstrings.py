@@ -1,4 +1,4 @@
-"""The docstring of a blocking twin, made from the docstring of its async class or method.
+"""The docstring of a blocking counterpart, made from the docstring of its async class or method.
 
 Indented examples lose `await` and `async`, token by token. Prose is kept, except for the sentences
 of a small table. A text that still mentions awaiting after that is an error, so a changed docstring
@@ -24,7 +24,7 @@ SENTENCES: Mapping[str, str] = {
         "A pager: iterate it, or ask it for its `first()` page."
     ),
 }
-"""The sentences that are true of the async side only, and those of the blocking twin."""
+"""The sentences that are true of the async side only, and those of the blocking counterpart."""
 
 # As in `pyproject.toml`.
 _LINE_LENGTH = 100
@@ -43,7 +43,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 class StaleTextError(ValueError):
-    """A text that is not true of the blocking twin."""
+    """A text that is not true of the blocking counterpart."""
 
 
 @frozen
@@ -65,7 +65,7 @@ class Block:
 
 
 def blocking_text(docstring: str, indent: int) -> str:
-    """Return the docstring of the blocking twin, laid out as in source code.
+    """Return the docstring of the blocking counterpart, laid out as in source code.
 
     Args:
         docstring: The docstring, without the indentation of the source.

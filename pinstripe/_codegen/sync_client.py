@@ -1,10 +1,10 @@
-"""The generator of the blocking client: it reads the async classes and writes their blocking twins.
+"""The generator of the blocking client: it reads the async classes and writes their blocking counterparts.
 
     python -m pinstripe._codegen.sync_client            # writes pinstripe/sync/_generated.py
     python -m pinstripe._codegen.sync_client --check    # fails if that would change the file
 
 Names, signatures and docstrings are kept. The body of each method is one line, which hands the call
-of the async twin to the bridge. A construct that no rule here knows is an error that names its
+of the async counterpart to the bridge. A construct that no rule here knows is an error that names its
 place; the generator never guesses.
 
 The check compares syntax trees, docstrings included. So it does not depend on ruff and its version;
@@ -83,7 +83,7 @@ class _Output:
 
     Attributes:
         names: The names that it needs.
-        classes: Its classes, by the origins of their async twins.
+        classes: Its classes, by the origins of their async counterparts.
     """
 
     names: Names
@@ -195,7 +195,7 @@ def _write_client(output: _Output, source: Source, node: ast.ClassDef) -> None:
     made = output.start_class(source, node, "Client", "ClientBase")
     twin = Origin(f"pinstripe.{source.module}", node.name)
     output.names.take(source, node, twin, at_run_time=True)
-    # The module that users import it from. There `typing.get_type_hints` would look for the twin.
+    # The module that users import it from. There `typing.get_type_hints` would look for it.
     head = f"__module__ = 'pinstripe'\nif TYPE_CHECKING:\n    _async: {node.name}"
     members = (_client_member(output, source, member) for member in node.body)
     made.body = [_docstring(source, node, 4), *ast.parse(head).body, *filter(None, members)]

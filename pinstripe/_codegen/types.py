@@ -171,7 +171,7 @@ def blocking_type(names: Names, source: Source, node: ast.expr) -> ast.expr:
 
 
 def blocking_return(names: Names, source: Source, node: ast.expr) -> ast.expr:
-    """Return the type that the blocking twin of a plain method returns.
+    """Return the type that the blocking counterpart of a plain method returns.
 
     A pager and the outcomes of a fan-out have blocking counterparts; any other type is replaced by
     `blocking_type`.
