@@ -1,11 +1,11 @@
-"""The generator of the blocking client: it reads the async classes and writes their blocking counterparts.
+"""The generator of the blocking client: reads the async classes, writes their counterparts.
 
     python -m pinstripe._codegen.sync_client            # writes pinstripe/sync/_generated.py
     python -m pinstripe._codegen.sync_client --check    # fails if that would change the file
 
-Names, signatures and docstrings are kept. The body of each method is one line, which hands the call
-of the async counterpart to the bridge. A construct that no rule here knows is an error that names its
-place; the generator never guesses.
+Names, signatures and docstrings are kept. The body of each method is one line, which hands the
+async call to the bridge. A construct that no rule here knows is an error that names its place; the
+generator never guesses.
 
 The check compares syntax trees, docstrings included. So it does not depend on ruff and its version;
 `ruff format --check` runs beside it in the lint session. The header of the output is a docstring
