@@ -11,13 +11,13 @@ from anyio.to_thread import run_sync
 from attrs import evolve
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.errors import ResponseError, ResponseTooLarge
+from pinstripe._core.errors import ResponseTooLarge
 from pinstripe._disk.destination import Destination
 from pinstripe._disk.source import FileContent, opened
 from pinstripe._http.encoding import form_pairs
 from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._models.record import Model, attach_response
-from pinstripe._resources.endpoint import Endpoint, error_with_response, parse_response
+from pinstripe._resources.endpoint import Endpoint, check_complete, error_of_call, parse_response
 from pinstripe._resources.multipart import multipart, name_of, type_of
 
 _M = TypeVar("_M", bound=Model)
@@ -86,18 +86,16 @@ async def download(
     """
     async with Destination(destination, max_bytes=max_bytes, overwrite=overwrite) as sink:
         response = await send(evolve(request, sink=sink))
-        if response.status != 200:
-            problem = f"the server answered {response.status} in place of the content"
-            raise error_with_response(ResponseError(problem), response)
+        check_complete(request, response)
         if not sink.started:
-            await _pour(response, sink)
+            await _pour(request, response, sink)
         return await sink.commit()
 
 
-async def _pour(response: Response, sink: Destination) -> None:
+async def _pour(request: Request, response: Response, sink: Destination) -> None:
     """Write what a transport that leaves sinks alone has read whole."""
     if len(response.body) > sink.max_bytes:
         error = ResponseTooLarge(f"the answer is longer than {sink.max_bytes} bytes")
-        raise error_with_response(error, response)
+        raise error_of_call(error, request, response)
     await sink.start()
     await sink.write(response.body)

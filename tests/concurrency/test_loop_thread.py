@@ -269,7 +269,9 @@ class TestTheThread:
     def test_a_holder_that_was_collected_holds_nothing(self, sandbox) -> None:
         lost = sandbox.sync_client()
         lost.events.list().first()
-        with pytest.warns(ResourceWarning, match=r"unclosed Client, made at .*test_loop_thread\.py:\d+"):
+        with pytest.warns(
+            ResourceWarning, match=r"unclosed Client, made at .*test_loop_thread\.py:\d+"
+        ):
             del lost
         with sandbox.sync_client() as stripe:
             stripe.events.list().first()
