@@ -60,18 +60,13 @@ class TrackedConnection(ResponseHandler):
 
     Attributes:
         untouched: Whether it was taken from the pool, used before, and nothing arrived since.
+        heads: How many heads were read for the present request.
     """
 
     untouched = False
-    _heads = 0
+    heads = 0
     _piece = b""
     _poll: select.poll | None = None
-
-    def expect_answer(self) -> None:
-        """Prepare to parse the answer to one more request."""
-        self._heads = 0
-        # aiohttp's own decompression does not notice a body that is cut.
-        self.set_response_params(read_until_eof=True, auto_decompress=False)
 
     def read(self) -> Any:
         """Return the next head and its body, as `DataQueue.read` does.
@@ -79,8 +74,8 @@ class TrackedConnection(ResponseHandler):
         Raises:
             ConnectionLost: There were too many for one request.
         """
-        self._heads += 1
-        if self._heads > _MAX_HEADS:
+        self.heads += 1
+        if self.heads > _MAX_HEADS:
             raise ConnectionLost(f"the server sent {_MAX_HEADS} interim answers and no answer")
         return super().read()
 
@@ -274,7 +269,9 @@ class Route:
             protocol = connection.protocol
             assert isinstance(protocol, TrackedConnection)
             used.append(protocol)
-            protocol.expect_answer()
+            protocol.heads = 0
+            # aiohttp's own decompression does not notice a body that is cut.
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             if not in_memory:
                 return await _send_by_aiohttp(connection, client_request, progress)
             transport = protocol.transport

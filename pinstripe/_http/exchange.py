@@ -38,7 +38,6 @@ from pinstripe._http.body import SinkError, read_into, read_start, read_whole
 from pinstripe._http.connection import (
     GuardedConnector,
     ProxyArguments,
-    RawResponse,
     Route,
     TrackedConnection,
     resolver,
@@ -128,25 +127,19 @@ class Connections:
         connect = self._timeout if timeout is self._config.timeout else _connect_timeout(timeout)
         answer = await route.send(request, streamed, connect, used)
         try:
+            status, headers, livemode = answer.status, answer.headers, self._livemode
             body = b""
-            if not 200 <= answer.status < 300:
-                request.progress.failure = self._response(answer, b"")
+            if not 200 <= status < 300:
+                head = Response(status=status, headers=headers, body=body, livemode=livemode)
+                request.progress.failure = head
                 body = await read_start(answer, self._limit)
-            elif request.sink is not None and answer.status == 200:
+            elif request.sink is not None and status == 200:
                 await read_into(request.sink, answer)
             else:
                 body = await read_whole(answer, self._limit)
-            return self._response(answer, body)
+            return Response(status=status, headers=headers, body=body, livemode=livemode)
         finally:
             answer.close()
-
-    def _response(self, answer: RawResponse, body: bytes) -> Response:
-        return Response(
-            status=answer.status,
-            headers=answer.headers,
-            body=body,
-            livemode=self._livemode,
-        )
 
     def _open_route(self, host: Host, *, anonymous: bool) -> Route:
         config = self._config

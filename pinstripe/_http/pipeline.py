@@ -134,11 +134,13 @@ class Pipeline:
         scope = deadline_in(total)
         try:
             async with scope:
+                if limiter.closed:  # while the call waited
+                    raise client_closed_error()
+                limiter.calls.add(scope)
                 try:
-                    limiter.enter(scope)
                     return await self._until_decided(request, attempts, limiter, deadline)
                 finally:
-                    limiter.leave(scope)
+                    limiter.calls.discard(scope)
         except PinstripeError as error:
             problem = error
         except asyncio.TimeoutError:

@@ -167,7 +167,7 @@ class Attempts(Progress):
         self.stage = "turn"
         if isinstance(result, TransportError):
             self._may_have_acted |= result.outcome != "not_sent"
-        elif is_refusal(result.status, result.headers, result.body):
+        elif result.status >= 400 and is_refusal(result.status, result.headers, result.body):
             self._refused = True
         else:
             self._may_have_acted = True
