@@ -244,8 +244,15 @@ class AsyncClient(Unpicklable):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, also those of siblings from `with_options`."""
-        await self._shared.transport.aclose()
+        """Close the connections, also those of siblings from `with_options`.
+
+        It does not wait for calls in progress: within a second, each ends with `ConnectionLost`,
+        whose `outcome` says whether the server may have acted. Later calls are refused.
+        """
+        try:
+            await self._shared.limiters.close()
+        finally:
+            await self._shared.transport.aclose()
 
     async def warm_up(self) -> None:
         """Do now, in a thread, what first calls would wait for.
@@ -254,6 +261,7 @@ class AsyncClient(Unpicklable):
         to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
         the first request, also in a thread.
         """
+        self._shared.limiters()  # which refuses if the client is closed
         await asyncio.to_thread(self._prepare)
         if isinstance(self._shared.transport, AiohttpTransport):
             await self._shared.transport.open()

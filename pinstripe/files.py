@@ -52,7 +52,7 @@ from pinstripe._disk.source import FileContent
 from pinstripe._http.messages import Request, Response
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Private, model
-from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.endpoint import Endpoint, check_complete
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.transfer import download, upload
@@ -320,7 +320,10 @@ class Files(Resource):
             PermissionDeniedError: The key may not read the file.
             ResponseTooLarge: It is longer than `Limits.max_response_bytes`; use `download`.
         """
-        return (await self._send(self._contents(file, request_options))).body
+        request = self._contents(file, request_options)
+        response = await self._send(request)
+        check_complete(request, response)
+        return response.body
 
     async def download_images(
         self,

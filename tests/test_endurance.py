@@ -42,13 +42,18 @@ from tests.support.faulty import Faulty, ok
 
 pytestmark = pytest.mark.anyio
 
+FREE = RetryPolicy(max_attempts=3, budget=0)
+"""Leaves no attempt but the one that costs nothing."""
+
+
 # --- stale connections --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("end", [faulty.reset_before, faulty.eof_before])
 async def test_a_kept_connection_that_dies_unheard_is_replaced_for_free(method, end) -> None:
-    async with Faulty(ok(), end, ok(), end, ok()) as server, client_of(server) as client:
+    script = [ok(), end, ok(), end, ok()]
+    async with Faulty(*script) as server, client_of(server, retry=FREE) as client:
         assert (await call(client, method)).attempts == 1
         for _ in range(2):
             assert (await call(client, method)).attempts == 2
@@ -86,17 +91,22 @@ async def test_a_kept_connection_that_was_heard_of_is_not_stale(end) -> None:
         assert (error.attempts, len(server.requests)) == (1, 2)
 
 
-async def test_the_free_attempt_is_made_once() -> None:
-    async with Faulty(ok(), faulty.reset_before) as server, client_of(server) as client:
+@pytest.mark.parametrize(("retry", "attempts"), [(FREE, 2), (ONCE, 1)])
+async def test_the_free_attempt_is_made_once_and_only_if_the_policy_has_one_left(
+    retry, attempts
+) -> None:
+    script = [ok(), faulty.reset_before]
+    async with Faulty(*script) as server, client_of(server, retry=retry) as client:
         await call(client, "GET")
         error = await failure(call(client, "POST"))
-        assert error.attempts == 2
-        assert len(server.requests) == 3
+        assert error.attempts == attempts
+        assert len(server.requests) == 1 + attempts
 
 
 async def test_an_upload_is_written_again_on_a_new_connection(tmp_path) -> None:
     file = b'{"id": "file_1", "object": "file", "created": 1, "purpose": "x", "size": 3}'
-    async with Faulty(ok(), faulty.reset_before, ok(file)) as server, client_of(server) as client:
+    script = [ok(), faulty.reset_before, ok(file)]
+    async with Faulty(*script) as server, client_of(server, retry=FREE) as client:
         await call(client, "GET")
         await client.files.create(file=b"abc" * 9, purpose="identity_document", filename="a.png")
         _, first, second = server.requests
@@ -283,7 +293,7 @@ async def test_the_first_call_does_not_wait_for_a_slow_import(monkeypatch) -> No
         prepare = transport._prepare
         monkeypatch.setattr(transport, "_prepare", lambda: (release.wait(30), prepare())[1])
         errors = await asyncio.gather(*(failure(call(client, "POST")) for _ in range(3)))
-        assert {(type(e), e.outcome) for e in errors} == {(DeadlineExceeded, "unknown")}
+        assert {(type(e), e.outcome) for e in errors} == {(DeadlineExceeded, "not_sent")}
         release.set()
         assert (await call(client.with_options(timeout=20), "GET")).status == 200
 
@@ -482,6 +492,6 @@ async def test_a_transport_may_report_stale_connections() -> None:
             """Nothing is open."""
 
     transport = Tired()
-    async with AsyncClient(KEY, transport=transport, retry=ONCE, timeout=Timeout(3)) as client:
+    async with AsyncClient(KEY, transport=transport, retry=FREE, timeout=Timeout(3)) as client:
         assert (await call(client, "POST")).attempts == 2
     assert transport.requests[0] == transport.requests[1]

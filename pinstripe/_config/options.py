@@ -102,7 +102,8 @@ class Timeout(Value):
     Attributes:
         total: The deadline of the whole call: the wait for a free slot, all attempts, and the
             pauses between them.
-        connect: How long one attempt may take to open a connection.
+        connect: How long one attempt may take to open a connection: the lookup of the host name,
+            a proxy's CONNECT and TLS included.
     """
 
     total: float = field(default=30.0, validator=at_least(0, above=True))
@@ -123,7 +124,7 @@ class RetryPolicy(Value):
     """When a failed request is repeated, and after which pause.
 
     Attributes:
-        max_attempts: The most requests of one call; 1 switches retries off.
+        max_attempts: The most requests of one call; with 1, a call makes exactly one.
         base: Seconds; the first pause is a random time up to it, and it doubles each time.
         cap: Seconds; the upper bound of these pauses.
         max_retry_after: Seconds; if the server asks for a longer wait than this, the call fails
@@ -132,7 +133,8 @@ class RetryPolicy(Value):
             multiply an outage. A retry spends 5, and its success refunds them; any other success
             refunds 1. If too few are left, a call fails at its first error. With 500, a
             thousand calls to a server that is down cost 1,100 requests. Infinity removes the
-            bound.
+            bound. Once in a call, a retry is free and comes at once: if a kept connection dies
+            before it brings any of the answer, as one does that the server has closed.
     """
 
     max_attempts: int = field(default=3, validator=_whole_number)

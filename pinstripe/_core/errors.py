@@ -29,7 +29,6 @@ personal data.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -46,27 +45,40 @@ _E = TypeVar("_E", bound="PinstripeError")
 class PinstripeError(Exception):
     """The base of every error of Pinstripe.
 
+    As text it also has the call, and the status and request id of the answer.
+
     Args:
         message: One line that says what went wrong.
 
     Attributes:
         message: That line, without secrets.
-        outcome: `"not_sent"`: the server has not acted. `"rejected"`: it answered, and did
-            nothing. `"unknown"`: it may have acted; repeat the call with `idempotency_key`.
+        outcome: `"not_sent"`: not one byte of a request can have left. `"rejected"`: the API
+            refused every request that left, in its own words, and did nothing. `"unknown"`: it
+            may have acted; repeat the call with `idempotency_key`.
         idempotency_key: The key that every attempt of the call carried; None for a call
             without one.
-        attempts: How many requests were sent for the call.
+        attempts: How many requests were made for the call.
         request_id: The `Request-Id` of the last answer.
+        call: The method and the path of the call, with placeholders for its ids; None if the
+            error is not about one call.
     """
 
     outcome: Outcome = "not_sent"
     idempotency_key: str | None = None
     attempts: int = 0
     request_id: str | None = None
+    call: str | None = None
 
     def __init__(self, message: str) -> None:
         self.message = clean_text(message)
         super().__init__(self.message)
+
+    def __str__(self) -> str:
+        if self.call is None:
+            return self.message
+        known = {"status": getattr(self, "status", None), "request": self.request_id}
+        answer = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+        return f"{self.call}: {self.message}{answer and f' ({answer})'}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message), self.__getstate__()
@@ -102,13 +114,21 @@ class ConfigurationError(PinstripeError, ValueError):
 
 
 class TransportError(PinstripeError):
-    """The call has no usable answer."""
+    """The call has no usable answer.
+
+    Attributes:
+        permanent: Whether another attempt would end in the same way, so that none is made.
+    """
 
     outcome: Outcome = "unknown"
+    permanent: bool = False
 
 
 class ConnectError(TransportError):
-    """No connection was made, so the server has not seen the request."""
+    """No connection was made, so the server has not seen the request.
+
+    It is permanent if a proxy refused: with a redirect, or a status of 4xx other than 408 and 429.
+    """
 
     outcome: Outcome = "not_sent"
 
@@ -116,14 +136,16 @@ class ConnectError(TransportError):
 class CertificateError(ConnectError):
     """The server's certificate is not trusted, or has another name; such a call is not retried."""
 
+    permanent: bool = True
+
 
 class ConnectionLost(TransportError):
-    """The connection was lost before the whole answer came.
+    """The connection was lost before the whole answer came, or the client was closed meanwhile.
 
     Attributes:
         stale: Whether the connection was kept from an earlier call and was lost before the first
             byte of the answer: the server has most likely closed it in the meantime. Such an
-            attempt is repeated once, and does not count as a retry.
+            attempt is repeated at once, without a pause and without cost to the retry budget.
     """
 
     stale: bool = False
@@ -195,7 +217,7 @@ class APIError(_ErrorWithResponse):
         body: The body of the answer.
     """
 
-    outcome: Outcome = "rejected"
+    outcome: Outcome = "unknown"
     type: str | None = None
     code: str | None = None
     param: str | None = None
@@ -233,8 +255,6 @@ class RateLimitError(APIError):
 
 class ServerError(APIError):
     """The API failed (5xx), and may have acted before."""
-
-    outcome: Outcome = "unknown"
 
 
 class IncompleteError(PinstripeError):
@@ -334,14 +354,35 @@ def error_for(
 
     message = facts.get("message") or f"the server answered {status}"
     if retry_after is not None:
-        message = f"the server asks to wait {math.ceil(retry_after)} s: {message}"
+        message = f"the server asks to wait {round(retry_after, 3):.15g} s: {message}"
     error = kind(message)
     error.type, error.code = facts.get("type"), code
     error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
     error.retry_after = retry_after
-    if code in _MAY_HAVE_ACTED:
-        error.outcome = "unknown"
-    return with_response(error, status, headers, body)
+    with_response(error, status, headers, body)
+    if _is_refusal(status, error.request_id, facts):
+        error.outcome = "rejected"
+    return error
+
+
+def is_refusal(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Return whether an answer is certainly the API's own refusal, so that nothing was done.
+
+    A proxy answers with the same statuses, also after the API has acted. So the answer needs what
+    the API puts into each of its own: an error with a type, and a request id.
+
+    Args:
+        status: The HTTP status.
+        headers: The headers of the answer, looked up without regard to case.
+        body: The body, as far as it was read.
+    """
+    request_id = clean_request_id(headers.get("Request-Id"))
+    return 400 <= status < 500 and _is_refusal(status, request_id, _facts(body, {}))
+
+
+def _is_refusal(status: int, request_id: str | None, facts: Mapping[str, str]) -> bool:
+    own = request_id is not None and "type" in facts
+    return own and 400 <= status < 500 and facts.get("code") not in _MAY_HAVE_ACTED
 
 
 def with_response(error: _E, status: int, headers: Mapping[str, str], body: bytes) -> _E:

@@ -87,8 +87,9 @@ class Coalescer:
         is_first = False
         while True:
             if not await _wait_for(shared, None if deadline is None else deadline - now()):
-                late = DeadlineExceeded(f"no answer within {total:g} s")
-                late.outcome = "unknown"
+                problem = "the identical call that this one shares had still not ended"
+                late = DeadlineExceeded(f"no answer within {total:g} s: {problem}")
+                late.call = request.call
                 raise late
             error = None if shared.task.cancelled() else shared.task.exception()
             if is_first or not isinstance(error, DeadlineExceeded):

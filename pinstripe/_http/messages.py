@@ -11,6 +11,7 @@ from pinstripe._core.values import Unpicklable, Value
 
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
 Host: TypeAlias = Literal["api", "files"]
+Stage: TypeAlias = Literal["turn", "connection", "answer", "body"]
 
 
 class Upload(Protocol):
@@ -43,6 +44,23 @@ class Sink(Protocol):
         ...
 
 
+class Progress:
+    """How far a call has come, as its transport reports.
+
+    If the call runs out of time, this says what it was waiting for, and whether the server can
+    have seen it.
+
+    Attributes:
+        stage: What the call waits for: its turn; a connection; the answer, from the moment on at
+            which a byte of the request can have left; or the body of the answer.
+        failure: The answer, without its body, while the body of a failure is read: its status is
+            known, even if the body never comes.
+    """
+
+    stage: Stage = "turn"
+    failure: "Response | None" = None
+
+
 @frozen(kw_only=True, eq=False, repr=False)
 class Request(Value, Unpicklable):
     """One request, before a transport adds the address and the key.
@@ -62,6 +80,8 @@ class Request(Value, Unpicklable):
         headers: Headers of this request, beside those of every request.
         timeout: The timeout of this call; None if it is the client's.
         expected_id: The id of the requested object; the answer must have the same one.
+        progress: Where the transport reports how far the attempt has come. A transport that does
+            not counts as one that may have sent something as soon as it is called.
     """
 
     method: Method
@@ -77,13 +97,17 @@ class Request(Value, Unpicklable):
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
+    progress: Progress = field(factory=Progress, repr=False, eq=False)
 
-    def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> "Request":
+    def with_defaults(
+        self, headers: Mapping[str, str], timeout: Timeout, progress: Progress
+    ) -> "Request":
         """Return a copy with all headers and the timeout of the call.
 
         Args:
             headers: The headers that replace its own.
             timeout: The timeout that replaces its own.
+            progress: The progress that replaces its own.
         """
         # Written out, since every call does this and `evolve` takes three times as long.
         return Request(
@@ -100,7 +124,13 @@ class Request(Value, Unpicklable):
             headers=headers,
             timeout=timeout,
             expected_id=self.expected_id,
+            progress=progress,
         )
+
+    @property
+    def call(self) -> str:
+        """The method and the path with its placeholders, as errors name the call."""
+        return f"{self.method} {self.template}"
 
     @property
     def idempotency_key(self) -> str | None:

@@ -15,8 +15,8 @@ from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._config.client import Config
 from pinstripe._config.proxy import proxy_for
 from pinstripe._config.tls import ssl_context
-from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Request, Response
+from pinstripe._limits.gate import client_closed_error
 
 if TYPE_CHECKING:
     from pinstripe._http.exchange import Connections
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """Carries requests to the API, by an HTTP library or with the answers of a test.
 
-    It streams the `upload` of a request. It may ignore a `sink` and read the answer into memory.
+    It streams the `upload` of a request. It may ignore a `sink` and read the answer into memory. It
+    reports the `progress` of a request, or else nothing is certain about one that is cut short.
     """
 
     async def send(self, request: Request) -> Response:
@@ -36,7 +37,8 @@ class Transport(Protocol):
                 anonymous, the API key.
 
         Raises:
-            TransportError: There is no usable answer.
+            TransportError: There is no usable answer. Its `outcome` says whether a byte of the
+                request can have left.
         """
         ...
 
@@ -82,13 +84,18 @@ class AiohttpTransport:
 
     async def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
+        request.progress.stage = "connection"
         connections = self._local.get()
         if connections is None:
             connections = await self.open()
         return await connections.exchange(request)
 
     async def open(self) -> Connections:
-        """Return the connections of this event loop; make them if there are none."""
+        """Return the connections of this event loop; make them if there are none.
+
+        Raises:
+            ConnectionLost: The client was closed.
+        """
         lock = self._opening.get()
         if lock is None:
             lock = asyncio.Lock()
@@ -100,7 +107,7 @@ class AiohttpTransport:
                 return connections
             make = await asyncio.to_thread(self._prepare)
             if self._closed:
-                raise ConfigurationError("client", "is closed")
+                raise client_closed_error()
             connections = make()
             replaced = self._local.set(connections)
             if replaced is not None:
@@ -123,7 +130,7 @@ class AiohttpTransport:
         return partial(exchange.Connections, self._config, self._proxies, context)
 
     async def aclose(self) -> None:
-        """Close all connections; later calls are refused."""
+        """Close all connections."""
         self._closed = True
         here = self._local.get() is not None
         keeper, self._keeper = self._keeper, None

@@ -100,17 +100,34 @@ def parse_response(request: Request, response: Response, kind: type[_T]) -> _T:
         kind: The model that the endpoint promises.
 
     Raises:
+        ResponseError: Its status says that it does not hold the whole object.
         DecodeError: The response holds something else, an object with another id than the one
             asked for, or an object of test mode for a live key, or the reverse. The error keeps
             the response.
     """
+    check_complete(request, response)
     try:
         answer = decode(response.body, kind)
         _check_object(answer, request, response)
     except DecodeError as error:
-        error.idempotency_key = request.idempotency_key
-        raise error_with_response(error, response) from None
+        raise error_of_call(error, request, response) from None
     return answer
+
+
+def check_complete(request: Request, response: Response) -> None:
+    """Refuse an answer that does not hold the whole of what was asked for.
+
+    Args:
+        request: What was asked.
+        response: An answer with a status of success.
+
+    Raises:
+        ResponseError: Its status is neither 200 nor 201. By the others, nothing was done yet, or
+            the content is left out, partial, or changed by a proxy.
+    """
+    if response.status not in (200, 201):
+        problem = f"the server answered {response.status} in place of the whole content"
+        raise error_of_call(ResponseError(problem), request, response)
 
 
 def _check_object(answer: object, request: Request, response: Response) -> None:
@@ -137,6 +154,18 @@ def _mismatch(path: str, problem: str) -> DecodeError:
     error = DecodeError(f"the answer is {problem} at {path}")
     error.path = path
     return error
+
+
+def error_of_call(error: _E, request: Request, response: Response) -> _E:
+    """Put the call and the answer that caused an error into it, and return the error.
+
+    Args:
+        error: A `ResponseError`.
+        request: The request of the call.
+        response: The answer.
+    """
+    error.idempotency_key, error.call = request.idempotency_key, request.call
+    return error_with_response(error, response)
 
 
 def error_with_response(error: _E, response: Response) -> _E:

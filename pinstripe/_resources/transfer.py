@@ -11,12 +11,12 @@ from anyio.to_thread import run_sync
 from attrs import evolve
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.errors import ResponseError, ResponseTooLarge
+from pinstripe._core.errors import ResponseTooLarge
 from pinstripe._disk.destination import Destination
 from pinstripe._disk.source import FileContent, opened
 from pinstripe._http.messages import Request, Sender
 from pinstripe._models.record import Model, attach_response
-from pinstripe._resources.endpoint import Endpoint, error_with_response, parse_response
+from pinstripe._resources.endpoint import Endpoint, check_complete, error_of_call, parse_response
 from pinstripe._resources.multipart import multipart, name_of, type_of
 
 _M = TypeVar("_M", bound=Model)
@@ -89,15 +89,13 @@ async def download(
     """
     async with Destination(destination, max_bytes=max_bytes, overwrite=overwrite) as sink:
         response = await send(evolve(request, sink=sink))
-        if response.status != 200:
-            problem = f"the server answered {response.status} in place of the content"
-            raise error_with_response(ResponseError(problem), response)
+        check_complete(request, response)
         # A transport of the user, such as one of a test, may ignore the sink and return the whole
         # body in the response.
         if not sink.started:
             if len(response.body) > max_bytes:
                 error = ResponseTooLarge(f"the answer is longer than {max_bytes} bytes")
-                raise error_with_response(error, response)
+                raise error_of_call(error, request, response)
             await sink.start()
             await sink.write(response.body)
         return await sink.commit()

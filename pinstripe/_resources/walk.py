@@ -224,5 +224,5 @@ def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> Paginat
         problem: What is wrong with it.
     """
     error = PaginationError(f"the list {walk.endpoint.template} cannot end: {problem}")
-    error.cursor = walk.cursor
+    error.cursor, error.call = walk.cursor, f"GET {walk.endpoint.template}"
     return error_with_response(error, response_of(page))

@@ -119,5 +119,9 @@ class ClientBase(Facade):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, which siblings from `with_options` use too."""
+        """Close the connections, which siblings from `with_options` use too.
+
+        It does not wait for calls that other threads are in: within a second, each ends with
+        `ConnectionLost`, whose `outcome` says whether the server may have acted.
+        """
         self._bridge.close(self._async.aclose)

@@ -8,6 +8,8 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -300,3 +302,30 @@ class TestSecrets:
         for one in (stripe, stripe.identity, stripe.identity.verification_sessions):
             with pytest.raises(TypeError, match="neither pickled nor copied"):
                 pickle.dumps(one)
+
+
+class TestClosing:
+    @pytest.mark.parametrize("others", [0, 1])
+    @pytest.mark.parametrize("through", ["client", "sibling"])
+    def test_a_call_in_another_thread_ends_with_its_key_and_its_outcome(
+        self, through, others
+    ) -> None:
+        with holding() as server, ExitStack() as stack, ThreadPoolExecutor(3) as threads:
+            for _ in range(others):  # then the thread of the event loop goes on
+                other = stack.enter_context(Client("sk_test_a", base_url=server.url))
+                other.warm_up()
+            client = Client(
+                "sk_test_a", base_url=server.url, retry=pinstripe.RetryPolicy(base=30, cap=30)
+            )
+            caller = client.with_options(account="acct_1") if through == "sibling" else client
+            create = caller.identity.verification_sessions.create
+            calls = [threads.submit(create, type="document") for _ in range(3)]
+            heads = [server.came.get(timeout=WAIT).decode() for _ in calls]
+            client.close()
+            for call in calls:
+                error: Any = call.exception(timeout=WAIT)
+                assert type(error) is pinstripe.ConnectionLost
+                assert (error.outcome, error.attempts) == ("unknown", 1)
+                assert any(f"Idempotency-Key: {error.idempotency_key}\r\n" in one for one in heads)
+            with pytest.raises(pinstripe.ConfigurationError, match="is closed"):
+                create(type="document")

@@ -49,7 +49,8 @@ def answer(*quotes: OnrampQuote) -> Quotes:
 
 
 def refusal() -> APIError:
-    body = {"error": {"message": "Too fast, key sk_test_51HxSECRET\n=1+1", "code": "rate_limit"}}
+    said = "Too fast, key sk_test_51HxSECRET\n=1+1"
+    body = {"error": {"type": "api_error", "message": said, "code": "rate_limit"}}
     return error_for(429, {"Request-Id": "req_1"}, json.dumps(body).encode())
 
 
