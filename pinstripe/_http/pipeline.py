@@ -124,15 +124,15 @@ class Pipeline:
         """
         timeout = request.timeout or self._timeout
         request = request.with_defaults({**self._headers, **request.headers}, timeout)
-        total = timeout.total
+        limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
-            await self._limiters().wait_until_near(queue_key(request))
+            await limiter.wait_until_near(queue_key(request))
         deadline = self._time.monotonic() + total
         attempts = Attempts(deletes=request.method == "DELETE")
         scope = deadline_in(total)  # costs a third of `anyio.fail_after`
         try:
             async with scope:
-                return await self._until_decided(request, attempts, deadline)
+                return await self._until_decided(request, attempts, limiter, deadline)
         except PinstripeError as error:
             problem = error
         except asyncio.TimeoutError:  # on Python 3.10 this is not the built-in TimeoutError
@@ -149,10 +149,10 @@ class Pipeline:
         raise problem
 
     async def _until_decided(
-        self, request: Request, attempts: Attempts, deadline: float
+        self, request: Request, attempts: Attempts, limiter: AsyncLimiter, deadline: float
     ) -> Response:
         while True:
-            result = await self._attempt(request, attempts, deadline)
+            result = await self._attempt(request, attempts, limiter, deadline)
             if isinstance(result, Response) and 200 <= result.status < 300:
                 if self._budget.spent:
                     self._budget.refund(retried=attempts.count - attempts.free > 1)
@@ -191,10 +191,10 @@ class Pipeline:
             await self._time.sleep(pause)
 
     async def _attempt(
-        self, request: Request, attempts: Attempts, deadline: float
+        self, request: Request, attempts: Attempts, limiter: AsyncLimiter, deadline: float
     ) -> Response | TransportError:
         """Wait for the limiter, send a request once, and return how that ended."""
-        limiter, sent = self._limiters(), self._time.monotonic()
+        sent = self._time.monotonic()
         queue = limiter.queue_of(queue_key(request), sent)
         if not limiter.try_acquire(queue, sent):
             await limiter.wait(queue, sent, deadline)
