@@ -7,11 +7,9 @@ products would be most of what a first call waits for.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from functools import cached_property
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 from typing_extensions import Self
 
+from pinstripe._concurrency.daemon_thread import in_daemon_thread
+from pinstripe._concurrency.forks import fork_safe_property, no_fork
 from pinstripe._config.client import Config, config_from
 from pinstripe._config.hooks import Hooks
 from pinstripe._config.options import (
@@ -57,7 +57,13 @@ _PLACEHOLDER = r"\{([a-z_]+)\}"
 # Each segment after the version that is neither a word of the API nor a placeholder: an id.
 _ID_SEGMENT = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
-_LATE_IMPORTS = ("pinstripe._http.coalesce", "pinstripe._resources.parallel")
+# anyio's backend is imported by its name. To have anyio do it takes a second event loop, which
+# anyio refuses in a context that says that one is running.
+_LATE_IMPORTS = (
+    "anyio._backends._asyncio",
+    "pinstripe._http.coalesce",
+    "pinstripe._resources.parallel",
+)
 """Modules that are imported when they are first needed, or by `warm_up`."""
 
 
@@ -78,6 +84,10 @@ class AsyncClient(Unpicklable):
 
     It can be made anywhere, and opens its connections for the first request. Without `async with`,
     end it with `aclose()`.
+
+    Several event loops may use it at the same time, each in its own thread and with connections of
+    its own; every limit counts in each event loop by itself. After a fork, the child opens
+    connections of its own.
 
     Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
     `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
@@ -169,62 +179,63 @@ class AsyncClient(Unpicklable):
         self._send = pipeline.send
         # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
-            from pinstripe._http.coalesce import Coalescer
+            with no_fork():
+                from pinstripe._http.coalesce import Coalescer
 
             self._send = Coalescer(pipeline.send, config.timeout.total).send
 
-    @cached_property
+    @fork_safe_property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
         from pinstripe.identity import Identity
 
         return Identity(self._send)
 
-    @cached_property
+    @fork_safe_property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
         from pinstripe.crypto import Crypto
 
         return Crypto(self._send)
 
-    @cached_property
+    @fork_safe_property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
         from pinstripe.climate import Climate
 
         return Climate(self._send)
 
-    @cached_property
+    @fork_safe_property
     def events(self) -> Events:
         """Events: what happened to the objects of the account."""
         from pinstripe.events import Events
 
         return Events(self._send)
 
-    @cached_property
+    @fork_safe_property
     def files(self) -> Files:
         """Files that were uploaded or that the API made, and their content."""
         from pinstripe.files import Files
 
         return Files(self._send)
 
-    @cached_property
+    @fork_safe_property
     def file_links(self) -> FileLinks:
         """Links to the content of files, which need no key."""
         from pinstripe.files import FileLinks
 
         return FileLinks(self._send)
 
-    @cached_property
+    @fork_safe_property
     def forwarding(self) -> Forwarding:
-        """Requests that are forwarded to other services, with card details filled in."""
+        """Other services, to which requests are forwarded with card details filled in."""
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
 
-    @cached_property
+    @fork_safe_property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """The addresses to which events are sent."""
+        """Endpoints: the addresses to which events are sent."""
         from pinstripe.webhook_endpoints import WebhookEndpoints
 
         return WebhookEndpoints(self._send)
@@ -247,7 +258,8 @@ class AsyncClient(Unpicklable):
         """Close the connections, also those of siblings from `with_options`.
 
         It does not wait for calls in progress: within a second, each ends with `ConnectionLost`,
-        whose `outcome` says whether the server may have acted. Later calls are refused.
+        whose `outcome` says whether the server may have acted. Connections of other event loops
+        are closed by those loops, in their next turns. Later calls are refused in every loop.
         """
         try:
             await self._shared.limiters.close()
@@ -261,23 +273,21 @@ class AsyncClient(Unpicklable):
         to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
         the first request, also in a thread.
         """
-        self._shared.limiters()  # which refuses if the client is closed
-        await asyncio.to_thread(self._prepare)
+        self._shared.limiters()  # refuses if the client is closed, or no event loop of asyncio runs
+        await in_daemon_thread(self._prepare)
         if isinstance(self._shared.transport, AiohttpTransport):
             await self._shared.transport.open()
 
     def _prepare(self) -> None:
-        import anyio
-
-        anyio.run(anyio.sleep, 0)  # so that anyio imports its backend
-        for module in _LATE_IMPORTS:
-            import_module(module)
-        # The namespaces are the cached properties: to read one imports its product.
-        for name, member in vars(AsyncClient).items():
-            if isinstance(member, cached_property):
-                getattr(self, name)
-        prepare_decoders()
-        converter()
+        with no_fork():
+            for module in _LATE_IMPORTS:
+                import_module(module)
+            # The namespaces are such properties: to read one imports its product.
+            for name, member in vars(AsyncClient).items():
+                if isinstance(member, fork_safe_property):
+                    getattr(self, name)
+            prepare_decoders()
+            converter()
 
     def with_options(
         self,

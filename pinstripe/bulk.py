@@ -240,6 +240,7 @@ class _FanOut(Generic[_I, _T]):
 
     async def outcomes(self) -> AsyncGenerator[Outcome[_I, _T], None]:
         """Yield every outcome; nothing keeps running afterwards."""
+        self._affinity.bind()  # before there is anything to clean up
         try:
             while await self._wait():
                 # One at a time: an outcome leaves the window when it is handed out.

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import anyio
@@ -32,7 +31,6 @@ from pinstripe import (
     RetryPolicy,
     Timeout,
 )
-from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._limits.limiter import EndpointQueue
 from pinstripe._limits.rates import Rates
@@ -136,23 +134,6 @@ async def test_a_refusal_of_an_upload_is_not_waited_out() -> None:
 
 
 # --- loops and processes ------------------------------------------------------------------------
-
-
-async def test_a_loop_local_is_empty_in_another_loop() -> None:
-    place: LoopLocal[str] = LoopLocal()
-    assert place.get() is None
-    assert place.set("here") is None
-    assert place.get() == "here"
-
-    async def there() -> tuple[Any, Any, Any]:
-        return place.get(), place.set("there"), place.get()
-
-    with start_blocking_portal() as portal:
-        assert portal.call(there) == (None, "here", "there")
-    assert place.get() is None
-    place.set("again")
-    place.clear()
-    assert place.get() is None
 
 
 def test_without_an_event_loop_the_error_says_so() -> None:
@@ -276,9 +257,8 @@ async def test_a_name_that_is_looked_up_for_ever(monkeypatch) -> None:
         async with AsyncClient(KEY, base_url=url, retry=ONCE, timeout=0.05) as client:
             await client.warm_up()
             monkeypatch.setattr(socket, "getaddrinfo", look_up)
-            start = time.monotonic()
+            # The lookup is still under way; if the call had waited for it, the error would be its.
             error = await failure(call(client, "GET"))
-            assert time.monotonic() - start < 5
             assert type(error) is DeadlineExceeded
             release.set()
         assert server.accepted == 0

@@ -70,6 +70,7 @@ _WRITTEN_BY_HAND = ("aclose",)
 
 _ALWAYS_NEEDED = {
     "TYPE_CHECKING": Origin("typing", "TYPE_CHECKING"),
+    "cached_property": Origin("functools", "cached_property"),
     **{name: Origin("pinstripe.sync._facade", name) for name in ("ClientBase", "Facade")},
 }
 _OUTPUT = "pinstripe.sync._generated"
@@ -210,7 +211,7 @@ def _client_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt 
     if function.name in _WRITTEN_BY_HAND:
         return None
     decorators = [ast.unparse(one) for one in function.decorator_list]
-    if decorators not in (["property"], ["cached_property"]):
+    if decorators != ["fork_safe_property"]:
         return _method(output, source, function, _CALLED_BY_IN_CLIENT)
     # A property of the client gives a namespace or a resource.
     twin = output.classes.get(source.origin(function.returns) or _RESOURCE)
@@ -294,8 +295,9 @@ def _passed(source: Source, node: _Function) -> str:
 
 
 def _property(name: str, kind: str, docstring: ast.Expr) -> ast.FunctionDef:
+    """Return a property that gives the same object each time, so that a test can patch it."""
     body = f"return {kind}(self._async.{name}, self._bridge)"
-    made = _parsed(f"@property\ndef {name}(self) -> {kind}: {body}")
+    made = _parsed(f"@cached_property\ndef {name}(self) -> {kind}: {body}")
     made.body.insert(0, docstring)
     return made
 

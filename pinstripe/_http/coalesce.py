@@ -68,8 +68,9 @@ class Coalescer:
             try:
                 return await self._send(request)
             finally:
-                # GETs that were sent before may not have seen this write, so they are closed.
-                if (in_progress := self._in_progress.get()) is not None:
+                # GETs that were sent before may not have seen this write, so they are closed, also
+                # those of other event loops.
+                for in_progress in self._in_progress.values():
                     in_progress.clear()
         if request.sink is not None:
             return await self._send(request)

@@ -19,10 +19,11 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from pinstripe._concurrency.deadlines import Deadline, end_now
-from pinstripe._concurrency.loop_local import LoopLocal
+from pinstripe._concurrency.loop_local import LoopLocal, running_loop
 from pinstripe._core.errors import ConfigurationError, ConnectionLost, DeadlineExceeded
 from pinstripe._limits.limiter import EndpointQueue, Limiter
 from pinstripe._limits.rates import Rates
@@ -91,11 +92,15 @@ class AsyncLimiter(Limiter[Waiter]):
         self._keyless_queue: EndpointQueue[Waiter] = EndpointQueue()
         self._waiting_lists: dict[EndpointQueue[Waiter], _WaitingList] = {}
 
-    async def close(self) -> None:
-        """End the calls in progress, wherever they are, and wait until they have."""
+    def end_calls(self) -> None:
+        """End the calls in progress, wherever they are, and refuse later ones."""
         self.closed = True
         for call in self.calls:
             end_now(call)
+
+    async def close(self) -> None:
+        """End the calls in progress, and wait until they have ended."""
+        self.end_calls()
         until = self._monotonic() + _GRACE
         # An event in place of this look would be a step more in every call.
         while self.calls and self._monotonic() < until:  # noqa: ASYNC110 -- see above
@@ -256,8 +261,12 @@ class LoopLimiters:
         self._closed = False
 
     async def close(self) -> None:
-        """End the calls of this event loop, and refuse all that come later."""
+        """End the calls of every event loop, and refuse all that come later."""
         self._closed = True
+        for loop, limiter in self._local.items():
+            if loop is not running_loop():
+                with suppress(RuntimeError):  # the loop is closed, and its calls with it
+                    loop.call_soon_threadsafe(limiter.end_calls)
         limiter = self._local.get()
         if limiter is not None:
             await limiter.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from attrs import evolve
 
-from pinstripe._concurrency.loop_local import LoopAffinity, LoopLocal
+from pinstripe._concurrency.loop_local import LoopAffinity, LoopOwned
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.checks import check_whole_number
@@ -95,7 +95,7 @@ class Walker(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk: Walk[_L] | None = walk
-        self._task: LoopLocal[asyncio.Task[Page[_L]]] = LoopLocal()
+        self._task: LoopOwned[asyncio.Task[Page[_L]]] = LoopOwned()
         self._seen: set[str] = set()
         self._items_read = 0
         self.last: str | None = None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from anyio.to_thread import run_sync
 from attrs import evolve
 
+from pinstripe._concurrency.loop_local import running_loop
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ResponseTooLarge
 from pinstripe._disk.destination import Destination
@@ -50,6 +51,7 @@ async def upload(
     # The parameters are checked before the file is opened. Their form is not sent: each becomes a
     # part of the multipart body.
     request = endpoint.request(params, {}, options)
+    running_loop()  # refuses if none of asyncio runs, before the file is opened
     async with opened(file) as source:
         name = name_of(file, filename)
         # In a thread, since the first guess of a type reads the files of the system.
@@ -87,6 +89,7 @@ async def download(
         ResponseTooLarge: The content is longer than `max_bytes`.
         OSError: The file cannot be written.
     """
+    running_loop()
     async with Destination(destination, max_bytes=max_bytes, overwrite=overwrite) as sink:
         response = await send(evolve(request, sink=sink))
         check_complete(request, response)

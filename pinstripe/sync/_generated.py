@@ -6,6 +6,7 @@ modules: edit those, not this.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pinstripe._client import AsyncClient
@@ -379,12 +380,12 @@ class Identity(Facade):
 
     _async: identity.Identity
 
-    @property
+    @cached_property
     def verification_sessions(self) -> VerificationSessions:
         """Verifications of people."""
         return VerificationSessions(self._async.verification_sessions, self._bridge)
 
-    @property
+    @cached_property
     def verification_reports(self) -> VerificationReports:
         """The results of their attempts."""
         return VerificationReports(self._async.verification_reports, self._bridge)
@@ -622,12 +623,12 @@ class Crypto(Facade):
 
     _async: crypto.Crypto
 
-    @property
+    @cached_property
     def onramp_sessions(self) -> OnrampSessions:
         """Visits of customers who buy crypto."""
         return OnrampSessions(self._async.onramp_sessions, self._bridge)
 
-    @property
+    @cached_property
     def onramp_quotes(self) -> OnrampQuotes:
         """Estimates of the price of crypto."""
         return OnrampQuotes(self._async.onramp_quotes, self._bridge)
@@ -937,17 +938,17 @@ class Climate(Facade):
 
     _async: climate.Climate
 
-    @property
+    @cached_property
     def orders(self) -> Orders:
         """Orders of carbon removal."""
         return Orders(self._async.orders, self._bridge)
 
-    @property
+    @cached_property
     def products(self) -> Products:
         """The products that can be ordered."""
         return Products(self._async.products, self._bridge)
 
-    @property
+    @cached_property
     def suppliers(self) -> Suppliers:
         """The companies that deliver them."""
         return Suppliers(self._async.suppliers, self._bridge)
@@ -1596,7 +1597,7 @@ class Forwarding(Facade):
 
     _async: forwarding.Forwarding
 
-    @property
+    @cached_property
     def requests(self) -> ForwardingRequests:
         """Requests that Stripe sends to other services."""
         return ForwardingRequests(self._async.requests, self._bridge)
@@ -1784,6 +1785,9 @@ class Client(ClientBase):
     It can be made anywhere, and opens its connections for the first request. Without `with`, end it
     with `close()`.
 
+    Several threads may use it at the same time; every limit counts for all of them together. After
+    a fork, the child opens connections of its own.
+
     Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
     `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
     if an answer cannot be used. The docstring of a method names only its own errors.
@@ -1854,44 +1858,44 @@ class Client(ClientBase):
             transport=transport,
         )
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
         return Identity(self._async.identity, self._bridge)
 
-    @property
+    @cached_property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
         return Crypto(self._async.crypto, self._bridge)
 
-    @property
+    @cached_property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
         return Climate(self._async.climate, self._bridge)
 
-    @property
+    @cached_property
     def events(self) -> Events:
         """Events: what happened to the objects of the account."""
         return Events(self._async.events, self._bridge)
 
-    @property
+    @cached_property
     def files(self) -> Files:
         """Files that were uploaded or that the API made, and their content."""
         return Files(self._async.files, self._bridge)
 
-    @property
+    @cached_property
     def file_links(self) -> FileLinks:
         """Links to the content of files, which need no key."""
         return FileLinks(self._async.file_links, self._bridge)
 
-    @property
+    @cached_property
     def forwarding(self) -> Forwarding:
-        """Requests that are forwarded to other services, with card details filled in."""
+        """Other services, to which requests are forwarded with card details filled in."""
         return Forwarding(self._async.forwarding, self._bridge)
 
-    @property
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """The addresses to which events are sent."""
+        """Endpoints: the addresses to which events are sent."""
         return WebhookEndpoints(self._async.webhook_endpoints, self._bridge)
 
     def warm_up(self) -> None:

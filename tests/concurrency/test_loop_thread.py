@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import pinstripe
+from pinstripe._concurrency import loop_thread
 from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
 from pinstripe._concurrency.thread_call import ThreadCall
@@ -250,6 +251,26 @@ class TestTheThread:
         caller.join(WAIT)
         assert len(caught) == 1
         assert not thread.is_running
+
+    def test_that_cannot_end_is_left_behind(self, monkeypatch) -> None:
+        monkeypatch.setattr(loop_thread, "_STOP_SECONDS", 0.0)
+        monkeypatch.setattr(loop_thread, "_POLL_SECONDS", 0.01)
+        bridge, other = LoopBridge("Thing"), LoopBridge("Other")
+        release = threading.Event()
+
+        async def hold() -> None:
+            asyncio.get_running_loop().run_in_executor(None, release.wait, WAIT)
+
+        bridge.run(hold)
+        (left,) = loop_threads()
+        try:
+            bridge.close(nothing)
+            assert left.is_alive()
+            assert other.run(user) == "nobody"
+        finally:
+            release.set()
+            other.close(nothing)
+            left.join(WAIT)
 
     def test_of_a_shut_down_interpreter_is_refused(self) -> None:
         ended = Leases()

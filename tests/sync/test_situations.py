@@ -237,6 +237,49 @@ class TestForks:
         assert lines[6].startswith(f"child fan_out: {elsewhere}")
         assert lines[7] == "parent 8 None"
 
+    @pytest.mark.parametrize("module", ["aiohttp.connector", "pinstripe.identity"])
+    def test_a_fork_in_the_middle_of_an_import_of_the_first_call(
+        self, sandbox, tmp_path, module
+    ) -> None:
+        """A thread that was importing does not exist in the child, and would hold its module."""
+        out = run(
+            f"""
+            import os, sys, threading, pinstripe
+
+            class Finder:
+                \"""Finds nothing; holds the import of a module until a fork was made.\"""
+                def find_spec(self, name, path=None, target=None):
+                    if name == {module!r}:
+                        importing.set()
+                        forked.wait(0.5)  # in vain if the fork waits for the import
+
+            def call():
+                return len(stripe.identity.verification_sessions.list().first())
+
+            importing, forked = threading.Event(), threading.Event()
+            stripe = pinstripe.Client(timeout=10)
+            sys.meta_path.insert(0, Finder())
+            other = threading.Thread(target=call)
+            other.start()
+            importing.wait()
+            child = os.fork()
+            forked.set()
+            if child == 0:
+                print(call())
+                stripe.close()
+                print("closed", flush=True)
+                os._exit(0)
+            other.join()
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            stripe.close()
+            """,
+            sandbox.url,
+            tmp_path,
+            "-W",
+            "ignore::DeprecationWarning",
+        )
+        assert out == "0\nclosed\n"
+
     @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
     def test_processes_of_multiprocessing(self, sandbox, tmp_path, method) -> None:
         out = run(
@@ -379,6 +422,40 @@ class TestTheEnd:
             "-X",
             "dev",
         )
+
+    @pytest.mark.parametrize(
+        "work",
+        [
+            "with pinstripe.Client() as stripe: print(len(stripe.events.list().first()))",
+            "with pinstripe.Client() as stripe: stripe.warm_up(); print(0)",
+            "asyncio.run(main())",
+            "with pinstripe.Client() as stripe: print(to_file(stripe.events.list(), 'out.csv'))",
+        ],
+    )
+    def test_of_the_main_thread_before_the_first_call_of_another(
+        self, sandbox, tmp_path, monkeypatch, work
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        out = run(
+            f"""
+            import asyncio, threading, pinstripe
+            from pinstripe.sync import to_file
+
+            async def main():
+                async with pinstripe.AsyncClient() as stripe:
+                    await stripe.warm_up()
+                    print(len(await stripe.events.list()))
+
+            def outlive():
+                threading.main_thread().join()
+                {work}
+
+            threading.Thread(target=outlive).start()
+            """,
+            sandbox.url,
+            tmp_path,
+        )
+        assert out == "0\n"
 
     def test_after_which_calls_are_refused(self, sandbox, tmp_path) -> None:
         out = run(
