@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
-    from pinstripe._models.convert import to_dict
+    from pinstripe._models.convert import from_dict, to_dict
     from pinstripe._models.page import Page
     from pinstripe._resources.endpoint import response_of
     from pinstripe._resources.pager import Pager
@@ -116,6 +116,7 @@ __all__ = [
     "export",
     "files",
     "forwarding",
+    "from_dict",
     "identity",
     "response_of",
     "sandbox",

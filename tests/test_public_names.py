@@ -73,6 +73,7 @@ PUBLIC = {
     "export",
     "files",
     "forwarding",
+    "from_dict",
     "identity",
     "response_of",
     "sandbox",

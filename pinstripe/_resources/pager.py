@@ -283,6 +283,10 @@ class Pager(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._reader = ListReader(send, walk)
 
+    def __repr__(self) -> str:
+        # Filters can be private, such as the reference of a customer.
+        return f"{type(self).__name__}({self._reader.walk.endpoint.template!r})"
+
     @property
     def cursor(self) -> str | None:
         """The position of the latest walk: after the last object or page that it handed out.

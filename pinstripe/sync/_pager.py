@@ -45,6 +45,9 @@ class Pager(Generic[_L]):
         self._async = asynchronous
         self._bridge = bridge
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     @property
     def cursor(self) -> str | None:
         """The place of the latest walk: after the last object or page that it handed out.
