@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ServerError,
         SignatureError,
         TransportError,
+        UnfitError,
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
@@ -106,6 +107,7 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportError",
+    "UnfitError",
     "WaitInfo",
     "__version__",
     "adapters",

@@ -9,6 +9,7 @@
     │   └── DeadlineExceeded (also TimeoutError)
     ├── ResponseError                          an answer came and cannot be used; it is kept
     │   ├── DecodeError                        not JSON, or not of the expected shape
+    │   │   └── UnfitError                     one object of a page; the others are kept
     │   ├── PaginationError                    a list that cannot end
     │   └── ResponseTooLarge
     ├── APIError                               the API refused the call, or failed
@@ -24,13 +25,13 @@
     └── SignatureError                         a webhook payload cannot be trusted
 
 An error holds plain data only, so it can be pickled and sent to another process. The answer of the
-server (`headers`, `body`) can be read, but it is neither printed nor pickled: it can repeat
-personal data.
+server (`headers`, `body`, `items`) can be read, but it is neither printed nor pickled: it can
+repeat personal data.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
@@ -41,6 +42,8 @@ Outcome = Literal["not_sent", "rejected", "unknown"]
 """What is certain about a call that failed: whether the server has acted on it."""
 
 _E = TypeVar("_E", bound="PinstripeError")
+
+_UNPICKLED = ("headers", "body", "items")
 
 
 class PinstripeError(Exception):
@@ -72,7 +75,7 @@ class PinstripeError(Exception):
         return _rebuild, (type(self), self.message), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body")}
+        return {k: v for k, v in self.__dict__.items() if k not in _UNPICKLED}
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:
@@ -161,6 +164,25 @@ class DecodeError(ResponseError):
     """
 
     path: str = "$"
+
+
+class UnfitError(DecodeError):
+    """An object of a page does not fit its class, and the others are kept.
+
+    A walk first hands out the objects before it. To go on without it, resume from `cursor`, or
+    walk with `Pager.skip_unfit`.
+
+    Attributes:
+        id: The id of the object; None if it has none that can be read.
+        index: Its place in the page, from 0.
+        items: The objects of the page that fit, before it and behind it.
+        cursor: The cursor that resumes right behind the object; None if it has no id.
+    """
+
+    id: str | None = None
+    index: int = 0
+    items: Sequence[Any] = ()
+    cursor: str | None = None
 
 
 class PaginationError(ResponseError):

@@ -106,18 +106,26 @@ def parse_response(request: Request, response: Response, kind: type[_T]) -> _T:
     """
     try:
         answer = decode(response.body, kind)
-        _check_object(answer, request, response)
+        check_object(answer, request, response)
     except DecodeError as error:
         error.idempotency_key = request.idempotency_key
         raise error_with_response(error, response) from None
     return answer
 
 
-def _check_object(answer: object, request: Request, response: Response) -> None:
+def check_object(answer: object, request: Request, response: Response) -> None:
     """Refuse an answer that does not belong to its request.
 
     A proxy or a cache in between can mix up answers. To act on the object of another customer, or
     on test data in live mode, would be worse than an error.
+
+    Args:
+        answer: The model or page.
+        request: The request.
+        response: The response that the answer was read from.
+
+    Raises:
+        DecodeError: It has another id than the one asked for, or is of the other mode.
     """
     expected = request.expected_id
     if expected is not None and getattr(answer, "id", expected) != expected:
