@@ -69,7 +69,11 @@ RENAMED = {
     ("identity", "ReportSelfieError"): VerificationError,
 }
 # Models of the facts that are a plain mapping here: new keys can come any time.
-OPEN = {("crypto", "OnrampNetworkQuotes")}
+OPEN = {
+    ("crypto", "OnrampNetworkQuotes"),
+    ("crypto", "OnrampWalletAddresses"),
+    ("crypto", "OnrampDestinationTags"),
+}
 # Words that are plain text here: only a private preview has them.
 PLAIN = {("OnrampTransactionDetails", "last_error")}
 # Fields that may be missing here, since older answers lack them.

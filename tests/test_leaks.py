@@ -72,7 +72,6 @@ PUBLIC: dict[str, str] = {
     "IdentityMatchingOptions": "dob name",
     "IdentityRequireVerification": "require_verification",
     "Location": "city country latitude longitude region",
-    "OnrampDestinationTags": "",
     "OnrampQuote": """id destination_amount destination_currency destination_network fees
         source_total_amount""",
     "OnrampQuoteFees": "network_fee_monetary transaction_fee_monetary",
@@ -83,7 +82,6 @@ PUBLIC: dict[str, str] = {
     "OnrampTransactionDetails": """destination_amount destination_currencies
         destination_currency destination_network destination_networks fees last_error
         lock_wallet_address settlement_speed source_amount source_currency""",
-    "OnrampWalletAddresses": "",
     "Order": """id object amount_fees amount_subtotal amount_total canceled_at
         cancellation_reason confirmed_at created currency delayed_at delivered_at
         delivery_details expected_delivery_year livemode metric_tons product
@@ -148,7 +146,9 @@ class Forge:
         known = fields_of(kind)
         self.inside.append(kind)
         plain = {
-            f.encode_name: self.value(f.type, private=private or known[f.name])
+            # To msgspec `has_more` can be anything; the model lets only a bool through.
+            f.encode_name: f.name == "has_more"
+            or self.value(f.type, private=private or known[f.name])
             for f in info.fields
             if f.name in known
         }

@@ -73,7 +73,7 @@ class LoopLocal(Generic[_T]):
                     self._entries.pop(one, None)
         return lost
 
-    def items(self) -> list[tuple[asyncio.AbstractEventLoop, _T]]:
+    def by_loop(self) -> list[tuple[asyncio.AbstractEventLoop, _T]]:
         """Return the event loops of this process that have a value, each with its value."""
         process = os.getpid()
         entries = [*self._entries.items()]

@@ -9,6 +9,7 @@
     │   └── DeadlineExceeded (also TimeoutError)
     ├── ResponseError                          an answer came and cannot be used; it is kept
     │   ├── DecodeError                        not JSON, or not of the expected shape
+    │   │   └── UnfitError                     one object of a page; the others are kept
     │   ├── PaginationError                    a list that cannot end
     │   └── ResponseTooLarge
     ├── APIError                               the API refused the call, or failed
@@ -24,22 +25,22 @@
     └── SignatureError                         a webhook payload cannot be trusted
 
 An error holds plain data only, so it can be pickled and sent to another process. The answer of the
-server (`headers`, `body`) can be read, but it is neither printed nor pickled: it can repeat
-personal data.
+server (`headers`, `body`, `items`) can be read, but it is neither printed nor pickled: it can
+repeat personal data.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
-from pinstripe._core.redaction import clean_request_id, clean_text, redact_fact
+from pinstripe._core.redaction import clean_request_id, clean_text
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
 """What is certain about a call that failed: whether the server has acted on it."""
 
 _E = TypeVar("_E", bound="PinstripeError")
+
+_UNPICKLED = ("headers", "body", "items")
 
 
 class PinstripeError(Exception):
@@ -84,7 +85,7 @@ class PinstripeError(Exception):
         return _rebuild, (type(self), self.message), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body")}
+        return {k: v for k, v in self.__dict__.items() if k not in _UNPICKLED}
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:
@@ -183,6 +184,25 @@ class DecodeError(ResponseError):
     """
 
     path: str = "$"
+
+
+class UnfitError(DecodeError):
+    """An object of a page does not fit its class, and the others are kept.
+
+    A walk first hands out the objects before it. To go on without it, resume from `cursor`, or
+    walk with `Pager.skip_unfit`.
+
+    Attributes:
+        id: The id of the object; None if it has none that can be read.
+        index: Its place in the page, from 0.
+        items: The objects of the page that fit, before it and behind it.
+        cursor: The cursor that resumes right behind the object; None if it has no id.
+    """
+
+    id: str | None = None
+    index: int = 0
+    items: Sequence[Any] = ()
+    cursor: str | None = None
 
 
 class PaginationError(ResponseError):
@@ -306,84 +326,6 @@ for _name, _value in tuple(globals().items()):
     if isinstance(_value, type) and issubclass(_value, PinstripeError) and _name[0] != "_":
         _value.__module__ = "pinstripe"
 
-# https://docs.stripe.com/api/errors
-_BY_STATUS: Mapping[int, type[APIError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
-}
-
-# Codes of refusals after which another request may still be running, or the destination of a
-# forwarded request may have acted.
-_MAY_HAVE_ACTED = (
-    "idempotency_key_in_use",
-    "forwarding_api_retryable_upstream_error",
-    "forwarding_api_upstream_connection_error",
-    "forwarding_api_upstream_connection_timeout",
-    "forwarding_api_upstream_error",
-)
-
-
-def error_for(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    retry_after: float | None = None,
-    sent: Mapping[str, str] = MappingProxyType({}),
-) -> APIError:
-    """Return the error for an answer with a failing status.
-
-    Args:
-        status: The HTTP status, 300 or above.
-        headers: The headers of the answer, looked up without regard to case.
-        body: The body; a proxy may have written it, so it can be anything.
-        retry_after: Seconds that the server asked to wait.
-        sent: The values that the request carried, by name; the error does not repeat them.
-    """
-    facts = _facts(body, sent)
-    code = facts.get("code")
-    if facts.get("type") == "idempotency_error" or code == "idempotency_key_in_use":
-        kind: type[APIError] = IdempotencyError
-    elif status >= 500:
-        kind = ServerError
-    else:
-        kind = _BY_STATUS.get(status, InvalidRequestError)
-
-    message = facts.get("message") or f"the server answered {status}"
-    if retry_after is not None:
-        message = f"the server asks to wait {round(retry_after, 3):.15g} s: {message}"
-    error = kind(message)
-    error.type, error.code = facts.get("type"), code
-    error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
-    error.retry_after = retry_after
-    with_response(error, status, headers, body)
-    if _is_refusal(status, error.request_id, facts):
-        error.outcome = "rejected"
-    return error
-
-
-def is_refusal(status: int, headers: Mapping[str, str], body: bytes) -> bool:
-    """Return whether an answer is certainly the API's own refusal, so that nothing was done.
-
-    A proxy answers with the same statuses, also after the API has acted. So the answer needs what
-    the API puts into each of its own: an error with a type, and a request id.
-
-    Args:
-        status: The HTTP status.
-        headers: The headers of the answer, looked up without regard to case.
-        body: The body, as far as it was read.
-    """
-    request_id = clean_request_id(headers.get("Request-Id"))
-    return 400 <= status < 500 and _is_refusal(status, request_id, _facts(body, {}))
-
-
-def _is_refusal(status: int, request_id: str | None, facts: Mapping[str, str]) -> bool:
-    own = request_id is not None and "type" in facts
-    return own and 400 <= status < 500 and facts.get("code") not in _MAY_HAVE_ACTED
-
 
 def with_response(error: _E, status: int, headers: Mapping[str, str], body: bytes) -> _E:
     """Store an answer in the error that it caused, and return the error.
@@ -398,21 +340,3 @@ def with_response(error: _E, status: int, headers: Mapping[str, str], body: byte
     error.status, error.headers, error.body = status, headers, body
     error.request_id = clean_request_id(headers.get("Request-Id"))
     return error
-
-
-def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts of the error object in a body; nothing if the body has another form."""
-    try:
-        envelope: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    error: Any = (
-        cast("dict[str, Any]", envelope).get("error") if isinstance(envelope, dict) else None
-    )
-    # Some gateways answer `{"error": "..."}`.
-    if isinstance(error, str):
-        error = {"message": error}
-    if not isinstance(error, dict):
-        return {}
-    facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
-    return {name: clean_text(redact_fact(name, text, sent)) for name, text in facts.items()}

@@ -70,7 +70,7 @@ class Coalescer:
             finally:
                 # GETs that were sent before may not have seen this write, so they are closed, also
                 # those of other event loops.
-                for _, in_progress in self._in_progress.items():
+                for _, in_progress in self._in_progress.by_loop():
                     in_progress.clear()
         if request.sink is not None:
             return await self._send(request)

@@ -1,12 +1,14 @@
 """What goes over the wire: a request before it has an address and a key, and its answer."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from attrs import field, frozen
 
 from pinstripe._config.options import Timeout
+from pinstripe._core.errors import DecodeError, with_response
 from pinstripe._core.values import Unpicklable, Value
 
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
@@ -171,6 +173,25 @@ class Response(Value, Unpicklable):
     def replayed(self) -> bool:
         """Whether this is the stored answer of an earlier request with the same key."""
         return self.headers.get("Idempotent-Replayed") == "true"
+
+    def json(self) -> Any:
+        """Return the body as plain data: every field of the answer, as the API sent it.
+
+        Raises:
+            DecodeError: The body is not JSON in UTF-8.
+        """
+        try:
+            # Not from the bytes, which `loads` would also read as UTF-16. NaN is no JSON.
+            return json.loads(self.body.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            error = DecodeError("the body is not JSON")
+        error.attempts = self.attempts
+        # Raised out here, the error has no context: that one would hold the body.
+        raise with_response(error, self.status, self.headers, self.body)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 # The module that users import them from; see the end of `_config.options`.

@@ -45,10 +45,10 @@ from pinstripe._core.errors import (
     PinstripeError,
     ResponseError,
     TransportError,
-    error_for,
     with_response,
 )
 from pinstripe._core.redaction import clean_request_id
+from pinstripe._core.refusals import error_for
 from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._limits.gate import AsyncLimiter, QueueKey, client_closed_error

@@ -13,7 +13,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from pinstripe._config.options import RetryPolicy
-from pinstripe._core.errors import ConnectionLost, Outcome, TransportError, is_refusal
+from pinstripe._core.errors import ConnectionLost, Outcome, TransportError
+from pinstripe._core.refusals import is_refusal
 from pinstripe._http.messages import Progress, Response
 
 RETRY_COST = 5

@@ -263,7 +263,7 @@ class LoopLimiters:
     async def close(self) -> None:
         """End the calls of every event loop, and refuse all that come later."""
         self._closed = True
-        for loop, other in self._local.items():
+        for loop, other in self._local.by_loop():
             if loop is not running_loop():
                 with suppress(RuntimeError):  # the loop is closed, and its calls with it
                     loop.call_soon_threadsafe(other.end_calls)

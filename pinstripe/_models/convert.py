@@ -8,13 +8,16 @@ something to do. msgspec can build every class derived from `Record`; the tests 
 
 msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
 `"12"` as the integer 12 and `"false"` as False: no digit is lost by that, and a value that fits
-neither way is still an error.
+neither way is still an error. Only the `has_more` of a page is strict, since a walk ends by it.
+
+msgspec skips fields that a model does not have, and then looks at no byte of their text. So the
+whole body is checked to be UTF-8 first; that is a scan in C, and nearly every body is plain ASCII.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 import attrs
 import msgspec
 
-from pinstripe._core.errors import DecodeError
+from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ _NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 # Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
 _PATH = r"`(\$[^`]*)`$"
-_EXPECTED = r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`"
+_EXPECTED = r"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`"
 
 
 @cache
@@ -148,6 +151,8 @@ def decode(body: bytes, model: type[_T]) -> _T:
     """
     target: Any = model
     try:
+        if not body.isascii():
+            body.decode()
         value: _T = decoder_of(target)(body)
     except _MISFITS as error:
         problem = _decode_error(error, model)
@@ -196,10 +201,32 @@ def to_dict(model: Any) -> dict[str, Any]:
     return data
 
 
+def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
+    """Return the model that `to_dict` made plain data of, or that the API's own JSON holds.
+
+        session = pinstripe.from_dict(VerificationSession, json.loads(row["session"]))
+
+    The type of a page is `Page[VerificationSession]`. An attrs class of your own is built too.
+
+    Args:
+        model: The class to build.
+        data: Plain data, as `to_dict` or `json.loads` gives it; fields that the model does not
+            have are left out.
+
+    Raises:
+        ConfigurationError: `model` is no model and no attrs class.
+        DecodeError: The data does not fit the model. The error names the place, and no value.
+    """
+    if not attrs.has(getattr(model, "__origin__", model)):
+        raise ConfigurationError("model", "must be a model or another attrs class")
+    return structure(data, model)
+
+
 def _decode_error(error: BaseException, model: Any) -> DecodeError:
     path, problem = _describe(error)
     name = getattr(model, "__name__", str(model))
-    result = DecodeError(f"not a {name}: {problem} at {path}")
+    article = "an" if name[0] in "AEIOU" else "a"
+    result = DecodeError(f"not {article} {name}: {problem} at {path}")
     result.path = path
     return result
 

@@ -108,7 +108,7 @@ def parse_response(request: Request, response: Response, kind: type[_T]) -> _T:
     check_complete(request, response)
     try:
         answer = decode(response.body, kind)
-        _check_object(answer, request, response)
+        check_object(answer, request, response)
     except DecodeError as error:
         raise error_of_call(error, request, response) from None
     return answer
@@ -130,11 +130,19 @@ def check_complete(request: Request, response: Response) -> None:
         raise error_of_call(ResponseError(problem), request, response)
 
 
-def _check_object(answer: object, request: Request, response: Response) -> None:
+def check_object(answer: object, request: Request, response: Response) -> None:
     """Refuse an answer that does not belong to its request.
 
     A proxy or a cache in between can mix up answers. To act on the object of another customer, or
     on test data in live mode, would be worse than an error.
+
+    Args:
+        answer: The model or page.
+        request: The request.
+        response: The response that the answer was read from.
+
+    Raises:
+        DecodeError: It has another id than the one asked for, or is of the other mode.
     """
     expected = request.expected_id
     if expected is not None and getattr(answer, "id", expected) != expected:

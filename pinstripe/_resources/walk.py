@@ -22,6 +22,7 @@ from pinstripe._http.messages import Request
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
 from pinstripe._resources.endpoint import Endpoint, error_with_response, response_of
+from pinstripe._resources.unfit import AnyPage, MixedPage, OnUnfit
 
 PAGE_SIZE: Final = 100
 """Objects in a page: the most that the API gives, so that a walk takes the fewest requests."""
@@ -115,6 +116,8 @@ class Walk(Value, Generic[_L]):
         remaining: How many objects are still to be handed out; None for all.
         keeps_bodies: Whether its objects keep the bytes that they were read from, which takes
             half of their own size in addition.
+        on_unfit: Is called for each object that does not fit its class, and is left out; None if
+            its error is raised.
     """
 
     endpoint: Endpoint[Page[_L]]
@@ -125,11 +128,20 @@ class Walk(Value, Generic[_L]):
     page_size: int
     remaining: int | None
     keeps_bodies: bool = True
+    on_unfit: OnUnfit | None = field(default=None, repr=False)
 
     @property
     def cursor(self) -> str | None:
         """The position as text, which `list(cursor=...)` resumes from."""
-        return None if self.after_id is None else f"{self.direction}:{self.after_id}"
+        return None if self.after_id is None else self.cursor_behind(self.after_id)
+
+    def cursor_behind(self, id: str) -> str:
+        """Return the cursor that resumes behind an object.
+
+        Args:
+            id: Its id.
+        """
+        return f"{self.direction}:{id}"
 
     @cached_property
     def request(self) -> Request:
@@ -138,7 +150,7 @@ class Walk(Value, Generic[_L]):
         params = {**self.params, "limit": limit, self.direction: self.after_id}
         return self.endpoint.request(params, {}, self.options)
 
-    def items(self, page: Page[_L]) -> Sequence[_L]:
+    def items(self, page: AnyPage[_L]) -> Sequence[_L]:
         """Return the objects of a page in the order of the walk.
 
         Args:
@@ -147,7 +159,7 @@ class Walk(Value, Generic[_L]):
         data = page.data if self.direction == "starting_after" else page.data[::-1]
         return data if self.remaining is None else data[: self.remaining]
 
-    def after(self, page: Page[_L]) -> "Walk[_L] | None":
+    def after(self, page: AnyPage[_L]) -> "Walk[_L] | None":
         """Return the position after a page; None if that page was the last one.
 
         Args:
@@ -196,7 +208,7 @@ def start_walk(
     return walk
 
 
-def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
+def check_page(walk: Walk[_L], page: AnyPage[_L], seen: AbstractSet[str]) -> None:
     """Refuse a page after which a walk would never end.
 
     Args:
@@ -215,7 +227,7 @@ def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
         raise unending_list_error(walk, page, "a page ends where an earlier one did")
 
 
-def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> PaginationError:
+def unending_list_error(walk: Walk[_L], page: AnyPage[_L], problem: str) -> PaginationError:
     """Return the error of a list that cannot be read to its end.
 
     Args:
@@ -225,4 +237,5 @@ def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> Paginat
     """
     error = PaginationError(f"the list {walk.endpoint.template} cannot end: {problem}")
     error.cursor, error.call = walk.cursor, f"GET {walk.endpoint.template}"
-    return error_with_response(error, response_of(page))
+    response = page.response if isinstance(page, MixedPage) else response_of(page)
+    return error_with_response(error, response)

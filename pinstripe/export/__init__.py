@@ -55,6 +55,12 @@ it, with a checkpoint after each thousand objects.
 
 One export at a time may write a file; a second one is refused, from another process too.
 
+## Objects that do not fit
+
+An object that does not fit its class ends an export with an `UnfitError`. `list(...).skip_unfit(f)`
+goes on without it, and calls `f` with the error, which names the object; with `resume=True` it
+continues the export that has ended so.
+
 ## Memory
 
 Memory does not grow with the list. 1,000,000 sessions took 75 s and 56 MB at the most as JSON

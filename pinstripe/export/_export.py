@@ -72,6 +72,7 @@ async def to_file(
 
     Args:
         pager: The list, as `list(...)` returns it; it must walk from newer objects to older ones.
+            With `skip_unfit`, the export goes on where an object does not fit its class.
         output: The file, which appears when it is complete.
         format: "jsonl", "csv" or "parquet"; by the ending of the file's name by default. Parquet
             needs pyarrow.
@@ -88,6 +89,8 @@ async def to_file(
             writing it, pyarrow is missing, or the unfinished export is of something else; nothing
             was sent.
         DecodeError: A value does not fit into its column exactly.
+        UnfitError: An object does not fit its class; to go on without it, `resume` with a list that
+            has `skip_unfit`.
         PinstripeError: The list could not be read to its end; `resume` does the rest.
         FileExistsError: Another file took the name during the export; `resume` with `overwrite`
             replaces it.
@@ -160,7 +163,11 @@ def _prepare(
     rest = reader
     if checkpoint.last is not None:
         rest = reader_of(reader.resume_after(checkpoint.last, checkpoint.items))
-    return _Export(rest.without_bodies(), file, encoder, checkpoint, reader.walk.remaining)
+    pager = rest.without_bodies()
+    report = reader.walk.on_unfit
+    if report is not None:
+        pager = pager.skip_unfit(lambda error: call_user_code(report, error))
+    return _Export(pager, file, encoder, checkpoint, reader.walk.remaining)
 
 
 @define(eq=False)

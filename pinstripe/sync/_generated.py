@@ -1952,7 +1952,7 @@ class Client(ClientBase):
 
             path = "/v1/customers/{customer}/sources"
             response = stripe.request("GET", path, ids={"customer": "cus_A"})
-            sources = json.loads(response.body)
+            sources = response.json()
 
         Logs and hooks get the path with its placeholders, and requests with the same placeholders
         share a rate limit. If you write ids into the path, a segment with any character beside

@@ -28,7 +28,7 @@ def test_each_event_loop_has_its_own_value() -> None:
         assert first.call(values.set, "a") == []
         assert second.call(values.set, "b") == []
         assert (first.call(values.get), second.call(values.get)) == ("a", "b")
-        assert [value for _, value in values.items()] == ["a", "b"]
+        assert [value for _, value in values.by_loop()] == ["a", "b"]
         assert first.call(values.set, "c") == []
         assert first.call(values.get) == "c"
         assert second.call(values.get) == "b"
@@ -54,7 +54,7 @@ def test_event_loops_that_do_not_run_lose_theirs_if_they_are_many() -> None:
     with start_blocking_portal() as portal:
         portal.call(values.set, -1)
         assert [in_loop(loop, values.set, n) for n, loop in enumerate(loops)] == [[]] * 20
-        assert sorted(value for _, value in values.items()) == [-1, *range(3, 20)]
+        assert sorted(value for _, value in values.by_loop()) == [-1, *range(3, 20)]
         assert portal.call(values.get) == -1
     for loop in loops:
         loop.close()
@@ -87,7 +87,7 @@ import asyncio, os
 from pinstripe._concurrency.loop_local import LoopLocal, LoopOwned
 
 async def state():
-    return values.get(), owned.get(), [value for _, value in values.items()]
+    return values.get(), owned.get(), [value for _, value in values.by_loop()]
 
 async def setting(value):
     owned.set(value)

@@ -12,14 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pinstripe
-from pinstripe._core.errors import (
-    APIError,
-    IdempotencyError,
-    PinstripeError,
-    error_for,
-    with_response,
-)
+from pinstripe._core.errors import APIError, IdempotencyError, PinstripeError, with_response
 from pinstripe._core.redaction import clean_request_id, clean_text, redact
+from pinstripe._core.refusals import error_for
 
 # Error bodies as the API documents them.
 PARAMETER_MISSING = {

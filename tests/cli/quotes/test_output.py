@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._core.errors import APIError, ConnectionLost, error_for
+from pinstripe._core.errors import APIError, ConnectionLost
+from pinstripe._core.refusals import error_for
 from pinstripe.bulk import Outcome
 from pinstripe.cli._quotes.output import Kept, ResumeError, find_kept, open_output
 from pinstripe.cli._quotes.queries import Query
