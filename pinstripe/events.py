@@ -163,6 +163,12 @@ class EventRequest(Record):
     idempotency_key: str | None = None
 
 
+if TYPE_CHECKING:
+    _Request: TypeAlias = EventRequest
+else:
+    _Request: TypeAlias = EventRequest | str
+
+
 @model
 class Event(Listed):
     """Something that happened to an object.
@@ -173,7 +179,10 @@ class Event(Listed):
         account: The connected account whose event it is.
         api_version: The version of the API that `data` is written in; it never changes.
         context: The account, as the `Stripe-Context` header takes it.
-        pending_webhooks: To how many webhook endpoints it is still to be delivered.
+        livemode: Whether it happened in live mode; None if the event does not say.
+        pending_webhooks: To how many webhook endpoints it is still to be delivered; None if the
+            event does not say.
+        request: The request that caused it.
     """
 
     id: str
@@ -183,9 +192,9 @@ class Event(Listed):
     context: str | None = None
     created: datetime
     data: EventData[EventObject]
-    livemode: bool
-    pending_webhooks: int
-    request: EventRequest | None = None
+    livemode: bool | None = None
+    pending_webhooks: int | None = None
+    request: _Request | None = None
     type: EventType
 
     def __post_init__(self) -> None:
@@ -193,6 +202,11 @@ class Event(Listed):
         if found is not None and isinstance(self.data.object, found.kind):
             laid_out: Any = self
             msgspec.structs.force_setattr(laid_out, "__class__", found.event)
+        # Before the version 2017-05-25 of the API the request was its id alone.
+        request: Any = self.request
+        if isinstance(request, str):
+            event: Any = self
+            msgspec.structs.force_setattr(event, "request", EventRequest(id=request))
 
 
 @model
@@ -352,37 +366,70 @@ def _typed_events() -> Mapping[str, _Typed]:
     return found
 
 
+def event_class(type: str) -> type[Event]:
+    """Return the class of the events of a type; `Event` if the type has no class of its own.
+
+    Args:
+        type: The type, such as `"file.created"`.
+    """
+    found = _typed_events().get(type)
+    return Event if found is None else found.event
+
+
 @model
 class RelatedObject(Record):
     """The object that a thin event is about.
 
     Attributes:
+        id: Its id; None if there is only one, as of the settings of an account.
         url: The path of the API where it stands.
     """
 
-    id: str
+    id: str | None = None
     type: str
     url: str
 
 
 @model
-class ThinEvent(Record):
+class ThinEventReason(Record):
+    """What caused a thin event.
+
+    Attributes:
+        type: What it was, such as `"request"`.
+        request: The request to the API, if it was one.
+    """
+
+    type: str
+    request: EventRequest | None = None
+
+
+@model
+class ThinEvent(Model):
     """An event that says what changed, but not how: it is fetched with `fetch_related`.
 
     https://docs.stripe.com/event-destinations
 
     Attributes:
+        changes: The values before and after the event, by name of the field, if it has them.
         context: The account whose event it is, as the `Stripe-Context` header takes it.
+        data: What a few types say beyond that, as plain data.
+        livemode: Whether it happened in live mode; None if the event does not say.
+        reason: What caused it; None if the event does not say.
         related_object: What it is about; None where that is no object.
+        snapshot_event: The id of the event about the same that is not thin, if there is one.
         type: What happened: `v1.` and the type of the event that is not thin.
     """
 
     id: str
     object: Literal["v2.core.event"] = "v2.core.event"
+    changes: Private[dict[str, Any] | None] = None
     context: str | None = None
     created: Annotated[datetime, msgspec.Meta(tz=True)]
-    livemode: bool
+    data: Private[dict[str, Any] | None] = None
+    livemode: bool | None = None
+    reason: ThinEventReason | None = None
     related_object: RelatedObject | None = None
+    snapshot_event: str | None = None
     type: str
 
 
@@ -441,7 +488,7 @@ class Events(Resource):
         """
         related = event.related_object
         resource = _RESOURCES.get(related.type) if related is not None else None
-        if related is None or resource is None:
+        if related is None or related.id is None or resource is None:
             problem = "is about no object that has a model here; see AsyncClient.request"
             raise ConfigurationError("event", problem)
         calls = resource(self._send)

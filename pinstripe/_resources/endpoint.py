@@ -33,8 +33,8 @@ def response_of(value: Model) -> Response:
     Raises:
         ConfigurationError: It was made by hand, or is a part of a model that a call returned.
     """
-    response: Response | None = getattr(value, "_response", None)
-    if response is None:
+    response: object = getattr(value, "_response", None)
+    if not isinstance(response, Response):
         raise ConfigurationError("value", "was not itself returned by a call")
     return response
 
@@ -125,7 +125,7 @@ def _check_object(answer: object, request: Request, response: Response) -> None:
         modes = [getattr(item, "livemode", mode) for item in cast("Page[object]", answer).data]
         if (not mode) in modes:
             raise _foreign(f"$.data[{modes.index(not mode)}].livemode", "of the other mode")
-    elif getattr(answer, "livemode", mode) is not mode:
+    elif getattr(answer, "livemode", mode) is (not mode):
         raise _foreign("$.livemode", "of the other mode")
 
 
