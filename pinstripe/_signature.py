@@ -44,7 +44,8 @@ _MESSAGES: Final[dict[SignatureReason, str]] = {
     "header_missing": "the request has no Stripe-Signature header",
     "header_malformed": "the Stripe-Signature header is not one that Stripe writes",
     "header_too_large": f"the header is over {MAX_HEADER} characters or {MAX_ELEMENTS} elements",
-    "body_too_large": "the payload is longer than max_bytes",
+    "body_too_large": "the body is longer than max_bytes",
+    "body_compressed": "the body is compressed, and Stripe compresses none",
     "no_signature": "the Stripe-Signature header holds no v1 signature",
     "no_match": "no signature matches: the payload was changed, or the secret is another one",
     "too_old": "the signature is older than the tolerance",
@@ -69,30 +70,30 @@ def check_settings(secrets: str | Sequence[str], tolerance: float, max_bytes: in
         raise problem
 
 
-def sign(payload: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
+def sign(body: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
     """Return the `Stripe-Signature` header of a delivery.
 
     Args:
-        payload: The body, as it is sent.
+        body: The body, as it is sent.
         secrets: The secret of the endpoint (`whsec_...`), or several while one replaces another.
         timestamp: When the delivery is made, in seconds since the Unix epoch.
 
     Raises:
         ConfigurationError: An argument is wrong.
     """
-    problem = _payload_problem(payload) or _secrets_problem(secrets)
+    problem = _body_problem(body) or _secrets_problem(secrets)
     if problem is None and not _is_timestamp(timestamp):
         problem = ConfigurationError("timestamp", "must be whole seconds since the Unix epoch")
     if problem is not None:
-        del payload, secrets
+        del body, secrets
         raise problem
-    signatures = [f"v1={_digest(payload, key, str(timestamp))}" for key in _listed(secrets)]
+    signatures = [f"v1={_digest(body, key, str(timestamp))}" for key in _listed(secrets)]
     return ",".join([f"t={timestamp}", *signatures])
 
 
 def verify(
-    payload: bytes,
-    header: str | None,
+    body: bytes,
+    signature: str | None,
     secrets: str | Sequence[str],
     *,
     now: float,
@@ -103,15 +104,15 @@ def verify(
     """Return which secret signed a delivery, or refuse it.
 
     Args:
-        payload: The body exactly as it came: bytes, neither decoded nor parsed; a byte order
+        body: The body exactly as it came: bytes, neither decoded nor parsed; a byte order
             mark is part of it.
-        header: The value of `Stripe-Signature`, None where there is none.
+        signature: The value of `Stripe-Signature`, None where there is none.
         secrets: The secret of the endpoint (`whsec_...`), or all that may be in use.
         now: The time, in seconds since the Unix epoch.
         tolerance: Seconds by which the signature may be older, or newer, than `now`; above zero.
         ignore_age: True to accept a signature of any time, so that whoever recorded a delivery
             can repeat it for ever.
-        max_bytes: Bytes that the payload may have.
+        max_bytes: Bytes that the body may have.
 
     Returns:
         The index of the secret that matched; the first, where several did.
@@ -121,33 +122,52 @@ def verify(
         ConfigurationError: An argument is wrong.
     """
     outcome: int | ConfigurationError | SignatureReason = (
-        _payload_problem(payload)
+        _body_problem(body)
         or _secrets_problem(secrets)
-        or _settings_problem(header, now, tolerance, max_bytes)
-        or _too_large(payload, header, max_bytes)
-        or _verdict(payload, header, secrets, now, math.inf if ignore_age else tolerance)
+        or _settings_problem(signature, now, tolerance, max_bytes)
+        or _too_large(body, signature, max_bytes)
+        or _verdict(body, signature, secrets, now, math.inf if ignore_age else tolerance)
     )
     if isinstance(outcome, int):
         return outcome
-    del payload, header, secrets
+    del body, signature, secrets
     if isinstance(outcome, ConfigurationError):
         raise outcome
     raise SignatureError(outcome, _MESSAGES[outcome])
 
 
+def refusal_by_headers(
+    length: str | None, encoding: str | None, max_bytes: int
+) -> SignatureError | None:
+    """Return why a body is refused before it is read; None if it is not.
+
+    Args:
+        length: The value of `Content-Length`, None where there is none.
+        encoding: The value of `Content-Encoding`, None where there is none.
+        max_bytes: Bytes that the body may have.
+    """
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        return SignatureError("body_compressed", _MESSAGES["body_compressed"])
+    # What is no number is for the server to refuse; a longer one than this cannot be a length.
+    digits = (length or "").strip()
+    if _DIGITS.issuperset(digits) and int(digits[:_MAX_DIGITS] or 0) > max_bytes:
+        return SignatureError("body_too_large", _MESSAGES["body_too_large"])
+    return None
+
+
 def _verdict(
-    payload: bytes, header: str | None, secrets: str | Sequence[str], now: float, tolerance: float
+    body: bytes, signature: str | None, secrets: str | Sequence[str], now: float, tolerance: float
 ) -> int | SignatureReason:
-    if not header:
+    if not signature:
         return "header_missing"
-    elements = _elements(header)
+    elements = _elements(signature)
     times = [value for scheme, value in elements or () if scheme == "t"]
     if elements is None or len(times) != 1:
         return "header_malformed"
     signatures = [value for scheme, value in elements if scheme == "v1"]
     if not signatures:
         return "no_signature"
-    index = _matching(payload, signatures[:MAX_SIGNATURES], _listed(secrets), times[0])
+    index = _matching(body, signatures[:MAX_SIGNATURES], _listed(secrets), times[0])
     if index is None:
         return "no_match"
     return _age_reason(now - int(times[0]), tolerance) or index
@@ -169,18 +189,18 @@ def _elements(header: str) -> list[tuple[str, str]] | None:
 
 
 def _matching(
-    payload: bytes, signatures: Sequence[str], secrets: Sequence[str], time: str
+    body: bytes, signatures: Sequence[str], secrets: Sequence[str], time: str
 ) -> int | None:
     for index, secret in enumerate(secrets):
-        expected = _digest(payload, secret, time)
+        expected = _digest(body, secret, time)
         if any(hmac.compare_digest(expected, signature) for signature in signatures):
             return index
     return None
 
 
-def _digest(payload: bytes, secret: str, time: str) -> str:
+def _digest(body: bytes, secret: str, time: str) -> str:
     mac = hmac.new(secret.encode(), f"{time}.".encode(), hashlib.sha256)
-    mac.update(payload)
+    mac.update(body)
     return mac.hexdigest()
 
 
@@ -191,20 +211,20 @@ def _age_reason(age: float, tolerance: float) -> SignatureReason | None:
     return None if -age <= tolerance else "too_new"
 
 
-def _too_large(payload: bytes, header: str | None, max_bytes: int) -> SignatureReason | None:
-    if header and (len(header) > MAX_HEADER or header.count(",") >= MAX_ELEMENTS):
+def _too_large(body: bytes, signature: str | None, max_bytes: int) -> SignatureReason | None:
+    if signature and (len(signature) > MAX_HEADER or signature.count(",") >= MAX_ELEMENTS):
         return "header_too_large"
-    return "body_too_large" if len(payload) > max_bytes else None
+    return "body_too_large" if len(body) > max_bytes else None
 
 
-def _payload_problem(payload: Any) -> ConfigurationError | None:
-    if isinstance(payload, bytes):
+def _body_problem(body: Any) -> ConfigurationError | None:
+    if isinstance(body, bytes):
         return None
     problem = (
-        f"must be the raw bytes of the request's body, not a {type(payload).__name__}: the"
+        f"must be the raw bytes of the request's body, not a {type(body).__name__}: the"
         " signature covers each byte, and what was decoded or parsed cannot be put back as it was"
     )
-    return ConfigurationError("payload", problem)
+    return ConfigurationError("body", problem)
 
 
 def _secrets_problem(secrets: Any) -> ConfigurationError | None:
@@ -232,18 +252,18 @@ def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
 
 
 def _settings_problem(
-    header: Any, now: Any, tolerance: Any, max_bytes: Any
+    signature: Any, now: Any, tolerance: Any, max_bytes: Any
 ) -> ConfigurationError | None:
-    if header is not None and not isinstance(header, str):
-        wrong = type(header).__name__
-        return ConfigurationError("header", f"must be the text of the header, not a {wrong}")
+    if signature is not None and not isinstance(signature, str):
+        wrong = type(signature).__name__
+        return ConfigurationError("signature", f"must be the text of the header, not a {wrong}")
     if not _is_number(now):
         return ConfigurationError("now", "must be seconds since the Unix epoch")
     if not _is_number(tolerance) or not 0 < tolerance < math.inf:
-        problem = "must be seconds above zero; ignore_age=True accepts a signature of any time"
+        problem = "must be a number of seconds above zero; Stripe's own default is 300"
         return ConfigurationError("tolerance", problem)
-    if not _is_number(max_bytes) or max_bytes < 1:
-        return ConfigurationError("max_bytes", "must be a number of bytes above zero")
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
+        return ConfigurationError("max_bytes", "must be a whole number of bytes above zero")
     return None
 
 

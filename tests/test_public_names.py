@@ -77,6 +77,7 @@ PUBLIC = {
 RECEIVING = {
     "REMEMBER_SECONDS",
     "Claimed",
+    "Delivery",
     "DeliveryResult",
     "Handler",
     "MemoryStore",
@@ -87,6 +88,8 @@ RECEIVING = {
     "SQLiteStore",
     "Store",
     "Webhook",
+    "delivery_of",
+    "parse_event",
 }
 
 
