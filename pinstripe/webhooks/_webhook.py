@@ -229,7 +229,7 @@ def delivery_of(event: Received) -> Delivery:
 def _read(body: bytes) -> Received:
     kind = _EVENTS.get(decode(body, Payload).object or "")
     if kind is None:
-        problem = DecodeError("not an event: `object` is neither event nor v2.core.event")
+        problem = DecodeError("not an event: expected `event` or `v2.core.event` at $.object")
         problem.path = "$.object"
         raise problem
     return decode(body, kind)

@@ -144,7 +144,7 @@ def test_an_event_says_that_it_is_one() -> None:
     event = event_with()
     del event["object"]
     body = json.dumps(event).encode()
-    assert "`object`" in str(refusal_of(body, webhook.sign(body)))
+    assert "$.object" in str(refusal_of(body, webhook.sign(body)))
 
 
 def test_what_cannot_be_trusted() -> None:
