@@ -50,12 +50,13 @@ TYPED = """FileCreated OnrampSessionUpdated OrderCanceled OrderCreated OrderDela
 PUBLIC: dict[str, str] = {
     **dict.fromkeys(TYPED.split(), EVENT),
     "DeletedWebhookEndpoint": "id object deleted",
-    "Delivery": "object",
     "Event": EVENT,
     "EventData": "",
     "EventRequest": "id idempotency_key",
     "RelatedObject": "id type url",
-    "ThinEvent": "id object context created livemode related_object type",
+    "ThinEvent": """id object context created livemode reason related_object snapshot_event
+        type""",
+    "ThinEventReason": "type request",
     "File": "id object created expires_at links purpose size type url",
     "FileLink": "id object created expired expires_at file livemode",
     "ForwardingHeader": "name",
@@ -88,7 +89,9 @@ PUBLIC: dict[str, str] = {
         product_substituted_at status""",
     "OrderBeneficiary": "",
     "OrderDeliveryDetail": "delivered_at location metric_tons registry_url supplier",
+    "Message": "object",
     "Page": "object data has_more url",
+    "Payload": "object",
     "Product": """id object created current_prices_per_metric_ton delivery_year livemode
         metric_tons_available name suppliers""",
     "ProductPrice": "amount_fees amount_subtotal amount_total",

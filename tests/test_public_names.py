@@ -87,6 +87,7 @@ PUBLIC = {
 RECEIVING = {
     "REMEMBER_SECONDS",
     "Claimed",
+    "Delivery",
     "DeliveryResult",
     "Handler",
     "MemoryStore",
@@ -97,6 +98,8 @@ RECEIVING = {
     "SQLiteStore",
     "Store",
     "Webhook",
+    "delivery_of",
+    "parse_event",
 }
 
 

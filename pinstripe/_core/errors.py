@@ -294,6 +294,7 @@ SignatureReason = Literal[
     "header_malformed",
     "header_too_large",
     "body_too_large",
+    "body_compressed",
     "no_signature",
     "no_match",
     "too_old",

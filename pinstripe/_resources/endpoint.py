@@ -34,8 +34,8 @@ def response_of(value: Model) -> Response:
         ConfigurationError: The value was made by hand, or is a part of a model that a call
             returned.
     """
-    response: Response | None = getattr(value, "_response", None)
-    if response is None:
+    response: object = getattr(value, "_response", None)
+    if not isinstance(response, Response):
         raise ConfigurationError("value", "was not itself returned by a call")
     return response
 
@@ -154,7 +154,7 @@ def check_object(answer: object, request: Request, response: Response) -> None:
         modes = [getattr(item, "livemode", mode) for item in cast("Page[object]", answer).data]
         if (not mode) in modes:
             raise _mismatch(f"$.data[{modes.index(not mode)}].livemode", "of the other mode")
-    elif getattr(answer, "livemode", mode) is not mode:
+    elif getattr(answer, "livemode", mode) is (not mode):
         raise _mismatch("$.livemode", "of the other mode")
 
 

@@ -80,15 +80,18 @@ sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox 
 any type.
 """
 
+from pinstripe.webhooks._handlers import Handler
+from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._redis import RedisStore
-from pinstripe.webhooks._router import DeliveryResult, Handler, Receipt, Router
+from pinstripe.webhooks._router import Router
 from pinstripe.webhooks._sqlite import SQLiteStore
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed, MemoryStore, Store
-from pinstripe.webhooks._webhook import Received, Webhook
+from pinstripe.webhooks._webhook import Delivery, Received, Webhook, delivery_of, parse_event
 
 __all__ = [
     "REMEMBER_SECONDS",
     "Claimed",
+    "Delivery",
     "DeliveryResult",
     "Handler",
     "MemoryStore",
@@ -99,4 +102,6 @@ __all__ = [
     "SQLiteStore",
     "Store",
     "Webhook",
+    "delivery_of",
+    "parse_event",
 ]
