@@ -31,6 +31,22 @@ def clean_text(text: str) -> str:
     return cut.decode(errors="ignore")
 
 
+def printable_lines(text: str) -> str:
+    """Return text that a terminal can show: control characters are escaped, line feeds stay.
+
+    Args:
+        text: Any text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def redact(text: str, sent: Mapping[str, str]) -> str:
     """Return what a server said, with each value that was sent replaced by its parameter's name.
 

@@ -88,6 +88,7 @@ def to_file(
     reveal: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     windows: int = WINDOWS,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> int:
@@ -100,7 +101,8 @@ def to_file(
     Args:
         pager: The list, as `list(...)` of a `Client` gives it, from the newest object on. With
             `skip_unfit`, the export goes on where an object does not fit its class.
-        output: The file, which appears when it is complete.
+        output: The file, which appears when it is complete. What is no plain file, such as a pipe
+            or a device, is written to as the rows come.
         format: "jsonl", "csv" or "parquet"; by default the ending of the file's name decides.
             Parquet needs pyarrow.
         reveal: Whether to write private fields too.
@@ -108,6 +110,8 @@ def to_file(
             beginning.
         overwrite: Whether the output may replace an existing file. Without `resume`, an unfinished
             export is discarded and started again. A resumed export keeps this permission.
+        escape_formulas: Whether texts of a CSV that a spreadsheet would run get an apostrophe in
+            front.
         windows: How many requests may be under way at once, up to 256.
         on_progress: Called in this thread for each hundred objects.
 
@@ -132,6 +136,7 @@ def to_file(
         "reveal": reveal,
         "resume": resume,
         "overwrite": overwrite,
+        "escape_formulas": escape_formulas,
         "windows": windows,
         "on_progress": on_progress,
     }
