@@ -97,8 +97,9 @@ class AsyncLimiter(Limiter[Waiter]):
         for call in self.calls:
             end_now(call)
         until = self._monotonic() + _GRACE
-        while self.calls and self._monotonic() < until:
-            await asyncio.sleep(0.001)  # an event would be a step more in every call
+        # No event says when they have ended, since every call would have to set it.
+        while self.calls and self._monotonic() < until:  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0.001)
 
     def queue_of(self, key: QueueKey | None, now: float) -> EndpointQueue[Waiter]:
         """Return the queue of requests with the same key.
