@@ -42,7 +42,7 @@ from yarl import URL
 from pinstripe._concurrency.daemon_thread import in_daemon_thread
 from pinstripe._concurrency.deadlines import deadline_in
 from pinstripe._core.errors import ConfigurationError, ConnectionLost
-from pinstripe._http.messages import Progress, Request
+from pinstripe._http.messages import CallProgress, Request
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -329,7 +329,7 @@ class Route:
 
 
 async def _send_by_aiohttp(
-    connection: Connection, client_request: aiohttp.ClientRequest, progress: Progress
+    connection: Connection, client_request: aiohttp.ClientRequest, progress: CallProgress
 ) -> RawResponse:
     progress.stage = "answer"
     answer = await client_request.send(connection)

@@ -219,6 +219,7 @@ _NO_HTTP = (aiohttp.ClientResponseError, HttpProcessingError)
 _WITH_OUR_MESSAGE = (
     (_NO_HTTP, "the answer is not valid HTTP"),
     (aiohttp.ClientPayloadError, "the body of the answer is cut short or damaged"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection before it answered"),
 )
 
 
@@ -226,10 +227,8 @@ def _transport_error(error: Exception, used: list[TrackedConnection]) -> Transpo
     """Return our error for one of aiohttp or of the operating system."""
     if not used:
         return _connect_error(error)
-    for kind, text in _WITH_OUR_MESSAGE:
-        if isinstance(error, kind):
-            return ConnectionLost(text)
-    lost = ConnectionLost(str(error) or type(error).__name__)
+    ours = next((text for kind, text in _WITH_OUR_MESSAGE if isinstance(error, kind)), None)
+    lost = ConnectionLost(ours or str(error) or type(error).__name__)
     lost.stale = used[-1].untouched
     return lost
 

@@ -46,7 +46,7 @@ class Sink(Protocol):
         ...
 
 
-class Progress:
+class CallProgress:
     """How far a call has come, as its transport reports.
 
     If the call runs out of time, this says what it was waiting for, and whether the server can
@@ -99,10 +99,10 @@ class Request(Value, Unpicklable):
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
-    progress: Progress = field(factory=Progress, repr=False, eq=False)
+    progress: CallProgress = field(factory=CallProgress, repr=False, eq=False)
 
     def with_defaults(
-        self, headers: Mapping[str, str], timeout: Timeout, progress: Progress
+        self, headers: Mapping[str, str], timeout: Timeout, progress: CallProgress
     ) -> "Request":
         """Return a copy with all headers and the timeout of the call.
 

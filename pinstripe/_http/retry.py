@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from pinstripe._config.options import RetryPolicy
 from pinstripe._core.errors import ConnectionLost, Outcome, TransportError
 from pinstripe._core.refusals import is_refusal
-from pinstripe._http.messages import Progress, Response
+from pinstripe._http.messages import CallProgress, Response
 
 RETRY_COST = 5
 """What a retry costs of the retry budget, as in the AWS SDKs' standard retry mode."""
@@ -136,7 +136,7 @@ class Budget:
         self.spent = max(0, self.spent - (RETRY_COST if retried else 1))
 
 
-class Attempts(Progress):
+class Attempts(CallProgress):
     """What the attempts of one call so far say about its outcome.
 
     The question is whether the server may have acted. Each attempt that has ended gave one of three

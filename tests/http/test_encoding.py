@@ -28,7 +28,7 @@ from pinstripe._http.encoding import (
     new_idempotency_key,
     timestamp,
 )
-from pinstripe._http.messages import Progress, Request, Response
+from pinstripe._http.messages import CallProgress, Request, Response
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.resource import Resource
 from pinstripe.sandbox._params import forms
@@ -583,7 +583,7 @@ def test_a_completed_request_differs_in_nothing_but_what_was_given() -> None:
     given = {field.name: object() for field in attrs.fields(Request)}
     request = Request(**given)  # type: ignore[arg-type]
     headers, timeout = {"Stripe-Version": "2026-10-28.endive"}, Timeout()
-    progress = Progress()
+    progress = CallProgress()
     completed = request.with_defaults(headers, timeout, progress)
     assert completed == attrs.evolve(request, headers=headers, timeout=timeout)
     assert completed.progress is progress
