@@ -30,7 +30,7 @@ from typing import (
 from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
-from pinstripe._models.record import Record
+from pinstripe._models.record import Amount, Record
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
@@ -41,6 +41,7 @@ _KINDS: Mapping[type[Any], Kind] = {
     bool: "boolean",
     int: "integer",
     float: "number",
+    Amount: "decimal",
     Decimal: "decimal",
     datetime: "timestamp",
     date: "date",
