@@ -18,6 +18,7 @@ from pinstripe._core.errors import ConfigurationError
 
 # An id is a path segment, so nothing that a path would read in another way may be in it.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_MAX_HOST, _MAX_LABEL = 253, 63
 # Digits before and after the point of a number, in arguments and answers. The currency with the
 # most places is eth, with 18; 40 leaves room for newer ones. The bound keeps a Decimal such as
 # 1E+1000000 from being written out.
@@ -35,28 +36,16 @@ def plain_text(value: Any) -> Any:
     return str.__str__(value) if isinstance(value, str) else value
 
 
-def exact_number(value: Any) -> Any:
-    """Return a number as an `int` or a `float`, such as one of numpy; anything else as it is.
-
-    Args:
-        value: What the caller passed.
-    """
-    if isinstance(value, bool):
-        return value
-    try:
-        if isinstance(value, Integral):
-            return index(value)
-        return float(value) if isinstance(value, Real) else value
-    except (OverflowError, TypeError, ValueError):
-        return value
+def is_empty_text(value: Any) -> bool:
+    """Return whether a value is an empty text, which clears a field."""
+    return isinstance(value, str) and not value
 
 
-def name_of_type(value: Any) -> str:
-    """Return the name of the class of a value for an error, with its module if it has one."""
-    kind: type[Any] = type(value)
-    if kind.__module__ in ("builtins", "__main__"):
-        return kind.__name__
-    return f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+def name_of_type(value: object) -> str:
+    """Return the name of the class of a value for an error, with its package if it has one."""
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    return name if package in ("builtins", "__main__") else f"{package}.{name}"
 
 
 def check_id(argument: str, value: Any) -> str:
@@ -197,11 +186,11 @@ def check_metadata(
     Raises:
         ConfigurationError: It is over one of these limits, or not a mapping of text to text.
     """
-    if value is None or value == "":
+    if value is None or is_empty_text(value):
         return
     if not isinstance(value, Mapping):
         raise ConfigurationError(argument, "must be a mapping of text to text")
-    count = sum(text != "" for text in value.values())
+    count = len(value) - sum(map(is_empty_text, value.values()))
     if count > 50:
         raise ConfigurationError(argument, f"has {count} keys; 50 are allowed")
     for given, text in value.items():
@@ -255,18 +244,40 @@ def check_whole_number(
         ConfigurationError: It is not a whole number, or out of the range.
     """
     # Python takes True for 1, but nobody means a number by it.
-    number = exact_number(value)
-    fits = isinstance(number, int) and not isinstance(number, bool) and number >= minimum
-    if not fits or (maximum is not None and number > maximum):
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    number = index(value) if fits else 0
+    if not fits or number < minimum or (maximum is not None and number > maximum):
         bound = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise ConfigurationError(argument, f"must be a whole number {bound}, not {value!r}")
-    return cast("int", number)
+    return number
+
+
+def is_host(host: str) -> bool:
+    """Return whether a text can be the name or the IP address of a host; no name is looked up.
+
+    https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
+
+    Args:
+        host: Letters, digits, `-`, `_` and points, or an IPv6 address in brackets.
+    """
+    labels = host.removesuffix(".").split(".")
+    # As browsers see it, a host whose last label is a number is an IPv4 address.
+    is_v6 = host.startswith("[")
+    if not is_v6 and not labels[-1].isdecimal():
+        return len(host) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
+    from ipaddress import IPv4Address, IPv6Address  # noqa: PLC0415 -- most addresses are names
+
+    try:
+        (IPv6Address if is_v6 else IPv4Address)(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is an int or a float, and not a bool.
+    """Return whether a value is a real number, of Python or another library, and not a bool.
 
     Args:
         value: What the caller passed.
     """
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
