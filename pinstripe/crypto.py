@@ -62,7 +62,6 @@ from pinstripe._models.page import Page
 from pinstripe._models.record import Amount, Listed, Model, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.onramp_params import (
-    WIRE_KEYS,
     DestinationCurrency,
     DestinationNetwork,
     DestinationTagsParam,
@@ -76,6 +75,7 @@ from pinstripe._resources.onramp_params import (
     check_queries,
     check_query,
     check_session,
+    wire_key,
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -165,7 +165,7 @@ class OnrampWalletAddresses(Record):
         Args:
             network: The name of the network, such as `"base"`.
         """
-        address = asdict(self, recurse=False).get(WIRE_KEYS.get(network, network))
+        address = asdict(self, recurse=False).get(wire_key(network))
         return address if isinstance(address, str) else None
 
 
@@ -324,7 +324,7 @@ class Quotes(Model):
         Args:
             network: The name of the network, such as `"base"`.
         """
-        return self.destination_network_quotes.get(WIRE_KEYS.get(network, network)) or ()
+        return self.destination_network_quotes.get(wire_key(network)) or ()
 
     def filter(
         self,

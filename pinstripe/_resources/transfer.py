@@ -18,6 +18,7 @@ from pinstripe._http.messages import Request, Sender
 from pinstripe._models.record import Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, error_with_response, parse_response
 from pinstripe._resources.multipart import multipart, name_of, type_of
+from pinstripe._resources.params import check_params
 
 _M = TypeVar("_M", bound=Model)
 
@@ -49,7 +50,7 @@ async def upload(
     """
     # The parameters are checked before the file is opened. Their form is not sent: each becomes a
     # part of the multipart body.
-    request = endpoint.request(params, {}, options)
+    request = endpoint.request(check_params(params), {}, options)
     async with opened(file) as source:
         name = name_of(file, filename)
         # In a thread, since the first guess of a type reads the files of the system.
