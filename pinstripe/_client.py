@@ -30,6 +30,13 @@ from pinstripe._config.options import (
     Timeout,
 )
 from pinstripe._config.tls import TLS
+from pinstripe._core.checks import (
+    check_mapping,
+    check_metadata,
+    check_texts,
+    name_of_type,
+    plain_text,
+)
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._core.values import Unpicklable
@@ -40,6 +47,7 @@ from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._models.convert import converter
 from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.params import without_empty_metadata
 from pinstripe._resources.resource import prepare_decoders
 
 if TYPE_CHECKING:
@@ -157,6 +165,9 @@ class AsyncClient(Unpicklable):
                 "allow_insecure_http": allow_insecure_http,
             }
         )
+        if transport is not None and not _is_transport(transport):
+            problem = f"must have the methods send and aclose; a {name_of_type(transport)} has not"
+            raise ConfigurationError("transport", problem)
         limiters = LoopLimiters(config.limits.max_in_flight, config.rates)
         self._build(config, _Shared(transport or AiohttpTransport(config), limiters, Budget()))
 
@@ -347,6 +358,9 @@ class AsyncClient(Unpicklable):
         lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
         such a character looks like a word of the API, so pass ids as `ids`.
 
+        A POST to a path of `/v2` sends its parameters as JSON, in which None is null and clears a
+        field. Everything else is sent as a form, which leaves None out and has no empty list.
+
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.
@@ -363,22 +377,30 @@ class AsyncClient(Unpicklable):
             APIError: The API refused.
             TransportError: No usable answer came.
         """
-        if method not in ("GET", "POST", "DELETE"):
+        if not isinstance(method, str) or method not in ("GET", "POST", "DELETE"):
             raise ConfigurationError("method", f"must be GET, POST or DELETE, not {method!r}")
-        if params is not None and not isinstance(params, Mapping):
-            raise ConfigurationError("params", "must be a mapping")
-        if host not in ("api", "files"):
+        if not isinstance(host, str) or host not in ("api", "files"):
             raise ConfigurationError("host", f"must be api or files, not {host!r}")
         if not isinstance(path, str) or not re.fullmatch(_PATH, path):
             problem = "must look like /v1/name/{id}; pass parameters as params, and ids as ids"
             raise ConfigurationError("path", problem)
-        given: Mapping[str, str] = {} if ids is None else ids
-        if not isinstance(given, Mapping):
-            raise ConfigurationError("ids", "must be a mapping")
+        path = plain_text(path)
+        given = {} if ids is None else check_mapping("ids", ids)
         names = re.findall(_PLACEHOLDER, path)
-        if set(given) != set(names):
+        if given.keys() != set(names):
             wanted = ", ".join(names) or "this path has none"
             raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
-        endpoint = Endpoint(method, path, Response, host)
-        request = endpoint.request(params or {}, given, request_options)
-        return await self._send(evolve(request, template=re.sub(_ID_SEGMENT, "{id}", path)))
+        template = re.sub(_ID_SEGMENT, "{id}", path)
+        values: Mapping[str, Any] = {} if params is None else check_mapping("params", params)
+        if not path.startswith("/v2/"):
+            check_texts("expand", values.get("expand"))
+            check_metadata(values.get("metadata"))
+            # A path without an id makes a new object.
+            values = values if "{" in template else without_empty_metadata(values)
+        endpoint = Endpoint(plain_text(method), path, Response, plain_text(host))
+        request = endpoint.request(values, given, request_options)
+        return await self._send(evolve(request, template=template))
+
+
+def _is_transport(value: object) -> bool:
+    return all(callable(getattr(value, name, None)) for name in ("send", "aclose"))

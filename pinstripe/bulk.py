@@ -42,7 +42,7 @@ from attrs import define, field, frozen
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import shielded
-from pinstripe._core.checks import check_whole_number
+from pinstripe._core.checks import check_flag, check_whole_number
 from pinstripe._core.errors import ConfigurationError
 
 __all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
@@ -232,9 +232,10 @@ class _FanOut(Generic[_I, _T]):
         iterable = isinstance(given, (Iterable, AsyncIterable))
         listed = iterable and not isinstance(given, (str, bytes))
         _require(listed, "inputs", "must be an iterable, and not a string")
-        check_whole_number("concurrency", self.concurrency)
+        self.concurrency = check_whole_number("concurrency", self.concurrency)
+        check_flag("ordered", self.ordered)
         if self.window is not None:
-            check_whole_number("window", self.window, minimum=self.concurrency)
+            self.window = check_whole_number("window", self.window, minimum=self.concurrency)
         plain = report is None or (callable(report) and not iscoroutinefunction(report))
         _require(plain, "on_progress", "must be a plain function")
 

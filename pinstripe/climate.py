@@ -40,11 +40,17 @@ from typing import Literal, TypeAlias
 from typing_extensions import TypedDict
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_decimal, check_id, check_whole_number
+from pinstripe._core.checks import (
+    check_decimal,
+    check_id,
+    check_mapping,
+    check_whole_number,
+    is_empty_text,
+)
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed, Private, Record, model
+from pinstripe._models.record import Amount, Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -137,7 +143,7 @@ class Product(Listed):
     current_prices_per_metric_ton: dict[str, ProductPrice]
     delivery_year: int | None = None
     livemode: bool
-    metric_tons_available: Decimal
+    metric_tons_available: Amount
     name: str
     suppliers: tuple[Supplier, ...]
 
@@ -155,7 +161,7 @@ class OrderDeliveryDetail(Record):
 
     delivered_at: datetime
     location: Location | None = None
-    metric_tons: Decimal
+    metric_tons: Amount
     registry_url: str | None = None
     supplier: Supplier
 
@@ -189,7 +195,7 @@ class Order(Listed):
     expected_delivery_year: int
     livemode: bool
     metadata: Private[dict[str, str]]
-    metric_tons: Decimal
+    metric_tons: Amount
     product: str | Product
     product_substituted_at: datetime | None = None
     status: OrderStatus
@@ -498,11 +504,12 @@ def _check_beneficiary(
     value: BeneficiaryParam | Literal[""] | None, *, clearable: bool
 ) -> BeneficiaryParam | Literal[""] | None:
     """Refuse a beneficiary that a form cannot carry, or an empty one that has nothing to clear."""
-    if value is None or (value == "" and clearable):
+    if value is None or (is_empty_text(value) and clearable):
         return value
-    if not isinstance(value, Mapping) or set(value) != {"public_name"}:
+    given = check_mapping("beneficiary", value)
+    if given.keys() != {"public_name"}:
         raise ConfigurationError("beneficiary", "must be a mapping with only a public_name")
-    name = value["public_name"]
+    name = given["public_name"]
     if not isinstance(name, str) or not (name or clearable):
         raise ConfigurationError(
             "beneficiary[public_name]", "must be text" + ("" if clearable else " that is not empty")

@@ -35,6 +35,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from pinstripe._config.options import RequestOptions
+from pinstripe._core.checks import check_mapping
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -379,8 +380,10 @@ class VerificationSessions(Resource):
         """
         if type is None and verification_flow is None:
             raise ConfigurationError("type", "is needed if verification_flow is not given")
-        if related_person is not None and {"account", "person"} != set(related_person):
-            raise ConfigurationError("related_person", "needs both account and person")
+        if related_person is not None:
+            person = check_mapping("related_person", related_person)
+            if person.keys() != {"account", "person"}:
+                raise ConfigurationError("related_person", "needs both account and person")
         params = {
             "type": type,
             "verification_flow": verification_flow,

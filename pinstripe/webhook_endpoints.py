@@ -37,7 +37,6 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, Private, model
 from pinstripe._resources.endpoint import Endpoint
@@ -134,7 +133,6 @@ class WebhookEndpoints(Resource):
         Returns:
             The endpoint with its `secret`, which no other call returns.
         """
-        check_texts("enabled_events", enabled_events)
         params = {
             "url": url,
             "enabled_events": enabled_events,
@@ -200,7 +198,6 @@ class WebhookEndpoints(Resource):
         Raises:
             NotFoundError: The endpoint does not exist.
         """
-        check_texts("enabled_events", enabled_events)
         params = {
             "url": url,
             "enabled_events": enabled_events,

@@ -11,7 +11,12 @@ from typing import Any, TypeAlias
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
-from pinstripe._core.checks import check_whole_number, is_number
+from pinstripe._core.checks import (
+    check_whole_number,
+    is_number,
+    name_of_type,
+    plain_text,
+)
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 from pinstripe._limits.rates import Rates
@@ -52,6 +57,11 @@ def _whole_number(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     check_whole_number(attribute.name, value)
 
 
+def _text(validator: _Check) -> Any:
+    """Return a field for text that may be left out; an enumeration becomes its value."""
+    return field(default=None, converter=plain_text, validator=validator)
+
+
 def instance_of(kind: type) -> _Check:
     """Return an attrs validator for an instance of a class.
 
@@ -61,7 +71,7 @@ def instance_of(kind: type) -> _Check:
 
     def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not isinstance(value, kind):
-            problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
+            problem = f"must be a {kind.__name__}, not a {name_of_type(value)}"
             raise ConfigurationError(attribute.name, problem)
 
     return check
@@ -112,7 +122,12 @@ class Timeout(Value):
 
 def as_timeout(value: Timeout | float) -> Timeout:
     """Return a timeout; a number is its total in seconds."""
-    return value if isinstance(value, Timeout) else Timeout(value)
+    if isinstance(value, Timeout):
+        return value
+    if not is_number(value) or not value > 0:
+        problem = f"must be a Timeout, or seconds above 0, not {value!r}"
+        raise ConfigurationError("timeout", problem)
+    return Timeout(value)
 
 
 def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
@@ -209,10 +224,10 @@ class RequestOptions(Value):
         api_version: Another version of the API, such as `"2026-10-28.endive"`.
     """
 
-    idempotency_key: str | None = field(default=None, validator=optional_header)
-    account: str | None = field(default=None, validator=optional_header)
+    idempotency_key: str | None = _text(optional_header)
+    account: str | None = _text(optional_header)
     timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
-    api_version: str | None = field(default=None, validator=check_version)
+    api_version: str | None = _text(check_version)
 
 
 # The module that users import them from. It is set after attrs has made the classes, since attrs

@@ -15,10 +15,9 @@ from anyio.to_thread import run_sync
 from typing_extensions import Self
 
 from pinstripe._concurrency.tasks import finish
-from pinstripe._core.checks import check_whole_number
-from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.checks import check_flag, check_whole_number
 from pinstripe._disk.outputs import is_stream, open_hidden, target_of
-from pinstripe._disk.source import PIECE
+from pinstripe._disk.source import PIECE, path_of
 
 _LONGEST_NAME: Final = 100
 """Characters of the name that its temporary file keeps: with all, that name could be too long."""
@@ -46,13 +45,11 @@ class Destination:
     # so the steps share a lock, and `_closed` makes those that come late do nothing.
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int, overwrite: bool) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise ConfigurationError("destination", f"must be a path, not a {type(path).__name__}")
-        self.path = Path(path)
+        self.path = path_of("destination", path)
         self.max_bytes = check_whole_number("max_bytes", max_bytes)
         self.started = False
         self._target = self.path
-        self._overwrite = overwrite
+        self._overwrite = check_flag("overwrite", overwrite)
         self._lock = Lock()
         self._pending = bytearray()
         self._stream: IO[bytes] | None = None
@@ -208,8 +205,6 @@ async def make_folder(path: str | os.PathLike[str]) -> Path:
         ConfigurationError: It is not a path.
         OSError: The folder cannot be created.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise ConfigurationError("folder", f"must be a path, not a {type(path).__name__}")
-    folder = Path(path)
+    folder = path_of("folder", path)
     await run_sync(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True))
     return folder

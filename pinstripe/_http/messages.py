@@ -74,7 +74,7 @@ class Request(Value, Unpicklable):
         query: The encoded query string, without the question mark.
         body: The encoded form of a POST.
         upload: A body to stream, in place of `body`.
-        parts: The text parts of an upload, by name.
+        parts: The texts of an upload or of a JSON body, by name.
         sink: What takes the body of an answer with status 200, so that `Response.body` is empty;
             other answers are read into memory.
         anonymous: Whether it is sent without the API key.
@@ -142,8 +142,9 @@ class Request(Value, Unpicklable):
     @property
     def values(self) -> dict[str, str]:
         """The values that it carries, by the names of their parameters."""
-        form = self.query if self.body is None else self.body.decode()
-        return {**dict(parse_qsl(form)), **self.parts}
+        if self.parts:
+            return dict(self.parts)
+        return dict(parse_qsl(self.query if self.body is None else self.body.decode()))
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -8,10 +8,9 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import frozen
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_metadata, check_texts
 from pinstripe._core.errors import ConfigurationError, DecodeError, ResponseError, with_response
 from pinstripe._core.values import Value
-from pinstripe._http.encoding import FORM, encode_form, fill_path, headers_for
+from pinstripe._http.encoding import FORM, encode_form, encode_json, fill_path, headers_for
 from pinstripe._http.messages import Host, Method, Request, Response
 from pinstripe._models.convert import decode
 from pinstripe._models.page import Page
@@ -62,28 +61,34 @@ class Endpoint(Value, Generic[_T]):
         ids: Mapping[str, str],
         options: RequestOptions | None,
     ) -> Request:
-        """Return the request of one call.
+        """Return the request of one call: with a form, or with JSON if its path is one of `/v2`.
 
         Args:
-            params: The parameters; those that are None are not sent.
+            params: The parameters; those that are None are not sent in a form.
             ids: A value for each placeholder of the path.
             options: The options of the call.
 
         Raises:
             ConfigurationError: A value has no exact form on the wire.
         """
-        check_texts("expand", params.get("expand"))
-        check_metadata(params.get("metadata"))
-        form = encode_form(params)
-        headers = headers_for(self.method, options)
-        if self.method == "POST":
+        v2 = self.template.startswith("/v2/")
+        headers = headers_for(self.method, options, v2=v2)
+        query, body, parts = "", None, dict[str, str]()
+        if self.method != "POST":
+            query = encode_form(params, v2=v2)
+        elif v2:
+            body, parts = encode_json(params)
+            headers["Content-Type"] = "application/json"
+        else:
+            body = encode_form(params).encode()
             headers["Content-Type"] = FORM
         return Request(
             method=self.method,
             path=fill_path(self.template, ids),
             template=self.template,
-            query="" if self.method == "POST" else form,
-            body=form.encode() if self.method == "POST" else None,
+            query=query,
+            body=body,
+            parts=parts,
             host=self.host,
             headers=headers,
             timeout=options.timeout if options else None,

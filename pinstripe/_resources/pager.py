@@ -244,7 +244,7 @@ class ListReader(Generic[_L]):
         """
         from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few walks need it
 
-        check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
+        windows = check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
         self._latest = walker = ParallelWalker(self._send, ParallelPlan(self.walk, windows))
         return walker
 

@@ -30,7 +30,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 from attrs import define, evolve, field, frozen
 
 from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
-from pinstripe._http.encoding import timestamp
+from pinstripe._http.encoding import ROUNDING, timestamp
 from pinstripe._models.record import Listed
 from pinstripe._resources.unfit import AnyPage, Unfit
 from pinstripe._resources.walk import Created, Walk, unending_list_error
@@ -351,18 +351,18 @@ def bounds_of(created: Any) -> tuple[int | None, int | None]:
     """Return the oldest and the newest second that a filter lets through.
 
     Args:
-        created: The filter; None lets all through.
+        created: The filter of a walk: a range, one second, or None, which lets all through.
     """
     if not isinstance(created, Created):
-        second = None if created is None else timestamp("created", created)
-        return second, second
-    lower = [*_seconds(created.gte, 0), *_seconds(created.gt, 1)]
-    upper = [*_seconds(created.lte, 0), *_seconds(created.lt, -1)]
+        return created, created
+    lower = [*_seconds(created, "gte", 0), *_seconds(created, "gt", 1)]
+    upper = [*_seconds(created, "lte", 0), *_seconds(created, "lt", -1)]
     return max(lower, default=None), min(upper, default=None)
 
 
-def _seconds(bound: datetime | None, step: int) -> list[int]:
-    return [] if bound is None else [timestamp("created", bound) + step]
+def _seconds(created: Created, name: str, step: int) -> list[int]:
+    bound: datetime | None = getattr(created, name)
+    return [] if bound is None else [timestamp("created", bound, ROUNDING[name]) + step]
 
 
 def _is_covered(window: _Window[_L], end: int | None) -> bool:

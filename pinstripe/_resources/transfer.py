@@ -19,6 +19,7 @@ from pinstripe._http.messages import Request, Sender
 from pinstripe._models.record import Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, check_complete, error_of_call, parse_response
 from pinstripe._resources.multipart import multipart, name_of, type_of
+from pinstripe._resources.params import check_params
 
 _M = TypeVar("_M", bound=Model)
 
@@ -50,7 +51,7 @@ async def upload(
     """
     # The parameters are checked before the file is opened. Their form is not sent: each becomes a
     # part of the multipart body.
-    request = endpoint.request(params, {}, options)
+    request = endpoint.request(check_params(params), {}, options)
     running_loop()  # refuses if none of asyncio runs, before the file is opened
     async with opened(file) as source:
         name = name_of(file, filename)

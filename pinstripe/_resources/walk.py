@@ -15,9 +15,10 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_id, check_whole_number
+from pinstripe._core.checks import check_id, check_whole_number, name_of_type
 from pinstripe._core.errors import ConfigurationError, PaginationError
 from pinstripe._core.values import Value
+from pinstripe._http.encoding import timestamp
 from pinstripe._http.messages import Request
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
@@ -40,6 +41,9 @@ _L = TypeVar("_L", bound=Listed)
 class Created(Value):
     """A range of times of creation, to filter a list by.
 
+    Objects have whole seconds, so a time between two of them is rounded to the one that gives the
+    same objects: `gte` and `lt` up, `gt` and `lte` down.
+
     Attributes:
         gt: Only objects created after this second.
         gte: Only objects created in this second or after it.
@@ -55,6 +59,27 @@ class Created(Value):
 
 # The module that users import it from; see the end of `_config.options`.
 Created.__module__ = "pinstripe"
+
+
+def check_created(argument: str, value: Any) -> None:
+    """Refuse what is neither a range of times nor a single one.
+
+    Args:
+        argument: The name to give in the error.
+        value: What the caller passed.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(value, Created):
+        for name in ("gt", "gte", "lt", "lte"):
+            bound = getattr(value, name)
+            if bound is not None and not isinstance(bound, datetime):
+                problem = f"must be a datetime, not a {name_of_type(bound)}"
+                raise ConfigurationError(f"{argument}[{name}]", problem)
+    elif not isinstance(value, datetime):
+        problem = f"must be a Created or a datetime, not a {name_of_type(value)}"
+        raise ConfigurationError(argument, problem)
 
 
 @frozen(eq=False, repr=False)
@@ -190,18 +215,22 @@ def start_walk(
         ConfigurationError: An argument is wrong.
     """
     direction, after_id = paging.start_position()
-    if paging.limit is not None:
-        check_whole_number("limit", paging.limit, maximum=PAGE_SIZE)
-    if paging.max_items is not None:
-        check_whole_number("max_items", paging.max_items)
+    limit, max_items = paging.limit, paging.max_items
+    if limit is not None:
+        limit = check_whole_number("limit", limit, maximum=PAGE_SIZE)
+    if max_items is not None:
+        max_items = check_whole_number("max_items", max_items)
+    if isinstance(created := params.get("created"), datetime):
+        # A single time means its whole second.
+        params = {**params, "created": timestamp("created", created, "down")}
     walk = Walk(
         endpoint=endpoint,
         params=params,
         options=options,
         direction=direction,
         after_id=after_id,
-        page_size=PAGE_SIZE if paging.limit is None else paging.limit,
-        remaining=paging.max_items,
+        page_size=PAGE_SIZE if limit is None else limit,
+        remaining=max_items,
     )
     # Building the request refuses what cannot be sent: here, and not at the first await.
     _ = walk.request

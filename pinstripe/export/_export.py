@@ -21,9 +21,11 @@ from typing import Any, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
 
+from pinstripe._core.checks import check_flag, check_whole_number, name_of_type
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._disk.outputs import is_stream, target_of
+from pinstripe._disk.source import path_of
 from pinstripe._models.record import Listed
 from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
@@ -115,6 +117,20 @@ async def to_file(
             replaces it.
         OSError: The file cannot be written; `resume` does the rest.
     """
+    if not isinstance(pager, Pager):
+        problem = f"must be what a list call returns, not a {name_of_type(pager)}"
+        raise ConfigurationError("pager", problem)
+    flags = {
+        "reveal": reveal,
+        "resume": resume,
+        "overwrite": overwrite,
+        "escape_formulas": escape_formulas,
+    }
+    for name, flag in flags.items():
+        check_flag(name, flag)
+    check_whole_number("windows", windows)
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError("on_progress", "must be a plain function")
     path = _absolute(output)
     form = format_of(format, path)  # by the name as it is given, also if that is a link
     settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
@@ -150,9 +166,8 @@ async def write_to(
 
 
 def _absolute(output: str | os.PathLike[str]) -> Path:
-    if not isinstance(output, (str, os.PathLike)):
-        raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
-    path = Path(output).absolute()  # it stays the same if the process changes its folder
+    # It stays the same if the process changes its folder.
+    path = path_of("output", output).absolute()
     if not path.name:
         raise ConfigurationError("output", NO_FILE)
     return path

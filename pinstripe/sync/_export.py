@@ -131,6 +131,8 @@ def to_file(
     if not isinstance(pager, Pager):
         problem = "must be what a list of a Client gives; for an AsyncClient use pinstripe.export"
         raise ConfigurationError("pager", problem)
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError("on_progress", "must be a function")
     settings: dict[str, Any] = {
         "format": format,
         "reveal": reveal,

@@ -1959,6 +1959,9 @@ class Client(ClientBase):
         lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
         such a character looks like a word of the API, so pass ids as `ids`.
 
+        A POST to a path of `/v2` sends its parameters as JSON, in which None is null and clears a
+        field. Everything else is sent as a form, which leaves None out and has no empty list.
+
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.

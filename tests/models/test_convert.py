@@ -32,8 +32,15 @@ from pinstripe import (
     to_dict,
 )
 from pinstripe._models.convert import converter, decode, is_native, structure
-from pinstripe._models.record import Listed, Private, Record, attach_response, model
-from pinstripe.crypto import OnrampSession
+from pinstripe._models.record import (
+    Amount,
+    Listed,
+    Private,
+    Record,
+    attach_response,
+    model,
+)
+from pinstripe.crypto import OnrampQuote, OnrampSession
 from pinstripe.events import Event
 from pinstripe.identity import VerificationReport, VerificationSession
 from tests.support.models import ANSWERS, MODELS
@@ -438,6 +445,76 @@ def test_plain_data_of_extreme_decimals_stays_short() -> None:
     assert to_dict(Part(amount=Decimal("1E+3")))["amount"] == "1000"
 
 
+@model
+class Priced(Record):
+    prices: tuple[Amount, ...] = ()
+    fee: Amount | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"12.50"', "12.50"),
+        ('"-0.000000000000000001"', "-1E-18"),
+        ('"0E-18"', "0E-18"),
+        ('"1e+39"', "1E+39"),
+        (f'"{"9" * 40}.{"9" * 40}"', f"{'9' * 40}.{'9' * 40}"),
+        ("12", "12"),
+        ("null", None),
+    ],
+)
+def test_an_amount_keeps_every_digit(text, value) -> None:
+    fee = decode(f'{{"fee": {text}}}'.encode(), Priced).fee
+    assert str(fee) == str(value)
+    assert structure({"fee": json.loads(text)}, Priced).fee == fee
+    assert type(fee) in (Decimal, type(None))
+
+
+NO_AMOUNTS = [
+    *('"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '"inf"', '"1_000"', '"1,5"', '"0x10"'),
+    *('"\u0661\u0662\u0663"', '"\uff11"', '" 12"', '"12\\n"', '"+12"', '".5"', '"5."', '""'),
+    *('"1e300000000"', '"1E-300000000"', '"1e40"', '"0e41"', '"1e-41"', f'"{"1" * 41}"'),
+    *("1.5", "1e300", f"1{'0' * 40}", "true", "[]", '{"a": 1}'),
+]
+
+
+@pytest.mark.parametrize("text", NO_AMOUNTS)
+def test_what_no_amount_can_be_is_refused_by_its_path(text) -> None:
+    body = f'{{"prices": ["1", {text}]}}'.encode()
+    for read in (lambda: decode(body, Priced), lambda: structure(json.loads(body), Priced)):
+        with pytest.raises(DecodeError) as caught:
+            read()
+        assert caught.value.path == "$.prices[1]"
+        assert caught.value.message.startswith("not a Priced: not a decimal number that an amount")
+        assert SECRET not in str(caught.value)
+
+
+def test_every_amount_of_an_answer_is_read_as_one() -> None:
+    for kind in MODELS.values():
+        info: Any = msgspec.inspect.type_info(kind)
+        described = repr([field.type for field in info.fields])
+        assert "DecimalType" not in described, kind
+    quote = {
+        "destination_amount": "1e300000000",
+        "destination_currency": "eth",
+        "destination_network": "base",
+        "fees": {"network_fee_monetary": "1", "transaction_fee_monetary": "1"},
+        "source_total_amount": "1",
+    }
+    with pytest.raises(DecodeError, match=r"at \$\.destination_amount"):
+        decode(as_bytes(quote), OnrampQuote)
+
+
+def test_a_class_of_the_caller_may_hold_models_with_amounts() -> None:
+    @frozen
+    class Basket:
+        priced: Priced
+
+    assert is_native(Basket)
+    assert decode(b'{"priced": {"fee": "1.50"}}', Basket).priced.fee == Decimal("1.50")
+    assert to_dict(Basket(Priced(fee=Decimal("1E+3"))))["priced"]["fee"] == "1000"
+
+
 def test_seconds_keep_their_fraction() -> None:
     toy = decode(as_bytes({**TOY, "created": 1790510912.25}), Toy)
     assert to_dict(toy)["created"] == 1790510912.25
@@ -455,6 +532,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     msgspec.inspect.BoolType: st.booleans(),
     msgspec.inspect.DateTimeType: moments,
     msgspec.inspect.DecimalType: decimals,
+    msgspec.inspect.CustomType: decimals,  # `Amount` is the only one
     msgspec.inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     msgspec.inspect.NoneType: st.none(),
     msgspec.inspect.AnyType: st.dictionaries(

@@ -534,7 +534,6 @@ async def test_create_sends_every_parameter() -> None:
         ({}, {}),
         ({"lock_wallet_address": False}, {"lock_wallet_address": "false"}),
         ({"customer_ip_address": "203.0.113.9"}, {"customer_ip_address": "203.0.113.9"}),
-        ({"kyc_details": {"dob": {}}}, {}),
         ({"kyc_details": {"dob": None, "email": "e"}}, {"kyc_details[email]": "e"}),
         ({"wallet_addresses": {"sui": "s", "base": None}}, {"wallet_addresses[sui]": "s"}),
         (
@@ -610,6 +609,7 @@ PAIR = {"destination_currency": "usdc", "destination_network": "base"}
         ({"customer_ip_address": ""}, "customer_ip_address"),
         ({"customer_ip_address": 2130706433}, "customer_ip_address"),
         ({"kyc_details": "me"}, "kyc_details"),
+        ({"kyc_details": {"dob": {}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": {"year": 1990}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": {"year": 1990, "month": 1, "day": None}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": "1990-01-01"}}, "kyc_details[dob]"),
