@@ -12,9 +12,11 @@ that needs a transaction opens one itself, with `transaction.atomic()`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
@@ -79,8 +81,9 @@ def blocking_webhook_view(router: Router) -> Callable[[HttpRequest], HttpRespons
 
 
 def _exempt(view: _View) -> _View:
-    for alias in connections:
-        view = transaction.non_atomic_requests(alias)(view)
+    with suppress(ImproperlyConfigured):  # without settings there is no database
+        for alias in connections:
+            view = transaction.non_atomic_requests(alias)(view)
     return csrf_exempt(view)
 
 
