@@ -185,8 +185,8 @@ class Files(Resource):
         https://docs.stripe.com/api/files/create
 
         Args:
-            file: The path of a file, bytes, or a binary file object that can seek. An object is
-                sent from its present position, and stays open.
+            file: The path of a file, bytes (also a `bytearray` or `memoryview`), or a binary file
+                object that can seek, which is sent from its present position and stays open.
             purpose: The purpose; most purposes limit the type and size.
             filename: The name to send it under; needed for bytes, by default the name of the file.
             content_type: Its media type; by default guessed from the ending of its name.

@@ -32,6 +32,9 @@ ROUNDING: Final[Mapping[str, Rounding]] = {"gt": "down", "gte": "up", "lt": "up"
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
+# What escaping leaves as it is: most names and values, so most calls need no `quote_plus`.
+_UNESCAPED = re.compile(r"[A-Za-z0-9_.~\[\]-]*")
+
 _MAX_DEPTH = 8
 """Our bound, so that a mapping that contains itself is refused; the API nests less deeply."""
 
@@ -124,16 +127,18 @@ def form_pairs(params: Mapping[str, Any], *, v2: bool = False) -> Iterator[tuple
     Raises:
         ConfigurationError: As for `encode_form`.
     """
-    for name, value in params.items():
-        if value is not None:
-            yield from _pairs(check_key("params", name), value, _MAX_DEPTH, v2=v2)
+    for given, value in params.items():
+        if value is None:
+            continue
+        name = check_key("params", given)
+        # Most values are text, so they come first, here and below.
+        if type(value) is str:
+            yield name, value
+        else:
+            yield from _pairs(name, value, _MAX_DEPTH, v2=v2)
 
 
 def _pairs(name: str, value: Any, depth: int, *, v2: bool) -> Iterator[tuple[str, str]]:
-    # Most values are text, so this comes first.
-    if type(value) is str:
-        yield name, value
-        return
     if value is None:
         return
     # A nested value yields the pairs of its members, `name[key]` each; any other yields one pair.
@@ -144,7 +149,10 @@ def _pairs(name: str, value: Any, depth: int, *, v2: bool) -> Iterator[tuple[str
     is_empty = True
     for key, inner in members:
         is_empty = False
-        yield from _pairs(f"{name}[{key}]", inner, depth - 1, v2=v2)
+        if type(inner) is str:
+            yield f"{name}[{key}]", inner
+        else:
+            yield from _pairs(f"{name}[{key}]", inner, depth - 1, v2=v2)
     if is_empty:
         clear = "for a key to remove it" if name.endswith(_METADATA) else "to clear the field"
         problem = f"is empty, and a form cannot hold that; leave it out, or pass '' {clear}"
@@ -273,6 +281,8 @@ def _nanoseconds(value: datetime) -> int:
 
 
 def _escape(argument: str, text: str) -> str:
+    if _UNESCAPED.fullmatch(text):
+        return text
     try:
         return quote_plus(text, safe="[]")
     except UnicodeEncodeError:
