@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias, cast
 from attrs import field, frozen
 
 from pinstripe._core.errors import DecodeError, PinstripeError
+from pinstripe._core.tracebacks import hide_every_frame
 from pinstripe._models.convert import decode
 from pinstripe._models.record import Record, model
 from pinstripe._signature import (
@@ -142,3 +143,7 @@ class Webhook:
             body: The body of the request.
         """
         return sign(body, self.secrets, int(self.clock()))
+
+
+# attrs writes this method, whose frame holds the secrets.
+Webhook.__init__ = hide_every_frame(Webhook.__init__)  # type: ignore[method-assign]
