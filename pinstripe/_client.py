@@ -38,7 +38,7 @@ from pinstripe._core.checks import (
     plain_text,
 )
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._http.messages import Host, Method, Response
 from pinstripe._http.pipeline import Pipeline, TimeSource
@@ -129,7 +129,7 @@ class AsyncClient(Unpicklable):
 
     __module__ = "pinstripe"
 
-    @hide_frames
+    @hide_every_frame
     def __init__(
         self,
         api_key: str | None = None,
@@ -300,6 +300,7 @@ class AsyncClient(Unpicklable):
             prepare_decoders()
             converter()
 
+    @hide_every_frame
     def with_options(
         self,
         *,

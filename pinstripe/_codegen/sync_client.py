@@ -58,8 +58,10 @@ modules: edit those, not this.
 """
 
 _RESOURCE = Origin("pinstripe._resources.resource", "Resource")
-# The one decorator that a method may have. `Facade` wraps all methods of its subclasses in it.
-_HIDE_FRAMES = Origin("pinstripe._core.tracebacks", "hide_frames")
+# The decorators that a method may have. `Facade` wraps all methods of its subclasses in the first.
+_HIDING = tuple(
+    Origin("pinstripe._core.tracebacks", name) for name in ("hide_frames", "hide_every_frame")
+)
 
 # A coroutine method is called by `Facade._run`. A plain method is called by the method of `Facade`
 # that is named here, which depends on what the method returns.
@@ -249,7 +251,7 @@ def _method(
     output: _Output, source: Source, node: _Function, called_by: Mapping[Origin | None, str]
 ) -> ast.FunctionDef:
     for decorator in node.decorator_list:
-        if source.origin(decorator) != _HIDE_FRAMES:
+        if source.origin(decorator) not in _HIDING:
             raise source.unknown(node, f"the decorator `@{ast.unparse(decorator)}`")
     is_async = isinstance(node, ast.AsyncFunctionDef)
     caller = "_run" if is_async else called_by.get(source.origin(node.returns))

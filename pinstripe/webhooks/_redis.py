@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.tracebacks import hide_every_frame
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class RedisStore:
         ConfigurationError: An argument is wrong, or the `redis` package is missing.
     """
 
+    @hide_every_frame
     def __init__(self, url: str, *, prefix: str = "pinstripe:") -> None:
         if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigurationError("url", "must start with redis://, rediss:// or unix://")

@@ -20,7 +20,7 @@ from attrs import field, frozen
 from multidict import CIMultiDict
 
 from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
-from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable, Value
 from pinstripe._models.convert import decode
 from pinstripe._models.record import Private, Record, attach_response, model
@@ -179,6 +179,10 @@ class Webhook:
             body: The body of the request.
         """
         return sign(body, self.secrets, int(self.clock()))
+
+
+# attrs writes this method, whose frame holds the secrets.
+Webhook.__init__ = hide_every_frame(Webhook.__init__)  # type: ignore[method-assign]
 
 
 @hide_frames

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -368,6 +369,35 @@ class TestACall:
                     return len(found) + sum(1 for _ in stripe.climate.products.list())
 
         assert asyncio.run(main()) > 0
+
+    def test_in_a_callback_of_an_event_loop_warns_too(self, bridge) -> None:
+        async def main() -> None:
+            done = asyncio.Event()
+
+            def call() -> None:
+                with pytest.warns(RuntimeWarning, match="user blocks the event loop"):
+                    bridge.run(user)
+                done.set()
+
+            asyncio.get_running_loop().call_soon(call)
+            await done.wait()
+
+        asyncio.run(main())
+
+    def test_at_the_prompt_of_asyncio_does_not_warn(self) -> None:
+        lines = """
+            import asyncio
+            from tests.concurrency.test_loop_thread import LoopBridge, nothing, user
+            bridge = LoopBridge("Thing")
+            print(asyncio.get_running_loop() is not None, bridge.run(user))
+            bridge.close(nothing)
+        """
+        command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "asyncio"]
+        done = subprocess.run(
+            command, input=dedent(lines), capture_output=True, text=True, check=True
+        )
+        assert "True nobody" in done.stdout
+        assert "Warning" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Interrupted])

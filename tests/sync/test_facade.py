@@ -10,9 +10,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -176,12 +177,46 @@ class TestFanOut:
         with pytest.raises(pinstripe.ConfigurationError, match="function"):
             fan_out(stripe.events.list, [])
 
+    def test_takes_no_method_that_cannot_take_the_input(self, stripe) -> None:
+        for method in (
+            stripe.crypto.onramp_quotes.retrieve,
+            stripe.identity.verification_sessions.create,
+            partial(stripe.events.retrieve, "evt_1"),
+        ):
+            with pytest.raises(pinstripe.ConfigurationError, match="function: must take the input"):
+                fan_out(method, [1, 2])
+
     def test_takes_no_asynchronous_input(self, stripe) -> None:
         async def queries() -> Any:
             yield {}
 
         with pytest.raises(pinstripe.ConfigurationError, match="plain iterable"):
             stripe.crypto.onramp_quotes.retrieve_many(queries())
+
+
+def test_a_method_that_is_patched_is_patched_for_all_who_use_the_client(sandbox) -> None:
+    with sandbox.sync_client() as stripe:
+        before = stripe.identity.verification_sessions.list(limit=1).first().data[0]
+        with patch.object(stripe.identity.verification_sessions, "create") as create:
+            assert stripe.identity.verification_sessions.create(type="document") is create()
+        create.assert_any_call(type="document")
+        after = stripe.identity.verification_sessions.list(limit=1).first().data[0]
+        assert after.id == before.id
+        made = stripe.identity.verification_sessions.create(type="document")
+        assert made.status == "requires_input"
+
+
+@pytest.mark.parametrize("kind", [Client, pinstripe.AsyncClient])
+def test_a_client_has_each_namespace_and_resource_once(kind) -> None:
+    stripe = kind("sk_test_a")
+    for name in [name for name in dir(kind) if isinstance(getattr(kind, name), cached_property)]:
+        namespace = getattr(stripe, name)
+        assert getattr(stripe, name) is namespace
+        for part in [part for part in dir(namespace) if not part.startswith("_")]:
+            if not callable(getattr(namespace, part)):
+                assert getattr(namespace, part) is getattr(namespace, part)
+    assert stripe.identity.verification_sessions is stripe.identity.verification_sessions
+    assert stripe.with_options(timeout=1).identity is not stripe.identity
 
 
 def test_a_client_shows_its_address_and_nothing_else(sandbox) -> None:
