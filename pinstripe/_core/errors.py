@@ -43,7 +43,7 @@ Outcome = Literal["not_sent", "rejected", "unknown"]
 
 _E = TypeVar("_E", bound="PinstripeError")
 
-_UNPICKLED = ("headers", "body", "items")
+_FACTS = ("message", "type", "code", "param", "doc_url")
 
 
 class PinstripeError(Exception):
@@ -75,7 +75,7 @@ class PinstripeError(Exception):
         return _rebuild, (type(self), self.message), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in _UNPICKLED}
+        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body", "items")}
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:
@@ -343,7 +343,7 @@ def error_for(
         headers: The headers of the answer, looked up without regard to case.
         body: The body; a proxy may have written it, so it can be anything.
         retry_after: Seconds that the server asked to wait.
-        sent: The values that the request carried, by name; the error does not repeat them.
+        sent: The private values of the request, by name; the error does not repeat them.
     """
     facts = _facts(body, sent)
     code = facts.get("code")
@@ -395,5 +395,6 @@ def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
         error = {"message": error}
     if not isinstance(error, dict):
         return {}
-    facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
-    return {name: clean_text(redact_fact(name, text, sent)) for name, text in facts.items()}
+    facts = cast("dict[str, Any]", error)
+    texts = {name: facts[name] for name in _FACTS if isinstance(facts.get(name), str)}
+    return {name: clean_text(redact_fact(name, text, sent)) for name, text in texts.items()}

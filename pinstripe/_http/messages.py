@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, NoReturn, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ from attrs import field, frozen
 
 from pinstripe._config.options import Timeout
 from pinstripe._core.errors import DecodeError, with_response
+from pinstripe._core.redaction import private_values
 from pinstripe._core.values import Unpicklable, Value
 
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
@@ -45,6 +47,10 @@ class Sink(Protocol):
         ...
 
 
+def _no_types() -> None:
+    """Return None: the parameters of the request have no types."""
+
+
 @frozen(kw_only=True, eq=False, repr=False)
 class Request(Value, Unpicklable):
     """One request, before a transport adds the address and the key.
@@ -64,6 +70,7 @@ class Request(Value, Unpicklable):
         headers: Headers of this request, beside those of every request.
         timeout: The timeout of this call; None if it is the client's.
         expected_id: The id of the requested object; the answer must have the same one.
+        private_paths: Returns the paths of its private parameters; None if they have no types.
     """
 
     method: Method
@@ -79,6 +86,7 @@ class Request(Value, Unpicklable):
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
+    private_paths: Callable[[], AbstractSet[str] | None] = field(default=_no_types, repr=False)
 
     def with_defaults(self, headers: Mapping[str, str], timeout: Timeout) -> "Request":
         """Return a copy with all headers and the timeout of the call.
@@ -102,6 +110,7 @@ class Request(Value, Unpicklable):
             headers=headers,
             timeout=timeout,
             expected_id=self.expected_id,
+            private_paths=self.private_paths,
         )
 
     @property
@@ -114,6 +123,11 @@ class Request(Value, Unpicklable):
         """The values that it carries, by the names of their parameters."""
         form = self.query if self.body is None else self.body.decode()
         return {**dict(parse_qsl(form)), **self.parts}
+
+    @property
+    def private_values(self) -> dict[str, str]:
+        """Those of the values that no error may repeat."""
+        return private_values(self.values, self.private_paths())
 
 
 @frozen(kw_only=True, eq=False, repr=False)
