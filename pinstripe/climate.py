@@ -222,9 +222,9 @@ class Orders(Resource):
         product: str,
         metric_tons: Decimal | int | str | None = None,
         amount: int | None = None,
-        beneficiary: BeneficiaryParam | None = None,
+        beneficiary: Private[BeneficiaryParam | None] = None,
         currency: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -284,8 +284,8 @@ class Orders(Resource):
         self,
         order: str,
         *,
-        beneficiary: BeneficiaryParam | Literal[""] | None = None,
-        metadata: Mapping[str, str] | None = None,
+        beneficiary: Private[BeneficiaryParam | Literal[""] | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:

@@ -153,7 +153,7 @@ class FileLinkDataParam(TypedDict):
 
     create: bool
     expires_at: NotRequired[datetime]
-    metadata: NotRequired[Mapping[str, str] | Literal[""]]
+    metadata: NotRequired[Private[Mapping[str, str] | Literal[""]]]
 
 
 class Files(Resource):
@@ -169,7 +169,7 @@ class Files(Resource):
         *,
         file: FileContent,
         purpose: UploadPurpose,
-        filename: str | None = None,
+        filename: Private[str | None] = None,
         content_type: str | None = None,
         file_link_data: FileLinkDataParam | None = None,
         expand: Sequence[str] | None = None,
@@ -420,7 +420,7 @@ class FileLinks(Resource):
         *,
         file: str,
         expires_at: datetime | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -470,7 +470,7 @@ class FileLinks(Resource):
         link: str,
         *,
         expires_at: datetime | Literal["now", ""] | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:

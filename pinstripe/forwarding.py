@@ -156,7 +156,7 @@ class ForwardingHeaderParam(TypedDict):
     """One header to send."""
 
     name: str
-    value: str
+    value: Private[str]
 
 
 class ForwardingRequestParam(TypedDict):
@@ -167,7 +167,7 @@ class ForwardingRequestParam(TypedDict):
     `Content-Type` and headers of its own.
     """
 
-    body: NotRequired[str]
+    body: NotRequired[Private[str]]
     headers: NotRequired[Sequence[ForwardingHeaderParam]]
 
 
@@ -187,8 +187,8 @@ class ForwardingRequests(Resource):
         payment_method: str,
         replacements: Sequence[Replacement],
         request: ForwardingRequestParam,
-        url: str,
-        metadata: Mapping[str, str] | None = None,
+        url: Private[str],
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:

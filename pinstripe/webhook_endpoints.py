@@ -103,12 +103,12 @@ class WebhookEndpoints(Resource):
     async def create(
         self,
         *,
-        url: str,
+        url: Private[str],
         enabled_events: Sequence[str],
         api_version: str | None = None,
         connect: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -172,11 +172,11 @@ class WebhookEndpoints(Resource):
         self,
         webhook_endpoint: str,
         *,
-        url: str | None = None,
+        url: Private[str | None] = None,
         enabled_events: Sequence[str] | None = None,
         disabled: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:

@@ -40,8 +40,6 @@ Outcome = Literal["not_sent", "rejected", "unknown"]
 
 _E = TypeVar("_E", bound="PinstripeError")
 
-_UNPICKLED = ("headers", "body", "items")
-
 
 class PinstripeError(Exception):
     """The base of every error of Pinstripe.
@@ -85,7 +83,7 @@ class PinstripeError(Exception):
         return _rebuild, (type(self), self.message), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in _UNPICKLED}
+        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body", "items")}
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:

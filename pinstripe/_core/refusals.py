@@ -22,6 +22,7 @@ from pinstripe._core.errors import (
 from pinstripe._core.redaction import clean_request_id, clean_text, redact_fact
 
 # https://docs.stripe.com/api/errors
+_FACTS = ("message", "type", "code", "param", "doc_url")
 _BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
@@ -57,7 +58,7 @@ def error_for(
         headers: The headers of the answer, looked up without regard to case.
         body: The body; a proxy may have written it, so it can be anything.
         retry_after: Seconds that the server asked to wait.
-        sent: The values that the request carried, by name; the error does not repeat them.
+        sent: The private values of the request, by name; the error does not repeat them.
     """
     facts = _facts(body, sent)
     code = facts.get("code")
@@ -115,5 +116,6 @@ def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
         error = {"message": error}
     if not isinstance(error, dict):
         return {}
-    facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
-    return {name: clean_text(redact_fact(name, text, sent)) for name, text in facts.items()}
+    facts = cast("dict[str, Any]", error)
+    texts = {name: facts[name] for name in _FACTS if isinstance(facts.get(name), str)}
+    return {name: clean_text(redact_fact(name, text, sent)) for name, text in texts.items()}

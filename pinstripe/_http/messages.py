@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, NoReturn, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ from attrs import field, frozen
 
 from pinstripe._config.options import Timeout
 from pinstripe._core.errors import DecodeError, with_response
+from pinstripe._core.redaction import private_values
 from pinstripe._core.values import Unpicklable, Value
 
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
@@ -63,6 +65,10 @@ class CallProgress:
     failure: "Response | None" = None
 
 
+def _no_types() -> None:
+    """Return None: the parameters of the request have no types."""
+
+
 @frozen(kw_only=True, eq=False, repr=False)
 class Request(Value, Unpicklable):
     """One request, before a transport adds the address and the key.
@@ -84,6 +90,7 @@ class Request(Value, Unpicklable):
         expected_id: The id of the requested object; the answer must have the same one.
         progress: Where the transport reports how far the attempt has come. A transport that does
             not counts as one that may have sent something as soon as it is called.
+        private_paths: Returns the paths of its private parameters; None if they have no types.
     """
 
     method: Method
@@ -100,6 +107,7 @@ class Request(Value, Unpicklable):
     timeout: Timeout | None = None
     expected_id: str | None = field(default=None, repr=False)
     progress: CallProgress = field(factory=CallProgress, repr=False, eq=False)
+    private_paths: Callable[[], AbstractSet[str] | None] = field(default=_no_types, repr=False)
 
     def with_defaults(
         self, headers: Mapping[str, str], timeout: Timeout, progress: CallProgress
@@ -127,6 +135,7 @@ class Request(Value, Unpicklable):
             timeout=timeout,
             expected_id=self.expected_id,
             progress=progress,
+            private_paths=self.private_paths,
         )
 
     @property
@@ -145,6 +154,11 @@ class Request(Value, Unpicklable):
         if self.parts:
             return dict(self.parts)
         return dict(parse_qsl(self.query if self.body is None else self.body.decode()))
+
+    @property
+    def private_values(self) -> dict[str, str]:
+        """Those of the values that no error may repeat."""
+        return private_values(self.values, self.private_paths())
 
 
 @frozen(kw_only=True, eq=False, repr=False)

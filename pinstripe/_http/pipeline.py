@@ -325,7 +325,7 @@ def _failure(
             result.headers,
             result.body,
             retry_after=retry_after,
-            sent=request.values,
+            sent=request.private_values,
         )
     target = _redirect_target(result.headers.get("Location"))
     error = ResponseError(f"the server answered {result.status} and points to {target}")

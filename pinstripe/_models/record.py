@@ -135,7 +135,7 @@ def hashable(value: Any) -> Any:
 @cache
 def _shown(cls: Any) -> tuple[str, ...]:
     types = _types(cls)
-    return tuple(name for name in cls.__struct_fields__ if not _is_private(types[name]))
+    return tuple(name for name in cls.__struct_fields__ if not is_private(types[name]))
 
 
 def _types(cls: type[Any]) -> dict[str, Any]:
@@ -193,7 +193,12 @@ def _default(value: Any) -> Any:
     return value if factory is None else attrs.Factory(factory)
 
 
-def _is_private(annotation: Any) -> bool:
+def is_private(annotation: Any) -> bool:
+    """Return whether a type is `Private[...]`.
+
+    Args:
+        annotation: The type of a field or of a parameter, evaluated or as text.
+    """
     if isinstance(annotation, str):
         return annotation.startswith(_PRIVATE_PREFIX)
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ConfigurationError, DecodeError, ResponseError, with_response
@@ -15,6 +16,7 @@ from pinstripe._http.messages import Host, Method, Request, Response
 from pinstripe._models.convert import decode
 from pinstripe._models.page import Page
 from pinstripe._models.record import Model
+from pinstripe._resources.private_params import private_paths
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=ResponseError)
@@ -54,6 +56,15 @@ class Endpoint(Value, Generic[_T]):
     template: str
     model: type[_T]
     host: Host = "api"
+    _resource: Hashable = field(default=None, init=False)
+
+    def __set_name__(self, resource: type[Any], name: str) -> None:
+        # An endpoint is a constant of its resource, whose methods have the types of the parameters.
+        object.__setattr__(self, "_resource", resource)
+
+    def private_paths(self) -> AbstractSet[str] | None:
+        """Return the paths of the private parameters of its resource; None if it has none."""
+        return None if self._resource is None else private_paths(self._resource)
 
     def request(
         self,
@@ -93,6 +104,7 @@ class Endpoint(Value, Generic[_T]):
             headers=headers,
             timeout=options.timeout if options else None,
             expected_id=next(iter(ids.values()), None),
+            private_paths=self.private_paths,
         )
 
 

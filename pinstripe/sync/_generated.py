@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pinstripe._disk.source import FileContent
     from pinstripe._http.messages import Host, Method, Response
     from pinstripe._http.transport import Transport
+    from pinstripe._models.record import Private
     from pinstripe._resources.identity_params import (
         ProvidedDetailsParam,
         RelatedPersonParam,
@@ -88,14 +89,14 @@ class VerificationSessions(Facade):
         *,
         type: VerificationType | None = None,
         verification_flow: str | None = None,
-        client_reference_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        client_reference_id: Private[str | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
         related_person: RelatedPersonParam | None = None,
-        return_url: str | None = None,
+        return_url: Private[str | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -161,9 +162,9 @@ class VerificationSessions(Facade):
         session: str,
         *,
         type: VerificationType | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -197,7 +198,7 @@ class VerificationSessions(Facade):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
@@ -327,7 +328,7 @@ class VerificationReports(Facade):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         type: VerificationType | None = None,
         verification_session: str | None = None,
@@ -409,12 +410,12 @@ class OnrampSessions(Facade):
         destination_amount: Decimal | int | str | None = None,
         destination_currencies: Sequence[DestinationCurrency] | None = None,
         destination_networks: Sequence[DestinationNetwork] | None = None,
-        wallet_addresses: WalletAddressesParam | None = None,
+        wallet_addresses: Private[WalletAddressesParam | None] = None,
         lock_wallet_address: bool | None = None,
         settlement_speed: SettlementSpeed | None = None,
-        customer_ip_address: str | None = None,
-        kyc_details: KycDetailsParam | None = None,
-        metadata: Mapping[str, str] | None = None,
+        customer_ip_address: Private[str | None] = None,
+        kyc_details: Private[KycDetailsParam | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> OnrampSession:
@@ -645,9 +646,9 @@ class Orders(Facade):
         product: str,
         metric_tons: Decimal | int | str | None = None,
         amount: int | None = None,
-        beneficiary: BeneficiaryParam | None = None,
+        beneficiary: Private[BeneficiaryParam | None] = None,
         currency: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -708,8 +709,8 @@ class Orders(Facade):
         self,
         order: str,
         *,
-        beneficiary: BeneficiaryParam | Literal[""] | None = None,
-        metadata: Mapping[str, str] | None = None,
+        beneficiary: Private[BeneficiaryParam | Literal[""] | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -1074,7 +1075,7 @@ class Files(Facade):
         *,
         file: FileContent,
         purpose: UploadPurpose,
-        filename: str | None = None,
+        filename: Private[str | None] = None,
         content_type: str | None = None,
         file_link_data: FileLinkDataParam | None = None,
         expand: Sequence[str] | None = None,
@@ -1297,7 +1298,7 @@ class FileLinks(Facade):
         *,
         file: str,
         expires_at: datetime | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -1353,7 +1354,7 @@ class FileLinks(Facade):
         link: str,
         *,
         expires_at: datetime | Literal["now", ""] | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -1483,8 +1484,8 @@ class ForwardingRequests(Facade):
         payment_method: str,
         replacements: Sequence[Replacement],
         request: ForwardingRequestParam,
-        url: str,
-        metadata: Mapping[str, str] | None = None,
+        url: Private[str],
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:
@@ -1614,12 +1615,12 @@ class WebhookEndpoints(Facade):
     def create(
         self,
         *,
-        url: str,
+        url: Private[str],
         enabled_events: Sequence[str],
         api_version: str | None = None,
         connect: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -1683,11 +1684,11 @@ class WebhookEndpoints(Facade):
         self,
         webhook_endpoint: str,
         *,
-        url: str | None = None,
+        url: Private[str | None] = None,
         enabled_events: Sequence[str] | None = None,
         disabled: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
