@@ -169,7 +169,7 @@ async def test_what_is_called_after_the_end_of_its_loop_says_so() -> None:
     async with Faulty(ok()) as server:
         client = client_of(server)
         await call(client, "GET")
-        await client._shared.transport._keeper.aclose()  # what the end of a loop does
+        await client._shared.transport._keepers.get().aclose()  # what the end of a loop does
         error = await failure(call(client, "POST"))
         assert (type(error), error.outcome, error.attempts) == (ConfigurationError, "not_sent", 0)
         assert "after the end of its event loop" in str(error)
