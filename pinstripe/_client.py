@@ -18,7 +18,6 @@ from attrs import evolve, frozen
 from typing_extensions import Self
 
 from pinstripe._concurrency.daemon_thread import in_daemon_thread
-from pinstripe._concurrency.forks import fork_safe_property, no_fork
 from pinstripe._config.client import Config, config_from
 from pinstripe._config.hooks import Hooks
 from pinstripe._config.options import (
@@ -38,6 +37,7 @@ from pinstripe._core.checks import (
     plain_text,
 )
 from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.forks import fork_safe_property, no_fork
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._http.messages import Host, Method, Response

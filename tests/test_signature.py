@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import hmac
 import pickle
-import time
 import traceback
+import tracemalloc
 from hashlib import sha256
 from typing import Any
 
@@ -225,18 +225,21 @@ def test_bodies_are_bounded() -> None:
     assert reason_of(b"xx", sign(b"xx", SECRET, NOW), max_bytes=1) == "body_too_large"
 
 
-def best_of(runs: int, *arguments: Any) -> float:
-    best = float("inf")
-    for _ in range(runs):
-        start = time.perf_counter()
-        assert reason_of(*arguments) is not None
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def test_what_is_too_large_costs_nothing() -> None:
-    assert best_of(3, b"{}", f"{GOOD}," + "v1=x," * 1_000_000) < 0.05
-    assert best_of(3, b"x" * 50_000_000, GOOD) < 0.005
+@pytest.mark.parametrize(
+    ("payload", "header"),
+    [(b"{}", f"{GOOD}," + "v1=x," * 1_000_000), (b"x" * 50_000_000, GOOD)],
+)
+def test_what_is_too_large_is_neither_hashed_nor_taken_apart(payload, header, monkeypatch) -> None:
+    hashed: list[object] = []
+    monkeypatch.setattr(hmac, "new", lambda *arguments: hashed.append(arguments))
+    tracemalloc.start()
+    try:
+        assert reason_of(payload, header) is not None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert hashed == []
+    assert peak < 100_000
 
 
 @pytest.mark.parametrize(
@@ -442,15 +445,3 @@ def test_the_official_sdk_agrees_both_ways(text, at) -> None:
     assert verify(text.encode(), f"t={at},v1={theirs}", SECRET, now=at) == 0
     with pytest.raises(stripe.SignatureVerificationError):
         stripe.WebhookSignature.verify_header(text, header, OTHER, None)
-
-
-def test_it_is_quick() -> None:
-    payload = b"x" * 1024
-    header = sign(payload, SECRET, NOW)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(200):
-            verify(payload, header, SECRET, now=NOW)
-        best = min(best, (time.perf_counter() - start) / 200)
-    assert best < 0.000_1

@@ -12,11 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pinstripe._concurrency.daemon_thread import in_daemon_thread
-from pinstripe._concurrency.forks import no_fork
 from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._config.client import Config
 from pinstripe._config.proxy import proxy_for
 from pinstripe._config.tls import ssl_context
+from pinstripe._core.forks import no_fork
 from pinstripe._http.messages import Request, Response
 from pinstripe._limits.gate import client_closed_error
 

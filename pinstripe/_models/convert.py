@@ -32,6 +32,7 @@ import msgspec
 
 from pinstripe._core.checks import parse_amount
 from pinstripe._core.errors import ConfigurationError, DecodeError
+from pinstripe._core.forks import no_fork
 from pinstripe._models.record import Amount, Record
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def is_native(model: Any) -> bool:
 @cache
 def converter() -> Converter:
     """Return the converter; a module may register a hook for a model of its own."""
-    from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
+    with no_fork():
+        from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
 
     def native_hook(model: Any) -> Callable[[Any, Any], Any]:
         return lambda value, _: msgspec.convert(value, model, strict=False, dec_hook=_amount)
@@ -133,7 +135,8 @@ def _is_record(model: Any) -> bool:
 
 def _built(value: Any, model: Any) -> Any:
     """Return the object that cattrs builds from plain data."""
-    from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
+    with no_fork():
+        from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
 
     try:
         return converter().structure(value, model)

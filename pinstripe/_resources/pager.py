@@ -18,6 +18,7 @@ from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
+from pinstripe._core.forks import no_fork
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
@@ -242,7 +243,8 @@ class ListReader(Generic[_L]):
         Raises:
             ConfigurationError: An argument is wrong, or this list allows no parallel walk.
         """
-        from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few walks need it
+        with no_fork():
+            from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few need it
 
         windows = check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
         self._latest = walker = ParallelWalker(self._send, ParallelPlan(self.walk, windows))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.errors import ConfigurationError, UnfitError
+from pinstripe._core.forks import no_fork
 from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._resources.pager import WINDOWS, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
@@ -55,7 +56,8 @@ class _ExportTask:
         return reports
 
     async def _write(self) -> int:
-        from pinstripe.export import to_file  # noqa: PLC0415 -- slow, so only when needed
+        with no_fork():
+            from pinstripe.export import to_file  # noqa: PLC0415 -- slow, so only when needed
 
         if self._settings["on_progress"] is not None:
             self._settings["on_progress"] = self._add_report
