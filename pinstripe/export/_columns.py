@@ -30,7 +30,7 @@ from typing import (
 from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
-from pinstripe._models.record import Amount, Record
+from pinstripe._models.record import Record
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
@@ -41,7 +41,6 @@ _KINDS: Mapping[type[Any], Kind] = {
     bool: "boolean",
     int: "integer",
     float: "number",
-    Amount: "decimal",
     Decimal: "decimal",
     datetime: "timestamp",
     date: "date",
