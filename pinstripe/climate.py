@@ -50,7 +50,7 @@ from pinstripe._core.checks import (
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
-from pinstripe._models.record import Amount, Listed, Private, Record, model
+from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -143,7 +143,7 @@ class Product(Listed):
     current_prices_per_metric_ton: dict[str, ProductPrice]
     delivery_year: int | None = None
     livemode: bool
-    metric_tons_available: Amount
+    metric_tons_available: Decimal
     name: str
     suppliers: tuple[Supplier, ...]
 
@@ -161,7 +161,7 @@ class OrderDeliveryDetail(Record):
 
     delivered_at: datetime
     location: Location | None = None
-    metric_tons: Amount
+    metric_tons: Decimal
     registry_url: str | None = None
     supplier: Supplier
 
@@ -195,7 +195,7 @@ class Order(Listed):
     expected_delivery_year: int
     livemode: bool
     metadata: Private[dict[str, str]]
-    metric_tons: Amount
+    metric_tons: Decimal
     product: str | Product
     product_substituted_at: datetime | None = None
     status: OrderStatus

@@ -60,7 +60,7 @@ from pinstripe._http.encoding import headers_for
 from pinstripe._http.messages import Sender
 from pinstripe._models.open_map import Entry, OpenMap
 from pinstripe._models.page import Page
-from pinstripe._models.record import Amount, Listed, Model, Private, Record, model
+from pinstripe._models.record import Listed, Model, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.onramp_params import (
     DestinationCurrency,
@@ -181,8 +181,8 @@ else:
 class OnrampSessionFees(Record):
     """The fees of a session, in its source currency."""
 
-    network_fee_amount: Amount | None = None
-    transaction_fee_amount: Amount | None = None
+    network_fee_amount: Decimal | None = None
+    transaction_fee_amount: Decimal | None = None
 
 
 @model
@@ -193,7 +193,7 @@ class OnrampTransactionDetails(Record):
     `settlement_speed`.
     """
 
-    destination_amount: Amount | None = None
+    destination_amount: Decimal | None = None
     destination_currencies: tuple[DestinationCurrency, ...] | None = None
     destination_currency: DestinationCurrency | None = None
     destination_network: DestinationNetwork | None = None
@@ -202,7 +202,7 @@ class OnrampTransactionDetails(Record):
     last_error: str | None = None
     lock_wallet_address: bool | None = None
     settlement_speed: SettlementSpeed | None = None
-    source_amount: Amount | None = None
+    source_amount: Decimal | None = None
     source_currency: SourceCurrency | None = None
     transaction_id: Private[str | None] = None
     wallet_address: Private[str | None] = None
@@ -244,8 +244,8 @@ class OnrampSession(Listed):
 class OnrampQuoteFees(Record):
     """The fees of a quote, in the source currency."""
 
-    network_fee_monetary: Amount
-    transaction_fee_monetary: Amount
+    network_fee_monetary: Decimal
+    transaction_fee_monetary: Decimal
 
 
 @model
@@ -256,11 +256,11 @@ class OnrampQuote(Record):
     """
 
     id: str | None = None
-    destination_amount: Amount
+    destination_amount: Decimal
     destination_currency: DestinationCurrency
     destination_network: DestinationNetwork
     fees: OnrampQuoteFees
-    source_total_amount: Amount
+    source_total_amount: Decimal
 
     @property
     def total_fees(self) -> Decimal:
@@ -317,7 +317,7 @@ class Quotes(Model):
     destination_network_quotes: dict[str, tuple[OnrampQuote, ...] | None]
     livemode: bool
     rate_fetched_at: datetime
-    source_amount: Amount
+    source_amount: Decimal
     source_currency: SourceCurrency
 
     def __repr__(self) -> str:

@@ -19,12 +19,14 @@ from pinstripe._core.errors import ConfigurationError
 # An id is a path segment, so nothing that a path would read in another way may be in it.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _MAX_HOST, _MAX_LABEL = 253, 63
-# Digits before and after the point of a number, in arguments and answers. The currency with the
-# most places is eth, with 18; 40 leaves room for newer ones. The bound keeps a Decimal such as
-# 1E+1000000 from being written out.
-_MAX_DIGITS = 40
-_DECIMAL = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}(?:\.[0-9]{{1,{_MAX_DIGITS}}})?")
-_AMOUNT = re.compile(rf"-?{_DECIMAL.pattern}([eE][+-]?[0-9]{{1,3}})?")
+MAX_DIGITS = 40
+"""Digits before and after the point of a number, in arguments and answers.
+
+The currencies with the most places (such as eth) have 18; 40 leaves room for newer ones. The bound
+keeps a Decimal such as 1E+1000000 from being written out.
+"""
+
+_DECIMAL = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
 
 
 def plain_text(value: Any) -> Any:
@@ -121,32 +123,13 @@ def plain_number(value: Any) -> str | None:
     """
     if isinstance(value, Decimal):
         exact = Decimal(value)
-        return f"{exact:f}" if _is_short(exact) else None
+        exponent = exact.as_tuple().exponent
+        fits = isinstance(exponent, int) and exponent >= -MAX_DIGITS
+        return f"{exact:f}" if fits and exact.adjusted() < MAX_DIGITS else None
     if isinstance(value, bool) or not isinstance(value, Integral):
         return None
     whole = index(value)
-    return f"{whole:d}" if abs(whole) < 10**_MAX_DIGITS else None
-
-
-def _is_short(value: Decimal) -> bool:
-    exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -_MAX_DIGITS and value.adjusted() < _MAX_DIGITS
-
-
-def parse_amount(value: Any) -> Decimal | None:
-    """Return the amount that a value of an answer holds, or None if it holds none.
-
-    Args:
-        value: Decimal text, a whole number or a Decimal. A float has lost the digits that it came
-            with.
-    """
-    if isinstance(value, str):
-        found = _AMOUNT.fullmatch(value)
-        if found is None:
-            return None
-        amount = Decimal(value)
-        return amount if found[1] is None or _is_short(amount) else None
-    return None if (text := plain_number(value)) is None else Decimal(text)
+    return f"{whole:d}" if abs(whole) < 10**MAX_DIGITS else None
 
 
 def check_decimal(argument: str, value: Decimal | int | str | None) -> str | None:

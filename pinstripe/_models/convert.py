@@ -12,10 +12,6 @@ neither way is still an error. Only the `has_more` of a page is strict, since a 
 
 msgspec skips fields that a model does not have, and then looks at no byte of their text. So the
 whole body is checked to be UTF-8 first; that is a scan in C, and nearly every body is plain ASCII.
-
-An amount is text of ASCII digits, of at most 40 before and 40 after the point, or a whole number;
-anything else is an error with its path. A JSON number with a fraction is too, since its last digits
-could be lost. So no amount is long when it is written out, whatever its exponent.
 """
 
 from __future__ import annotations
@@ -30,10 +26,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 import attrs
 import msgspec
 
-from pinstripe._core.checks import parse_amount
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
-from pinstripe._models.record import Amount, Record
+from pinstripe._models.amounts import amounts_of
+from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
     from cattrs import BaseValidationError, Converter
@@ -48,8 +44,7 @@ _NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 # Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
 _PATH = r"`(\$[^`]*)`$"
-_NO_AMOUNT = "not a decimal number that an amount can be"
-_EXPECTED = rf"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|{_NO_AMOUNT}"
+_EXPECTED = r"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`"
 
 
 @cache
@@ -62,12 +57,12 @@ def is_native(model: Any) -> bool:
     if not attrs.has(getattr(model, "__origin__", model)):
         return False
     # msgspec describes a type as a tree of nodes, with cycles where classes hold each other. A type
-    # that it does not know is a CustomType; `_amount` reads one of them.
+    # that it does not know is a CustomType.
     seen: set[int] = set()
     waiting: list[Any] = [msgspec.inspect.type_info(model)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, msgspec.inspect.CustomType) and node.cls is not Amount:
+        if isinstance(node, msgspec.inspect.CustomType):
             return False
         if isinstance(node, tuple):
             waiting.extend(cast("tuple[Any, ...]", node))
@@ -84,7 +79,7 @@ def converter() -> Converter:
         from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
 
     def native_hook(model: Any) -> Callable[[Any, Any], Any]:
-        return lambda value, _: msgspec.convert(value, model, strict=False, dec_hook=_amount)
+        return lambda value, _: _convert(value, model)
 
     def is_open(kind: Any) -> bool:
         # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
@@ -94,20 +89,12 @@ def converter() -> Converter:
     made.register_structure_hook_factory(is_native, native_hook)
     made.register_unstructure_hook(datetime, _seconds)
     made.register_unstructure_hook(Decimal, _digits)
-    made.register_unstructure_hook(Amount, _digits)
     made.register_unstructure_hook_func(is_open, made.unstructure)
     return made
 
 
-def _amount(kind: type, value: Any) -> Decimal:
-    """Return the amount that a value of an answer holds; msgspec adds its path to the error."""
-    if kind is Amount and (amount := parse_amount(value)) is not None:
-        return amount
-    raise ValueError(_NO_AMOUNT)
-
-
 def _digits(value: Decimal) -> str:
-    # A model that was made by hand can hold "1E+999999999": a gigabyte of zeros.
+    # A model that was made by hand can hold "1E+999999999", which is a gigabyte of zeros.
     return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
 
 
@@ -124,13 +111,47 @@ def decoder_of(model: Any) -> Callable[[bytes], Any]:
         model: The class to build.
     """
     if _is_record(model) or is_native(model):
-        return msgspec.json.Decoder(model, strict=False, dec_hook=_amount).decode
+        read = msgspec.json.Decoder(model, strict=False).decode
+        amounts = _amounts_of(model)
+        if amounts is None:
+            return read
+        read_amounts = msgspec.json.Decoder(amounts).decode
+
+        def decode_with_amounts(body: bytes) -> Any:
+            value = read(body)
+            _check_amounts(read_amounts, body)
+            return value
+
+        return decode_with_amounts
     return lambda body: _built(msgspec.json.decode(body), model)
 
 
 def _is_record(model: Any) -> bool:
     kind = getattr(model, "__origin__", model)
     return isinstance(kind, type) and issubclass(kind, Record)
+
+
+def _convert(value: Any, model: Any) -> Any:
+    """Return the object that msgspec builds from plain data."""
+    made = msgspec.convert(value, model, strict=False)
+    amounts = _amounts_of(model)
+    if amounts is not None:
+        _check_amounts(lambda data: msgspec.convert(data, amounts), value)
+    return made
+
+
+_amounts_of = cache(amounts_of)
+
+
+def _check_amounts(read: Callable[[Any], Any], data: Any) -> None:
+    try:
+        read(data)
+    except msgspec.ValidationError as error:
+        misfit = _MisfitError(_describe(error)[0], "not a decimal number that an amount can be")
+    else:
+        return
+    # As in `_built`.
+    raise misfit
 
 
 def _built(value: Any, model: Any) -> Any:
@@ -191,11 +212,7 @@ def structure(value: Any, model: type[_T]) -> _T:
         DecodeError: The data is not of that shape.
     """
     try:
-        structured: _T = (
-            msgspec.convert(value, model, strict=False, dec_hook=_amount)
-            if _is_record(model)
-            else _built(value, model)
-        )
+        structured: _T = _convert(value, model) if _is_record(model) else _built(value, model)
     except _MISFITS as error:
         problem = _decode_error(error, model)
     else:

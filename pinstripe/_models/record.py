@@ -24,9 +24,7 @@ that nobody changes.
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from functools import cache
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast, get_origin
@@ -46,7 +44,6 @@ _PRIVATE_PREFIX = "Private["
 # Type checkers see plain classes, since `model` describes what they become. At run time the classes
 # are Structs of msgspec.
 if TYPE_CHECKING:
-    Amount = Decimal
 
     class Record:
         """The base of every structured object."""
@@ -64,15 +61,6 @@ if TYPE_CHECKING:
         id: str
 
 else:
-
-    class Amount(ABC):  # noqa: B024 -- `register` makes every Decimal an instance of it
-        """The type of a field that holds a Decimal.
-
-        msgspec would fill a field of type Decimal itself, and `Decimal` reads more than an amount
-        can be: `NaN`, `1_000`, other digits. It hands a field of this type to `convert`.
-        """
-
-    Amount.register(Decimal)
 
     class _Layout(type(msgspec.Struct)):
         def __new__(cls, *args: Any, **options: Any) -> type:

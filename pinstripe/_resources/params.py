@@ -1,6 +1,7 @@
 """The kinds of the parameters of the products, by their names.
 
-A parameter has the same kind in every call that takes it. Most are text; the others are named here.
+A parameter has the same kind in every call that takes it. Most are text; the others are named here,
+except for the filter of lists by `created`, which belongs to walks.
 What is inside of a mapping is left to the API, which names what it does not know.
 """
 
@@ -18,7 +19,6 @@ from pinstripe._core.checks import (
     name_of_type,
 )
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._resources.walk import check_created
 
 
 def _check_time(argument: str, value: Any) -> None:
@@ -47,7 +47,6 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     **dict.fromkeys(_LISTS, check_texts),
     **dict.fromkeys(_FLAGS, check_flag),
     "amount": check_whole_number,
-    "created": check_created,
     "expires_at": _check_time,
     "metadata": lambda argument, value: check_metadata(value, argument),
 }

@@ -58,7 +58,7 @@ class Resource:
         paging: Paging,
         options: RequestOptions | None,
     ) -> Pager[_L]:
-        return Pager(self._send, start_walk(endpoint, check_params(params), paging, options))
+        return Pager(self._send, start_walk(endpoint, params, paging, options))
 
 
 def prepare_decoders() -> None:

@@ -23,6 +23,7 @@ from pinstripe._http.messages import Request
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
 from pinstripe._resources.endpoint import Endpoint, error_with_response, response_of
+from pinstripe._resources.params import check_params
 from pinstripe._resources.unfit import AnyPage, MixedPage, OnUnfit
 
 PAGE_SIZE: Final = 100
@@ -61,25 +62,19 @@ class Created(Value):
 Created.__module__ = "pinstripe"
 
 
-def check_created(argument: str, value: Any) -> None:
-    """Refuse what is neither a range of times nor a single one.
-
-    Args:
-        argument: The name to give in the error.
-        value: What the caller passed.
-
-    Raises:
-        ConfigurationError: It is something else.
-    """
-    if isinstance(value, Created):
-        for name in ("gt", "gte", "lt", "lte"):
-            bound = getattr(value, name)
-            if bound is not None and not isinstance(bound, datetime):
-                problem = f"must be a datetime, not a {name_of_type(bound)}"
-                raise ConfigurationError(f"{argument}[{name}]", problem)
-    elif not isinstance(value, datetime):
+def _exact_created(value: Any) -> Any:
+    """Return a filter by time as it is sent: a range, a single second, or None."""
+    if isinstance(value, datetime):
+        return timestamp("created", value, "down")  # a single time means its whole second
+    if value is not None and not isinstance(value, Created):
         problem = f"must be a Created or a datetime, not a {name_of_type(value)}"
-        raise ConfigurationError(argument, problem)
+        raise ConfigurationError("created", problem)
+    for name in ("gt", "gte", "lt", "lte"):
+        bound = getattr(value, name, None)
+        if bound is not None and not isinstance(bound, datetime):
+            problem = f"must be a datetime, not a {name_of_type(bound)}"
+            raise ConfigurationError(f"created[{name}]", problem)
+    return value
 
 
 @frozen(eq=False, repr=False)
@@ -220,9 +215,10 @@ def start_walk(
         limit = check_whole_number("limit", limit, maximum=PAGE_SIZE)
     if max_items is not None:
         max_items = check_whole_number("max_items", max_items)
-    if isinstance(created := params.get("created"), datetime):
-        # A single time means its whole second.
-        params = {**params, "created": timestamp("created", created, "down")}
+    filters = dict(params)
+    # A list that has no such filter cannot be walked in parallel, and is known by that.
+    created = {"created": _exact_created(filters.pop("created"))} if "created" in params else {}
+    params = {**check_params(filters), **created}
     walk = Walk(
         endpoint=endpoint,
         params=params,

@@ -31,7 +31,7 @@ from typing import (
 from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
-from pinstripe._models.record import Amount, Record
+from pinstripe._models.record import Record
 from pinstripe._resources.onramp_params import WIRE_KEYS
 
 Kind: TypeAlias = Literal[
@@ -43,7 +43,6 @@ _KINDS: Mapping[type[Any], Kind] = {
     bool: "boolean",
     int: "integer",
     float: "number",
-    Amount: "decimal",
     Decimal: "decimal",
     datetime: "timestamp",
     date: "date",

@@ -31,16 +31,11 @@ from pinstripe import (
     response_of,
     to_dict,
 )
+from pinstripe._models.amounts import amounts_of
 from pinstripe._models.convert import converter, decode, is_native, structure
-from pinstripe._models.record import (
-    Amount,
-    Listed,
-    Private,
-    Record,
-    attach_response,
-    model,
-)
-from pinstripe.crypto import OnrampQuote, OnrampSession
+from pinstripe._models.record import Listed, Private, Record, attach_response, model
+from pinstripe.climate import Order, Product
+from pinstripe.crypto import OnrampQuoteFees, OnrampSession, Quotes
 from pinstripe.events import Event
 from pinstripe.identity import VerificationReport, VerificationSession
 from tests.support.models import ANSWERS, MODELS
@@ -445,10 +440,7 @@ def test_plain_data_of_extreme_decimals_stays_short() -> None:
     assert to_dict(Part(amount=Decimal("1E+3")))["amount"] == "1000"
 
 
-@model
-class Priced(Record):
-    prices: tuple[Amount, ...] = ()
-    fee: Amount | None = None
+FEE = '{{"network_fee_monetary": "1", "transaction_fee_monetary": {}}}'
 
 
 @pytest.mark.parametrize(
@@ -460,40 +452,52 @@ class Priced(Record):
         ('"1e+39"', "1E+39"),
         (f'"{"9" * 40}.{"9" * 40}"', f"{'9' * 40}.{'9' * 40}"),
         ("12", "12"),
-        ("null", None),
     ],
 )
 def test_an_amount_keeps_every_digit(text, value) -> None:
-    fee = decode(f'{{"fee": {text}}}'.encode(), Priced).fee
-    assert str(fee) == str(value)
-    assert structure({"fee": json.loads(text)}, Priced).fee == fee
-    assert type(fee) in (Decimal, type(None))
+    fees = decode(FEE.format(text).encode(), OnrampQuoteFees)
+    assert str(fees.transaction_fee_monetary) == value
+    assert structure(json.loads(FEE.format(text)), OnrampQuoteFees) == fees
 
 
 NO_AMOUNTS = [
     *('"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '"inf"', '"1_000"', '"1,5"', '"0x10"'),
     *('"\u0661\u0662\u0663"', '"\uff11"', '" 12"', '"12\\n"', '"+12"', '".5"', '"5."', '""'),
     *('"1e300000000"', '"1E-300000000"', '"1e40"', '"0e41"', '"1e-41"', f'"{"1" * 41}"'),
-    *("1.5", "1e300", f"1{'0' * 40}", "true", "[]", '{"a": 1}'),
+    *("1.5", "1e300", "1e-300000000", "true", "[]", '{"a": 1}'),
 ]
 
 
 @pytest.mark.parametrize("text", NO_AMOUNTS)
 def test_what_no_amount_can_be_is_refused_by_its_path(text) -> None:
-    body = f'{{"prices": ["1", {text}]}}'.encode()
-    for read in (lambda: decode(body, Priced), lambda: structure(json.loads(body), Priced)):
+    body = FEE.format(text)
+    for read, data in ((decode, body.encode()), (structure, json.loads(body))):
         with pytest.raises(DecodeError) as caught:
-            read()
-        assert caught.value.path == "$.prices[1]"
-        assert caught.value.message.startswith("not a Priced: not a decimal number that an amount")
-        assert SECRET not in str(caught.value)
+            read(data, OnrampQuoteFees)
+        assert caught.value.path == "$.transaction_fee_monetary"
+        assert caught.value.message.startswith("not a OnrampQuoteFees: ")
 
 
-def test_every_amount_of_an_answer_is_read_as_one() -> None:
-    for kind in MODELS.values():
-        info: Any = msgspec.inspect.type_info(kind)
-        described = repr([field.type for field in info.fields])
-        assert "DecimalType" not in described, kind
+def decimals_in(node: Any) -> int:
+    """How many fields of a type, and of the types in it, are of type Decimal."""
+    if isinstance(node, tuple):
+        return sum(map(decimals_in, node))
+    if isinstance(node, msgspec.inspect.DecimalType):
+        return 1
+    inner = (getattr(node, name) for name in getattr(node, "__struct_fields__", ()))
+    return sum(decimals_in(value) for value in inner if isinstance(value, (tuple, Inspected)))
+
+
+Inspected = (msgspec.inspect.Type, msgspec.inspect.Field)
+
+
+@pytest.mark.parametrize("kind", [Order, Page[Order], Page[Product], Quotes, Page[OnrampSession]])
+def test_every_decimal_of_an_answer_is_read_as_an_amount(kind) -> None:
+    amounts = repr(msgspec.inspect.type_info(amounts_of(kind)))
+    assert amounts.count("[eE]") == decimals_in(msgspec.inspect.type_info(kind)) > 0
+
+
+def test_an_amount_deep_in_an_answer_is_refused_by_its_path() -> None:
     quote = {
         "destination_amount": "1e300000000",
         "destination_currency": "eth",
@@ -501,18 +505,31 @@ def test_every_amount_of_an_answer_is_read_as_one() -> None:
         "fees": {"network_fee_monetary": "1", "transaction_fee_monetary": "1"},
         "source_total_amount": "1",
     }
-    with pytest.raises(DecodeError, match=r"at \$\.destination_amount"):
-        decode(as_bytes(quote), OnrampQuote)
+    quotes = {
+        "id": "q",
+        "destination_network_quotes": {"base_network": [quote], "solana": None},
+        "livemode": False,
+        "rate_fetched_at": 1790510912.25,
+        "source_amount": "1",
+        "source_currency": "usd",
+    }
+    with pytest.raises(DecodeError) as caught:
+        decode(as_bytes(quotes), Quotes)
+    assert caught.value.path == "$.destination_network_quotes[...][0].destination_amount"
+    assert "not a decimal number that an amount can be" in str(caught.value)
 
 
-def test_a_class_of_the_caller_may_hold_models_with_amounts() -> None:
+def test_a_class_of_the_caller_may_hold_models_with_amounts_and_any_decimal() -> None:
     @frozen
     class Basket:
-        priced: Priced
+        fees: OnrampQuoteFees
+        rest: Decimal
 
-    assert is_native(Basket)
-    assert decode(b'{"priced": {"fee": "1.50"}}', Basket).priced.fee == Decimal("1.50")
-    assert to_dict(Basket(Priced(fee=Decimal("1E+3"))))["priced"]["fee"] == "1000"
+    body = FEE.format('"1"')
+    basket = decode(f'{{"fees": {body}, "rest": "NaN"}}'.encode(), Basket)
+    assert (basket.fees.network_fee_monetary, basket.rest.is_nan()) == (1, True)
+    with pytest.raises(DecodeError, match=r"\$\.fees\.transaction_fee_monetary"):
+        decode(f'{{"fees": {FEE.format(NO_AMOUNTS[0])}, "rest": "1"}}'.encode(), Basket)
 
 
 def test_seconds_keep_their_fraction() -> None:
@@ -532,7 +549,6 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     msgspec.inspect.BoolType: st.booleans(),
     msgspec.inspect.DateTimeType: moments,
     msgspec.inspect.DecimalType: decimals,
-    msgspec.inspect.CustomType: decimals,  # `Amount` is the only one
     msgspec.inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     msgspec.inspect.NoneType: st.none(),
     msgspec.inspect.AnyType: st.dictionaries(

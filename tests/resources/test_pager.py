@@ -696,6 +696,7 @@ async def test_an_empty_list_is_no_error() -> None:
         ({"cursor": "starting_after:a&limit=1"}, "cursor"),
         ({"cursor": 5}, "cursor"),
         ({"params": {"created": datetime(2026, 1, 1)}}, "created"),  # noqa: DTZ001
+        ({"params": {"expand": "data.x"}}, "expand"),
         ({"options": RequestOptions(idempotency_key="k")}, "idempotency_key"),
     ],
 )
