@@ -60,6 +60,14 @@ def _depth_of_caller() -> int:
     return depth
 
 
+def _public_name(function: Callable[..., object]) -> str:
+    """Return the name of a function of the asynchronous client, if users know it by that name."""
+    name = str(getattr(function, "__qualname__", ""))
+    module = str(getattr(function, "__module__", ""))
+    is_public = name.startswith("AsyncClient.") or "._" not in module
+    return name if name and is_public else "this call"
+
+
 class LoopBridge:
     """Runs the coroutine functions of one client, and of its siblings, from any thread.
 
@@ -165,7 +173,7 @@ class LoopBridge:
         if not blocks_loop or _is_top_level(_depth_of_caller()):
             return
         self._warned = True
-        name = getattr(function, "__qualname__", "a call")
+        name = _public_name(function)
         problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
         warnings.warn(problem, RuntimeWarning, stacklevel=_depth_of_caller() + 1)
 

@@ -19,6 +19,7 @@ from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
 from pinstripe._core.forks import no_fork
+from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
@@ -45,9 +46,8 @@ _L = TypeVar("_L", bound=Listed)
 
 
 async def _fetch(send: Sender, walk: Walk[_L]) -> AnyPage[_L]:
-    request = walk.request
-    response = await send(request)
-    page = parse_page(request, response, walk.endpoint.model, walk.cursor_behind)
+    response = await send(walk.request)
+    page = parse_page(walk.request, response, walk.endpoint.model, walk.cursor_behind)
     return attach_to_page(page, response if walk.keeps_bodies else evolve(response, body=b""))
 
 
@@ -110,6 +110,7 @@ class Walker(Generic[_L]):
         """See `PageWalker.is_fetching`."""
         return self._task.is_set
 
+    @hide_frames
     async def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
         """See `PageWalker.next_page`."""
         if self._walk is None:
@@ -167,6 +168,7 @@ class ParallelWalker(Generic[_L]):
         """See `PageWalker.is_fetching`."""
         return bool(self._tasks)
 
+    @hide_frames
     async def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
         """See `PageWalker.next_page`; of each page, only the objects of its own window."""
         self._affinity.bind()
@@ -250,6 +252,7 @@ class ListReader(Generic[_L]):
         self._latest = walker = ParallelWalker(self._send, ParallelPlan(self.walk, windows))
         return walker
 
+    @hide_frames
     async def fetch_first(self) -> tuple[Walker[_L], AnyPage[_L]]:
         """Return the first page, and a walk that `take_first` moves behind it."""
         return self.begin_walk(), await _fetch(self._send, self.walk)
@@ -328,8 +331,7 @@ class Pager(Generic[_L]):
         whose `cursor` resumes behind it. An export of the returned pager goes on too.
 
         Args:
-            report: A plain function, called with the error of each object that is left out, before
-                an object behind it is handed out.
+            report: A plain function, called with the error of each object that is left out.
 
         Raises:
             ConfigurationError: `report` is no function.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import subprocess
@@ -520,3 +521,23 @@ async def quiet() -> None:
 def others() -> set[asyncio.Task[Any]]:
     mine = asyncio.current_task()
     return {t for t in asyncio.all_tasks() if t is not mine and "_serve" not in repr(t.get_coro())}
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda stripe: stripe.climate.products.retrieve("climsku_none"), "Products.retrieve"),
+        (lambda stripe: stripe.request("GET", "/v1/nothing"), "AsyncClient.request"),
+        (lambda stripe: stripe.climate.products.list().first(), "this call"),
+        (lambda stripe: list(stripe.climate.products.list()), "this call"),
+        (lambda stripe: list(stripe.climate.products.list().pages()), "this call"),
+    ],
+)
+def test_the_warning_names_a_call_as_users_know_it(call, named) -> None:
+    async def main(stripe: pinstripe.Client) -> None:
+        with pytest.warns(RuntimeWarning) as caught, contextlib.suppress(pinstripe.NotFoundError):
+            call(stripe)
+        assert str(caught[0].message).startswith(f"{named} blocks the event loop")
+
+    with Sandbox() as sandbox, sandbox.sync_client() as stripe:
+        asyncio.run(main(stripe))

@@ -9,8 +9,9 @@ import inspect
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 import pytest
 
 import pinstripe
-from pinstripe import ConfigurationError, PinstripeError
+from pinstripe import Client, ConfigurationError, Created, PinstripeError
 from pinstripe._core.tracebacks import KeptError, hide_frames
 from pinstripe._resources.resource import Resource
+from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import RedisStore, Webhook
 
 
@@ -253,3 +255,94 @@ def test_a_wrong_argument_of_what_is_made_shows_no_key(make) -> None:
     with pytest.raises((TypeError, pinstripe.ConfigurationError)) as caught:
         make()
     assert SECRET not in what_frames_show(caught.value)
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """The lines of code of a traceback that are this package's, as a user sees them."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.line or "" for frame in frames if "pinstripe" in Path(frame.filename).parts]
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "a call": lambda stripe: stripe.identity.verification_sessions.create(type="PRIVATE"),
+    "an argument": lambda stripe: stripe.identity.verification_sessions.list(limit=1000),
+    "a walk": lambda stripe: list_all(stripe.identity.verification_sessions.list(status="no")),
+    "a parallel walk": lambda stripe: list_all(
+        stripe.identity.verification_sessions.list(
+            status="no", created=Created(gte=datetime(2026, 1, 1, tzinfo=timezone.utc))
+        ).parallel()
+    ),
+    "pages": lambda stripe: list_all(
+        stripe.identity.verification_sessions.list(status="no").pages()
+    ),
+    "a first page": lambda stripe: first_of(
+        stripe.identity.verification_sessions.list(status="no")
+    ),
+    "a client": lambda _: Client("no key"),
+}
+
+
+def list_all(items: Any) -> Any:
+    if hasattr(items, "__aiter__"):
+        return list_async(items)
+    return list(items)
+
+
+async def list_async(items: Any) -> list[Any]:
+    return [item async for item in items]
+
+
+def first_of(pager: Any) -> Any:
+    return pager.first() if hasattr(pager, "first") else pager
+
+
+async def awaited_result(function: Callable[[Any], Any], stripe: Any) -> None:
+    result = function(stripe)
+    if inspect.isawaitable(result):
+        await result
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+def failure_of(call: Callable[[Any], Any], sandbox: Sandbox, *, blocking: bool) -> PinstripeError:
+    async def main() -> None:
+        async with sandbox.client() as stripe:
+            await awaited_result(call, stripe)
+
+    try:
+        if blocking:
+            with sandbox.sync_client() as stripe:
+                call(stripe)
+        else:
+            asyncio.run(main())
+    except PinstripeError as error:
+        return error
+    raise AssertionError("it did not fail")
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_the_last_line_of_code_says_what_it_raises(name, blocking, sandbox) -> None:
+    error = failure_of(CALLS[name], sandbox, blocking=blocking)
+    lines = lines_of(error)
+    assert lines[-1] == "raise error_of_this_call"
+    assert not [line for line in lines if "#" in line]
+    # Of a walk, the frames of its generators are there too; none holds a request.
+    assert len(lines) <= 3
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_setting_keeps_whole_frames(blocking, sandbox, monkeypatch) -> None:
+    for value, is_whole in (("1", True), ("true", True), ("0", False), ("", False)):
+        monkeypatch.setenv("PINSTRIPE_DEBUG", value)
+        error = failure_of(CALLS["a call"], sandbox, blocking=blocking)
+        names = names_in(error)
+        assert ("create" in names and "send" in names) is is_whole
+        error = PinstripeError("it went wrong")
+        with pytest.raises(PinstripeError) as caught:
+            called(error, name="CANARY")
+        assert ("called" in names_in(caught.value)) is is_whole
