@@ -226,7 +226,7 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         subjects = await _files(client, id) if recipe.about_files else {id}
         async for event in client.events.list(type=type, max_items=100):
             subject = cast("Any", event.data.object)
-            about = subject.get("id") if isinstance(subject, dict) else subject.id
+            about = _value_at(subject, "id") if isinstance(subject, dict) else subject.id
             if isinstance(about, str) and about in subjects:
                 return event.id
     raise TriggerError(f"{id} was made, but there is no event of this type about it")

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from pinstripe._disk.lock import FileLock
-from pinstripe._disk.outputs import is_stream, target_of
+from pinstripe._disk.outputs import is_stream
 from pinstripe.cli._account import BadInput
 from pinstripe.cli._quotes.queries import Format, format_by_name
 from pinstripe.cli._quotes.rows import RowOptions, rows_for
@@ -121,25 +121,23 @@ def quotes(
     if escape_formulas and form != "csv":
         raise click.UsageError("--escape-formulas is for CSV: no spreadsheet runs JSON lines.")
     resume = resume or retry_failed
-    path = _target(output)
-    with _locked(path):
-        _check_output(queries, path, resume=resume, overwrite=overwrite)
+    with _locked(output):
+        _check_output(queries, output, resume=resume, overwrite=overwrite)
         with open_source(queries, input_format, keep=keep_columns) as source:
             checked = source.check(form)
             kept = checked.columns if keep_columns else None
             rows = rows_for(form, RowOptions(kept, escape_formulas, sandbox))
-            run = Run(path, rows, source, checked.total, concurrency, sandbox, resume, retry_failed)
+            run = Run(
+                path=output,
+                rows=rows,
+                source=source,
+                total=checked.total,
+                concurrency=concurrency,
+                sandbox=sandbox,
+                resume=resume,
+                retry_failed=retry_failed,
+            )
             return execute(run)
-
-
-def _target(output: Path | None) -> Path | None:
-    """Return the plain file that an output leads to; what is none stays as it is."""
-    if output is None or is_stream(output):
-        return output
-    try:
-        return target_of(output)
-    except OSError as error:
-        raise BadInput(f"the output cannot be opened: {error}") from None
 
 
 @contextmanager
@@ -148,7 +146,7 @@ def _locked(output: Path | None) -> Generator[None]:
     if output is None or is_stream(output):
         yield
         return
-    # A folder can have two ways to it, and the lock must be the same.
+    # A link leads to the file of the rows, and the lock is beside that.
     lock = FileLock(Path(os.path.realpath(output)))
     try:
         acquired = lock.acquire()

@@ -29,7 +29,7 @@ from typing_extensions import Self
 
 from pinstripe._disk.append import AppendFile, open_append
 from pinstripe._disk.destination import publish
-from pinstripe._disk.outputs import open_descriptor, own_descriptor
+from pinstripe._disk.outputs import open_descriptor, own_descriptor, target_of
 from pinstripe.cli._quotes.queries import Query
 from pinstripe.cli._quotes.rows import RowError, RowFacts, Rows
 
@@ -173,14 +173,14 @@ class Replacement:
     an error while rows are written leaves the output as it was.
 
     Args:
-        path: The output.
+        path: The output, or a link to it, which stays.
 
     Raises:
         OSError: It cannot be copied.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path = target_of(path)
         self._part = path.with_name(f".{path.name}.part")
         self._part.unlink(missing_ok=True)  # a killed run may have left one
         self._old = path.open("rb")
