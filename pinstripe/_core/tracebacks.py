@@ -154,7 +154,8 @@ def hide_every_frame(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except BaseException as error:  # noqa: BLE001 -- the same error is raised
             del args, kwargs
             _drop_own_frames(error.__context__)
-            raise error.with_traceback(None)  # noqa: B904
+            error_of_this_call = error.with_traceback(None)
+            raise error_of_this_call
 
     return wrapper
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ def say(text: str) -> None:
     Args:
         text: The line; names and texts of others in it are escaped.
     """
-    click.echo(printable_lines(text), err=True)
+    _write(f"{text}\n")
 
 
 def show_error(error: click.ClickException) -> None:
@@ -36,7 +37,16 @@ def show_error(error: click.ClickException) -> None:
     """
     words = io.StringIO()
     error.show(words)
-    click.echo(printable_lines(words.getvalue()), nl=False, err=True)
+    _write(words.getvalue())
+
+
+def _write(text: str) -> None:
+    try:
+        click.echo(printable_lines(text), nl=False, err=True)
+    except OSError:
+        # Nobody reads any more. The exit status tells the rest; without this, the end of the
+        # process would write again, and fail with another one.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def place(output: Path | None) -> str:

@@ -23,6 +23,7 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
 from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._core.tracebacks import hide_frames
+from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, fan_out, to_file
 from tests.support.holding import WAIT, Holding, holding
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pinstripe import ConfigurationError
+from pinstripe._disk.outputs import is_stream
 from pinstripe.export import to_file
 from tests.support.dated import dated_pager
 from tests.support.exported import names_in, sixty
@@ -58,7 +59,7 @@ async def test_an_open_file_is_written_to_from_where_it_is(tmp_path) -> None:
 
 async def test_a_device_takes_everything(tmp_path) -> None:
     assert await to_file(dated_pager(sixty()), DEVICE, format="csv", overwrite=True) == 60
-    assert DEVICE.is_char_device()  # noqa: ASYNC240 -- nothing else runs on this loop
+    assert is_stream(DEVICE)
 
 
 async def test_nothing_is_sent_while_nobody_reads_and_a_cancellation_ends_the_wait(
