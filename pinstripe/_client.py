@@ -33,7 +33,7 @@ from pinstripe._core.checks import (
     check_mapping,
     check_metadata,
     check_texts,
-    name_of_type,
+    kind_of,
     plain_text,
 )
 from pinstripe._core.errors import ConfigurationError
@@ -166,7 +166,7 @@ class AsyncClient(Unpicklable):
             }
         )
         if transport is not None and not _is_transport(transport):
-            problem = f"must have the methods send and aclose; a {name_of_type(transport)} has not"
+            problem = f"must have the methods send and aclose; {kind_of(transport)} has not"
             raise ConfigurationError("transport", problem)
         limiters = LoopLimiters(config.limits.max_in_flight, config.rates)
         self._build(config, _Shared(transport or AiohttpTransport(config), limiters, Budget()))

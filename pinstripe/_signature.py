@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from pinstripe._core.checks import is_number
+from pinstripe._core.checks import is_number, kind_of
 from pinstripe._core.errors import ConfigurationError, SignatureError, SignatureReason
 
 DEFAULT_TOLERANCE: Final = 300.0
@@ -219,7 +219,7 @@ def _body_problem(body: Any) -> ConfigurationError | None:
     if isinstance(body, bytes):
         return None
     problem = (
-        f"must be the raw bytes of the request's body, not a {type(body).__name__}: the"
+        f"must be the raw bytes of the request's body, not {kind_of(body)}: the"
         " signature covers each byte, which a decoded or parsed body does not give back"
     )
     return ConfigurationError("body", problem)
@@ -240,7 +240,7 @@ def _secrets_problem(secrets: Any) -> ConfigurationError | None:
 def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
     """Return what is wrong with a secret, without repeating any part of it."""
     if not isinstance(secret, str):
-        return ConfigurationError(argument, f"must be text, not a {type(secret).__name__}")
+        return ConfigurationError(argument, f"must be text, not {kind_of(secret)}")
     if not secret.startswith(_PREFIX) or secret == _PREFIX:
         problem = f"must be the secret of a webhook endpoint, which starts with {_PREFIX}"
         return ConfigurationError(argument, problem)
@@ -253,8 +253,8 @@ def _settings_problem(
     signature: Any, now: Any, tolerance: Any, max_bytes: Any
 ) -> ConfigurationError | None:
     if signature is not None and not isinstance(signature, str):
-        wrong = type(signature).__name__
-        return ConfigurationError("signature", f"must be the text of the signature, not a {wrong}")
+        wrong = kind_of(signature)
+        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
     if not is_number(now):
         return ConfigurationError("now", "must be seconds since the Unix epoch")
     if not is_number(tolerance) or not 0 < tolerance < math.inf:

@@ -57,7 +57,7 @@ from typing import (
 import msgspec
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts, name_of_type
+from pinstripe._core.checks import check_texts, kind_of
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._http.messages import Sender
 from pinstripe._models.convert import structure
@@ -541,7 +541,7 @@ class Events(Resource):
             NotFoundError: The object does not exist any more.
         """
         if not isinstance(event, ThinEvent):
-            raise ConfigurationError("event", f"must be a ThinEvent, not a {name_of_type(event)}")
+            raise ConfigurationError("event", f"must be a ThinEvent, not {kind_of(event)}")
         related = event.related_object
         resource = _RESOURCES.get(related.type) if related is not None else None
         if related is None or related.id is None or resource is None:

@@ -50,7 +50,8 @@ from pinstripe._core.checks import (
     check_mapping,
     check_metadata,
     check_whole_number,
-    name_of_type,
+    kind_of,
+    with_article,
 )
 from pinstripe._core.errors import ConfigurationError, IncompleteError
 from pinstripe._disk.destination import make_folder
@@ -577,7 +578,7 @@ class FileLinks(Resource):
 
 def _check_kind(argument: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        problem = f"must be a {kind.__name__}, not a {name_of_type(value)}"
+        problem = f"must be {with_article(kind.__name__)}, not {kind_of(value)}"
         raise ConfigurationError(argument, problem)
 
 

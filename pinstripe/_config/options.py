@@ -14,8 +14,9 @@ from attrs.validators import optional
 from pinstripe._core.checks import (
     check_whole_number,
     is_number,
-    name_of_type,
+    kind_of,
     plain_text,
+    with_article,
 )
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
@@ -71,7 +72,7 @@ def instance_of(kind: type) -> _Check:
 
     def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not isinstance(value, kind):
-            problem = f"must be a {kind.__name__}, not a {name_of_type(value)}"
+            problem = f"must be {with_article(kind.__name__)}, not {kind_of(value)}"
             raise ConfigurationError(attribute.name, problem)
 
     return check

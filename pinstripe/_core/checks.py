@@ -43,11 +43,21 @@ def is_empty_text(value: Any) -> bool:
     return isinstance(value, str) and not value
 
 
-def name_of_type(value: object) -> str:
-    """Return the name of the class of a value for an error, with its package if it has one."""
+def with_article(name: str) -> str:
+    """Return the name of a class as a sentence says it: `an Event`, `a list`."""
+    start = name.lower()
+    # "a UUID" and "a Union", but "an UploadFile".
+    is_vowel = start[0] in "aeiou" and not start.startswith(("uu", "uni"))
+    return f"{'an' if is_vowel else 'a'} {name}"
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, as an error says it: its class, with its package if it has one."""
+    if value is None:
+        return "None"
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
-    return name if package in ("builtins", "__main__") else f"{package}.{name}"
+    return with_article(name if package in ("builtins", "__main__") else f"{package}.{name}")
 
 
 def check_id(argument: str, value: Any) -> str:
@@ -93,7 +103,7 @@ def check_mapping(argument: str, value: Any) -> dict[Any, Any]:
         ConfigurationError: It is not a mapping.
     """
     if not isinstance(value, Mapping):
-        raise ConfigurationError(argument, f"must be a mapping, not a {name_of_type(value)}")
+        raise ConfigurationError(argument, f"must be a mapping, not {kind_of(value)}")
     given = cast("Mapping[Any, Any]", value)
     return {plain_text(key): plain_text(inner) for key, inner in given.items()}
 
@@ -146,8 +156,8 @@ def check_decimal(argument: str, value: Decimal | int | str | None) -> str | Non
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, Integral, Decimal)):
-        wrong = name_of_type(value)
-        raise ConfigurationError(argument, f"must be a Decimal, an int or text, not a {wrong}")
+        wrong = kind_of(value)
+        raise ConfigurationError(argument, f"must be a Decimal, an int or text, not {wrong}")
     text = plain_text(value) if isinstance(value, str) else plain_number(value) or ""
     if not _DECIMAL.fullmatch(text) or not text.strip("0."):
         raise ConfigurationError(argument, "must be a decimal number above zero, such as '12.50'")
@@ -181,8 +191,8 @@ def check_metadata(
         if len(key) > 40:
             raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
         if not isinstance(text, str):
-            wrong = name_of_type(text)
-            raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
+            wrong = kind_of(text)
+            raise ConfigurationError(f"{argument}[{key}]", f"must be text, not {wrong}")
         if len(text) > 500:
             raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
 
@@ -203,8 +213,8 @@ def check_texts(argument: str, value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, (list, tuple)):
-        wrong = name_of_type(value)
-        raise ConfigurationError(argument, f"must be a list of text, not a {wrong}")
+        wrong = kind_of(value)
+        raise ConfigurationError(argument, f"must be a list of text, not {wrong}")
     items = cast("Sequence[Any]", value)
     if not items:
         raise ConfigurationError(argument, "is empty; leave it out, or give at least one text")

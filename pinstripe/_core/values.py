@@ -48,4 +48,4 @@ class Unpicklable:
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
-        raise TypeError(f"a {kind} is neither pickled nor copied: it can hold secrets")
+        raise TypeError(f"{kind} is neither pickled nor copied: it can hold secrets")

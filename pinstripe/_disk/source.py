@@ -20,7 +20,7 @@ from typing import IO, Any, Final, TypeAlias, cast
 from anyio.to_thread import run_sync
 
 from pinstripe._concurrency.tasks import finish
-from pinstripe._core.checks import name_of_type
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 
 PIECE: Final = 256 * 1024
@@ -41,7 +41,7 @@ def path_of(argument: str, value: Any) -> Path:
         ConfigurationError: It is not a path, or cannot be the name of a file.
     """
     if not isinstance(value, (str, os.PathLike)):
-        raise ConfigurationError(argument, f"must be a path, not a {name_of_type(value)}")
+        raise ConfigurationError(argument, f"must be a path, not {kind_of(value)}")
     try:
         name = os.fsencode(cast("str", value))
     except (TypeError, ValueError):
@@ -149,7 +149,7 @@ def _content_of(file: Any) -> Path | bytes | IO[bytes]:
             raise ConfigurationError("file", "is a memoryview that was released") from None
     if not all(callable(getattr(file, name, None)) for name in ("read", "seek", "tell")):
         problem = "must be a path, bytes or a binary file object that can seek"
-        raise ConfigurationError("file", f"{problem}, not a {name_of_type(file)}")
+        raise ConfigurationError("file", f"{problem}, not {kind_of(file)}")
     if iscoroutinefunction(file.read):
         problem = "must be a plain file object, not an async one; of an UploadFile, pass its file"
         raise ConfigurationError("file", problem)

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from urllib.parse import quote_plus
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_id, check_key, name_of_type, plain_number
+from pinstripe._core.checks import check_id, check_key, kind_of, plain_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Method
 
@@ -68,13 +68,13 @@ def headers_for(
     if options is None:
         options = _NO_OPTIONS
     elif not isinstance(options, RequestOptions):
-        problem = f"must be a RequestOptions, not a {name_of_type(options)}"
+        problem = f"must be a RequestOptions, not {kind_of(options)}"
         raise ConfigurationError("request_options", problem)
     headers: dict[str, str] = {}
     if method == "POST" or (v2 and method == "DELETE"):
         headers["Idempotency-Key"] = options.idempotency_key or new_idempotency_key()
     elif options.idempotency_key is not None:
-        raise ConfigurationError("idempotency_key", f"has no effect on a {method}; leave it out")
+        raise ConfigurationError("idempotency_key", f"has no effect on {method}; leave it out")
     if options.account is not None:
         headers["Stripe-Account"] = options.account
     if options.api_version is not None:
@@ -187,7 +187,7 @@ def _scalar(name: str, value: Any, *, v2: bool) -> str:
         return text
     # A float is not among them: most decimal amounts have no exact float.
     kinds = "text, a whole number or Decimal of up to 40 digits, a bool or an aware datetime"
-    raise ConfigurationError(name, f"must be {kinds}, not a {name_of_type(value)}")
+    raise ConfigurationError(name, f"must be {kinds}, not {kind_of(value)}")
 
 
 def encode_json(params: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:

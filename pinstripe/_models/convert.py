@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 import attrs
 import msgspec
 
+from pinstripe._core.checks import with_article
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
 from pinstripe._models.amounts import amounts_of
@@ -259,8 +260,7 @@ def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
 def _decode_error(error: BaseException, model: Any) -> DecodeError:
     path, problem = _describe(error)
     name = getattr(model, "__name__", str(model))
-    article = "an" if name[0] in "AEIOU" else "a"
-    result = DecodeError(f"not {article} {name}: {problem} at {path}")
+    result = DecodeError(f"not {with_article(name)}: {problem} at {path}")
     result.path = path
     return result
 

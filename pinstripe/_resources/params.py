@@ -16,7 +16,7 @@ from pinstripe._core.checks import (
     check_texts,
     check_whole_number,
     is_empty_text,
-    name_of_type,
+    kind_of,
 )
 from pinstripe._core.errors import ConfigurationError
 
@@ -24,7 +24,7 @@ from pinstripe._core.errors import ConfigurationError
 def _check_time(argument: str, value: Any) -> None:
     # An update also takes the texts "now" and "".
     if not isinstance(value, (datetime, str)):
-        raise ConfigurationError(argument, f"must be a datetime, not a {name_of_type(value)}")
+        raise ConfigurationError(argument, f"must be a datetime, not {kind_of(value)}")
 
 
 def _check_clearable(argument: str, value: Any) -> None:
@@ -70,7 +70,7 @@ def check_params(params: Mapping[str, Any], *, creates: bool = False) -> Mapping
         if check is not None:
             check(name, value)
         elif not isinstance(value, str):
-            raise ConfigurationError(name, f"must be text, not a {name_of_type(value)}")
+            raise ConfigurationError(name, f"must be text, not {kind_of(value)}")
     return without_empty_metadata(params) if creates else params
 
 

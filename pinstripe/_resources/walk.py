@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_id, check_whole_number, name_of_type
+from pinstripe._core.checks import check_id, check_whole_number, kind_of
 from pinstripe._core.errors import ConfigurationError, PaginationError
 from pinstripe._core.values import Value
 from pinstripe._http.encoding import timestamp
@@ -67,12 +67,12 @@ def _exact_created(value: Any) -> Any:
     if isinstance(value, datetime):
         return timestamp("created", value, "down")  # a single time means its whole second
     if value is not None and not isinstance(value, Created):
-        problem = f"must be a Created or a datetime, not a {name_of_type(value)}"
+        problem = f"must be a Created or a datetime, not {kind_of(value)}"
         raise ConfigurationError("created", problem)
     for name in ("gt", "gte", "lt", "lte"):
         bound = getattr(value, name, None)
         if bound is not None and not isinstance(bound, datetime):
-            problem = f"must be a datetime, not a {name_of_type(bound)}"
+            problem = f"must be a datetime, not {kind_of(bound)}"
             raise ConfigurationError(f"created[{name}]", problem)
     return value
 

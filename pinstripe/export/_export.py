@@ -21,7 +21,7 @@ from typing import Any, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
 
-from pinstripe._core.checks import check_flag, check_whole_number, name_of_type
+from pinstripe._core.checks import check_flag, check_whole_number, kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._disk.outputs import is_stream, target_of
@@ -118,7 +118,7 @@ async def to_file(
         OSError: The file cannot be written; `resume` does the rest.
     """
     if not isinstance(pager, Pager):
-        problem = f"must be what a list call returns, not a {name_of_type(pager)}"
+        problem = f"must be what a list call returns, not {kind_of(pager)}"
         raise ConfigurationError("pager", problem)
     flags = {
         "reveal": reveal,

@@ -670,7 +670,7 @@ def test_other_bad_limits() -> None:
     with pytest.raises(ConfigurationError, match="burst: must be"):
         RateLimit(burst=-1)
     number: Any = 25
-    with pytest.raises(ConfigurationError, match="rate_limit: must be a RateLimit, not a int"):
+    with pytest.raises(ConfigurationError, match="rate_limit: must be a RateLimit, not an int"):
         AsyncClient("sk_test_a", rate_limit=number)
 
 

@@ -475,7 +475,7 @@ def test_what_no_amount_can_be_is_refused_by_its_path(text) -> None:
         with pytest.raises(DecodeError) as caught:
             read(data, OnrampQuoteFees)
         assert caught.value.path == "$.transaction_fee_monetary"
-        assert caught.value.message.startswith("not a OnrampQuoteFees: ")
+        assert caught.value.message.startswith("not an OnrampQuoteFees: ")
 
 
 def decimals_in(node: Any) -> int:

@@ -761,7 +761,7 @@ async def test_what_cannot_be_sent(tmp_path) -> None:
         ((tmp_path / "text").open(), "binary"),
         (closed, "closed"),
         (7, "int"),
-        (None, "NoneType"),
+        (None, "not None"),
         (tmp_path / "pipe", "regular"),
         (os.fdopen(reading, "rb"), "seek"),
     ]
