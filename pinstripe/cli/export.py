@@ -17,7 +17,7 @@ from attrs import frozen
 
 from pinstripe._client import AsyncClient
 from pinstripe._config.options import Limits
-from pinstripe._core.errors import ConfigurationError, PinstripeError
+from pinstripe._core.errors import ConfigurationError, PinstripeError, UnfitError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._disk.outputs import is_stream
 from pinstripe._resources.pager import WINDOWS, Pager
@@ -104,6 +104,7 @@ class _Run:
         parameters: Those of the list.
         settings: How it is written.
         windows: How many requests may be in flight at once.
+        skip_unfit: Whether it goes on where an object does not fit its class.
     """
 
     resource: str
@@ -111,6 +112,7 @@ class _Run:
     parameters: Mapping[str, Any]
     settings: ExportSettings
     windows: int
+    skip_unfit: bool
 
 
 @click.command(
@@ -156,6 +158,11 @@ class _Run:
 )
 @click.option("--reveal", is_flag=True, help="Write private fields, such as names, too.")
 @click.option("--escape-formulas", is_flag=True, help=ESCAPE_HELP)
+@click.option(
+    "--skip-unfit",
+    is_flag=True,
+    help="Go on where an object does not have the form that is documented; say which is left out.",
+)
 @click.option("--resume", is_flag=True, help="Continue where an earlier run stopped.")
 @click.option(
     "--overwrite",
@@ -174,6 +181,7 @@ def export(
     windows: int,
     reveal: bool,
     escape_formulas: bool,
+    skip_unfit: bool,
     resume: bool,
     overwrite: bool,
 ) -> int:
@@ -212,23 +220,28 @@ def export(
     except ConfigurationError as error:
         raise BadInput(error.message) from None
     settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
-    return _execute(_Run(resource, path, parameters, settings, windows))
+    return _execute(_Run(resource, path, parameters, settings, windows, skip_unfit))
 
 
 def _execute(run: _Run) -> int:
     """Export, and report how that ended; return the exit status."""
-    items = 0
+    items = left_out = 0
 
     def note(now: ExportProgress) -> None:
         nonlocal items
         items = now.items
+
+    def leave_out(error: UnfitError) -> None:
+        nonlocal left_out
+        left_out += 1
+        say(f"Left out: {error}")
 
     # Must be set before pyarrow is imported: the memory pool of its own takes 10 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     resumable = run.output is not None and not is_stream(run.output)
     client = open_client(limits=Limits(max_in_flight=run.windows))
     try:
-        number = run_interruptible(_export(client, run, note))
+        number = run_interruptible(_export(client, run, note, leave_out))
     except KeyboardInterrupt:
         hint = " The same command with --resume does the rest." if resumable else ""
         say(f"Stopped after {items:,} objects.{hint}")
@@ -240,14 +253,22 @@ def _execute(run: _Run) -> int:
     except (PinstripeError, OSError) as error:
         hint = "the same command with --resume continues" if resumable else "stopped"
         raise click.ClickException(f"{error}; {hint} after {items:,} objects") from None
-    say(f"{number:,} objects {place(run.output)}")
+    rest = f"; {left_out:,} left out" if left_out else ""
+    say(f"{number:,} objects {place(run.output)}{rest}")
     return 0
 
 
 @hide_frames
-async def _export(client: AsyncClient, run: _Run, note: Callable[[ExportProgress], None]) -> int:
+async def _export(
+    client: AsyncClient,
+    run: _Run,
+    note: Callable[[ExportProgress], None],
+    leave_out: Callable[[UnfitError], None],
+) -> int:
     async with client:
         pager = _list(client, run)
+        if run.skip_unfit:
+            pager = pager.skip_unfit(leave_out)
         to_terminal = run.output is None and sys.stdout.isatty()
         with export_bar(run.resource, progress_console(rows_to_terminal=to_terminal)) as show:
 

@@ -17,6 +17,7 @@ import pytest
 from pinstripe.cli.export import RESOURCES, _read_time
 from pinstripe.sandbox import Sandbox
 from tests.support.cli_process import SECONDS, GateClock, environment, run, same_sandbox, start
+from tests.support.nonsense import http, nonsense
 
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[bytes]
@@ -122,6 +123,41 @@ def test_an_error_of_the_api_says_how_to_go_on(
     out = tmp_path / "out.csv"
     assert pinstripe("export", SESSIONS, "-o", out, "--filter", "status=odd") == 1
     assert b"--resume continues after 0 objects" in capfdbinary.readouterr().err
+
+
+def test_objects_that_do_not_fit_end_it_or_are_left_out(
+    pinstripe: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    links = [
+        {
+            "id": f"link_{n}",
+            "object": "file_link",
+            "created": 1700000000 - n,
+            "livemode": False,
+            "expired": False,
+            "expires_at": None,
+            "file": "file_1",
+            "metadata": {},
+            "url": None,
+        }
+        for n in range(5)
+    ]
+    del links[2]["metadata"]
+    page = {"object": "list", "url": "/v1/file_links", "has_more": False, "data": links}
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    out, command = tmp_path / "out.jsonl", ("export", "file_links", "-o", tmp_path / "out.jsonl")
+    with nonsense(http(json.dumps(page), "200 OK", "Request-Id: req_1")) as server:
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
+        assert pinstripe(*command) == 1
+        assert b"metadata" in capfdbinary.readouterr().err
+        assert pinstripe(*command, "--overwrite", "--skip-unfit") == 0
+    left_out, summary = capfdbinary.readouterr().err.decode().splitlines()
+    assert left_out.startswith("Left out: ")
+    assert "metadata" in left_out
+    assert "link_2" in left_out
+    assert summary == f"4 objects in {out}; 1 left out"
+    ids = [json.loads(line)["id"] for line in out.read_text().splitlines()]
+    assert ids == ["link_0", "link_1", "link_3", "link_4"]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
