@@ -64,7 +64,7 @@ class Route:
         listed: Whether the answer is a list of that kind.
         control: Whether the route belongs to the sandbox itself and not to the API.
         upload: The largest `multipart/form-data` body in bytes; 0 if the route takes none.
-        open: Whether no API key is needed; then the path has to start with a segment of its own.
+        open: Whether no API key is needed, as for what a browser opens.
     """
 
     method: str
@@ -88,6 +88,11 @@ class Route:
 def control_route(method: str, path: str, handler: Handler, params: Object = NO_PARAMS) -> Route:
     """Return a route that controls the sandbox and is not part of the API."""
     return Route(method, f"/_sandbox/{path}", handler, params, control=True)
+
+
+def page_route(method: str, path: str, handler: Handler, params: Object = NO_PARAMS) -> Route:
+    """Return a route that a browser opens: it needs no key, and meets no limit and no fault."""
+    return Route(method, path, handler, params, control=True, open=True)
 
 
 @frozen(eq=False)
@@ -125,11 +130,13 @@ class RouteTable:
                     node = node.children.setdefault(part, _Node())
             # The schema is built here, once, and not for each request.
             node.routes[route.method] = (route, route.schema)
-        self._open = tuple(route.path.partition("{")[0] for route in self.routes if route.open)
+        paths = [route.path for route in self.routes if route.open]
+        self._open = frozenset(path for path in paths if "{" not in path)
+        self._open_below = tuple(path.partition("{")[0] for path in paths if "{" in path)
 
     def needs_key(self, path: str) -> bool:
         """Return whether a request for a path needs an API key, even if no route matches it."""
-        return not path.startswith(self._open)
+        return path not in self._open and not path.startswith(self._open_below)
 
     def match(self, method: str, path: str) -> Match:
         """Return the route of a request.

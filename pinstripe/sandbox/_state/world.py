@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import secrets
 import string
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
@@ -274,6 +275,7 @@ class World:
         subscribers: Called with the account and the event when an event was stored.
         on_scheduled: Called when a job was scheduled.
         deliverer: Delivers webhooks while the server runs.
+        form_secret: Signs the forms of the pages; no two runs have the same.
     """
 
     def __init__(self, registry: Registry, settings: Settings, jobs: Mapping[str, Job]) -> None:
@@ -288,6 +290,7 @@ class World:
         self.subscribers: list[Subscriber] = []
         self.on_scheduled: Callable[[], object] = lambda: None
         self.deliverer: Deliverer | None = None
+        self.form_secret = secrets.token_bytes(32)
         self._accounts: dict[str | None, Account] = {}
         self._run_number = 0
         self._random = self.random("requests")
