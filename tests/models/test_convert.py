@@ -462,9 +462,9 @@ def test_an_amount_keeps_every_digit(text, value) -> None:
 
 NO_AMOUNTS = [
     *('"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '"inf"', '"1_000"', '"1,5"', '"0x10"'),
-    *('"\u0661\u0662\u0663"', '"\uff11"', '" 12"', '"12\\n"', '"+12"', '".5"', '"5."', '""'),
+    *('"\u0661\u0662\u0663"', '"\uff11"', '"12\\n"', '"+12"', '""', '"1__0"', '"_1"', '"1_"'),
     *('"1e300000000"', '"1E-300000000"', '"1e40"', '"0e41"', '"1e-41"', f'"{"1" * 41}"'),
-    *("1.5", "1e300", "1e-300000000", "true", "[]", '{"a": 1}'),
+    *("1e300", "true", "[]", '{"a": 1}'),
 ]
 
 
@@ -493,7 +493,7 @@ Inspected = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 @pytest.mark.parametrize("kind", [Order, Page[Order], Page[Product], Quotes, Page[OnrampSession]])
 def test_every_decimal_of_an_answer_is_read_as_an_amount(kind) -> None:
-    amounts = repr(msgspec.inspect.type_info(amounts_of(kind)))
+    amounts = repr(msgspec.inspect.type_info(amounts_of(kind).kind))
     assert amounts.count("[eE]") == decimals_in(msgspec.inspect.type_info(kind)) > 0
 
 
