@@ -29,7 +29,7 @@ import msgspec
 from pinstripe._core.checks import with_article
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
-from pinstripe._models.amounts import Amounts, amounts_of, are_plain
+from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def decoder_of(model: Any) -> Callable[[bytes], Any]:
     """
     if _is_record(model) or is_native(model):
         read = msgspec.json.Decoder(model, strict=False).decode
-        amounts = amounts_of(model)
-        return read if amounts is None else _checking(read, amounts)
+        amounts = _amounts_of(model)
+        return read if amounts is None else _checking(read, msgspec.json.Decoder(amounts).decode)
     return lambda body: _built(msgspec.json.decode(body), model)
 
 
@@ -123,15 +123,15 @@ def _is_record(model: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Record)
 
 
-def _checking(read: Callable[[bytes], Any], amounts: Amounts) -> Callable[[bytes], Any]:
+def _checking(
+    read: Callable[[bytes], Any], read_amounts: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
     """Return `read` with a check of the amounts that it reads."""
-    read_amounts = msgspec.json.Decoder(amounts.kind).decode
 
     def decode_with_amounts(body: bytes) -> Any:
         value = read(body)
-        is_bounded = amounts.are_bounded(value)
-        if not (is_bounded and are_plain(body)):
-            _check_amounts(read_amounts, body, is_bounded=is_bounded)
+        if not are_plain(body):
+            _check_amounts(read_amounts, body)
         return value
 
     return decode_with_amounts
@@ -140,26 +140,22 @@ def _checking(read: Callable[[bytes], Any], amounts: Amounts) -> Callable[[bytes
 def _convert(value: Any, model: Any) -> Any:
     """Return the object that msgspec builds from plain data."""
     made = msgspec.convert(value, model, strict=False)
-    amounts = amounts_of(model)
+    amounts = _amounts_of(model)
     if amounts is not None:
-        is_bounded = amounts.are_bounded(made)
-        _check_amounts(
-            lambda data: msgspec.convert(data, amounts.kind), value, is_bounded=is_bounded
-        )
+        _check_amounts(lambda data: msgspec.convert(data, amounts), value)
     return made
 
 
-def _check_amounts(read: Callable[[Any], Any], data: Any, *, is_bounded: bool) -> None:
-    """Read amounts as text, to find the one that is none."""
-    path = "$"
+_amounts_of = cache(amounts_of)
+
+
+def _check_amounts(read: Callable[[Any], Any], data: Any) -> None:
     try:
         read(data)
     except msgspec.ValidationError as error:
-        path = _describe(error)[0]
+        misfit = _MisfitError(_describe(error)[0], "not a decimal number that an amount can be")
     else:
-        if is_bounded:
-            return
-    misfit = _MisfitError(path, "not a decimal number that an amount can be")
+        return
     # As in `_built`.
     raise misfit
 
