@@ -7,7 +7,6 @@ products would be most of what a first call waits for.
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Mapping
 from importlib import import_module
@@ -29,13 +28,7 @@ from pinstripe._config.options import (
     Timeout,
 )
 from pinstripe._config.tls import TLS
-from pinstripe._core.checks import (
-    check_mapping,
-    check_metadata,
-    check_texts,
-    kind_of,
-    plain_text,
-)
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.forks import fork_safe_property, no_fork
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
@@ -46,8 +39,7 @@ from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._models.convert import converter
-from pinstripe._resources.endpoint import Endpoint
-from pinstripe._resources.params import without_empty_metadata
+from pinstripe._resources.any_endpoint import request_for
 from pinstripe._resources.resource import prepare_decoders
 
 if TYPE_CHECKING:
@@ -58,12 +50,6 @@ if TYPE_CHECKING:
     from pinstripe.forwarding import Forwarding
     from pinstripe.identity import Identity
     from pinstripe.webhook_endpoints import WebhookEndpoints
-
-# Text, not compiled patterns: few programs use them, and compiling delays the import of all.
-_PATH = r"/v[12](?:/(?:[A-Za-z0-9_-]+|\{[a-z_]+\}))+"
-_PLACEHOLDER = r"\{([a-z_]+)\}"
-# Each segment after the version that is neither a word of the API nor a placeholder: an id.
-_ID_SEGMENT = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
 # anyio's backend is imported by its name. To have anyio do it takes a second event loop, which
 # anyio refuses in a context that says that one is running.
@@ -378,29 +364,10 @@ class AsyncClient(Unpicklable):
             APIError: The API refused.
             TransportError: No usable answer came.
         """
-        if not isinstance(method, str) or method not in ("GET", "POST", "DELETE"):
-            raise ConfigurationError("method", f"must be GET, POST or DELETE, not {method!r}")
-        if not isinstance(host, str) or host not in ("api", "files"):
-            raise ConfigurationError("host", f"must be api or files, not {host!r}")
-        if not isinstance(path, str) or not re.fullmatch(_PATH, path):
-            problem = "must look like /v1/name/{id}; pass parameters as params, and ids as ids"
-            raise ConfigurationError("path", problem)
-        path = plain_text(path)
-        given = {} if ids is None else check_mapping("ids", ids)
-        names = re.findall(_PLACEHOLDER, path)
-        if given.keys() != set(names):
-            wanted = ", ".join(names) or "this path has none"
-            raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
-        template = re.sub(_ID_SEGMENT, "{id}", path)
-        values: Mapping[str, Any] = {} if params is None else check_mapping("params", params)
-        if not path.startswith("/v2/"):
-            check_texts("expand", values.get("expand"))
-            check_metadata(values.get("metadata"))
-            # A path without an id makes a new object.
-            values = values if "{" in template else without_empty_metadata(values)
-        endpoint = Endpoint(plain_text(method), path, Response, plain_text(host))
-        request = endpoint.request(values, given, request_options)
-        return await self._send(evolve(request, template=template))
+        request = request_for(
+            method, path, params, ids=ids, host=host, request_options=request_options
+        )
+        return await self._send(request)
 
 
 def _is_transport(value: object) -> bool:

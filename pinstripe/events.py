@@ -134,6 +134,7 @@ __all__ = [
     "RelatedModel",
     "RelatedObject",
     "ThinEvent",
+    "ThinEventReason",
     "TypedEvent",
     "VerificationSessionCanceled",
     "VerificationSessionCreated",
@@ -141,6 +142,7 @@ __all__ = [
     "VerificationSessionRedacted",
     "VerificationSessionRequiresInput",
     "VerificationSessionVerified",
+    "event_class",
 ]
 
 

@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, PinstripeError, SignatureError, _signature
+from pinstripe._core.checks import kind_of
 from pinstripe._signature import sign, verify
 
 SECRET = "whsec_example_only_not_a_real_secret"
@@ -268,7 +269,7 @@ def test_only_bytes_are_payloads_and_the_error_says_why(payload) -> None:
         with pytest.raises(ConfigurationError, match="raw bytes") as caught:
             call()
         assert caught.value.argument == "body"
-        assert type(payload).__name__ in caught.value.message
+        assert kind_of(payload) in caught.value.message
         assert "CANARY" not in caught.value.message
 
 

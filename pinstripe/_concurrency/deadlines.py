@@ -37,6 +37,13 @@ def end_now(deadline: Deadline) -> None:
     Args:
         deadline: The deadline, which some task of this event loop has entered.
     """
-    move: Any = getattr(deadline, "reschedule", None) or getattr(deadline, "update", None)
+    scope: Any = deadline
+    now = asyncio.get_running_loop().time()
     with suppress(RuntimeError):  # it is passing already
-        move(asyncio.get_running_loop().time())
+        if sys.version_info >= (3, 11):
+            scope.reschedule(now)
+        else:
+            # async_timeout would interrupt the task that calls this, not the one that entered.
+            task = scope._task  # noqa: SLF001 -- nothing public says which task has entered
+            scope.update(now)
+            scope._task = task  # noqa: SLF001

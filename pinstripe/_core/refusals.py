@@ -70,7 +70,7 @@ def error_for(
         kind = _BY_STATUS.get(status, InvalidRequestError)
 
     message = facts.get("message") or f"the server answered {status}"
-    if retry_after is not None:
+    if retry_after:
         message = f"the server asks to wait {round(retry_after, 3):.15g} s: {message}"
     error = kind(message)
     error.type, error.code = facts.get("type"), code

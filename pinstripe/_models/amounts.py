@@ -1,17 +1,18 @@
 """The amounts of answers: plain decimal numbers, and nothing else that `Decimal` reads.
 
 `Decimal` also reads `NaN`, `1_000`, digits of other scripts and `1e300000000`, which is a gigabyte
-when it is written out. msgspec fills the fields of type Decimal itself, and keeps no text. So the
-data of a model with amounts is read twice: as the model, and as a class that has the amounts alone,
-as text of a certain form. msgspec skips everything else, which takes a fraction of the first time.
+when it is written out. msgspec fills the fields of type Decimal itself, and keeps no text. So one
+search of the body asks whether anything could be wrong with any amount. Nearly always nothing can.
+Otherwise the body is read again, as a class that has the amounts alone, as text of a certain form.
 
 In a model of this package, each Decimal is an amount; a class of the caller may hold any Decimal.
-An amount is text of ASCII digits, of at most 40 before and 40 after the point, or a whole number.
+An amount is text of ASCII digits, of at most 40 before or after the point, or a whole number.
 A JSON number with a fraction is refused: the API sends text, and a number is no exact decimal.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Union
 
 import msgspec
@@ -20,8 +21,14 @@ from msgspec import inspect
 from pinstripe._core.checks import MAX_DIGITS
 
 _DIGITS: Final = rf"[0-9]{{1,{MAX_DIGITS}}}"
-_TEXT: Final = rf"\A-?{_DIGITS}(?:\.{_DIGITS})?(?:[eE][+-]?[0-3]?[0-9])?\Z"
+_TEXT: Final = rf"\A-?(?:{_DIGITS}(?:\.{_DIGITS}|\.)?|\.{_DIGITS})(?:[eE][+-]?[0-3]?[0-9])?\Z"
 _AMOUNT: Final = Annotated[str, msgspec.Meta(pattern=_TEXT)] | int
+
+# The end of the name of an amount with anything but an amount behind it. All names of amounts have
+# an m, and few others do, so that the search has little to look at.
+_NAMES: Final = r"m(?:ount|onetary|etric_tons(?:_available)?)"
+_PLAIN: Final = rf': ?(?:"-?[0-9.]{{1,{MAX_DIGITS}}}"|null|[0-9]+[\s,}}])'
+_SUSPICIOUS: Final = re.compile(rf'{_NAMES}"(?!{_PLAIN})'.encode())
 
 # What else a union with amounts in it can have.
 _OTHERS: Final[dict[type[Any], Any]] = {inspect.NoneType: None, inspect.StrType: str}
@@ -34,6 +41,16 @@ def amounts_of(model: Any) -> Any:
         model: A class that msgspec can build.
     """
     return _amounts_in(inspect.type_info(model), ())
+
+
+def are_plain(body: bytes) -> bool:
+    """Return whether all amounts of an answer are certainly plain; False if it is to be read again.
+
+    Args:
+        body: The answer.
+    """
+    # With an escape in it, a name could be written in another way.
+    return b"\\" not in body and _SUSPICIOUS.search(body) is None
 
 
 def _amounts_in(node: Any, parents: tuple[Any, ...]) -> Any:

@@ -29,7 +29,7 @@ import msgspec
 from pinstripe._core.checks import with_article
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
-from pinstripe._models.amounts import amounts_of
+from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
@@ -114,22 +114,27 @@ def decoder_of(model: Any) -> Callable[[bytes], Any]:
     if _is_record(model) or is_native(model):
         read = msgspec.json.Decoder(model, strict=False).decode
         amounts = _amounts_of(model)
-        if amounts is None:
-            return read
-        read_amounts = msgspec.json.Decoder(amounts).decode
-
-        def decode_with_amounts(body: bytes) -> Any:
-            value = read(body)
-            _check_amounts(read_amounts, body)
-            return value
-
-        return decode_with_amounts
+        return read if amounts is None else _checking(read, msgspec.json.Decoder(amounts).decode)
     return lambda body: _built(msgspec.json.decode(body), model)
 
 
 def _is_record(model: Any) -> bool:
     kind = getattr(model, "__origin__", model)
     return isinstance(kind, type) and issubclass(kind, Record)
+
+
+def _checking(
+    read: Callable[[bytes], Any], read_amounts: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    """Return `read` with a check of the amounts that it reads."""
+
+    def decode_with_amounts(body: bytes) -> Any:
+        value = read(body)
+        if not are_plain(body):
+            _check_amounts(read_amounts, body)
+        return value
+
+    return decode_with_amounts
 
 
 def _convert(value: Any, model: Any) -> Any:

@@ -7,7 +7,9 @@ names those that are known, so that a type checker and an editor know them too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
+
+from typing_extensions import Self
 
 from pinstripe._models.record import hashable
 
@@ -43,7 +45,14 @@ class Entry(Generic[_T]):
     def __set_name__(self, owner: type[OpenMap], name: str) -> None:
         self._key = self._key or name
 
-    def __get__(self, instance: OpenMap, owner: type[OpenMap]) -> _T | None:
+    @overload
+    def __get__(self, instance: None, owner: type[OpenMap]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: OpenMap, owner: type[OpenMap]) -> _T | None: ...
+
+    def __get__(self, instance: OpenMap | None, owner: type[OpenMap]) -> Any:
+        if instance is None:
+            return self
         assert self._key is not None
-        value: _T | None = instance.get(self._key)
-        return value
+        return instance.get(self._key)

@@ -113,6 +113,7 @@ def parse_page(
         if isinstance(item, Unfit):
             item.error.items = fitting
             item.error.cursor = cursor_of(item.id) if item.id else None
+            item.error.call = request.call
             error_with_response(item.error, response)
     last = items[-1]
     if isinstance(last, Unfit) and envelope.has_more and not last.id:

@@ -21,9 +21,10 @@ from pinstripe._core.errors import UnfitError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
-from pinstripe._resources.pager import WINDOWS, PageWalker, reader_of
+from pinstripe._resources.pager import WINDOWS, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
 from pinstripe._resources.unfit import AnyPage, take_items, take_pages
+from pinstripe._resources.walkers import PageWalker
 
 _L = TypeVar("_L", bound=Listed)
 

@@ -53,7 +53,6 @@ class Message(Payload):
     """The fields in which a message of Amazon EventBridge or Azure Event Grid carries an event."""
 
     detail: Private[Any] = None
-    specversion: Private[Any] = None
     data: Private[Any] = None
 
 
@@ -242,8 +241,10 @@ def _read(body: bytes) -> Received:
 def _unwrapped(body: bytes) -> bytes:
     """Return the event inside the message of a bus; any other payload as it is."""
     message = decode(body, Message)
-    inside = message.detail or (message.specversion and message.data)
-    return body if message.object in _EVENTS or not inside else msgspec.json.encode(inside)
+    if message.object in _EVENTS:
+        return body
+    inside = message.detail or message.data
+    return msgspec.json.encode(inside) if inside else body
 
 
 def _as_json(payload: Any) -> bytes:

@@ -25,6 +25,7 @@ from pinstripe import (
     crypto,
     events,
     files,
+    from_dict,
     response_of,
 )
 from pinstripe._models.record import Listed, Private, Record, model
@@ -407,9 +408,21 @@ async def test_a_wrong_output_and_a_backward_walk_are_refused(tmp_path) -> None:
 
 
 def test_base_is_called_as_in_arguments() -> None:
-    names = {column.name for column in columns_of(crypto.OnrampSession, reveal=True)}
-    assert "transaction_details.wallet_addresses.base" in names
-    assert not any("base_network" in name for name in names)
+    columns = {column.name: column for column in columns_of(crypto.OnrampSession, reveal=True)}
+    data = {
+        "id": "cos_1",
+        "created": 1,
+        "livemode": False,
+        "status": "initialized",
+        "client_secret": "cos_1_secret_1",
+        "transaction_details": {"wallet_addresses": {"base_network": "0x1", "newer": "0x2"}},
+        "metadata": {"base_network": "mine"},
+    }
+    session = from_dict(crypto.OnrampSession, data)
+    wallets = columns["transaction_details.wallet_addresses"].read(session)
+    assert json.loads(wallets) == {"base": "0x1", "newer": "0x2"}
+    # What the caller wrote stays as it is.
+    assert json.loads(columns["metadata"].read(session)) == {"base_network": "mine"}
 
 
 def test_a_carriage_return_stays_in_its_cell() -> None:

@@ -515,7 +515,7 @@ def test_a_post_has_a_key_of_its_own() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_other_methods_have_none_and_take_none(method) -> None:
     assert headers_for(method, None) == {}
-    with pytest.raises(ConfigurationError, match=f"no effect on a {method}"):
+    with pytest.raises(ConfigurationError, match=f"no effect on {method}"):
         headers_for(method, RequestOptions(idempotency_key="mine"))
 
 

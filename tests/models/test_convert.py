@@ -31,7 +31,7 @@ from pinstripe import (
     response_of,
     to_dict,
 )
-from pinstripe._models.amounts import amounts_of
+from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.convert import converter, decode, is_native, structure
 from pinstripe._models.record import Listed, Private, Record, attach_response, model
 from pinstripe.climate import Order, Product
@@ -462,7 +462,7 @@ def test_an_amount_keeps_every_digit(text, value) -> None:
 
 NO_AMOUNTS = [
     *('"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '"inf"', '"1_000"', '"1,5"', '"0x10"'),
-    *('"\u0661\u0662\u0663"', '"\uff11"', '" 12"', '"12\\n"', '"+12"', '".5"', '"5."', '""'),
+    *('"\u0661\u0662\u0663"', '"\uff11"', '"12\\n"', '"+12"', '"."', '""', '" 12"', '"_1"', '"1_"'),
     *('"1e300000000"', '"1E-300000000"', '"1e40"', '"0e41"', '"1e-41"', f'"{"1" * 41}"'),
     *("1.5", "1e300", "1e-300000000", "true", "[]", '{"a": 1}'),
 ]
@@ -495,6 +495,29 @@ Inspected = (msgspec.inspect.Type, msgspec.inspect.Field)
 def test_every_decimal_of_an_answer_is_read_as_an_amount(kind) -> None:
     amounts = repr(msgspec.inspect.type_info(amounts_of(kind)))
     assert amounts.count("[eE]") == decimals_in(msgspec.inspect.type_info(kind)) > 0
+
+
+@pytest.mark.parametrize("kind", [Order, Page[Product], Quotes, Page[OnrampSession]])
+def test_the_name_of_every_amount_is_searched_for(kind) -> None:
+    names = names_of_decimals(msgspec.inspect.type_info(kind))
+    for name in names:
+        assert are_plain(b'{"%s": "1.5", "id": "1_0"}' % name.encode())
+        assert not are_plain(b'{"%s" : "1_0"}' % name.encode())
+    assert names
+
+
+def names_of_decimals(node: Any) -> set[str]:
+    """The names of all fields, in a type and the types in it, that hold a Decimal themselves."""
+    if isinstance(node, tuple):
+        return set().union(*map(names_of_decimals, node))
+    text = repr(node)
+    is_field = isinstance(node, msgspec.inspect.Field) and "StructType" not in text
+    if is_field and "DecimalType" in text:
+        return {node.encode_name}
+    inner = (getattr(node, name) for name in getattr(node, "__struct_fields__", ()))
+    return set().union(
+        *(names_of_decimals(value) for value in inner if isinstance(value, (tuple, *Inspected)))
+    )
 
 
 def test_an_amount_deep_in_an_answer_is_refused_by_its_path() -> None:

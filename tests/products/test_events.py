@@ -155,11 +155,15 @@ def test_an_event_may_lack_what_is_optional() -> None:
 
 def test_an_event_of_an_old_version_of_the_api_is_read() -> None:
     # https://docs.stripe.com/upgrades: the request was text before 2017-05-25.
-    event = read(event_of(SESSION, request="req_1", api_version="2016-07-06", brand_new=[1]))
+    event = read(event_of(SESSION, request="req_1", api_version="2016-07-06", brand_new=[1]), Event)
     assert event.request == EventRequest(id="req_1")
     assert type(event) is VerificationSessionRequiresInput
-    assert read(event_of(SESSION, request="null")).request == EventRequest(id="null")
-    for copied in (copy.deepcopy(event), pickle.loads(pickle.dumps(event)), read(to_dict(event))):
+    assert read(event_of(SESSION, request="null"), Event).request == EventRequest(id="null")
+    for copied in (
+        copy.deepcopy(event),
+        pickle.loads(pickle.dumps(event)),
+        read(to_dict(event), Event),
+    ):
         assert copied == event
 
 
@@ -171,7 +175,7 @@ def test_an_event_may_lack_a_field_of_its_envelope(name: str) -> None:
     (event,) = page
     assert type(event) is VerificationSessionRequiresInput
     assert getattr(event, name) == ("event" if name == "object" else None)
-    assert read(to_dict(event)) == event
+    assert read(to_dict(event), Event) == event
 
 
 async def test_an_event_without_a_mode_is_not_of_the_other_mode() -> None:

@@ -31,8 +31,8 @@ from pinstripe import (
 )
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
-from pinstripe._resources.pager import Walker
 from pinstripe._resources.walk import PAGE_SIZE, Paging, start_walk
+from pinstripe._resources.walkers import Walker
 from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio

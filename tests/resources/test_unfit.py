@@ -113,7 +113,8 @@ async def test_a_walk_ends_in_front_of_it_and_resumes_behind_it() -> None:
     assert walk.cursor == "starting_after:t_13"
     assert (error.id, error.index, error.path) == ("t_14", 4, "$.data[4].metadata")
     assert [item.id for item in error.items] == ids(10, 11, 12, 13, 15, 16, 17, 18, 19)
-    assert str(error) == ("not a Thing: Expected `object`, got `str` at $.data[4].metadata (t_14)")
+    problem = "not a Thing: Expected `object`, got `str` at $.data[4].metadata (t_14)"
+    assert str(error) == f"GET /v1/things: {problem} (status 200, request req_1)"
     assert (error.status, error.request_id, error.attempts) == (200, "req_1", 1)
     assert error.__context__ is None
     check_clean(error)
@@ -196,7 +197,7 @@ async def test_an_object_without_an_id_is_named_by_its_place(change) -> None:
     shelf = Shelf({4: change})
     error = await read_until([], pager(shelf, limit=10))
     assert (error.id, error.index, error.cursor) == (None, 4, None)
-    assert str(error).endswith("(it has no id)")
+    assert error.message.endswith("(it has no id)")
     left_out: list[UnfitError] = []
     read = [item.id async for item in pager(shelf, limit=10).skip_unfit(left_out.append)]
     assert read == ids(*sorted(ALL - {4}))
