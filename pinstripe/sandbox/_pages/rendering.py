@@ -40,7 +40,8 @@ def headers_of(*, framed: bool = False) -> dict[str, str]:
             ancestors=_LOOPBACK_SITES if framed else "'none'"
         ),
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        # `no-referrer` would make the browser send `Origin: null` with a form.
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
 
@@ -72,12 +73,19 @@ def render(template: str, *, status: int = 200, framed: bool = False, **values: 
 
 
 def _static(call: Call) -> Content:
+    return _file(call.ids[0])
+
+
+def _file(name: str) -> Content:
     # Only names that are there: nothing of a path is ever joined to a folder.
-    found = {path.name: path for path in (_HERE / "static").iterdir()}.get(call.ids[0])
+    found = {path.name: path for path in (_HERE / "static").iterdir()}.get(name)
     if found is None:
         raise Refusal("There is no such file.", status=404)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     return Content(found.read_bytes(), _TYPES[found.suffix], headers=headers)
 
 
-ROUTES: Final = (page_route("GET", "/_sandbox/static/{name}", _static),)
+ROUTES: Final = (
+    page_route("GET", "/_sandbox/static/{name}", _static),
+    page_route("GET", "/_sandbox/stripe.js", lambda _: _file("stripe.js")),
+)
