@@ -12,7 +12,6 @@ since a shop may retrieve the session while its user is on the page.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from typing import Final
 
 from pinstripe.sandbox._state.kinds import Field
@@ -51,11 +50,12 @@ def renew_access(account: Account, value: Json) -> Json:
         value: The session.
     """
     id, key = value["id"], value["access_key"]
-    body = id.removeprefix(_PREFIX)
+    made = f"{account.timestamp():0{_TIME}x}{account.random_text(_NONCE)}"
+    secret, url = made + _mac(key, _SECRET, made), made + _mac(key, _URL, made)
     return {
         "access_key": key,
-        "client_secret": f"{id}{_SECRET}{_signed(account, key, _SECRET)}",
-        "url": f"{account.world.base_url}{PAGE}{_URL}{body}{_signed(account, key, _URL)}",
+        "client_secret": f"{id}{_SECRET}{secret}",
+        "url": f"{account.world.base_url}{PAGE}{_URL}{id.removeprefix(_PREFIX)}{url}",
     }
 
 
@@ -89,20 +89,15 @@ def opens(account: Account, value: Json, token: str) -> bool:
         token: A client secret, or the last segment of an address.
     """
     use, rest = _SECRET if is_secret(token) else _URL, _rest_of(token)
-    time, nonce = rest[:_TIME], rest[_TIME : _TIME + _NONCE]
-    if value["access_key"] is None or rest != _rest(value["access_key"], use, time, nonce):
+    key, made = value["access_key"], rest[: _TIME + _NONCE]
+    if key is None or rest != made + _mac(key, use, made):
         return False
-    return account.now() < int(time, 16) + _LIFETIMES[use]
+    return account.now() < int(made[:_TIME], 16) + _LIFETIMES[use]
 
 
-def _signed(account: Account, key: str, use: str) -> str:
-    time = f"{account.timestamp():0{_TIME}x}"
-    return _rest(key, use, time, account.random_text(_NONCE))
-
-
-def _rest(key: str, use: str, time: str, nonce: str) -> str:
-    mac = hmac.digest(key.encode(), f"{use}{time}{nonce}".encode(), hashlib.sha256)
-    return time + nonce + mac.hex()[:_MAC]
+def _mac(key: str, use: str, made: str) -> str:
+    digest = hashlib.blake2b((use + made).encode(), key=key.encode(), digest_size=_MAC // 2)
+    return digest.hexdigest()
 
 
 def _rest_of(token: str) -> str:

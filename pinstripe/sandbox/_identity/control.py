@@ -4,7 +4,7 @@ Parameters, by path below `/_sandbox/`:
 
 - `POST identity/verification_sessions/{session}/submit`: none
 - `POST .../verify`: `outputs` and `document`, objects whose values replace the invented ones
-- `POST .../fail`: `code` (required, a code of `last_error`), `reason`
+- `POST .../fail`: `code` (required, a code of `last_error` that fits the session), `reason`
 - `POST .../finish_redaction`: none
 - `POST identity/seed`: `count` (required), `interval` (seconds between two sessions), `status`
 

@@ -38,7 +38,7 @@ REJECTIONS: Final[Mapping[str, str]] = {
     "fraud": "The purchase looks like fraud.",
     "place": "The buyer is in a place that is not served.",
 }
-_DECLINED: Final = "The payment was declined. Nothing was charged; try another way to pay."
+_DECLINED: Final = "The card was declined. Nothing was charged; try another one."
 
 # The side of the trade on which the buyer names the amount.
 _SIDES: Final[Mapping[str, str]] = {"pay": "source_amount", "receive": "destination_amount"}

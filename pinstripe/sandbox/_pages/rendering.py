@@ -26,7 +26,10 @@ _POLICY: Final = (
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 # `stripe.js` opens a page in a frame of the developer's own site, which runs on this machine.
-_LOOPBACK_SITES: Final = "http://localhost:* http://127.0.0.1:* http://[::1]:*"
+# A policy cannot name an IPv6 address.
+_LOOPBACK_SITES: Final = (
+    "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+)
 
 
 def headers_of(*, framed: bool = False) -> dict[str, str]:
