@@ -70,6 +70,16 @@ the arguments, which are also the parameters of the path. `POST clock` with `adv
 clock, and `POST rate_limit` changes the limits. A step that the status of an object does not allow
 raises `Refusal`; over HTTP it is a 400 `status_transition_invalid`.
 
+## Pages
+
+`url` of a verification session and `redirect_url` of an onramp session are pages of the sandbox.
+There a person, or a browser test, chooses what happens: the checks pass or fail with a code that
+fits the session, a purchase is paid, declined, rejected or delivered. Then the person is sent to
+`return_url`, and events and deliveries follow. A front end that uses Stripe's scripts loads
+`/_sandbox/stripe.js` in their place; it has `Stripe(key).verifyIdentity(client_secret)` and
+`StripeOnramp(key).createSession({clientSecret}).mount(element)`, with the same results and events.
+The pages work without a script and load nothing from another host.
+
 ## Webhooks
 
 Deliveries are real: the endpoints that you create on this machine receive signed events of the

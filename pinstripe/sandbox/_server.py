@@ -37,7 +37,7 @@ from pinstripe.sandbox._identity import control as identity_control
 from pinstripe.sandbox._identity import endpoints as identity
 from pinstripe.sandbox._identity import steps
 from pinstripe.sandbox._identity.driver import IdentityDriver
-from pinstripe.sandbox._pages import rendering
+from pinstripe.sandbox._pages import onramp, rendering, verification
 from pinstripe.sandbox._params.forms import from_json
 from pinstripe.sandbox._state.disk import ADDRESS, keep_on_disk
 from pinstripe.sandbox._state.kinds import Registry
@@ -95,6 +95,8 @@ ROUTES: Final = (
     *clock.ROUTES,
     *faults.ROUTES,
     *rendering.ROUTES,
+    *verification.ROUTES,
+    *onramp.ROUTES,
 )
 
 

@@ -4,7 +4,7 @@ Parameters, by path below `/_sandbox/`:
 
 - `POST identity/verification_sessions/{session}/submit`: none
 - `POST .../verify`: `outputs` and `document`, objects whose values replace the invented ones
-- `POST .../fail`: `code` (required, a code of `last_error`), `reason`
+- `POST .../fail`: `code` (required, a code of `last_error` that fits the session), `reason`
 - `POST .../finish_redaction`: none
 - `POST identity/seed`: `count` (required), `interval` (seconds between two sessions), `status`
 
@@ -37,7 +37,7 @@ _PERSON: Final[dict[str, Spec]] = {
     "sex": _SEX,
     **dict.fromkeys(("first_name", "last_name", "unparsed_place_of_birth", "unparsed_sex"), _TEXT),
 }
-_VERIFY: Final = Object(
+VERIFY: Final = Object(
     {
         "outputs": Object(
             {**_PERSON, **dict.fromkeys(("email", "id_number", "id_number_type", "phone"), _TEXT)}
@@ -94,7 +94,7 @@ def _session(call: Call) -> Json:
 
 ROUTES: Final = (
     control_route("POST", f"{_PATH}/submit", _submit),
-    control_route("POST", f"{_PATH}/verify", _verify, _VERIFY),
+    control_route("POST", f"{_PATH}/verify", _verify, VERIFY),
     control_route("POST", f"{_PATH}/fail", _fail, _FAIL),
     control_route("POST", f"{_PATH}/finish_redaction", _finish_redaction),
     control_route("POST", "identity/seed", _seed, _SEED),

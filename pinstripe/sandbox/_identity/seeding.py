@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pinstripe.sandbox._identity import people
+from pinstripe.sandbox._identity.access import no_access
 from pinstripe.sandbox._identity.endpoints import new_session
 from pinstripe.sandbox._state.world import Account
 
@@ -35,9 +36,9 @@ def _store(account: Account, number: int, created: int, status: str) -> None:
     params = {"type": "document", "client_reference_id": f"seed-{number:07}"}
     value = {**new_session(account, params), "created": created, "status": status}
     if status != "requires_input":
-        value.update(client_secret=None, url=None)
+        value.update(no_access())
     if status == "verified":
-        outputs = people.verified_outputs(account, value, {})
+        outputs = people.verified_outputs(value, {})
         report = people.report(account, value, outputs, {}, None)
         account.put({**report, "created": created})
         value.update(last_verification_report=report["id"], verified_outputs=outputs)

@@ -26,7 +26,10 @@ _POLICY: Final = (
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 # `stripe.js` opens a page in a frame of the developer's own site, which runs on this machine.
-_LOOPBACK_SITES: Final = "http://localhost:* http://127.0.0.1:* http://[::1]:*"
+# A policy cannot name an IPv6 address.
+_LOOPBACK_SITES: Final = (
+    "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+)
 
 
 def headers_of(*, framed: bool = False) -> dict[str, str]:
@@ -40,7 +43,8 @@ def headers_of(*, framed: bool = False) -> dict[str, str]:
             ancestors=_LOOPBACK_SITES if framed else "'none'"
         ),
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        # `no-referrer` would make the browser send `Origin: null` with a form.
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
 
@@ -72,12 +76,19 @@ def render(template: str, *, status: int = 200, framed: bool = False, **values: 
 
 
 def _static(call: Call) -> Content:
+    return _file(call.ids[0])
+
+
+def _file(name: str) -> Content:
     # Only names that are there: nothing of a path is ever joined to a folder.
-    found = {path.name: path for path in (_HERE / "static").iterdir()}.get(call.ids[0])
+    found = {path.name: path for path in (_HERE / "static").iterdir()}.get(name)
     if found is None:
         raise Refusal("There is no such file.", status=404)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     return Content(found.read_bytes(), _TYPES[found.suffix], headers=headers)
 
 
-ROUTES: Final = (page_route("GET", "/_sandbox/static/{name}", _static),)
+ROUTES: Final = (
+    page_route("GET", "/_sandbox/static/{name}", _static),
+    page_route("GET", "/_sandbox/stripe.js", lambda _: _file("stripe.js")),
+)

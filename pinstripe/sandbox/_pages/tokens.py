@@ -34,6 +34,6 @@ def check_form_token(world: World, path: str, token: str) -> None:
     Raises:
         Refusal: 403.
     """
-    if not hmac.compare_digest(form_token(world, path), token):
+    if not hmac.compare_digest(form_token(world, path).encode(), token.encode()):
         text = "This form is out of date; load the page again."
         raise Refusal(text, status=403, code="form_token_invalid")
