@@ -62,7 +62,7 @@ the `Stripe-Account` header of any request. Both answer with the object as the A
 | `climate.add_product` | `climate/products` |
 | `webhooks.flush` `wait` | `webhooks/flush` |
 | `webhooks.resend` `deliveries` | `webhooks/resend`, `webhooks/deliveries` |
-| `faults.add` `list` `clear` | `faults` |
+| `faults.add` `list` `remove` `clear` | `faults`, `faults/{fault}` |
 | `effects` | `effects` |
 
 Each is an attribute of `Sandbox`, such as `sandbox.identity.verify(session.id)`; its docstring has

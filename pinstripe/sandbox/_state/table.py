@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
@@ -129,6 +130,15 @@ class Table:
     def find_by(self, name: str, value: object) -> list[Json]:
         """Return the objects whose indexed field has a value, oldest first."""
         return [self._rows[key[2]][1] for key in self._indexes[name].get(value, ())]
+
+    def values_of(self, name: str, most: int) -> list[object]:
+        """Return different values of an indexed field, in no order.
+
+        Args:
+            name: The name of the index.
+            most: How many at most.
+        """
+        return list(islice((value for value, keys in self._indexes[name].items() if keys), most))
 
     def find(self, query: Query) -> TablePage | None:
         """Return the page that a query asks for, or None if its cursor is not stored."""
