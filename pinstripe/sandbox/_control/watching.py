@@ -82,8 +82,9 @@ async def _follow(world: World) -> AsyncGenerator[bytes, None]:
             yield _event(world, [])
             while not follower.closed:
                 changes = await follower.changes(HEARTBEAT)
-                yield _event(world, changes) if changes else b": idle\n\n"
-                await asyncio.sleep(0 if follower.closed else PAUSE)
+                if not follower.closed:
+                    yield _event(world, changes) if changes else b": idle\n\n"
+                    await asyncio.sleep(PAUSE)
         finally:
             unwatch()
 

@@ -40,7 +40,7 @@ from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._params.schema import METADATA, Array, Object, PositiveDecimal, Word
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
-from pinstripe.sandbox._state.table import Json, get_object
+from pinstripe.sandbox._state.table import Json, get_object, replaced
 from pinstripe.sandbox._state.world import Account, EventOrigin
 
 SESSION: Final = "crypto.onramp_session"
@@ -180,7 +180,7 @@ def enter(account: Account, value: Json, row: Transition) -> Json:
     new = {**value, "status": row.target, "transaction_details": details}
     account.put(new)
     if row.event:
-        account.emit(row.event, new, EventOrigin(), _replaced(value, new))
+        account.emit(row.event, new, EventOrigin(), replaced(value, new))
     return new
 
 
@@ -259,16 +259,6 @@ def _priced(account: Account, details: Json) -> Json:
         "source_amount": as_text(price.source_amount),
         "source_currency": source,
     }
-
-
-def _replaced(old: Json, new: Json) -> Json:
-    """Return the old values of the fields that differ, in nested objects too."""
-    out: Json = {}
-    for name, value in old.items():
-        if value != new[name]:
-            nested = isinstance(value, dict) and isinstance(new[name], dict)
-            out[name] = _replaced(get_object(old, name), get_object(new, name)) if nested else value
-    return out
 
 
 def _source_amount(params: dict[str, Any]) -> Decimal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from pinstripe.sandbox._climate.catalogue import PRODUCT
 from pinstripe.sandbox._climate.orders import CANCEL_STEPS, ORDER
@@ -61,7 +61,7 @@ class Action:
 
     label: str
     path: str
-    params: Mapping[str, str] = {}  # noqa: RUF012 -- frozen, and never changed
+    params: Mapping[str, str] = field(factory=dict[str, str])
     fields: tuple[Field, ...] = ()
     method: str = "POST"
 
@@ -131,7 +131,7 @@ def _order(value: Json) -> Iterator[Action]:
 
 def _product(value: Json) -> Iterator[Action]:
     path = f"/_sandbox/climate/products/{value['id']}/change_price"
-    currency = sorted(value["current_prices_per_metric_ton"])[0]
+    currency = min(value["current_prices_per_metric_ton"])
     price = Field(f"prices[{currency}]", f"Minor units of {currency} per ton")
     yield Action("Change the price", path, fields=(price,))
     tons = Field("metric_tons_available", "Metric tons available")

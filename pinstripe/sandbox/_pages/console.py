@@ -6,9 +6,9 @@ person asks for by the requests of `actions`. Parameters, by path below `/_sandb
 - `GET console`: none; what the scripts have to know: kinds of objects, private fields, refusals
 - `GET objects/{kind}`: `limit` and cursors, `created`, and `filter`, an object of wanted values by
   field; a list of objects of a kind, with the `filters` that it takes and the values that each
-  field has, if these are few and not private
-- `GET objects/{kind}/{id}`: none; one object
-- `GET objects/{kind}/{id}/actions`: none; `{"actions": [...]}`, what can be done with it now
+  field has, if these are few and not private; for events with their `changes`
+- `GET objects/{kind}/{id}`: none; one `object`, the `actions` that its state allows, and the
+  `changes` that an event made (null for other kinds)
 
 Objects are shown as they are stored, with every field: the fields that an answer of the API has
 only for `expand` or for a restricted key, and secrets. The console looks by these routes and never
@@ -29,6 +29,7 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import DEFAULT_LIMIT, exclusive
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Content, control_route, page_route
 from pinstripe.sandbox._pages.actions import actions_of
+from pinstripe.sandbox._pages.changes import changes_of
 from pinstripe.sandbox._pages.privacy import private_fields, private_params
 from pinstripe.sandbox._pages.refusals import refusals
 from pinstripe.sandbox._pages.rendering import render
@@ -37,7 +38,7 @@ from pinstripe.sandbox._params.schema import METADATA, Object, TimeRange
 from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json, Query, Table
-from pinstripe.sandbox._state.world import API_VERSION
+from pinstripe.sandbox._state.world import API_VERSION, EVENT
 
 # A field with more values than this is searched by a text and not by a choice.
 MAX_CHOICES: Final = 20
@@ -57,7 +58,9 @@ def _describe(call: Call) -> Json:
     account = call.account
     return {
         "api_version": API_VERSION,
-        "kinds": [{"name": kind.name, "prefix": kind.prefix} for kind in _kinds(call).values()],
+        "kinds": [
+            {"name": kind.name, "prefix": kind.prefix} for kind in account.registry.kinds.values()
+        ],
         "manual_clock": isinstance(account.settings.clock, ManualClock),
         "private": private_fields(),
         "private_params": sorted(private_params()),
@@ -80,8 +83,10 @@ def _list_objects(call: Call) -> Json:
     if found is None:
         cursor = "ending_before" if query.ending_before else "starting_after"
         raise missing(kind.name, params[cursor], cursor, status=400)
+    events = found.objects if kind.name == EVENT else []
     return {
         "object": "list",
+        "changes": [changes_of(call.account, event) for event in events],
         "data": found.objects,
         "filters": {name: _choices(table, name) for name in _searched(kind)},
         "has_more": found.has_more,
@@ -91,19 +96,14 @@ def _list_objects(call: Call) -> Json:
 
 
 def _show_object(call: Call) -> Json:
-    return call.account.get(_kind(call).name, call.ids[1])
-
-
-def _list_actions(call: Call) -> Json:
-    return {"actions": actions_of(_show_object(call))}
-
-
-def _kinds(call: Call) -> dict[str, Kind]:
-    return dict(call.account.registry.kinds)
+    kind = _kind(call).name
+    value = call.account.get(kind, call.ids[1])
+    changes = changes_of(call.account, value) if kind == EVENT else None
+    return {"object": value, "actions": actions_of(value), "changes": changes}
 
 
 def _kind(call: Call) -> Kind:
-    kind = _kinds(call).get(call.ids[0])
+    kind = call.account.registry.kinds.get(call.ids[0])
     if kind is None:
         raise Refusal(f"No such kind: '{shortened(call.ids[0])}'", status=404, param="kind")
     if kind.name in (PRODUCT, SUPPLIER):
@@ -145,5 +145,4 @@ ROUTES: Final = (
     control_route("GET", "console", _describe),
     control_route("GET", "objects/{kind}", _list_objects, _LIST),
     control_route("GET", "objects/{kind}/{id}", _show_object),
-    control_route("GET", "objects/{kind}/{id}/actions", _list_actions),
 )

@@ -33,6 +33,17 @@ def get_object(value: Mapping[str, Any], name: str) -> Json:
     return found or {}
 
 
+def replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
+    """Return the old values of the fields that differ, in nested objects too."""
+    out: Json = {}
+    for name in {**old, **new}:
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            nested = isinstance(before, dict) and isinstance(after, dict)
+            out[name] = replaced(get_object(old, name), get_object(new, name)) if nested else before
+    return out
+
+
 @frozen
 class Query:
     """What a list asks for.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final, TypeAlias
 
 Change: TypeAlias = "tuple[str | None, str]"
@@ -65,7 +65,7 @@ class Feed:
             follower.note((account, topic))
 
     @contextlib.contextmanager
-    def follow(self) -> Iterator[Follower]:
+    def follow(self) -> Generator[Follower, None, None]:
         """Follow until the block ends."""
         follower = Follower()
         self._followers.append(follower)

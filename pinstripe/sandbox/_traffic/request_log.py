@@ -70,13 +70,13 @@ class LoggedRequest:
 
     def as_json(self) -> dict[str, Any]:
         """Return what an answer shows of it."""
-        error = msgspec.json.decode(self.body).get("error", {}) if self.body else {}
+        error: Any = msgspec.json.decode(self.body)["error"] if self.body else None
         return {
             "id": self.id,
             "number": self.number,
             "account": self.account,
             "at": self.at,
-            "error": error or None,
+            "error": error,
             "fault": self.fault,
             "method": self.method,
             "milliseconds": round(self.seconds * 1000, 1),

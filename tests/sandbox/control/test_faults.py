@@ -191,7 +191,11 @@ async def test_a_fault_has_the_words_that_it_was_given(
 ) -> None:
     sandbox.faults.add(status=status, code="lock_timeout", message="Wait.", param="type", count=1)
     reply = await create(api)
-    assert (reply.status, reply.error["type"], reply.error["code"]) == (status, type, "lock_timeout")
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (
+        status,
+        type,
+        "lock_timeout",
+    )
     assert (reply.error["message"], reply.error["param"]) == ("Wait.", "type")
     assert "Stripe-Rate-Limited-Reason" not in reply.headers
     assert (await create(api)).status == 200

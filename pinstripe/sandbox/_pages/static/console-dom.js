@@ -23,6 +23,8 @@ export function link(label, href, properties = {}) {
 
 export function table(heads, rows, empty) {
   if (rows.length === 0) return el("p", { class: "quiet" }, empty);
+  // A phone shows each row as a card, in which each cell says what it is.
+  for (const each of rows) [...each.cells].forEach((cell, at) => (cell.dataset.label = heads[at]));
   const head = el("tr", {}, heads.map((text) => el("th", { scope: "col" }, text)));
   return el(
     "div",
@@ -62,8 +64,8 @@ export function badge(word) {
   return el("span", { class: `badge ${tone}` }, word);
 }
 
-export function code(text, properties = {}) {
-  return el("code", properties, text);
+export function code(text, properties = {}, ...more) {
+  return el("code", properties, text, ...more);
 }
 
 /** Put the text of an element into the clipboard; where that is not allowed, select it. */

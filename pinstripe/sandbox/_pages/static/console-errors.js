@@ -32,7 +32,7 @@ function errorRow(error) {
     error.code ? code(error.code) : el("span", { class: "quiet" }, `no code, ${error.type}`),
     String(error.status),
     error.when,
-    el("div", {}, el("details", {}, el("summary", {}, how), copied(steps)), attempt, result),
+    el("div", { class: "how" }, attempt, el("details", {}, el("summary", {}, how), copied(steps)), result),
   );
 }
 

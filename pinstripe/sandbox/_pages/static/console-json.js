@@ -25,6 +25,17 @@ export function json(value, { kind = null, place = "" } = {}) {
   return shown;
 }
 
+/** JSON of a value inside an object of a kind, where the names lead; hidden if it is private. */
+export function valueAt(kind, names, value, place) {
+  const out = el("span", { class: "json-line" });
+  let tree = privateFields[kind] ?? {};
+  for (const name of names) tree = tree === true ? true : (tree[name] ?? {});
+  const fill = (holder) => write(holder, value, {}, "", place);
+  if (tree === true && !isEmpty(value)) out.append(secret(names.join("."), place, fill));
+  else write(out, value, tree === true ? {} : tree, "", place);
+  return out;
+}
+
 /** A button in place of something private, which shows it. */
 export function secret(name, place, fill) {
   const holder = el("span");
@@ -47,12 +58,9 @@ export function secret(name, place, fill) {
 export function params(values, place) {
   const line = el("span", { class: "params" });
   for (const [path, text] of flat(values)) {
-    const names = path.split(/[[\].]+/);
-    line.append(el("span", {}, `${path}=`), " ");
-    const at = `${place}.${path}`;
-    if (names.some((name) => privateParams.has(name))) {
-      line.lastChild.previousSibling.append(secret(path, at, (holder) => holder.append(text)));
-    } else line.lastChild.previousSibling.append(text);
+    const hidden = path.split(/[[\]]+/).some((name) => privateParams.has(name));
+    const fill = (holder) => holder.append(text);
+    line.append(el("span", {}, `${path}=`, hidden ? secret(path, `${place}.${path}`, fill) : text));
   }
   return line;
 }
@@ -83,7 +91,7 @@ function write(out, value, hidden, indent, place) {
     return undefined;
   }
   // An object inside another says by itself what it is, and so what of it is private.
-  const tree = privateFields[value.object] ?? hidden;
+  const tree = privateFields[value.object] ?? previousOf(value) ?? hidden;
   const deeper = `${indent}  `;
   out.append("{\n");
   const entries = Object.entries(value);
@@ -91,7 +99,6 @@ function write(out, value, hidden, indent, place) {
     out.append(`${deeper}${JSON.stringify(name)}: `);
     const at = `${place}.${name}`;
     const below = tree[name] ?? {};
-    // Metadata of an event's `previous_attributes` is private as that of the object is.
     if (below === true && !isEmpty(inner)) {
       out.append(secret(name, at, (holder) => write(holder, inner, {}, deeper, at)));
     } else write(out, inner, below === true ? {} : below, deeper, at);
@@ -99,6 +106,12 @@ function write(out, value, hidden, indent, place) {
   });
   out.append(`${indent}}`);
   return undefined;
+}
+
+// The data of an event: what is private in its object is so in the values before it.
+function previousOf(value) {
+  const below = privateFields[value.object?.object];
+  return below && value.previous_attributes ? { previous_attributes: below } : null;
 }
 
 function writeItems(out, items, hidden, indent, place) {

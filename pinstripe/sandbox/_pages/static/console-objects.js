@@ -1,7 +1,7 @@
 // Objects of every kind: their lists, one object with its life so far, and what can be done with it.
 
 import { chosenAccount, filtered, read, refusalText, send } from "./console-api.js";
-import { changedNames, changesOf } from "./console-changes.js";
+import { changedNames } from "./console-changes.js";
 import { badge, button, control, el, link, row, table, time } from "./console-dom.js";
 import { addressOf, idLink, json } from "./console-json.js";
 
@@ -59,7 +59,7 @@ export async function openList(root, { kind, title }) {
     const shown = JSON.stringify(page);
     if (shown === state.last) return;
     state.last = shown;
-    list.replaceChildren(await pageTable(kind, page), pageButtons(page, state, update));
+    list.replaceChildren(pageTable(kind, page), pageButtons(page, state, update));
   };
   await update();
   return { update, concerns: (change) => change.topic === kind };
@@ -79,31 +79,29 @@ function showFilters(form, filters, state, update) {
     ...Object.entries(filters).map(([name, values]) => {
       const choices = values.length ? [["", "any"], ...values] : [];
       const given = { onchange: change(name), value: state.filters[name] ?? "" };
-      return control(name.replaceAll("_", " "), name, choices, given);
+      return control(titled(name), name, choices, given);
     }),
   );
   form.onsubmit = (event) => event.preventDefault();
 }
 
-async function pageTable(kind, page) {
+function pageTable(kind, page) {
   const names = COLUMNS[kind] ?? [];
   const isEvent = kind === "event";
-  const rows = await Promise.all(
-    page.data.map(async (value) =>
-      row(
-        link(value.id, addressOf(kind, value.id), { class: "mono" }),
-        ...names.map((name) => cell(name, value[name])),
-        ...(isEvent ? await eventCells(value) : []),
-        value.created ? time(value.created) : "",
-      ),
+  const rows = page.data.map((value, index) =>
+    row(
+      link(value.id, addressOf(kind, value.id), { class: "mono" }),
+      ...names.map((name) => cell(name, value[name])),
+      ...(isEvent ? eventCells(value, page.changes[index]) : []),
+      value.created ? time(value.created) : "",
     ),
   );
   const heads = [...names.map(titled), ...(isEvent ? ["Object", "Changed"] : [])];
   return table(["Id", ...heads, "Created"], rows, "Nothing here yet.");
 }
 
-async function eventCells(event) {
-  return [idLink(event.data.object.id ?? ""), changedNames(await changesOf(event))];
+function eventCells(event, changes) {
+  return [idLink(event.data.object.id ?? ""), changedNames(changes)];
 }
 
 function cell(name, value) {
@@ -139,10 +137,8 @@ export async function openObject(root, { kind, id }, tell) {
   root.append(el("p", {}, link(kind, `#/objects/${kind}`)), head, body);
   let last = "";
   const update = async () => {
-    const path = `objects/${kind}/${encodeURIComponent(id)}`;
-    const [value, { actions }, life] = await Promise.all([
-      read(path),
-      read(`${path}/actions`),
+    const [{ object: value, actions }, life] = await Promise.all([
+      read(`objects/${kind}/${encodeURIComponent(id)}`),
       read("objects/event", { limit: PAGE, ...filtered({ subject: id }) }),
     ]);
     const shown = JSON.stringify([value, actions, life]);
@@ -153,7 +149,7 @@ export async function openObject(root, { kind, id }, tell) {
       actionList(actions, kind, update, tell),
       json(value, { place: id }),
       el("h2", {}, "Life so far"),
-      await lifeTable(life),
+      lifeTable(life),
     );
   };
   await update();
@@ -166,14 +162,12 @@ function hostedLink(value) {
   return link("Open its page", address, { target: "_blank", rel: "noreferrer" });
 }
 
-async function lifeTable(life) {
-  const rows = await Promise.all(
-    life.data.map(async (event) =>
-      row(
-        time(event.created),
-        link(event.type, `#/events/${event.id}`),
-        changedNames(await changesOf(event)),
-      ),
+function lifeTable(life) {
+  const rows = life.data.map((event, index) =>
+    row(
+      time(event.created),
+      link(event.type, `#/events/${event.id}`),
+      changedNames(life.changes[index]),
     ),
   );
   return table(["Time", "Event", "Changed"], rows, "No event is about this object.");
@@ -202,5 +196,6 @@ function actionForm(action, kind, update, tell) {
     if (answer.body.deleted) location.hash = `#/objects/${kind}`;
     else await update();
   };
-  return el("form", { onsubmit: submit }, ...fields, el("button", { type: "submit" }, action.label));
+  const look = { onsubmit: submit, class: fields.length ? "boxed" : null };
+  return el("form", look, ...fields, el("button", { type: "submit" }, action.label));
 }

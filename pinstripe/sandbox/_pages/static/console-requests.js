@@ -54,12 +54,21 @@ function requestRow(request) {
   return row(
     time(request.at),
     request.method,
-    el("span", {}, code(request.path), el("br"), el("span", { class: "quiet" }, request.id)),
-    el("span", {}, params(request.params, request.id), ...errorOf(request)),
+    el("span", {}, broken(request.path), el("br"), el("span", { class: "quiet" }, request.id)),
+    el("div", {}, ...paramsOf(request), ...errorOf(request)),
     el("span", {}, status, notes.length ? ` (${notes.join(", ")})` : ""),
-    request.account ?? "of the key",
+    el("span", { class: "nowrap" }, request.account ?? "of the key"),
     String(request.milliseconds),
   );
+}
+
+/** A path that breaks after its slashes and nowhere else. */
+function broken(path) {
+  return code("", {}, ...path.split(/(?<=\/)/).flatMap((part) => [part, el("wbr")]));
+}
+
+function paramsOf(request) {
+  return Object.keys(request.params).length ? [params(request.params, request.id)] : [];
 }
 
 function errorOf(request) {

@@ -1,7 +1,7 @@
 // Events with what each changed, and deliveries with the request and the answer of every attempt.
 
 import { filtered, read, refusalText, send } from "./console-api.js";
-import { changesOf, changeTable } from "./console-changes.js";
+import { changeTable } from "./console-changes.js";
 import { badge, button, code, copied, el, link, row, table, time } from "./console-dom.js";
 import { idLink, json, secret } from "./console-json.js";
 import { actionList } from "./console-objects.js";
@@ -14,9 +14,8 @@ export async function openEvent(root, { id }, tell) {
   root.append(el("p", {}, link("Events", "#/events")), el("h1", { class: "mono" }, id), body);
   let last = "";
   const update = async () => {
-    const [event, { actions }, deliveries] = await Promise.all([
+    const [{ object: event, actions, changes }, deliveries] = await Promise.all([
       read(`objects/event/${id}`),
-      read(`objects/event/${id}/actions`),
       read(`objects/${DELIVERY}`, { limit: 100, ...filtered({ event: id }) }),
     ]);
     const shown = JSON.stringify([event, deliveries.data]);
@@ -27,7 +26,7 @@ export async function openEvent(root, { id }, tell) {
       el("p", {}, code(event.type), " about ", about, " at ", time(event.created)),
       actionList(actions, "event", update, tell),
       el("h2", {}, "What it changed"),
-      changeTable(event, await changesOf(event)),
+      changeTable(event, changes),
       el("h2", {}, "Deliveries"),
       deliveryTable(deliveries.data),
       el("h2", {}, "The event"),

@@ -17,6 +17,8 @@ let description;
 let current = null;
 let pending = false;
 let busy = false;
+// How far the clock of the sandbox is ahead of this machine's, in seconds.
+let ahead = 0;
 
 function tell(text, isBad = false) {
   $("message").textContent = text;
@@ -70,10 +72,11 @@ async function refresh() {
   busy = true;
   while (pending) {
     pending = false;
+    const view = current;
     try {
-      await current?.update();
+      await view?.update();
     } catch (error) {
-      tell(error.message, true);
+      if (view === current) tell(error.message, true);
     }
   }
   busy = false;
@@ -89,7 +92,13 @@ function onChange({ changed, now }) {
 }
 
 function showTime(seconds) {
+  ahead = seconds - Date.now() / 1000;
   $("now").replaceChildren(time(seconds), " UTC");
+}
+
+/** A clock that runs by itself runs here too. */
+function tick() {
+  showTime(Date.now() / 1000 + ahead);
 }
 
 async function showAccounts() {
@@ -147,6 +156,7 @@ async function start() {
   describeKinds(description);
   await showAccounts();
   watchTools();
+  if (!description.manual_clock) setInterval(tick, 1000);
   window.addEventListener("hashchange", show);
   await show();
   follow(onChange, (open) => {
