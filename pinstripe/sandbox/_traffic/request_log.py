@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from attrs import define, field
+from attrs import define
 
 from pinstripe.sandbox._params.forms import Form, Tree, Upload
 
@@ -22,6 +22,7 @@ MAX_KEPT: Final = 4096
 _NAMES_KEPT: Final = 50
 _TEXT_KEPT: Final = 200
 _CUT: Final = "…"
+_NO_PARAMS: Final[Form] = {}
 
 
 @define(eq=False)
@@ -49,7 +50,7 @@ class LoggedRequest:
     path: str = ""
     at: float = 0.0
     account: str | None = None
-    params: Form = field(factory=dict[str, Tree])
+    params: Form = _NO_PARAMS  # never changed in place, so all entries can share it
     status: int = 0
     body: bytes = b""
     seconds: float = 0.0
