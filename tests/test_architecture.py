@@ -89,6 +89,8 @@ WINGS: dict[str, set[str]] = {
 WINGS["sandbox._forwarding"] |= {"_signature"}
 WINGS["sandbox._webhooks"] |= {"_signature"}
 WINGS["sandbox._identity"] |= {"sandbox._files"}
+# The console hides what the client's models call private. It shows objects, and makes none.
+WINGS["sandbox._pages"] |= PRODUCTS | {"_models"}
 
 AIOHTTP = {
     "_http.exchange",

@@ -37,6 +37,7 @@ from pinstripe.forwarding import (
     ForwardingResponseDetails,
 )
 from pinstripe.identity import VerificationError
+from pinstripe.sandbox._pages.refusals import REFUSALS
 from pinstripe.sandbox._params.schema import Array, Nullable, Object
 from pinstripe.sandbox._server import ROUTES
 
@@ -568,3 +569,15 @@ def test_lists_are_lists() -> None:
     for name in ENDPOINTS:
         if name.endswith(".list"):
             assert isinstance(method_of(client, name)(), Pager)
+
+
+def test_every_error_code_has_a_way_to_it() -> None:
+    """The console lists a request for each; tests/sandbox/pages/test_refusals.py sends them."""
+    errors = facts("crypto")["errors"]
+    wanted = {each["code"] for each in facts("common")["error_codes_of_interest"]}
+    wanted |= {each["code"] for each in errors["session_create"]}
+    wanted |= {each["code"] for each in facts("forwarding")["errors"]["codes"]}
+    wanted |= {*errors["seen_also"], *errors["quotes"]["likely"]}
+    wanted |= {*errors["headless_catalog"]["codes"]}
+    wanted |= {*facts("identity")["failure_codes"]["by_code"]}
+    assert wanted - {row.code for row in REFUSALS} == set()

@@ -46,6 +46,13 @@ API and of files:
 curl http://127.0.0.1:12111/v1/identity/verification_sessions -u sk_test_any: -d type=document
 ```
 
+## The console
+
+Open the address of the sandbox in a browser: the console shows its accounts and objects, events
+with what each changed, webhook deliveries, and requests as they come. It takes the same steps as
+the drivers below, switches faults on and off, and lists every documented error with requests that
+produce it. What the models of the client call private is shown on a click only.
+
 ## Drivers and control routes
 
 The API alone cannot do what people and time do: pass a check, pay, deliver. A *driver* does this
@@ -62,12 +69,14 @@ the `Stripe-Account` header of any request. Both answer with the object as the A
 | `climate.add_product` | `climate/products` |
 | `webhooks.flush` `wait` | `webhooks/flush` |
 | `webhooks.resend` `deliveries` | `webhooks/resend`, `webhooks/deliveries` |
-| `faults.add` `list` `clear` | `faults` |
+| `faults.add` `list` `remove` `clear` | `faults`, `faults/{fault}` |
 | `effects` | `effects` |
 
 Each is an attribute of `Sandbox`, such as `sandbox.identity.verify(session.id)`; its docstring has
 the arguments, which are also the parameters of the path. `POST clock` with `advance` moves a manual
-clock, and `POST rate_limit` changes the limits. A step that the status of an object does not allow
+clock, and `POST rate_limit` changes the limits. `GET requests` has the last 1000 requests to the
+API, `GET accounts` and `GET objects/{kind}` what is stored, and `GET stream` is a stream of
+server-sent events that names what changes. A step that the status of an object does not allow
 raises `Refusal`; over HTTP it is a 400 `status_transition_invalid`.
 
 ## Pages
@@ -97,9 +106,10 @@ expire, and webhooks are tried again, without waiting. A process has one with `-
 ## Faults, effects and rate limits
 
 `sandbox.faults.add(...)` makes requests slow, fail or lose their connection, before or after they
-are carried out. `sandbox.effects()` returns what requests really changed, so a test can check that
-a retry did nothing twice. `Sandbox(rate_limit=25)` refuses requests above a rate with a 429, by
-the clock; `RateLimits` sets each limit.
+are carried out; `status`, `code`, `type`, `message` and `param` choose the error.
+`sandbox.effects()` returns what requests really changed, so a test can check that a retry did
+nothing twice. `Sandbox(rate_limit=25)` refuses requests above a rate with a 429, by the clock;
+`RateLimits` sets each limit.
 
 ## Accounts
 

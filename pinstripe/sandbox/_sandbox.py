@@ -11,8 +11,9 @@ from pinstripe._client import AsyncClient
 from pinstripe.sandbox._climate.driver import ClimateDriver
 from pinstripe.sandbox._control.fault_driver import FaultDriver, effects
 from pinstripe.sandbox._crypto.driver import CryptoDriver
+from pinstripe.sandbox._http.auth import API_KEY, RESTRICTED_KEY
 from pinstripe.sandbox._identity.driver import IdentityDriver
-from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, Server, ServerThread
+from pinstripe.sandbox._server import Server, ServerThread
 from pinstripe.sandbox._state.clock import Clock, system_clock
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json

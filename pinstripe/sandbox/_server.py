@@ -24,7 +24,7 @@ from pinstripe.sandbox._climate import control as climate_control
 from pinstripe.sandbox._climate import endpoints as climate
 from pinstripe.sandbox._climate import orders
 from pinstripe.sandbox._climate.driver import ClimateDriver
-from pinstripe.sandbox._control import clock, faults
+from pinstripe.sandbox._control import clock, faults, watching
 from pinstripe.sandbox._crypto import control as crypto_control
 from pinstripe.sandbox._crypto import endpoints as crypto
 from pinstripe.sandbox._crypto.driver import CryptoDriver
@@ -32,12 +32,13 @@ from pinstripe.sandbox._files import endpoints as files
 from pinstripe.sandbox._forwarding import endpoints as forwarding
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.app import Application, LoopbackServer
+from pinstripe.sandbox._http.auth import API_KEY, RESTRICTED_KEY
 from pinstripe.sandbox._http.routes import RouteTable
 from pinstripe.sandbox._identity import control as identity_control
 from pinstripe.sandbox._identity import endpoints as identity
 from pinstripe.sandbox._identity import steps
 from pinstripe.sandbox._identity.driver import IdentityDriver
-from pinstripe.sandbox._pages import onramp, rendering, verification
+from pinstripe.sandbox._pages import console, onramp, rendering, verification
 from pinstripe.sandbox._params.forms import from_json
 from pinstripe.sandbox._state.disk import ADDRESS, keep_on_disk
 from pinstripe.sandbox._state.kinds import Registry
@@ -50,9 +51,6 @@ from pinstripe.sandbox._webhooks import delivery, events
 from pinstripe.sandbox._webhooks import endpoints as webhook_endpoints
 from pinstripe.sandbox._webhooks.delivery import deliver
 from pinstripe.sandbox._webhooks.driver import WebhookDriver, Work
-
-API_KEY: Final = "sk_test_pinstripe_sandbox"
-RESTRICTED_KEY: Final = "rk_test_pinstripe_sandbox"
 
 # How long a stop waits for answers that are being written.
 _SHUTDOWN_SECONDS = 1.0
@@ -94,6 +92,8 @@ ROUTES: Final = (
     *webhook_control.ROUTES,
     *clock.ROUTES,
     *faults.ROUTES,
+    *watching.ROUTES,
+    *console.ROUTES,
     *rendering.ROUTES,
     *verification.ROUTES,
     *onramp.ROUTES,
@@ -196,6 +196,8 @@ class Server:
             yield
         finally:
             self._runner = None
+            # Streams would go on until the patience of the runner ends.
+            self.world.feed.close()
             await runner.cleanup()
 
     async def _bind(self, runner: web.ServerRunner) -> None:

@@ -28,7 +28,7 @@ from pinstripe.sandbox._crypto.pricing import (
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
-from pinstripe.sandbox._state.table import Json, get_object
+from pinstripe.sandbox._state.table import Json, get_object, replaced
 from pinstripe.sandbox._state.world import Account, EventOrigin
 
 SESSION: Final = "crypto.onramp_session"
@@ -176,7 +176,7 @@ def _store(account: Account, value: Json, row: Transition, changes: Json) -> Jso
     new = {**value, "status": row.target, "transaction_details": details}
     account.put(new)
     if row.event:
-        account.emit(row.event, new, EventOrigin(), _replaced(value, new))
+        account.emit(row.event, new, EventOrigin(), replaced(value, new))
     return new
 
 
@@ -241,13 +241,3 @@ def _not_offered(currency: str, network: str) -> Refusal:
 
 def _transaction_id(account: Account, id: str) -> str:
     return hashlib.sha256(f"{account.settings.seed}:{id}".encode()).hexdigest()
-
-
-def _replaced(old: Json, new: Json) -> Json:
-    """Return the old values of the fields that differ, in nested objects too."""
-    out: Json = {}
-    for name, value in old.items():
-        if value != new[name]:
-            nested = isinstance(value, dict) and isinstance(new[name], dict)
-            out[name] = _replaced(get_object(old, name), get_object(new, name)) if nested else value
-    return out

@@ -26,6 +26,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -35,13 +37,15 @@ from attrs import define
 
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.auth import Access, check_host, echoed_headers, read_access
-from pinstripe.sandbox._http.routes import Match, RouteTable
+from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
 from pinstripe.sandbox._state.world import API_VERSION, Account, EventOrigin, World
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
+from pinstripe.sandbox._traffic.feed import REQUESTS
+from pinstripe.sandbox._traffic.request_log import MAX_KEPT, LoggedRequest
 
 # Own choices: far above what the API's requests and a test's client need.
 MAX_BODY = 1024 * 1024
@@ -68,9 +72,10 @@ class Application:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
-        request_id = self.world.new_request_id()
+        started = perf_counter()
+        entry = LoggedRequest(self.world.new_request_id(), request.method)
         try:
-            answer = await self._answer(request, request_id)
+            answer = await self._answer(request, entry)
             if self.world.journal.unsaved:
                 await self.world.journal.wait_saved()
         except Refusal as refusal:
@@ -78,24 +83,44 @@ class Application:
         except (ConnectionCut, ConnectionResetError):  # the latter: the client hung up
             if request.transport is not None:
                 request.transport.abort()
+            self._log(entry, None, started)
             return web.Response()
         except Exception:  # noqa: BLE001 -- no traceback leaves the sandbox
             answer = dispatch.internal_error("reading a request or saving its changes")
-        headers = {**echoed_headers(request.headers), "Request-Id": request_id, **answer.headers}
-        return _response(answer, headers)
+        headers = {**echoed_headers(request.headers), "Request-Id": entry.id}
+        if isinstance(answer, Stream):
+            return await _send_stream(request, answer, headers)
+        self._log(entry, answer, started)
+        return _response(answer, {**headers, **answer.headers})
 
-    async def _answer(self, request: web.BaseRequest, request_id: str) -> EncodedAnswer:
+    def _log(self, entry: LoggedRequest, answer: EncodedAnswer | None, started: float) -> None:
+        if entry.hidden:
+            return
+        entry.at = self.world.settings.clock()
+        entry.seconds = perf_counter() - started
+        if answer is not None:
+            entry.status = answer.status
+            entry.body = answer.body if answer.status >= 400 else b""
+            entry.replayed = "Idempotent-Replayed" in answer.headers
+        self.world.requests.add(entry)
+        self.world.feed.publish(None, REQUESTS)
+
+    async def _answer(
+        self, request: web.BaseRequest, entry: LoggedRequest
+    ) -> EncodedAnswer | Stream:
         path, _, query = request.raw_path.partition("?")
         # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
-        path = path.encode("utf-8", "replace").decode()
+        entry.path = path = path.encode("utf-8", "replace").decode()
         if self.routes.needs_key(path):
             access = read_access(request.headers, request.method)
         else:
             check_host(request.headers.get("Host", ""))
             access = _NO_KEY
         account = self.world.account(access.account)
+        entry.account = account.id
         match = self.routes.match(request.method, path)
-        exchange = _Exchange(match, account, access, request_id, path)
+        entry.hidden = match.route.control
+        exchange = _Exchange(match, account, access, entry)
         if match.route.control:
             return await exchange.run(await _read_form(request, match, query))
         if not match.route.open:
@@ -104,6 +129,7 @@ class Application:
         fault = exchange.fault = self.world.faults.pick(request.method, path)
         if fault is None:
             return await self._run_once(request, exchange, query)
+        entry.fault = True
         await asyncio.sleep(fault.latency)
         if fault.skips_endpoint:
             raise fault.refusal()
@@ -120,18 +146,18 @@ class Application:
         """Read the parameters and run the endpoint, unless the key has a stored answer."""
         key = exchange.access.idempotency_key
         if key is None:
-            return await exchange.run(await _read_form(request, exchange.match, query))
+            return await exchange.run_api(await exchange.read_form(request, query))
         keys = exchange.account.idempotency_keys
-        endpoint = f"{request.method} {exchange.path}"
+        endpoint = f"{request.method} {exchange.entry.path}"
         # The key is in use before the body is read: a second request that arrives meanwhile gets
         # a 409 and cannot run the endpoint as well.
-        keys.acquire(key, endpoint, exchange.request_id, exchange.account.now())
+        keys.acquire(key, endpoint, exchange.entry.id, exchange.account.now())
         try:
-            form = await _read_form(request, exchange.match, query)
+            form = await exchange.read_form(request, query)
             digest = dispatch.fingerprint(form)
             answer = keys.replay(key, digest)
             if answer is None:
-                answer = await exchange.run(form)
+                answer = await exchange.run_api(form)
                 keys.store(key, digest, answer)
             return answer
         finally:
@@ -145,23 +171,34 @@ class _Exchange:
     match: Match
     account: Account
     access: Access
-    request_id: str
-    path: str
+    entry: LoggedRequest
     fault: Fault | None = None
 
-    async def run(self, form: Form) -> EncodedAnswer:
+    async def read_form(self, request: web.BaseRequest, query: str) -> Form:
+        form = await _read_form(request, self.match, query)
+        # A body whose length is not announced counts as large.
+        body = MAX_KEPT + 1 if request.can_read_body else 0
+        self.entry.keep_params(form, len(query) + (request.content_length or body))
+        return form
+
+    async def run_api(self, form: Form) -> EncodedAnswer:
+        answer = await self.run(form)
+        assert isinstance(answer, EncodedAnswer), "only control routes stream"
+        return answer
+
+    async def run(self, form: Form) -> EncodedAnswer | Stream:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
         # Events name the request of the API that caused them; a control route is none.
         origin = EventOrigin()
         if not self.match.route.control:
-            origin = EventOrigin(self.request_id, self.access.idempotency_key)
+            origin = EventOrigin(self.entry.id, self.access.idempotency_key)
         call = dispatch.prepare(
             self.match,
             form,
             self.account,
             restricted=self.access.restricted,
             origin=origin,
-            path=self.path,
+            path=self.entry.path,
         )
         answer = await dispatch.run(self.match, call)
         if self.fault is not None and self.fault.replaces_answer:
@@ -238,6 +275,19 @@ class _Protocol(web.RequestHandler):
 def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
     content_type = {"Content-Type": answer.content_type}
     return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
+
+
+async def _send_stream(
+    request: web.BaseRequest, stream: Stream, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    kept = {"Content-Type": stream.type, "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers={**headers, **kept})
+    async with aclosing(stream.parts) as parts:
+        with suppress(ConnectionResetError):  # the client hung up
+            await response.prepare(request)
+            async for part in parts:
+                await response.write(part)
+    return response
 
 
 async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:

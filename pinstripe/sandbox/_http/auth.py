@@ -16,12 +16,17 @@ import binascii
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from attrs import frozen
 
 from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.world import API_VERSION
+
+# Any test key will do; these are the ones that the sandbox names.
+API_KEY: Final = "sk_test_pinstripe_sandbox"
+RESTRICTED_KEY: Final = "rk_test_pinstripe_sandbox"
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
 

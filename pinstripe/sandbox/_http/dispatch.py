@@ -15,7 +15,7 @@ import logging
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._http.routes import Content, Match
+from pinstripe.sandbox._http.routes import Content, Match, Stream
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
@@ -64,13 +64,15 @@ def prepare(
     return Call(account, params, match.ids, expand, origin, path, restricted)
 
 
-async def run(match: Match, call: Call) -> EncodedAnswer:
+async def run(match: Match, call: Call) -> EncodedAnswer | Stream:
     """Call the handler and return its answer, or its error as an answer."""
     route, account, origin = match.route, call.account, call.origin
     try:
         reply = route.handler(call)
-        if not isinstance(reply, (dict, Content)):
+        if not isinstance(reply, (dict, Content, Stream)):
             reply = await reply
+        if isinstance(reply, Stream):
+            return reply
         if isinstance(reply, Content):
             return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
         if route.method != "GET" and not route.control:

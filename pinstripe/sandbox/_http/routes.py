@@ -6,7 +6,7 @@ one segment, percent-decoded.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -35,7 +35,20 @@ class Content:
     headers: Mapping[str, str] = field(factory=dict[str, str])
 
 
-Reply: TypeAlias = "Json | Content"
+@frozen
+class Stream:
+    """An answer of a control route that goes on until its parts end.
+
+    Attributes:
+        parts: Makes the parts; closed if the client hangs up.
+        type: Their media type.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    type: str = "text/event-stream"
+
+
+Reply: TypeAlias = "Json | Content | Stream"
 Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply]"]
 
 # https://docs.stripe.com/api/pagination

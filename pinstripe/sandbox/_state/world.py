@@ -29,8 +29,10 @@ from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
+from pinstripe.sandbox._traffic.feed import Feed
 from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
 from pinstripe.sandbox._traffic.rate_limits import RateLimiter
+from pinstripe.sandbox._traffic.request_log import RequestLog
 
 API_VERSION: Final = "2026-10-28.endive"
 EVENT: Final = "event"
@@ -142,11 +144,13 @@ class Account:
     def put(self, value: Json) -> Json:
         """Store an object in the table of its kind and return it."""
         self._record(OBJECT + value["object"], value["id"], value)
+        self.world.feed.publish(self.id, value["object"])
         return self.tables[value["object"]].put(value)
 
     def remove(self, value: Json) -> None:
         """Remove a stored object and its content."""
         self._record(OBJECT + value["object"], value["id"], None)
+        self.world.feed.publish(self.id, value["object"])
         self.tables[value["object"]].remove(value["id"])
         self.remove_content(value["id"])
 
@@ -271,6 +275,8 @@ class World:
         rate_limiter: The rate limits.
         faults: The injected faults.
         effects: What requests did.
+        requests: The log of requests.
+        feed: Tells what changed to those who follow.
         journal: Receives the changes that have to outlive the process.
         subscribers: Called with the account and the event when an event was stored.
         on_scheduled: Called when a job was scheduled.
@@ -285,6 +291,8 @@ class World:
         self.rate_limiter = RateLimiter(settings.rate_limit)
         self.faults = Faults(settings.seed)
         self.effects = Effects()
+        self.requests = RequestLog()
+        self.feed = Feed()
         self.journal: Journal = NullJournal()
         self.base_url = ""
         self.subscribers: list[Subscriber] = []

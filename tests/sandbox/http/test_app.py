@@ -28,7 +28,6 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/identity", 404),
         ("GET", f"{SESSIONS}/", 404),

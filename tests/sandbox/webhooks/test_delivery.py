@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ from tests.sandbox.conftest import NOW
 from tests.sandbox.webhooks.test_endpoints import PATH, make
 from tests.support.receiver import Receiver, receiving
 from tests.support.sandbox_api import SESSIONS, Api
+from tests.support.serving import served
 
 pytestmark = pytest.mark.anyio
 
@@ -417,6 +419,105 @@ async def test_the_same_over_http(api: Api, server: Server, clock: ManualClock) 
         assert await api.ok("POST", "/_sandbox/webhooks/flush") == {"pending": 0}
         assert len(receiver.received) == 3
     assert (await api("GET", "/_sandbox/webhooks/deliveries?status=nope")).status == 400
+
+
+async def test_an_attempt_shows_what_was_sent_and_answered(
+    api: Api, server: Server, receiver: Receiver, clock: ManualClock
+) -> None:
+    receiver.answers = [500, 200]
+    endpoint = await make(api, url=receiver.url, api_version="2025-01-27.acacia")
+    await api.session_of(**{"provided_details[email]": "a@b.example"})
+    await server.webhooks.flush()
+    clock.advance(RETRY_SECONDS[0])
+    await server.webhooks.flush()
+    delivery = await one_delivery(api, server)
+    assert delivery["webhook_endpoint"] == endpoint["id"]
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 200]
+    for attempt, received in zip(delivery["attempts"], receiver.received, strict=True):
+        sent = attempt["request"]
+        assert (sent["url"], sent["body"].encode()) == (receiver.url, received.body)
+        assert sent["headers"]["Stripe-Signature"] == received.signature
+        assert attempt["answer"]["status"] == attempt["status"]
+        assert attempt["answer"]["headers"]["Location"] == "/elsewhere"
+
+
+async def one_delivery(api: Api, server: Server) -> Any:
+    oldest = server.webhooks.deliveries()[-1]
+    return await api.ok("GET", f"/_sandbox/webhooks/deliveries/{oldest['id']}")
+
+
+async def test_an_attempt_without_an_answer_has_none(api: Api, server: Server) -> None:
+    await make(api, url="http://127.0.0.1:1/hook")
+    await api.session_of()
+    await server.webhooks.flush()
+    (attempt,) = (await one_delivery(api, server))["attempts"]
+    assert (attempt["answer"], attempt["error"]) == (None, "connection")
+    assert attempt["request"]["url"] == "http://127.0.0.1:1/hook"
+    missing = await api("GET", "/_sandbox/webhooks/deliveries/whd_none")
+    assert (missing.status, missing.error["param"]) == (404, "delivery")
+
+
+async def test_of_an_answer_the_start_is_kept(api: Api, server: Server) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with served(answer) as url:
+        await make(api, url=url)
+        await api.session_of()
+        await server.webhooks.flush()
+    (attempt,) = (await one_delivery(api, server))["attempts"]
+    assert attempt["answer"]["body"] == "x" * 2000
+
+
+async def test_a_body_that_does_not_end_is_no_failure(api: Api, server: Server) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun")
+        await asyncio.Event().wait()
+        return response
+
+    async with served(answer) as url:
+        await make(api, url=url)
+        await api.session_of()
+        await server.webhooks.flush()
+    delivery = await one_delivery(api, server)
+    assert delivery["status"] == "delivered"
+    assert delivery["attempts"][0]["answer"]["body"] == "begun"
+
+
+async def test_a_redaction_reaches_what_was_sent_and_answered(
+    api: Api, server: Server, clock: ManualClock
+) -> None:
+    async def repeat(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=await request.read())
+
+    async with served(repeat) as url:
+        await make(api, url=url)
+        details = {"provided_details[email]": "someone@b.example"}
+        session = await api.session_of(**details)
+        await server.webhooks.flush()
+        before = await one_delivery(api, server)
+        assert "someone@b.example" in before["attempts"][0]["answer"]["body"]
+        await api.ok("POST", f"{SESSIONS}/{session['id']}/redact")
+        server.identity.finish_redaction(session["id"])
+        await server.webhooks.flush()
+        after = await one_delivery(api, server)
+    assert "someone@b.example" not in str(after)
+    assert [attempt["answer"] for attempt in after["attempts"]] == [None]
+
+
+async def test_an_event_is_sent_again_to_one_endpoint(api: Api, server: Server) -> None:
+    async with receiving() as one, receiving() as other:
+        first = await make(api, url=one.url)
+        await make(api, url=other.url)
+        await api.session_of()
+        await server.webhooks.flush()
+        (event,) = (await api.ok("GET", "/v1/events"))["data"]
+        given = {"event": event["id"], "webhook_endpoint": first["id"]}
+        await api.ok("POST", "/_sandbox/webhooks/resend", given)
+        await server.webhooks.flush()
+        assert (len(one.received), len(other.received)) == (2, 1)
 
 
 async def test_a_handler_that_calls_back_is_waited_for(clock: ManualClock) -> None:
