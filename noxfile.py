@@ -67,8 +67,12 @@ def tried(session: nox.Session) -> None:
     }.items():
         if versions:
             session.warn("These Pythons %s: %s.", problem, ", ".join(versions))
-    if shutil.which("redis-server") is None:
-        session.warn("Left out: the tests of RedisStore, since there is no redis-server here.")
+    for command, left_out in {
+        "redis-server": "the tests of RedisStore",
+        "chromium": "the tests of the sandbox's pages",
+    }.items():
+        if shutil.which(command) is None:
+            session.warn("Left out: %s, since there is no %s here.", left_out, command)
 
 
 def _is_installed(version: str) -> bool:

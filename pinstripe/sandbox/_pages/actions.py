@@ -14,7 +14,7 @@ from attrs import asdict, field, frozen
 
 from pinstripe.sandbox._climate.catalogue import PRODUCT
 from pinstripe.sandbox._climate.orders import CANCEL_STEPS, ORDER
-from pinstripe.sandbox._crypto.endpoints import SESSION as ONRAMP
+from pinstripe.sandbox._crypto.steps import SESSION as ONRAMP
 from pinstripe.sandbox._files.endpoints import LINK
 from pinstripe.sandbox._identity import people
 from pinstripe.sandbox._identity.steps import SESSION as VERIFICATION
