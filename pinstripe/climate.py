@@ -40,17 +40,11 @@ from typing import Literal, TypeAlias
 from typing_extensions import TypedDict
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import (
-    check_decimal,
-    check_id,
-    check_mapping,
-    check_whole_number,
-    is_empty_text,
-)
+from pinstripe._core.checks import check_decimal, check_id, check_whole_number
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
-from pinstripe._models.record import Amount, Listed, Private, Record, model
+from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -143,7 +137,7 @@ class Product(Listed):
     current_prices_per_metric_ton: dict[str, ProductPrice]
     delivery_year: int | None = None
     livemode: bool
-    metric_tons_available: Amount
+    metric_tons_available: Decimal
     name: str
     suppliers: tuple[Supplier, ...]
 
@@ -161,7 +155,7 @@ class OrderDeliveryDetail(Record):
 
     delivered_at: datetime
     location: Location | None = None
-    metric_tons: Amount
+    metric_tons: Decimal
     registry_url: str | None = None
     supplier: Supplier
 
@@ -195,7 +189,7 @@ class Order(Listed):
     expected_delivery_year: int
     livemode: bool
     metadata: Private[dict[str, str]]
-    metric_tons: Amount
+    metric_tons: Decimal
     product: str | Product
     product_substituted_at: datetime | None = None
     status: OrderStatus
@@ -222,9 +216,9 @@ class Orders(Resource):
         product: str,
         metric_tons: Decimal | int | str | None = None,
         amount: int | None = None,
-        beneficiary: Private[BeneficiaryParam | None] = None,
+        beneficiary: BeneficiaryParam | None = None,
         currency: str | None = None,
-        metadata: Private[Mapping[str, str] | None] = None,
+        metadata: Mapping[str, str] | None = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -284,8 +278,8 @@ class Orders(Resource):
         self,
         order: str,
         *,
-        beneficiary: Private[BeneficiaryParam | Literal[""] | None] = None,
-        metadata: Private[Mapping[str, str] | None] = None,
+        beneficiary: BeneficiaryParam | Literal[""] | None = None,
+        metadata: Mapping[str, str] | None = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -504,12 +498,11 @@ def _check_beneficiary(
     value: BeneficiaryParam | Literal[""] | None, *, clearable: bool
 ) -> BeneficiaryParam | Literal[""] | None:
     """Refuse a beneficiary that a form cannot carry, or an empty one that has nothing to clear."""
-    if value is None or (is_empty_text(value) and clearable):
+    if value is None or (value == "" and clearable):
         return value
-    given = check_mapping("beneficiary", value)
-    if given.keys() != {"public_name"}:
+    if not isinstance(value, Mapping) or set(value) != {"public_name"}:
         raise ConfigurationError("beneficiary", "must be a mapping with only a public_name")
-    name = given["public_name"]
+    name = value["public_name"]
     if not isinstance(name, str) or not (name or clearable):
         raise ConfigurationError(
             "beneficiary[public_name]", "must be text" + ("" if clearable else " that is not empty")

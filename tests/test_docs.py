@@ -259,7 +259,7 @@ def free_port() -> int:
 def test_the_class_of_a_status(status, theirs, ours) -> None:
     from stripe._api_requestor import _APIRequestor
 
-    from pinstripe._core.refusals import error_for
+    from pinstripe._core.errors import error_for
 
     requestor = _APIRequestor._global_instance()
     assert type(requestor.specific_v1_api_error("", status, {}, {}, {})) is theirs

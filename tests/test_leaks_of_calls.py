@@ -104,7 +104,7 @@ SENT: dict[str, Call] = {
         "GET", "/v1/customers", {"email": "CANARY@mail.example"}
     ),
     "fan out": fanned,
-    "quotes": lambda stripe: quoted(stripe, destination_currencies=["usdc"]),
+    "quotes": lambda stripe: quoted(stripe, destination_currencies=["CANARYcurrency"]),
 }
 
 NEVER: Any = {"user": "CANARYmetadata", "wrong": 5}

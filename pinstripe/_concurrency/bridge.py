@@ -11,8 +11,6 @@ import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from functools import partial
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_OPTIMIZED
-from types import FrameType
 from typing import TypeVar
 
 from typing_extensions import ParamSpec
@@ -29,27 +27,6 @@ from pinstripe._core.tracebacks import is_own
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-def _is_top_level(depth: int) -> bool:
-    """Return whether the frame at a depth runs, without a coroutine in between, for a top level.
-
-    Such code is what somebody enters: a cell of a notebook, or a line at the prompt of
-    `python -m asyncio`. It runs inside of an event loop and holds it up, as all such code does.
-
-    Args:
-        depth: How many frames it is above the caller's.
-    """
-    frame: FrameType | None = sys._getframe(depth + 1)  # noqa: SLF001 -- as below
-    while frame is not None:
-        flags = frame.f_code.co_flags
-        if not flags & CO_OPTIMIZED and frame.f_locals is frame.f_globals:
-            return True
-        own_of_loop = str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
-        if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) or own_of_loop:
-            return False
-        frame = frame.f_back
-    return False
 
 
 def _depth_of_caller() -> int:
@@ -154,7 +131,7 @@ class LoopBridge:
         return thread
 
     def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:
-        """Warn once if a coroutine or a callback makes the call, which blocks its event loop."""
+        """Warn once if this thread runs an event loop, which the call blocks."""
         if self._warned:
             return
         try:
@@ -162,7 +139,7 @@ class LoopBridge:
             blocks_loop = not thread.owns(asyncio.get_running_loop())
         except RuntimeError:
             blocks_loop = False
-        if not blocks_loop or _is_top_level(_depth_of_caller()):
+        if not blocks_loop:
             return
         self._warned = True
         name = getattr(function, "__qualname__", "a call")

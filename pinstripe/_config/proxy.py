@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from pinstripe._core.checks import is_host
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
@@ -47,8 +46,7 @@ def parse_proxy(argument: str, value: Any) -> Proxy:
     """
     flags = re.IGNORECASE | re.ASCII
     found = re.fullmatch(_PROXY, value, flags) if isinstance(value, str) else None
-    address = "" if found is None else re.sub(r":[0-9]*$", "", found["address"])
-    if found is None or not is_host(address):
+    if found is None:
         problem = "must look like http://host:port or http://user:password@host:port"
         raise ConfigurationError(argument, problem)
     user = found["user"] and unquote(found["user"])

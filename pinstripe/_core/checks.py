@@ -1,8 +1,7 @@
 """Check the arguments of a call: ids, numbers, metadata and lists of text.
 
 Each check names the argument in its error. Most return the value, so that they can stand where the
-value is used. They return it as Python's own `str`, `int` or `Decimal`: an enumeration or another
-subclass can have a text of its own, which is not its value.
+value is used.
 """
 
 from __future__ import annotations
@@ -10,42 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from numbers import Integral, Real
-from operator import index
 from typing import Any, Literal, cast
 
 from pinstripe._core.errors import ConfigurationError
 
 # An id is a path segment, so nothing that a path would read in another way may be in it.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_MAX_HOST, _MAX_LABEL = 253, 63
-# Digits before and after the point of a number, in arguments and answers. The currency with the
-# most places is eth, with 18; 40 leaves room for newer ones. The bound keeps a Decimal such as
-# 1E+1000000 from being written out.
+# Digits before and after the point of a number. No amount of the API has as many; the bound keeps
+# a Decimal such as 1E+1000000 from being written out.
 _MAX_DIGITS = 40
 _DECIMAL = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}(?:\.[0-9]{{1,{_MAX_DIGITS}}})?")
-_AMOUNT = re.compile(rf"-?{_DECIMAL.pattern}([eE][+-]?[0-9]{{1,3}})?")
-
-
-def plain_text(value: Any) -> Any:
-    """Return text as a plain `str`, such as the value of a `StrEnum`; anything else as it is.
-
-    Args:
-        value: What the caller passed.
-    """
-    return str.__str__(value) if isinstance(value, str) else value
-
-
-def is_empty_text(value: Any) -> bool:
-    """Return whether a value is an empty text, which clears a field."""
-    return isinstance(value, str) and not value
-
-
-def name_of_type(value: object) -> str:
-    """Return the name of the class of a value for an error, with its package if it has one."""
-    package = type(value).__module__.partition(".")[0]
-    name = type(value).__name__
-    return name if package in ("builtins", "__main__") else f"{package}.{name}"
 
 
 def check_id(argument: str, value: Any) -> str:
@@ -60,7 +33,7 @@ def check_id(argument: str, value: Any) -> str:
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ConfigurationError(argument, "must be an id: 1 to 255 letters, digits, '_' or '-'")
-    return str.__str__(value)
+    return value
 
 
 def check_key(argument: str, key: Any) -> str:
@@ -75,78 +48,20 @@ def check_key(argument: str, key: Any) -> str:
     """
     if not isinstance(key, str) or not key or "[" in key or "]" in key:
         raise ConfigurationError(argument, f"keys must be text without brackets, not {key!r}")
-    return str.__str__(key)
+    return key
 
 
-def check_mapping(argument: str, value: Any) -> dict[Any, Any]:
-    """Return a mapping as a dict, its keys and values as `plain_text` returns them.
-
-    A key that is an enumeration is found under its text then.
-
-    Args:
-        argument: The name to give in the error.
-        value: What the caller passed.
-
-    Raises:
-        ConfigurationError: It is not a mapping.
-    """
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(argument, f"must be a mapping, not a {name_of_type(value)}")
-    given = cast("Mapping[Any, Any]", value)
-    return {plain_text(key): plain_text(inner) for key, inner in given.items()}
-
-
-def check_flag(argument: str, value: Any) -> bool:
-    """Return `value` if it is True or False.
-
-    Args:
-        argument: The name to give in the error.
-        value: What the caller passed.
-
-    Raises:
-        ConfigurationError: It is something else, such as a text, which would count as True.
-    """
-    if not isinstance(value, bool):
-        raise ConfigurationError(argument, f"must be True or False, not {value!r}")
-    return value
-
-
-def plain_number(value: Any) -> str | None:
-    """Return a whole number or Decimal in plain digits.
-
-    None if it is something else, not finite, or has too many digits.
+def plain_number(value: int | Decimal) -> str | None:
+    """Return a number in plain digits, or None if it is not finite or has too many digits.
 
     Args:
         value: The number.
     """
-    if isinstance(value, Decimal):
-        exact = Decimal(value)
-        return f"{exact:f}" if _is_short(exact) else None
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        return None
-    whole = index(value)
-    return f"{whole:d}" if abs(whole) < 10**_MAX_DIGITS else None
-
-
-def _is_short(value: Decimal) -> bool:
+    if isinstance(value, int):
+        return f"{value:d}" if abs(value) < 10**_MAX_DIGITS else None
     exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -_MAX_DIGITS and value.adjusted() < _MAX_DIGITS
-
-
-def parse_amount(value: Any) -> Decimal | None:
-    """Return the amount that a value of an answer holds, or None if it holds none.
-
-    Args:
-        value: Decimal text, a whole number or a Decimal. A float has lost the digits that it came
-            with.
-    """
-    if isinstance(value, str):
-        found = _AMOUNT.fullmatch(value)
-        if found is None:
-            return None
-        amount = Decimal(value)
-        return amount if found[1] is None or _is_short(amount) else None
-    return None if (text := plain_number(value)) is None else Decimal(text)
+    fits = isinstance(exponent, int) and exponent >= -_MAX_DIGITS
+    return f"{value:f}" if fits and value.adjusted() < _MAX_DIGITS else None
 
 
 def check_decimal(argument: str, value: Decimal | int | str | None) -> str | None:
@@ -162,10 +77,10 @@ def check_decimal(argument: str, value: Decimal | int | str | None) -> str | Non
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, Integral, Decimal)):
-        wrong = name_of_type(value)
+    if isinstance(value, (bool, float)) or not isinstance(value, (str, int, Decimal)):
+        wrong = type(value).__name__
         raise ConfigurationError(argument, f"must be a Decimal, an int or text, not a {wrong}")
-    text = plain_text(value) if isinstance(value, str) else plain_number(value) or ""
+    text = value if isinstance(value, str) else plain_number(value) or ""
     if not _DECIMAL.fullmatch(text) or not text.strip("0."):
         raise ConfigurationError(argument, "must be a decimal number above zero, such as '12.50'")
     return text
@@ -180,25 +95,24 @@ def check_metadata(
 
     Args:
         value: Up to 50 keys of up to 40 characters, with values of up to 500. An empty value
-            removes its key, which does not count then.
+            removes its key.
         argument: The name to give in the error.
 
     Raises:
         ConfigurationError: It is over one of these limits, or not a mapping of text to text.
     """
-    if value is None or is_empty_text(value):
+    if not value:
         return
     if not isinstance(value, Mapping):
         raise ConfigurationError(argument, "must be a mapping of text to text")
-    count = len(value) - sum(map(is_empty_text, value.values()))
-    if count > 50:
-        raise ConfigurationError(argument, f"has {count} keys; 50 are allowed")
-    for given, text in value.items():
-        key = check_key(argument, given)
+    if len(value) > 50:
+        raise ConfigurationError(argument, f"has {len(value)} keys; 50 are allowed")
+    for key, text in value.items():
+        check_key(argument, key)
         if len(key) > 40:
             raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
         if not isinstance(text, str):
-            wrong = name_of_type(text)
+            wrong = type(text).__name__
             raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
         if len(text) > 500:
             raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
@@ -220,7 +134,7 @@ def check_texts(argument: str, value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, (list, tuple)):
-        wrong = name_of_type(value)
+        wrong = type(value).__name__
         raise ConfigurationError(argument, f"must be a list of text, not a {wrong}")
     items = cast("Sequence[Any]", value)
     if not items:
@@ -244,40 +158,17 @@ def check_whole_number(
         ConfigurationError: It is not a whole number, or out of the range.
     """
     # Python takes True for 1, but nobody means a number by it.
-    fits = isinstance(value, Integral) and not isinstance(value, bool)
-    number = index(value) if fits else 0
-    if not fits or number < minimum or (maximum is not None and number > maximum):
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+    if not fits or (maximum is not None and value > maximum):
         bound = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise ConfigurationError(argument, f"must be a whole number {bound}, not {value!r}")
-    return number
-
-
-def is_host(host: str) -> bool:
-    """Return whether a text can be the name or the IP address of a host; no name is looked up.
-
-    https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
-
-    Args:
-        host: Letters, digits, `-`, `_` and points, or an IPv6 address in brackets.
-    """
-    labels = host.removesuffix(".").split(".")
-    # As browsers see it, a host whose last label is a number is an IPv4 address.
-    is_v6 = host.startswith("[")
-    if not is_v6 and not labels[-1].isdecimal():
-        return len(host) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
-    from ipaddress import IPv4Address, IPv6Address  # noqa: PLC0415 -- most addresses are names
-
-    try:
-        (IPv6Address if is_v6 else IPv4Address)(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
+    return cast("int", value)
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a real number, of Python or another library, and not a bool.
+    """Return whether a value is an int or a float, and not a bool.
 
     Args:
         value: What the caller passed.
     """
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

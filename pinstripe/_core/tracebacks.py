@@ -117,35 +117,6 @@ def hide_frames(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapper
 
 
-def hide_every_frame(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Return `function` in a wrapper for what is given a key, or reads one.
-
-    No exception shows a frame behind the wrapper, whatever it is: Ctrl-C can come in any line.
-
-    Args:
-        function: A plain function.
-    """
-
-    @wraps(function)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return function(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 -- the same error is raised
-            del args, kwargs
-            _drop_own_frames(error.__context__)
-            raise error.with_traceback(None)  # noqa: B904
-
-    return wrapper
-
-
-def _drop_own_frames(context: BaseException | None) -> None:
-    """Drop the frames of exceptions that this package was handling when another one was raised."""
-    while context is not None:
-        if context.__traceback__ is not None and is_own(context.__traceback__.tb_frame):
-            context.__traceback__ = None
-        context = context.__context__
-
-
 def _hide_frames_of_coroutine(
     function: Callable[_P, Awaitable[Any]],
 ) -> Callable[_P, Awaitable[Any]]:

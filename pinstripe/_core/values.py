@@ -13,10 +13,7 @@ from attrs import Attribute
 
 
 class Value:
-    """The base of frozen attrs classes that are compared by value.
-
-    Fields with `eq=False` are not compared.
-    """
+    """The base of frozen attrs classes that are compared by value."""
 
     __slots__ = ()
 
@@ -36,9 +33,7 @@ class Value:
 
 
 def _values(value: Any) -> tuple[Any, ...]:
-    return tuple(
-        getattr(value, attribute.name) for attribute in value.__attrs_attrs__ if attribute.eq
-    )
+    return tuple(getattr(value, attribute.name) for attribute in value.__attrs_attrs__)
 
 
 class Unpicklable:

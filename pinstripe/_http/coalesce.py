@@ -68,9 +68,8 @@ class Coalescer:
             try:
                 return await self._send(request)
             finally:
-                # GETs that were sent before may not have seen this write, so they are closed, also
-                # those of other event loops.
-                for _, in_progress in self._in_progress.by_loop():
+                # GETs that were sent before may not have seen this write, so they are closed.
+                if (in_progress := self._in_progress.get()) is not None:
                     in_progress.clear()
         if request.sink is not None:
             return await self._send(request)
@@ -88,9 +87,8 @@ class Coalescer:
         is_first = False
         while True:
             if not await _wait_for(shared, None if deadline is None else deadline - now()):
-                problem = "the identical call that this one shares had still not ended"
-                late = DeadlineExceeded(f"no answer within {total:g} s: {problem}")
-                late.call = request.call
+                late = DeadlineExceeded(f"no answer within {total:g} s")
+                late.outcome = "unknown"
                 raise late
             error = None if shared.task.cancelled() else shared.task.exception()
             if is_first or not isinstance(error, DeadlineExceeded):

@@ -1,57 +1,45 @@
-"""Retries as pure decisions: whether and when, at which cost, and what is certain after them.
-
-What is certain is said with care, since the caller of a POST may act on it. Once an attempt may
-have acted, no later answer changes that. The API answers a later attempt from what it stored of
-the first one, but such an answer may come from before the API looks there.
-"""
+"""Retries as pure decisions: whether and when, at which cost, and what is certain after them."""
 
 from __future__ import annotations
 
-import re
-import sys
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from pinstripe._config.options import RetryPolicy
-from pinstripe._core.errors import ConnectionLost, Outcome, TransportError
-from pinstripe._core.refusals import is_refusal
-from pinstripe._http.messages import CallProgress, Response
+from pinstripe._core.errors import (
+    APIError,
+    CertificateError,
+    ConnectError,
+    ConnectionLost,
+    Outcome,
+    PinstripeError,
+    TransportError,
+)
+from pinstripe._http.messages import Response
 
 RETRY_COST = 5
 """What a retry costs of the retry budget, as in the AWS SDKs' standard retry mode."""
 
-_SECONDS = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
-
-def parse_retry_after(value: str | None, date: str | None, now: float) -> float | None:
+def parse_retry_after(value: str | None, now: float) -> float | None:
     """Return the pause that a `Retry-After` header asks for, in seconds.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 
     Args:
-        value: Seconds, also with a fraction, or an HTTP date; anything else counts as no header.
-        date: The `Date` of the same answer: a date in `value` is one of the server's clock, from
-            which that of this machine may differ.
-        now: Seconds since the Unix epoch, for an answer without a `Date`.
+        value: Whole seconds or an HTTP date; anything else counts as no header.
+        now: Seconds since the Unix epoch.
     """
     if value is None:
         return None
-    if _SECONDS.fullmatch(value):
-        return min(float(value), sys.float_info.max)  # text of many digits is infinite
-    until = _parse_date(value)
-    if until is None:
-        return None
-    answered = _parse_date(date or "") or datetime.fromtimestamp(now, timezone.utc)
-    return max(0.0, (until - answered).total_seconds())
-
-
-def _parse_date(value: str) -> datetime | None:
+    if value.isascii() and value.isdigit() and len(value) <= 9:
+        return float(value)
     try:
         date = parsedate_to_datetime(value)
-        return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
-    # Python 3.10 answers some of what is no date with a TypeError.
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, IndexError, OverflowError):
         return None
+    aware = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    return max(0.0, (aware - datetime.fromtimestamp(now, timezone.utc)).total_seconds())
 
 
 def wants_retry(result: Response | TransportError) -> bool:
@@ -63,7 +51,7 @@ def wants_retry(result: Response | TransportError) -> bool:
         result: How an attempt ended.
     """
     if isinstance(result, TransportError):
-        return not result.permanent
+        return not isinstance(result, CertificateError)
     advice = result.headers.get("Stripe-Should-Retry")
     if advice in ("true", "false"):
         return advice == "true" and result.status >= 400
@@ -84,7 +72,7 @@ def decide(
 
     Args:
         policy: The limits.
-        attempts: How many attempts were made so far.
+        attempts: How many attempts were made so far, without free ones.
         result: How the latest attempt ended.
         retry_after: Seconds that the server asked to wait.
         remaining: Seconds until the deadline; a pause has to end before it.
@@ -136,28 +124,39 @@ class Budget:
         self.spent = max(0, self.spent - (RETRY_COST if retried else 1))
 
 
-class Attempts(CallProgress):
+class Attempts:
     """What the attempts of one call so far say about its outcome.
 
-    The question is whether the server may have acted. Each attempt that has ended gave one of three
-    answers: nothing of it can have left; the API refused it; or it may have acted, since a lost
-    connection, a 5xx and the word of a proxy say nothing. The attempt in progress may have acted
-    from the moment on at which a byte of it can have left, which the transport reports.
+    The question is whether the server may have acted. `uncertain` is the answer so far:
+
+    - before an attempt is sent: what the earlier attempts have left it at, at first False;
+    - while an attempt is on its way: True, since the call can be cancelled at any moment;
+    - after an attempt: as before it, if the server has not seen the request or refused it without
+      a look at earlier ones; False, if its refusal also covers the earlier attempts; else True,
+      since a lost connection, a 5xx or a late answer says nothing.
+
+    Args:
+        deletes: Whether the call is a DELETE: it has an effect and no idempotency key, so a
+            refusal of a later attempt says nothing about an earlier one.
 
     Attributes:
-        count: Requests made.
-        free: How many of them replaced one on a stale connection; they cost nothing of the budget.
+        deletes: As above.
+        count: Requests sent.
+        free: How many of them replaced one on a stale connection; the policy does not count them.
+        uncertain: Whether one of them may have had an effect that no answer confirmed.
     """
 
-    def __init__(self) -> None:
+    __slots__ = ("_uncertain_before", "count", "deletes", "free", "uncertain")
+
+    def __init__(self, *, deletes: bool = False) -> None:
+        self.deletes = deletes
         self.count = self.free = 0
-        self._may_have_acted = self._refused = False
+        self.uncertain = self._uncertain_before = False
 
     def begin(self) -> None:
         """Note that an attempt is about to be sent."""
         self.count += 1
-        # A transport that reports nothing may send something at once.
-        self.stage, self.failure = "answer", None
+        self._uncertain_before, self.uncertain = self.uncertain, True
 
     def end(self, result: Response | TransportError) -> None:
         """Note how an attempt ended.
@@ -165,18 +164,19 @@ class Attempts(CallProgress):
         Args:
             result: The answer, or the error in its place.
         """
-        self.stage = "turn"
-        if isinstance(result, TransportError):
-            self._may_have_acted |= result.outcome != "not_sent"
-        elif result.status >= 400 and is_refusal(result.status, result.headers, result.body):
-            self._refused = True
-        else:
-            self._may_have_acted = True
+        if isinstance(result, ConnectError):
+            self.uncertain = self._uncertain_before
+        elif isinstance(result, Response) and 400 <= result.status < 500:
+            # The API refuses with 401, 403 and 429 before it looks for the stored answer to the
+            # idempotency key, and with 409 while there is none yet. Any other refusal is the
+            # answer to every attempt with this key.
+            early = self.deletes or result.status in (401, 403, 409, 429)
+            self.uncertain = self._uncertain_before if early else False
 
     def withdraw(self) -> None:
         """Note that the attempt was refused on this side, so that nothing of it was sent."""
         self.count -= 1
-        self.stage = "turn"
+        self.uncertain = self._uncertain_before
 
     def excuse(self, result: Response | TransportError) -> bool:
         """Return whether an attempt that ended with `result` may be repeated at once, for free.
@@ -189,9 +189,12 @@ class Attempts(CallProgress):
         self.free = 1
         return True
 
-    @property
-    def outcome(self) -> Outcome:
-        """What is certain if the call ends now."""
-        if self._may_have_acted or self.stage in ("answer", "body"):
+    def outcome(self, error: PinstripeError) -> Outcome:
+        """Return what is certain if the call ends with `error`.
+
+        An `APIError` is an answer, so the server has seen the call; without one, and without an
+        uncertain attempt, nothing that can have an effect was sent.
+        """
+        if self.uncertain or error.outcome == "unknown":
             return "unknown"
-        return "rejected" if self._refused else "not_sent"
+        return "rejected" if isinstance(error, APIError) else "not_sent"

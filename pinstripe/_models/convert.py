@@ -8,20 +8,13 @@ something to do. msgspec can build every class derived from `Record`; the tests 
 
 msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
 `"12"` as the integer 12 and `"false"` as False: no digit is lost by that, and a value that fits
-neither way is still an error. Only the `has_more` of a page is strict, since a walk ends by it.
-
-msgspec skips fields that a model does not have, and then looks at no byte of their text. So the
-whole body is checked to be UTF-8 first; that is a scan in C, and nearly every body is plain ASCII.
-
-An amount is text of ASCII digits, of at most 40 before and 40 after the point, or a whole number;
-anything else is an error with its path. A JSON number with a fraction is too, since its last digits
-could be lost. So no amount is long when it is written out, whatever its exponent.
+neither way is still an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -30,10 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 import attrs
 import msgspec
 
-from pinstripe._core.checks import parse_amount
-from pinstripe._core.errors import ConfigurationError, DecodeError
-from pinstripe._core.forks import no_fork
-from pinstripe._models.record import Amount, Record
+from pinstripe._core.errors import DecodeError
+from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
     from cattrs import BaseValidationError, Converter
@@ -48,8 +39,7 @@ _NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 # Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
 _PATH = r"`(\$[^`]*)`$"
-_NO_AMOUNT = "not a decimal number that an amount can be"
-_EXPECTED = rf"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|{_NO_AMOUNT}"
+_EXPECTED = r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`"
 
 
 @cache
@@ -62,12 +52,12 @@ def is_native(model: Any) -> bool:
     if not attrs.has(getattr(model, "__origin__", model)):
         return False
     # msgspec describes a type as a tree of nodes, with cycles where classes hold each other. A type
-    # that it does not know is a CustomType; `_amount` reads one of them.
+    # that it does not know is a CustomType.
     seen: set[int] = set()
     waiting: list[Any] = [msgspec.inspect.type_info(model)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, msgspec.inspect.CustomType) and node.cls is not Amount:
+        if isinstance(node, msgspec.inspect.CustomType):
             return False
         if isinstance(node, tuple):
             waiting.extend(cast("tuple[Any, ...]", node))
@@ -80,11 +70,10 @@ def is_native(model: Any) -> bool:
 @cache
 def converter() -> Converter:
     """Return the converter; a module may register a hook for a model of its own."""
-    with no_fork():
-        from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
+    from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
 
     def native_hook(model: Any) -> Callable[[Any, Any], Any]:
-        return lambda value, _: msgspec.convert(value, model, strict=False, dec_hook=_amount)
+        return lambda value, _: msgspec.convert(value, model, strict=False)
 
     def is_open(kind: Any) -> bool:
         # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
@@ -94,20 +83,12 @@ def converter() -> Converter:
     made.register_structure_hook_factory(is_native, native_hook)
     made.register_unstructure_hook(datetime, _seconds)
     made.register_unstructure_hook(Decimal, _digits)
-    made.register_unstructure_hook(Amount, _digits)
     made.register_unstructure_hook_func(is_open, made.unstructure)
     return made
 
 
-def _amount(kind: type, value: Any) -> Decimal:
-    """Return the amount that a value of an answer holds; msgspec adds its path to the error."""
-    if kind is Amount and (amount := parse_amount(value)) is not None:
-        return amount
-    raise ValueError(_NO_AMOUNT)
-
-
 def _digits(value: Decimal) -> str:
-    # A model that was made by hand can hold "1E+999999999": a gigabyte of zeros.
+    # "1E+999999999" is a few bytes of an answer and a gigabyte of zeros: it stays as it came.
     return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
 
 
@@ -124,7 +105,7 @@ def decoder_of(model: Any) -> Callable[[bytes], Any]:
         model: The class to build.
     """
     if _is_record(model) or is_native(model):
-        return msgspec.json.Decoder(model, strict=False, dec_hook=_amount).decode
+        return msgspec.json.Decoder(model, strict=False).decode
     return lambda body: _built(msgspec.json.decode(body), model)
 
 
@@ -135,8 +116,7 @@ def _is_record(model: Any) -> bool:
 
 def _built(value: Any, model: Any) -> Any:
     """Return the object that cattrs builds from plain data."""
-    with no_fork():
-        from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
+    from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
 
     try:
         return converter().structure(value, model)
@@ -168,8 +148,6 @@ def decode(body: bytes, model: type[_T]) -> _T:
     """
     target: Any = model
     try:
-        if not body.isascii():
-            body.decode()
         value: _T = decoder_of(target)(body)
     except _MISFITS as error:
         problem = _decode_error(error, model)
@@ -192,7 +170,7 @@ def structure(value: Any, model: type[_T]) -> _T:
     """
     try:
         structured: _T = (
-            msgspec.convert(value, model, strict=False, dec_hook=_amount)
+            msgspec.convert(value, model, strict=False)
             if _is_record(model)
             else _built(value, model)
         )
@@ -218,32 +196,10 @@ def to_dict(model: Any) -> dict[str, Any]:
     return data
 
 
-def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
-    """Return the model that `to_dict` made plain data of, or that the API's own JSON holds.
-
-        session = pinstripe.from_dict(VerificationSession, json.loads(row["session"]))
-
-    The type of a page is `Page[VerificationSession]`. An attrs class of your own is built too.
-
-    Args:
-        model: The class to build.
-        data: Plain data, as `to_dict` or `json.loads` gives it; fields that the model does not
-            have are left out.
-
-    Raises:
-        ConfigurationError: `model` is no model and no attrs class.
-        DecodeError: The data does not fit the model. The error names the place, and no value.
-    """
-    if not attrs.has(getattr(model, "__origin__", model)):
-        raise ConfigurationError("model", "must be a model or another attrs class")
-    return structure(data, model)
-
-
 def _decode_error(error: BaseException, model: Any) -> DecodeError:
     path, problem = _describe(error)
     name = getattr(model, "__name__", str(model))
-    article = "an" if name[0] in "AEIOU" else "a"
-    result = DecodeError(f"not {article} {name}: {problem} at {path}")
+    result = DecodeError(f"not a {name}: {problem} at {path}")
     result.path = path
     return result
 

@@ -8,29 +8,20 @@ A serial walk asks for one page ahead of its caller. A parallel walk has many re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from attrs import evolve
 
-from pinstripe._concurrency.loop_local import LoopAffinity, LoopOwned
+from pinstripe._concurrency.loop_local import LoopAffinity, LoopLocal
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.checks import check_whole_number
-from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
-from pinstripe._core.forks import no_fork
+from pinstripe._core.errors import PaginationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed
-from pinstripe._resources.unfit import (
-    AnyPage,
-    MixedPage,
-    OnUnfit,
-    attach_to_page,
-    parse_page,
-    take_items,
-    take_pages,
-)
+from pinstripe._models.record import Listed, attach_response
+from pinstripe._resources.endpoint import parse_response
 from pinstripe._resources.walk import Walk, check_page
 
 if TYPE_CHECKING:
@@ -44,11 +35,15 @@ _MAX_WINDOWS = 256
 _L = TypeVar("_L", bound=Listed)
 
 
-async def _fetch(send: Sender, walk: Walk[_L]) -> AnyPage[_L]:
+async def _fetch(send: Sender, walk: Walk[_L]) -> Page[_L]:
     request = walk.request
     response = await send(request)
-    page = parse_page(request, response, walk.endpoint.model, walk.cursor_behind)
-    return attach_to_page(page, response if walk.keeps_bodies else evolve(response, body=b""))
+    page = parse_response(request, response, walk.endpoint.model)
+    known = response if walk.keeps_bodies else evolve(response, body=b"")
+    attach_response(page, known)
+    for item in page.data:
+        attach_response(item, known)
+    return page
 
 
 class PageWalker(Protocol[_L]):
@@ -66,7 +61,7 @@ class PageWalker(Protocol[_L]):
         """Whether a page was asked for and not taken yet."""
         ...
 
-    async def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
+    async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """Return the next page and its objects in the order of the walk; None at the end."""
         ...
 
@@ -100,7 +95,7 @@ class Walker(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk: Walk[_L] | None = walk
-        self._task: LoopOwned[asyncio.Task[AnyPage[_L]]] = LoopOwned()
+        self._task: LoopLocal[asyncio.Task[Page[_L]]] = LoopLocal()
         self._seen: set[str] = set()
         self._items_read = 0
         self.last: str | None = None
@@ -110,7 +105,7 @@ class Walker(Generic[_L]):
         """See `PageWalker.is_fetching`."""
         return self._task.is_set
 
-    async def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
+    async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `PageWalker.next_page`."""
         if self._walk is None:
             return None
@@ -167,7 +162,7 @@ class ParallelWalker(Generic[_L]):
         """See `PageWalker.is_fetching`."""
         return bool(self._tasks)
 
-    async def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
+    async def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
         """See `PageWalker.next_page`; of each page, only the objects of its own window."""
         self._affinity.bind()
         self._send_requests()
@@ -243,28 +238,17 @@ class ListReader(Generic[_L]):
         Raises:
             ConfigurationError: An argument is wrong, or this list allows no parallel walk.
         """
-        with no_fork():
-            from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few need it
+        from pinstripe._resources.parallel import ParallelPlan  # noqa: PLC0415 -- few walks need it
 
-        windows = check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
+        check_whole_number("windows", windows, maximum=_MAX_WINDOWS)
         self._latest = walker = ParallelWalker(self._send, ParallelPlan(self.walk, windows))
         return walker
 
-    async def fetch_first(self) -> tuple[Walker[_L], AnyPage[_L]]:
-        """Return the first page, and a walk that `take_first` moves behind it."""
-        return self.begin_walk(), await _fetch(self._send, self.walk)
-
-    def take_first(self, walker: Walker[_L], page: AnyPage[_L]) -> Page[_L]:
-        """Return the page of `fetch_first` to hand out; `cursor` is then after it.
-
-        Args:
-            walker: The walk of `fetch_first`.
-            page: The page.
-        """
+    async def first_page(self) -> Page[_L]:
+        """Return the first page, and ask for no other; `cursor` is then after it."""
+        walker = self.begin_walk()
+        page = await _fetch(self._send, self.walk)
         items = self.walk.items(page)
-        if isinstance(page, MixedPage):
-            fitting = take_items(walker, (page, items), self.walk.on_unfit)
-            page = page.page_of({item.id for item in fitting})
         walker.last = items[-1].id if items else None
         return page
 
@@ -281,12 +265,6 @@ class ListReader(Generic[_L]):
     def without_bodies(self) -> Pager[_L]:
         """Return a pager whose objects do not keep the bytes that they were read from."""
         return Pager(self._send, evolve(self.walk, keeps_bodies=False))
-
-    def skip_unfit(self, report: OnUnfit) -> Pager[_L]:
-        """See `Pager.skip_unfit`."""
-        if not callable(report):
-            raise ConfigurationError("report", "must be a function")
-        return Pager(self._send, evolve(self.walk, on_unfit=report))
 
 
 class Pager(Generic[_L]):
@@ -305,10 +283,6 @@ class Pager(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._reader = ListReader(send, walk)
 
-    def __repr__(self) -> str:
-        # Filters can be private, such as the reference of a customer.
-        return f"{type(self).__name__}({self._reader.walk.endpoint.template!r})"
-
     @property
     def cursor(self) -> str | None:
         """The position of the latest walk: after the last object or page that it handed out.
@@ -318,27 +292,9 @@ class Pager(Generic[_L]):
         """
         return self._reader.cursor
 
-    def skip_unfit(self, report: Callable[[UnfitError], object]) -> Pager[_L]:
-        """Return a pager of the same list that goes on where an object does not fit its class.
-
-            left_out = []
-            async for session in sessions.list().skip_unfit(left_out.append): ...
-
-        Without it, a walk hands out the objects before such an object and raises an `UnfitError`,
-        whose `cursor` resumes behind it. An export of the returned pager goes on too.
-
-        Args:
-            report: A plain function, called with the error of each object that is left out, before
-                an object behind it is handed out.
-
-        Raises:
-            ConfigurationError: `report` is no function.
-        """
-        return self._reader.skip_unfit(report)
-
     def __aiter__(self) -> AsyncGenerator[_L, None]:  # noqa: PYI058 -- `aclose` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
-        return _each(self._reader.begin_walk(), self._reader.walk.on_unfit)
+        return _each(self._reader.begin_walk())
 
     def parallel(self, windows: int = WINDOWS) -> AsyncGenerator[_L, None]:
         """Yield every object, newest first, asking for many windows of `created` at once.
@@ -358,27 +314,22 @@ class Pager(Generic[_L]):
                 there.
             PaginationError: The list cannot end, or its objects do not come newest first.
         """
-        return _each(self._reader.begin_parallel_walk(windows), self._reader.walk.on_unfit)
+        return _each(self._reader.begin_parallel_walk(windows))
 
     async def pages(self) -> AsyncGenerator[Page[_L], None]:
-        """Yield page after page, each as the API gave it: newest object first.
-
-        If an object of a page does not fit, that page has only the objects before it.
-        """
+        """Yield page after page, each as the API gave it: newest object first."""
         walker = self._reader.begin_walk()
         try:
             while (step := await walker.next_page()) is not None:
-                for page in take_pages(walker, step, self._reader.walk.on_unfit):
-                    yield page
+                page, items = step
+                walker.last = items[-1].id if items else walker.last
+                yield page
         finally:
             await walker.aclose()
 
     def __await__(self) -> Generator[Any, None, Page[_L]]:
         """Return the first page, and ask for no other; `cursor` is then after it."""
-        return self._first_page().__await__()
-
-    async def _first_page(self) -> Page[_L]:
-        return self._reader.take_first(*await self._reader.fetch_first())
+        return self._reader.first_page().__await__()
 
 
 def reader_of(pager: Pager[_L]) -> ListReader[_L]:
@@ -390,10 +341,10 @@ def reader_of(pager: Pager[_L]) -> ListReader[_L]:
     return pager._reader  # noqa: SLF001 -- private to users, and the one way in for other wings
 
 
-async def _each(walker: PageWalker[_L], on_unfit: OnUnfit | None) -> AsyncGenerator[_L, None]:
+async def _each(walker: PageWalker[_L]) -> AsyncGenerator[_L, None]:
     try:
         while (step := await walker.next_page()) is not None:
-            for item in take_items(walker, step, on_unfit):
+            for item in step[1]:
                 walker.last = item.id
                 yield item
     finally:

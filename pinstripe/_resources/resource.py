@@ -14,7 +14,6 @@ from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, parse_response
 from pinstripe._resources.pager import Pager
-from pinstripe._resources.params import check_params
 from pinstripe._resources.walk import Paging, start_walk
 
 _M = TypeVar("_M", bound=Model)
@@ -45,7 +44,7 @@ class Resource:
         options: RequestOptions | None,
         **ids: str,
     ) -> _M:
-        request = endpoint.request(check_params(params, creates=not ids), ids, options)
+        request = endpoint.request(params, ids, options)
         response = await self._send(request)
         answer = parse_response(request, response, endpoint.model)
         attach_response(answer, response)
@@ -58,7 +57,7 @@ class Resource:
         paging: Paging,
         options: RequestOptions | None,
     ) -> Pager[_L]:
-        return Pager(self._send, start_walk(endpoint, check_params(params), paging, options))
+        return Pager(self._send, start_walk(endpoint, params, paging, options))
 
 
 def prepare_decoders() -> None:

@@ -7,7 +7,6 @@ import click
 from pinstripe._version import __version__
 from pinstripe.cli._interrupt import INTERRUPTED
 from pinstripe.cli._quotes.command import quotes
-from pinstripe.cli._words import show_error
 from pinstripe.cli.demo import demo
 from pinstripe.cli.export import export
 from pinstripe.cli.listen import listen
@@ -38,7 +37,7 @@ def run() -> int:
     try:
         status = pinstripe.main(prog_name="pinstripe", standalone_mode=False)
     except click.ClickException as error:
-        show_error(error)
+        error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

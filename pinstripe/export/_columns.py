@@ -1,11 +1,10 @@
 """Models as rows: which columns a model has, and how their values are read.
 
 A nested object gives a column for each of its fields, named by the path to it, such as
-`options.document.require_matching_selfie`; the network Base is `base`, as in arguments, and not
-the API's `base_network`. An object that the API can also send as its id gives the id. What has no
-fixed number of values (a list, metadata, the object of an event) is a column of JSON. The columns
-follow from the model alone, never from the objects, so every export of a resource has the same
-columns. Private fields are columns only if the caller asks for them.
+`options.document.require_matching_selfie`. An object that the API can also send as its id gives the
+id. What has no fixed number of values (a list, metadata, the object of an event) is a column of
+JSON. The columns follow from the model alone, never from the objects, so every export of a resource
+has the same columns. Private fields are columns only if the caller asks for them.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from typing import (
 from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
-from pinstripe._models.record import Amount, Record
-from pinstripe._resources.onramp_params import WIRE_KEYS
+from pinstripe._models.record import Record
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
@@ -43,15 +41,10 @@ _KINDS: Mapping[type[Any], Kind] = {
     bool: "boolean",
     int: "integer",
     float: "number",
-    Amount: "decimal",
     Decimal: "decimal",
     datetime: "timestamp",
     date: "date",
 }
-
-
-# A network is called as arguments call it: `base`, where the API has the key `base_network`.
-_ARGUMENT_NAMES = {key: name for name, key in WIRE_KEYS.items()}
 
 
 @frozen
@@ -87,7 +80,7 @@ def _columns(model: type[Any], parents: tuple[str, ...], *, reveal: bool) -> Ite
         if not (attribute.repr or reveal):
             continue
         path = (*parents, attribute.name)
-        name = ".".join(_ARGUMENT_NAMES.get(part, part) for part in path)
+        name = ".".join(path)
         types = tuple(_alternatives(hints[attribute.name]))
         kind = _KINDS.get(types[0]) if len(types) == 1 else None
         if len(types) == 1 and issubclass(types[0], Record):

@@ -11,13 +11,11 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from textwrap import dedent
 from typing import Any
 
 import pytest
 
 import pinstripe
-from pinstripe._concurrency import loop_thread
 from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
 from pinstripe._concurrency.thread_call import ThreadCall
@@ -253,26 +251,6 @@ class TestTheThread:
         assert len(caught) == 1
         assert not thread.is_running
 
-    def test_that_cannot_end_is_left_behind(self, monkeypatch) -> None:
-        monkeypatch.setattr(loop_thread, "_STOP_SECONDS", 0.0)
-        monkeypatch.setattr(loop_thread, "_POLL_SECONDS", 0.01)
-        bridge, other = LoopBridge("Thing"), LoopBridge("Other")
-        release = threading.Event()
-
-        async def hold() -> None:
-            asyncio.get_running_loop().run_in_executor(None, release.wait, WAIT)
-
-        bridge.run(hold)
-        (left,) = loop_threads()
-        try:
-            bridge.close(nothing)
-            assert left.is_alive()
-            assert other.run(user) == "nobody"
-        finally:
-            release.set()
-            other.close(nothing)
-            left.join(WAIT)
-
     def test_of_a_shut_down_interpreter_is_refused(self) -> None:
         ended = Leases()
         ended._end()
@@ -369,35 +347,6 @@ class TestACall:
                     return len(found) + sum(1 for _ in stripe.climate.products.list())
 
         assert asyncio.run(main()) > 0
-
-    def test_in_a_callback_of_an_event_loop_warns_too(self, bridge) -> None:
-        async def main() -> None:
-            done = asyncio.Event()
-
-            def call() -> None:
-                with pytest.warns(RuntimeWarning, match="user blocks the event loop"):
-                    bridge.run(user)
-                done.set()
-
-            asyncio.get_running_loop().call_soon(call)
-            await done.wait()
-
-        asyncio.run(main())
-
-    def test_at_the_prompt_of_asyncio_does_not_warn(self) -> None:
-        lines = """
-            import asyncio
-            from tests.concurrency.test_loop_thread import LoopBridge, nothing, user
-            bridge = LoopBridge("Thing")
-            print(asyncio.get_running_loop() is not None, bridge.run(user))
-            bridge.close(nothing)
-        """
-        command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "asyncio"]
-        done = subprocess.run(
-            command, input=dedent(lines), capture_output=True, text=True, check=True
-        )
-        assert "True nobody" in done.stdout
-        assert "Warning" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Interrupted])

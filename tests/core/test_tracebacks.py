@@ -6,22 +6,15 @@ import asyncio
 import contextlib
 import gc
 import inspect
-import sys
 import traceback
 import weakref
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
-import pinstripe
 from pinstripe import ConfigurationError, PinstripeError
 from pinstripe._core.tracebacks import KeptError, hide_frames
 from pinstripe._resources.resource import Resource
-from pinstripe.webhooks import RedisStore, Webhook
 
 
 @hide_frames
@@ -155,101 +148,3 @@ def test_a_kept_error_keeps_its_context_and_else_has_that_of_the_caller(own) -> 
             KeptError(error).raise_again()
     assert caught.value is error
     assert error.__context__ is (own or handled)
-
-
-SECRET = "CANARYcanary"
-PACKAGE = str(Path(pinstripe.__file__).parent)
-
-
-def made_of_secrets() -> list[Callable[[], object]]:
-    client = pinstripe.AsyncClient(f"sk_test_{SECRET}")
-    return [
-        lambda: pinstripe.AsyncClient(f"sk_test_{SECRET}", timeout=3),
-        lambda: pinstripe.Client(f"sk_test_{SECRET}", proxy=f"http://u:{SECRET}@a"),
-        lambda: client.with_options(timeout=3),
-        lambda: Webhook(f"whsec_{SECRET}"),
-        lambda: RedisStore(f"redis://u:{SECRET}@127.0.0.1"),
-    ]
-
-
-def what_frames_show(error: BaseException | None) -> str:
-    """Return the local variables of all frames but those of this module, as debuggers show them."""
-    shown = ""
-    while error is not None:
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            if frame.f_code.co_filename != __file__:
-                shown += "".join(map(shown_as, frame.f_locals.values()))
-        error = error.__context__
-    return shown
-
-
-def shown_as(value: object) -> str:
-    if isinstance(value, (tuple, list, dict)):
-        return "".join(map(shown_as, value.values() if isinstance(value, dict) else value))
-    with contextlib.suppress(AttributeError):  # an object that is half made
-        return repr(value)
-    return ""
-
-
-# Ctrl-C can come in the middle of a finalizer too, where Python reports it and goes on.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("number", range(5))
-def test_ctrl_c_in_any_line_that_makes_a_client_shows_no_key(number) -> None:
-    make = made_of_secrets()[number]
-    make()  # so that what is imported late is there
-    # In a thread: an interruption where an `except` begins leaves a context that never ends there.
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(count_lines, make).result() > 5
-
-
-def count_lines(make: Callable[[], object]) -> int:
-    """Interrupt a call before each of its lines, look at what is shown, and count them."""
-    line = 1  # the first is that of the wrapper itself, which has not begun to hide anything yet
-    while (error := interrupted(make, line)) is not None:
-        assert SECRET not in what_frames_show(error)
-        line += 1
-    return line
-
-
-def interrupted(make: Callable[[], object], line: int) -> KeyboardInterrupt | None:
-    """Interrupt a call before a line of what it runs; return None if it has fewer lines."""
-    left = line
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal left
-        # Those of other packages may hold locks, which they would never release.
-        file = frame.f_code.co_filename
-        if not file.startswith((PACKAGE, "<attrs")) or frame.f_code.co_name == "__del__":
-            return None
-        if event == "line":
-            left -= 1
-            if left == -1:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        make()
-    except KeyboardInterrupt as error:
-        return error
-    finally:
-        sys.settrace(before)
-    return None
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: pinstripe.AsyncClient(f"sk_test_{SECRET}", tiemout=3),  # type: ignore[call-arg]
-        lambda: pinstripe.Client(f"sk_test_{SECRET}", tiemout=3),  # type: ignore[call-arg]
-        lambda: pinstripe.AsyncClient(f"sk_test_{SECRET}", timeout=0),
-        lambda: pinstripe.AsyncClient(f"sk_test_{SECRET}").with_options(timeout=0),
-        lambda: Webhook(f"whsec_{SECRET}", tolerance=-1),
-        lambda: RedisStore(f"http://u:{SECRET}@127.0.0.1"),
-    ],
-)
-def test_a_wrong_argument_of_what_is_made_shows_no_key(make) -> None:
-    with pytest.raises((TypeError, pinstripe.ConfigurationError)) as caught:
-        make()
-    assert SECRET not in what_frames_show(caught.value)

@@ -696,6 +696,7 @@ async def test_an_empty_list_is_no_error() -> None:
         ({"cursor": "starting_after:a&limit=1"}, "cursor"),
         ({"cursor": 5}, "cursor"),
         ({"params": {"created": datetime(2026, 1, 1)}}, "created"),  # noqa: DTZ001
+        ({"params": {"expand": "data.x"}}, "expand"),
         ({"options": RequestOptions(idempotency_key="k")}, "idempotency_key"),
     ],
 )
@@ -711,8 +712,3 @@ async def test_a_fresh_pager_stands_where_it_starts() -> None:
     assert pager(send, starting_after="it_1").cursor == "starting_after:it_1"
     assert pager(send, ending_before="it_1").cursor == "ending_before:it_1"
     assert pager(send, cursor="ending_before:it_1").cursor == "ending_before:it_1"
-
-
-def test_the_repr_of_a_pager_names_the_list_and_no_filter() -> None:
-    one = pager(Shelf([]).send, params={"client_reference_id": "PRIVATE"}, starting_after="t_9")
-    assert repr(one) == "Pager('/v1/things')"

@@ -165,10 +165,15 @@ WITHOUT_SIGNALS = """
 import asyncio, signal
 from pinstripe.sandbox._server import serve
 
-def refuse(loop, sig, callback, *args):
-    raise NotImplementedError  # as on Windows
+class Loop(asyncio.SelectorEventLoop):
+    def add_signal_handler(self, sig, callback, *args):
+        raise NotImplementedError  # as on Windows
 
-asyncio.SelectorEventLoop.add_signal_handler = refuse
+class Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        return Loop()
+
+asyncio.set_event_loop_policy(Policy())
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
 serve(0, announce=lambda line: print(line, flush=True))
 print("ended")

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinstripe._core.errors import APIError, ConnectionLost
-from pinstripe._core.refusals import error_for
+from pinstripe._core.errors import APIError, ConnectionLost, error_for
 from pinstripe.bulk import Outcome
 from pinstripe.cli._quotes.output import Kept, ResumeError, find_kept, open_output
 from pinstripe.cli._quotes.queries import Query
@@ -50,8 +49,7 @@ def answer(*quotes: OnrampQuote) -> Quotes:
 
 
 def refusal() -> APIError:
-    said = "Too fast, key sk_test_51HxSECRET\n=1+1"
-    body = {"error": {"type": "api_error", "message": said, "code": "rate_limit"}}
+    body = {"error": {"message": "Too fast, key sk_test_51HxSECRET\n=1+1", "code": "rate_limit"}}
     return error_for(429, {"Request-Id": "req_1"}, json.dumps(body).encode())
 
 

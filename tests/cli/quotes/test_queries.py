@@ -128,8 +128,7 @@ def test_csv_that_is_refused(data: bytes, message: str) -> None:
         ('{"source_amount": 1e9999999}', "2:1: not JSON that can be read: 1e9999999 is out of"),
         ('{"source_amount": 1e99999999999999999999}', "2:1: not JSON that can be read: "),
         ('{"source_amount": ' + "9" * 5000 + "}", "2:1"),
-        # Some versions of Python reach the limit of their stack here, others the end of the line.
-        ("[" * 60_000, "2:"),
+        ("[" * 60_000, "2:1: not JSON that can be read: "),
         ('[{"source_amount": 1}]', "2:1: must be a JSON object, one a line"),
         ("7", "2:1: must be a JSON object, one a line"),
         ('{"source_amount": 1, "colour": 2}', "2:22: unknown column 'colour'"),
