@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
 
 import attrs
@@ -110,7 +111,7 @@ def _shown(cls: Any) -> tuple[str, ...]:
 def _types(cls: type[Any]) -> dict[str, Any]:
     types: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        types |= vars(base).get("__annotations__", {})
+        types |= get_annotations(base)
     return types
 
 
