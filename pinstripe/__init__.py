@@ -55,10 +55,11 @@ if TYPE_CHECKING:
         ServerError,
         SignatureError,
         TransportError,
+        UnfitError,
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
-    from pinstripe._models.convert import to_dict
+    from pinstripe._models.convert import from_dict, to_dict
     from pinstripe._models.page import Page
     from pinstripe._resources.endpoint import response_of
     from pinstripe._resources.pager import Pager
@@ -106,6 +107,7 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportError",
+    "UnfitError",
     "WaitInfo",
     "__version__",
     "adapters",
@@ -116,6 +118,7 @@ __all__ = [
     "export",
     "files",
     "forwarding",
+    "from_dict",
     "identity",
     "response_of",
     "sandbox",

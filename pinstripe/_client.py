@@ -7,11 +7,8 @@ products would be most of what a first call waits for.
 
 from __future__ import annotations
 
-import asyncio
-import re
 import ssl
 from collections.abc import Mapping
-from functools import cached_property
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 from typing_extensions import Self
 
+from pinstripe._concurrency.daemon_thread import in_daemon_thread
 from pinstripe._config.client import Config, config_from
 from pinstripe._config.hooks import Hooks
 from pinstripe._config.options import (
@@ -30,8 +28,10 @@ from pinstripe._config.options import (
     Timeout,
 )
 from pinstripe._config.tls import TLS
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.forks import fork_safe_property, no_fork
+from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._http.messages import Host, Method, Response
 from pinstripe._http.pipeline import Pipeline, TimeSource
@@ -39,7 +39,7 @@ from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._models.convert import converter
-from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.any_endpoint import request_for
 from pinstripe._resources.resource import prepare_decoders
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     from pinstripe.identity import Identity
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
-# Text, not compiled patterns: few programs use them, and compiling delays the import of all.
-_PATH = r"/v[12](?:/(?:[A-Za-z0-9_-]+|\{[a-z_]+\}))+"
-_PLACEHOLDER = r"\{([a-z_]+)\}"
-# Each segment after the version that is neither a word of the API nor a placeholder: an id.
-_ID_SEGMENT = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
-
-_LATE_IMPORTS = ("pinstripe._http.coalesce", "pinstripe._resources.parallel")
+# anyio's backend is imported by its name. To have anyio do it takes a second event loop, which
+# anyio refuses in a context that says that one is running.
+_LATE_IMPORTS = (
+    "anyio._backends._asyncio",
+    "pinstripe._http.coalesce",
+    "pinstripe._resources.parallel",
+)
 """Modules that are imported when they are first needed, or by `warm_up`."""
 
 
@@ -78,6 +78,10 @@ class AsyncClient(Unpicklable):
 
     It can be made anywhere, and opens its connections for the first request. Without `async with`,
     end it with `aclose()`.
+
+    Several event loops may use it at the same time, each in its own thread and with connections of
+    its own; every limit counts in each event loop by itself. After a fork, the child opens
+    connections of its own.
 
     Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
     `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
@@ -111,7 +115,7 @@ class AsyncClient(Unpicklable):
 
     __module__ = "pinstripe"
 
-    @hide_frames
+    @hide_every_frame
     def __init__(
         self,
         api_key: str | None = None,
@@ -147,6 +151,9 @@ class AsyncClient(Unpicklable):
                 "allow_insecure_http": allow_insecure_http,
             }
         )
+        if transport is not None and not _is_transport(transport):
+            problem = f"must have the methods send and aclose; {kind_of(transport)} has not"
+            raise ConfigurationError("transport", problem)
         limiters = LoopLimiters(config.limits.max_in_flight, config.rates)
         self._build(config, _Shared(transport or AiohttpTransport(config), limiters, Budget()))
 
@@ -169,62 +176,63 @@ class AsyncClient(Unpicklable):
         self._send = pipeline.send
         # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
-            from pinstripe._http.coalesce import Coalescer
+            with no_fork():
+                from pinstripe._http.coalesce import Coalescer
 
             self._send = Coalescer(pipeline.send, config.timeout.total).send
 
-    @cached_property
+    @fork_safe_property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
         from pinstripe.identity import Identity
 
         return Identity(self._send)
 
-    @cached_property
+    @fork_safe_property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
         from pinstripe.crypto import Crypto
 
         return Crypto(self._send)
 
-    @cached_property
+    @fork_safe_property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
         from pinstripe.climate import Climate
 
         return Climate(self._send)
 
-    @cached_property
+    @fork_safe_property
     def events(self) -> Events:
         """Events: what happened to the objects of the account."""
         from pinstripe.events import Events
 
         return Events(self._send)
 
-    @cached_property
+    @fork_safe_property
     def files(self) -> Files:
         """Files that were uploaded or that the API made, and their content."""
         from pinstripe.files import Files
 
         return Files(self._send)
 
-    @cached_property
+    @fork_safe_property
     def file_links(self) -> FileLinks:
         """Links to the content of files, which need no key."""
         from pinstripe.files import FileLinks
 
         return FileLinks(self._send)
 
-    @cached_property
+    @fork_safe_property
     def forwarding(self) -> Forwarding:
-        """Requests that are forwarded to other services, with card details filled in."""
+        """Other services, to which requests are forwarded with card details filled in."""
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
 
-    @cached_property
+    @fork_safe_property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """The addresses to which events are sent."""
+        """Endpoints: the addresses to which events are sent."""
         from pinstripe.webhook_endpoints import WebhookEndpoints
 
         return WebhookEndpoints(self._send)
@@ -244,8 +252,16 @@ class AsyncClient(Unpicklable):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, also those of siblings from `with_options`."""
-        await self._shared.transport.aclose()
+        """Close the connections, also those of siblings from `with_options`.
+
+        It does not wait for calls in progress: within a second, each ends with `ConnectionLost`,
+        whose `outcome` says whether the server may have acted. Connections of other event loops
+        are closed by those loops, in their next turns. Later calls are refused in every loop.
+        """
+        try:
+            await self._shared.limiters.close()
+        finally:
+            await self._shared.transport.aclose()
 
     async def warm_up(self) -> None:
         """Do now, in a thread, what first calls would wait for.
@@ -254,23 +270,23 @@ class AsyncClient(Unpicklable):
         to 400 ms. Otherwise a product is made when its namespace is first used, and the rest by
         the first request, also in a thread.
         """
-        await asyncio.to_thread(self._prepare)
+        self._shared.limiters()  # refuses if the client is closed, or no event loop of asyncio runs
+        await in_daemon_thread(self._prepare)
         if isinstance(self._shared.transport, AiohttpTransport):
             await self._shared.transport.open()
 
     def _prepare(self) -> None:
-        import anyio
+        with no_fork():
+            for module in _LATE_IMPORTS:
+                import_module(module)
+            # The namespaces are such properties: to read one imports its product.
+            for name, member in vars(AsyncClient).items():
+                if isinstance(member, fork_safe_property):
+                    getattr(self, name)
+            prepare_decoders()
+            converter()
 
-        anyio.run(anyio.sleep, 0)  # so that anyio imports its backend
-        for module in _LATE_IMPORTS:
-            import_module(module)
-        # The namespaces are the cached properties: to read one imports its product.
-        for name, member in vars(AsyncClient).items():
-            if isinstance(member, cached_property):
-                getattr(self, name)
-        prepare_decoders()
-        converter()
-
+    @hide_every_frame
     def with_options(
         self,
         *,
@@ -322,12 +338,15 @@ class AsyncClient(Unpicklable):
 
             path = "/v1/customers/{customer}/sources"
             response = await stripe.request("GET", path, ids={"customer": "cus_A"})
-            sources = json.loads(response.body)
+            sources = response.json()
 
         Logs and hooks get the path with its placeholders, and requests with the same placeholders
         share a rate limit. If you write ids into the path, a segment with any character beside
         lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
         such a character looks like a word of the API, so pass ids as `ids`.
+
+        A POST to a path of `/v2` sends its parameters as JSON, in which None is null and clears a
+        field. Everything else is sent as a form, which leaves None out and has no empty list.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.
@@ -345,22 +364,11 @@ class AsyncClient(Unpicklable):
             APIError: The API refused.
             TransportError: No usable answer came.
         """
-        if method not in ("GET", "POST", "DELETE"):
-            raise ConfigurationError("method", f"must be GET, POST or DELETE, not {method!r}")
-        if params is not None and not isinstance(params, Mapping):
-            raise ConfigurationError("params", "must be a mapping")
-        if host not in ("api", "files"):
-            raise ConfigurationError("host", f"must be api or files, not {host!r}")
-        if not isinstance(path, str) or not re.fullmatch(_PATH, path):
-            problem = "must look like /v1/name/{id}; pass parameters as params, and ids as ids"
-            raise ConfigurationError("path", problem)
-        given: Mapping[str, str] = {} if ids is None else ids
-        if not isinstance(given, Mapping):
-            raise ConfigurationError("ids", "must be a mapping")
-        names = re.findall(_PLACEHOLDER, path)
-        if set(given) != set(names):
-            wanted = ", ".join(names) or "this path has none"
-            raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
-        endpoint = Endpoint(method, path, Response, host)
-        request = endpoint.request(params or {}, given, request_options)
-        return await self._send(evolve(request, template=re.sub(_ID_SEGMENT, "{id}", path)))
+        request = request_for(
+            method, path, params, ids=ids, host=host, request_options=request_options
+        )
+        return await self._send(request)
+
+
+def _is_transport(value: object) -> bool:
+    return all(callable(getattr(value, name, None)) for name in ("send", "aclose"))

@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from pinstripe._core.checks import is_number
+from pinstripe._core.checks import is_number, kind_of
 from pinstripe._core.errors import ConfigurationError, SignatureError, SignatureReason
 
 DEFAULT_TOLERANCE: Final = 300.0
@@ -44,7 +44,8 @@ _MESSAGES: Final[dict[SignatureReason, str]] = {
     "header_missing": "the request has no Stripe-Signature header",
     "header_malformed": "the Stripe-Signature header is not one that Stripe writes",
     "header_too_large": f"the header is over {_MAX_HEADER} characters or {_MAX_ELEMENTS} elements",
-    "body_too_large": "the payload is longer than max_bytes",
+    "body_too_large": "the body is longer than max_bytes",
+    "body_compressed": "the body is compressed, and Stripe compresses none",
     "no_signature": "the Stripe-Signature header holds no v1 signature",
     "no_match": "no signature matches: the payload was changed, or signed with another secret",
     "too_old": "the signature is older than the tolerance",
@@ -69,30 +70,30 @@ def check_settings(secrets: str | Sequence[str], tolerance: float, max_bytes: in
         raise problem
 
 
-def sign(payload: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
+def sign(body: bytes, secrets: str | Sequence[str], timestamp: int) -> str:
     """Return the `Stripe-Signature` header of a delivery.
 
     Args:
-        payload: The body, as it is sent.
+        body: The body, as it is sent.
         secrets: The secret of the endpoint (`whsec_...`), or both while one replaces another.
         timestamp: When the delivery is made, in seconds since the Unix epoch.
 
     Raises:
         ConfigurationError: An argument is wrong.
     """
-    problem = _payload_problem(payload) or _secrets_problem(secrets)
+    problem = _body_problem(body) or _secrets_problem(secrets)
     if problem is None and not _is_timestamp(timestamp):
         problem = ConfigurationError("timestamp", "must be whole seconds since the Unix epoch")
     if problem is not None:
-        del payload, secrets
+        del body, secrets
         raise problem
-    signatures = [f"v1={_digest(payload, key, str(timestamp))}" for key in _listed(secrets)]
+    signatures = [f"v1={_digest(body, key, str(timestamp))}" for key in _listed(secrets)]
     return ",".join([f"t={timestamp}", *signatures])
 
 
 def verify(
-    payload: bytes,
-    header: str | None,
+    body: bytes,
+    signature: str | None,
     secrets: str | Sequence[str],
     *,
     now: float,
@@ -103,15 +104,15 @@ def verify(
     """Return which secret signed a delivery, or refuse it.
 
     Args:
-        payload: The body exactly as it came: bytes, neither decoded nor parsed, with its byte
+        body: The body exactly as it came: bytes, neither decoded nor parsed, with its byte
             order mark if it has one.
-        header: The value of `Stripe-Signature`; None if the request has no such header.
+        signature: The value of `Stripe-Signature`; None if the request has no such header.
         secrets: The secret of the endpoint (`whsec_...`), or all secrets that may be in use.
         now: The time, in seconds since the Unix epoch.
         tolerance: Seconds by which the signature may be older or newer than `now`; above zero.
         ignore_age: True to accept a signature of any time. Anybody who recorded a delivery can
             then repeat it for ever.
-        max_bytes: Bytes that the payload may have.
+        max_bytes: Bytes that the body may have.
 
     Returns:
         The index of the secret that matched; the first one if several did.
@@ -121,33 +122,52 @@ def verify(
         ConfigurationError: An argument is wrong.
     """
     result: int | ConfigurationError | SignatureReason = (
-        _payload_problem(payload)
+        _body_problem(body)
         or _secrets_problem(secrets)
-        or _settings_problem(header, now, tolerance, max_bytes)
-        or _too_large(payload, header, max_bytes)
-        or _verdict(payload, header, secrets, now, math.inf if ignore_age else tolerance)
+        or _settings_problem(signature, now, tolerance, max_bytes)
+        or _too_large(body, signature, max_bytes)
+        or _verdict(body, signature, secrets, now, math.inf if ignore_age else tolerance)
     )
     if isinstance(result, int):
         return result
-    del payload, header, secrets
+    del body, signature, secrets
     if isinstance(result, ConfigurationError):
         raise result
     raise SignatureError(result, _MESSAGES[result])
 
 
-def _too_large(payload: bytes, header: str | None, max_bytes: int) -> SignatureReason | None:
-    if header and (len(header) > _MAX_HEADER or header.count(",") >= _MAX_ELEMENTS):
+def refusal_by_headers(
+    length: str | None, encoding: str | None, max_bytes: int
+) -> SignatureError | None:
+    """Return why a body is refused before it is read; None if it is not.
+
+    Args:
+        length: The value of `Content-Length`; None if the request has no such header.
+        encoding: The value of `Content-Encoding`; None if the request has no such header.
+        max_bytes: Bytes that the body may have.
+    """
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        return SignatureError("body_compressed", _MESSAGES["body_compressed"])
+    # A text that is no number is for the server to refuse. A longer number cannot be a length.
+    digits = (length or "").strip()
+    if _DIGITS.issuperset(digits) and int(digits[:_MAX_DIGITS] or 0) > max_bytes:
+        return SignatureError("body_too_large", _MESSAGES["body_too_large"])
+    return None
+
+
+def _too_large(body: bytes, signature: str | None, max_bytes: int) -> SignatureReason | None:
+    if signature and (len(signature) > _MAX_HEADER or signature.count(",") >= _MAX_ELEMENTS):
         return "header_too_large"
-    return "body_too_large" if len(payload) > max_bytes else None
+    return "body_too_large" if len(body) > max_bytes else None
 
 
 def _verdict(
-    payload: bytes, header: str | None, secrets: str | Sequence[str], now: float, tolerance: float
+    body: bytes, signature: str | None, secrets: str | Sequence[str], now: float, tolerance: float
 ) -> int | SignatureReason:
     """Return the index of the secret that signed, or the reason to refuse the delivery."""
-    if not header:
+    if not signature:
         return "header_missing"
-    elements = _elements(header)
+    elements = _elements(signature)
     times = [value for scheme, value in elements or () if scheme == "t"]
     if elements is None or len(times) != 1:
         return "header_malformed"
@@ -157,9 +177,9 @@ def _verdict(
 
     time, index = times[0], None
     for place, secret in enumerate(_listed(secrets)):
-        expected = _digest(payload, secret, time)
+        expected = _digest(body, secret, time)
         # In a time that does not depend on how much of a signature is right.
-        if any(hmac.compare_digest(expected, signature) for signature in signatures):
+        if any(hmac.compare_digest(expected, one) for one in signatures):
             index = place
             break
     if index is None:
@@ -173,10 +193,10 @@ def _verdict(
     return index if -age <= tolerance else "too_new"
 
 
-def _elements(header: str) -> list[tuple[str, str]] | None:
+def _elements(signature: str) -> list[tuple[str, str]] | None:
     """Return the schemes and values of a header, or None if Stripe cannot have written it."""
     elements: list[tuple[str, str]] = []
-    for element in header.split(","):
+    for element in signature.split(","):
         scheme, _, value = element.partition("=")
         if not scheme or not value:
             return None
@@ -189,20 +209,20 @@ def _elements(header: str) -> list[tuple[str, str]] | None:
     return elements
 
 
-def _digest(payload: bytes, secret: str, time: str) -> str:
+def _digest(body: bytes, secret: str, time: str) -> str:
     mac = hmac.new(secret.encode(), f"{time}.".encode(), hashlib.sha256)
-    mac.update(payload)
+    mac.update(body)
     return mac.hexdigest()
 
 
-def _payload_problem(payload: Any) -> ConfigurationError | None:
-    if isinstance(payload, bytes):
+def _body_problem(body: Any) -> ConfigurationError | None:
+    if isinstance(body, bytes):
         return None
     problem = (
-        f"must be the raw bytes of the request's body, not a {type(payload).__name__}: the"
+        f"must be the raw bytes of the request's body, not {kind_of(body)}: the"
         " signature covers each byte, which a decoded or parsed body does not give back"
     )
-    return ConfigurationError("payload", problem)
+    return ConfigurationError("body", problem)
 
 
 def _secrets_problem(secrets: Any) -> ConfigurationError | None:
@@ -220,7 +240,7 @@ def _secrets_problem(secrets: Any) -> ConfigurationError | None:
 def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
     """Return what is wrong with a secret, without repeating any part of it."""
     if not isinstance(secret, str):
-        return ConfigurationError(argument, f"must be text, not a {type(secret).__name__}")
+        return ConfigurationError(argument, f"must be text, not {kind_of(secret)}")
     if not secret.startswith(_PREFIX) or secret == _PREFIX:
         problem = f"must be the secret of a webhook endpoint, which starts with {_PREFIX}"
         return ConfigurationError(argument, problem)
@@ -230,18 +250,18 @@ def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
 
 
 def _settings_problem(
-    header: Any, now: Any, tolerance: Any, max_bytes: Any
+    signature: Any, now: Any, tolerance: Any, max_bytes: Any
 ) -> ConfigurationError | None:
-    if header is not None and not isinstance(header, str):
-        wrong = type(header).__name__
-        return ConfigurationError("header", f"must be the text of the header, not a {wrong}")
+    if signature is not None and not isinstance(signature, str):
+        wrong = kind_of(signature)
+        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
     if not is_number(now):
         return ConfigurationError("now", "must be seconds since the Unix epoch")
     if not is_number(tolerance) or not 0 < tolerance < math.inf:
-        problem = "must be seconds above zero; ignore_age=True accepts a signature of any time"
+        problem = "must be a number of seconds above zero; Stripe's own default is 300"
         return ConfigurationError("tolerance", problem)
-    if not is_number(max_bytes) or max_bytes < 1:
-        return ConfigurationError("max_bytes", "must be a number of bytes above zero")
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
+        return ConfigurationError("max_bytes", "must be a whole number of bytes above zero")
     return None
 
 

@@ -34,7 +34,8 @@ from collections.abc import (
     Iterable,
     Sized,
 )
-from inspect import isasyncgen, iscoroutinefunction
+from functools import partial
+from inspect import isasyncgen, iscoroutinefunction, signature
 from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
@@ -42,7 +43,7 @@ from attrs import define, field, frozen
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import shielded
-from pinstripe._core.checks import check_whole_number
+from pinstripe._core.checks import check_flag, check_whole_number
 from pinstripe._core.errors import ConfigurationError
 
 __all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
@@ -73,6 +74,11 @@ __all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
 
 _WINDOW_PER_CALL = 4
 """Inputs in the window by default, for each call that may be under way."""
+
+_ONE_INPUT = (
+    "must take the input as its one positional argument and return an awaitable; wrap a function "
+    "with other parameters in a coroutine function of one"
+)
 
 _I = TypeVar("_I")
 _T = TypeVar("_T")
@@ -141,8 +147,8 @@ def fan_out(
     starts when the rate limit is about to let it through, no matter how many calls wait.
 
     Args:
-        function: Called with one input. Each of the `concurrency` workers makes its calls one
-            after the other, all in one `contextvars` context.
+        function: Called with one input, as its only argument. Each of the `concurrency` workers
+            makes its calls one after the other, all in one `contextvars` context.
         inputs: Read only as far as the window allows; an async generator is closed at the end.
         concurrency: How many calls may be under way at once.
         ordered: True for outcomes in the order of the inputs, False for the order in which the
@@ -156,8 +162,9 @@ def fan_out(
         error of that outcome and does not affect the others.
 
     Raises:
-        ConfigurationError: An argument is wrong; raised at once, before any call. Or the fan-out
-            was started in another event loop or before a fork, and can continue only there.
+        ConfigurationError: An argument is wrong; raised at once, before any call, unless only a
+            call of `function` can show it. Or the fan-out was started in another event loop or
+            before a fork, and can continue only there.
         Exception: What `inputs` raised, after the outcomes of all inputs before it; or what
             `on_progress` raised, at once, without the outcomes that were not handed out yet.
         BaseException: What `function` raised that is not an `Exception`, such as a cancellation.
@@ -229,17 +236,20 @@ class _FanOut(Generic[_I, _T]):
     def _check(self) -> None:
         given, report = cast("Any", self.inputs), self.on_progress
         _require(callable(self.function), "function", "must be a coroutine function")
+        _require(_takes_input(self.function), "function", _ONE_INPUT)
         iterable = isinstance(given, (Iterable, AsyncIterable))
         listed = iterable and not isinstance(given, (str, bytes))
         _require(listed, "inputs", "must be an iterable, and not a string")
-        check_whole_number("concurrency", self.concurrency)
+        self.concurrency = check_whole_number("concurrency", self.concurrency)
+        check_flag("ordered", self.ordered)
         if self.window is not None:
-            check_whole_number("window", self.window, minimum=self.concurrency)
+            self.window = check_whole_number("window", self.window, minimum=self.concurrency)
         plain = report is None or (callable(report) and not iscoroutinefunction(report))
         _require(plain, "on_progress", "must be a plain function")
 
     async def outcomes(self) -> AsyncGenerator[Outcome[_I, _T], None]:
         """Yield every outcome; nothing keeps running afterwards."""
+        self._affinity.bind()  # before there is anything to clean up
         try:
             while await self._wait():
                 # One at a time: an outcome leaves the window when it is handed out.
@@ -320,6 +330,9 @@ class _FanOut(Generic[_I, _T]):
         except Exception as error:  # noqa: BLE001 -- it is the outcome
             # Without this frame, whose locals would show the input.
             behind = error.__traceback__ and error.__traceback__.tb_next
+            # The call itself was wrong, or returned nothing to await: no frame of the function ran.
+            if behind is None and isinstance(error, TypeError):
+                self._stop(ConfigurationError("function", _ONE_INPUT))
             return Outcome(index, item, error=error.with_traceback(behind))
 
     def _record(self, outcome: Outcome[_I, _T]) -> None:
@@ -351,6 +364,24 @@ class _FanOut(Generic[_I, _T]):
 def _require(holds: object, argument: str, problem: str) -> None:
     if not holds:
         raise ConfigurationError(argument, problem)
+
+
+def _takes_input(function: Callable[..., object]) -> bool:
+    """Return whether a function can be called with one input; True if it does not say."""
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    # A wrapper of somebody else may add or drop arguments; those of this package do not.
+    is_own = str(getattr(inner, "__module__", "")).startswith("pinstripe.")
+    try:
+        parameters = signature(function, follow_wrapped=is_own)
+    except (TypeError, ValueError):
+        return True
+    try:
+        parameters.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 async def _read(inputs: Iterable[_I] | AsyncIterable[_I]) -> AsyncGenerator[_I, None]:

@@ -40,7 +40,13 @@ from typing import Literal, TypeAlias
 from typing_extensions import TypedDict
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_decimal, check_id, check_whole_number
+from pinstripe._core.checks import (
+    check_decimal,
+    check_id,
+    check_mapping,
+    check_whole_number,
+    is_empty_text,
+)
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -216,9 +222,9 @@ class Orders(Resource):
         product: str,
         metric_tons: Decimal | int | str | None = None,
         amount: int | None = None,
-        beneficiary: BeneficiaryParam | None = None,
+        beneficiary: Private[BeneficiaryParam | None] = None,
         currency: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -278,8 +284,8 @@ class Orders(Resource):
         self,
         order: str,
         *,
-        beneficiary: BeneficiaryParam | Literal[""] | None = None,
-        metadata: Mapping[str, str] | None = None,
+        beneficiary: Private[BeneficiaryParam | Literal[""] | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -498,11 +504,12 @@ def _check_beneficiary(
     value: BeneficiaryParam | Literal[""] | None, *, clearable: bool
 ) -> BeneficiaryParam | Literal[""] | None:
     """Refuse a beneficiary that a form cannot carry, or an empty one that has nothing to clear."""
-    if value is None or (value == "" and clearable):
+    if value is None or (is_empty_text(value) and clearable):
         return value
-    if not isinstance(value, Mapping) or set(value) != {"public_name"}:
+    given = check_mapping("beneficiary", value)
+    if given.keys() != {"public_name"}:
         raise ConfigurationError("beneficiary", "must be a mapping with only a public_name")
-    name = value["public_name"]
+    name = given["public_name"]
     if not isinstance(name, str) or not (name or clearable):
         raise ConfigurationError(
             "beneficiary[public_name]", "must be text" + ("" if clearable else " that is not empty")

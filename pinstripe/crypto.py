@@ -50,19 +50,19 @@ from collections.abc import (
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from attrs import asdict
+import msgspec
 
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.encoding import headers_for
 from pinstripe._http.messages import Sender
+from pinstripe._models.open_map import Entry, OpenMap
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.onramp_params import (
-    WIRE_KEYS,
     DestinationCurrency,
     DestinationNetwork,
     DestinationTagsParam,
@@ -76,6 +76,7 @@ from pinstripe._resources.onramp_params import (
     check_queries,
     check_query,
     check_session,
+    wire_key,
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -129,35 +130,35 @@ SettlementSpeed: TypeAlias = Literal["instant", "standard"] | str
 _EXACT = Context(prec=1000, traps=[])
 
 
-@model
-class OnrampDestinationTags(Record):
-    """The tags that identify the user of a shared wallet."""
+class OnrampDestinationTags(OpenMap):
+    """The tags that identify the user of a shared wallet, by network; a network can be new."""
 
-    stellar: Private[str | None] = None
+    __slots__ = ()
+
+    stellar = Entry[str]()
 
 
-@model
-class OnrampWalletAddresses(Record):
-    """The wallets of the customer, one for each network."""
+class OnrampWalletAddresses(OpenMap):
+    """The wallets of the customer, by the API's key of each network; a network can be new.
 
-    avalanche: Private[str | None] = None
-    base_network: Private[str | None] = None
-    bitcoin: Private[str | None] = None
-    celo: Private[str | None] = None
-    destination_tags: Private[OnrampDestinationTags | None] = None
-    ethereum: Private[str | None] = None
-    optimism: Private[str | None] = None
-    polygon: Private[str | None] = None
-    solana: Private[str | None] = None
-    stellar: Private[str | None] = None
-    sui: Private[str | None] = None
-    tempo: Private[str | None] = None
-    worldchain: Private[str | None] = None
+    The networks that are known are attributes too, and `for_network` finds every one by its name.
+    """
 
-    @property
-    def base(self) -> str | None:
-        """The wallet on Base."""
-        return self.base_network
+    __slots__ = ()
+
+    avalanche = Entry[str]()
+    base = base_network = Entry[str]("base_network")
+    bitcoin = Entry[str]()
+    celo = Entry[str]()
+    destination_tags = Entry[OnrampDestinationTags]()
+    ethereum = Entry[str]()
+    optimism = Entry[str]()
+    polygon = Entry[str]()
+    solana = Entry[str]()
+    stellar = Entry[str]()
+    sui = Entry[str]()
+    tempo = Entry[str]()
+    worldchain = Entry[str]()
 
     def for_network(self, network: DestinationNetwork) -> str | None:
         """Return the wallet on a network; None if there is none.
@@ -165,8 +166,15 @@ class OnrampWalletAddresses(Record):
         Args:
             network: The name of the network, such as `"base"`.
         """
-        address = asdict(self, recurse=False).get(WIRE_KEYS.get(network, network))
+        address = self.get(wire_key(network))
         return address if isinstance(address, str) else None
+
+
+if TYPE_CHECKING:
+    _Wallets: TypeAlias = OnrampWalletAddresses
+else:
+    # What msgspec reads; `OnrampTransactionDetails` makes the map of it.
+    _Wallets = dict[str, str | dict[str, str | None] | None]
 
 
 @model
@@ -198,7 +206,17 @@ class OnrampTransactionDetails(Record):
     source_currency: SourceCurrency | None = None
     transaction_id: Private[str | None] = None
     wallet_address: Private[str | None] = None
-    wallet_addresses: Private[OnrampWalletAddresses | None] = None
+    wallet_addresses: Private[_Wallets | None] = None
+
+    def __post_init__(self) -> None:
+        if self.wallet_addresses is None:
+            return
+        wallets = OnrampWalletAddresses(self.wallet_addresses)
+        tags = wallets.destination_tags
+        if tags is not None:
+            wallets["destination_tags"] = OnrampDestinationTags(tags)
+        details: Any = self
+        msgspec.structs.force_setattr(details, "wallet_addresses", wallets)
 
 
 @model
@@ -324,7 +342,7 @@ class Quotes(Model):
         Args:
             network: The name of the network, such as `"base"`.
         """
-        return self.destination_network_quotes.get(WIRE_KEYS.get(network, network)) or ()
+        return self.destination_network_quotes.get(wire_key(network)) or ()
 
     def filter(
         self,
@@ -379,12 +397,12 @@ class OnrampSessions(Resource):
         destination_amount: Decimal | int | str | None = None,
         destination_currencies: Sequence[DestinationCurrency] | None = None,
         destination_networks: Sequence[DestinationNetwork] | None = None,
-        wallet_addresses: WalletAddressesParam | None = None,
+        wallet_addresses: Private[WalletAddressesParam | None] = None,
         lock_wallet_address: bool | None = None,
         settlement_speed: SettlementSpeed | None = None,
-        customer_ip_address: str | None = None,
-        kyc_details: KycDetailsParam | None = None,
-        metadata: Mapping[str, str] | None = None,
+        customer_ip_address: Private[str | None] = None,
+        kyc_details: Private[KycDetailsParam | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> OnrampSession:

@@ -57,7 +57,7 @@ from typing import (
 import msgspec
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts
+from pinstripe._core.checks import check_texts, kind_of
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._http.messages import Sender
 from pinstripe._models.convert import structure
@@ -134,6 +134,7 @@ __all__ = [
     "RelatedModel",
     "RelatedObject",
     "ThinEvent",
+    "ThinEventReason",
     "TypedEvent",
     "VerificationSessionCanceled",
     "VerificationSessionCreated",
@@ -141,6 +142,7 @@ __all__ = [
     "VerificationSessionRedacted",
     "VerificationSessionRequiresInput",
     "VerificationSessionVerified",
+    "event_class",
 ]
 
 
@@ -217,6 +219,12 @@ class EventRequest(Record):
     idempotency_key: str | None = None
 
 
+if TYPE_CHECKING:
+    _Request: TypeAlias = EventRequest
+else:
+    _Request: TypeAlias = EventRequest | str
+
+
 @model
 class Event(Listed):
     """Something that happened to an object.
@@ -227,7 +235,10 @@ class Event(Listed):
         account: The connected account that the event belongs to.
         api_version: The version of the API that `data` is written in; it never changes.
         context: The account, as the `Stripe-Context` header takes it.
-        pending_webhooks: How many webhook endpoints have not received it yet.
+        livemode: Whether it happened in live mode; None if the event does not say.
+        pending_webhooks: How many webhook endpoints have not received it yet; None if the event
+            does not say.
+        request: The request that caused it.
     """
 
     id: str
@@ -237,16 +248,21 @@ class Event(Listed):
     context: str | None = None
     created: datetime
     data: EventData[EventObject]
-    livemode: bool
-    pending_webhooks: int
-    request: EventRequest | None = None
+    livemode: bool | None = None
+    pending_webhooks: int | None = None
+    request: _Request | None = None
     type: EventType
 
     def __post_init__(self) -> None:
         found = _typed_events().get(self.type) if type(self) is Event else None
         if found is not None and isinstance(self.data.object, found.kind):
+            laid_out: Any = self
+            msgspec.structs.force_setattr(laid_out, "__class__", found.event)
+        # Before the version 2017-05-25 of the API the request was its id alone.
+        request: Any = self.request
+        if isinstance(request, str):
             event: Any = self
-            msgspec.structs.force_setattr(event, "__class__", found.event)
+            msgspec.structs.force_setattr(event, "request", EventRequest(id=request))
 
 
 @model
@@ -406,37 +422,70 @@ def _typed_events() -> Mapping[str, _Typed]:
     return found
 
 
+def event_class(type: str) -> type[Event]:
+    """Return the class of the events of a type; `Event` if the type has no class of its own.
+
+    Args:
+        type: The type, such as `"file.created"`.
+    """
+    found = _typed_events().get(type)
+    return Event if found is None else found.event
+
+
 @model
 class RelatedObject(Record):
     """The object of a thin event.
 
     Attributes:
+        id: Its id; None if there is only one, as of the settings of an account.
         url: The path of the object in the API.
     """
 
-    id: str
+    id: str | None = None
     type: str
     url: str
 
 
 @model
-class ThinEvent(Record):
+class ThinEventReason(Record):
+    """What caused a thin event.
+
+    Attributes:
+        type: What it was, such as `"request"`.
+        request: The request to the API, if it was one.
+    """
+
+    type: str
+    request: EventRequest | None = None
+
+
+@model
+class ThinEvent(Model):
     """An event without its object; fetch that with `Events.fetch_related`.
 
     https://docs.stripe.com/event-destinations
 
     Attributes:
+        changes: The values before and after the event, by name of the field, if it has them.
         context: The account that the event belongs to, as the `Stripe-Context` header takes it.
+        data: What a few types say beyond that, as plain data.
+        livemode: Whether it happened in live mode; None if the event does not say.
+        reason: What caused it; None if the event does not say.
         related_object: The object of the event; None if it has none.
+        snapshot_event: The id of the event about the same that is not thin, if there is one.
         type: `v1.` and the type of the event that is not thin.
     """
 
     id: str
     object: Literal["v2.core.event"] = "v2.core.event"
+    changes: Private[dict[str, Any] | None] = None
     context: str | None = None
     created: Annotated[datetime, msgspec.Meta(tz=True)]
-    livemode: bool
+    data: Private[dict[str, Any] | None] = None
+    livemode: bool | None = None
+    reason: ThinEventReason | None = None
     related_object: RelatedObject | None = None
+    snapshot_event: str | None = None
     type: str
 
 
@@ -493,9 +542,11 @@ class Events(Resource):
             ConfigurationError: The event has no object, or its object has no model here.
             NotFoundError: The object does not exist any more.
         """
+        if not isinstance(event, ThinEvent):
+            raise ConfigurationError("event", f"must be a ThinEvent, not {kind_of(event)}")
         related = event.related_object
         resource = _RESOURCES.get(related.type) if related is not None else None
-        if related is None or resource is None:
+        if related is None or related.id is None or resource is None:
             problem = "has no object that has a model here; use AsyncClient.request"
             raise ConfigurationError("event", problem)
         calls = resource(self._send)

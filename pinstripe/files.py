@@ -45,15 +45,24 @@ from typing_extensions import NotRequired, TypedDict
 
 from pinstripe import bulk
 from pinstripe._config.options import MAX_DOWNLOAD, RequestOptions
-from pinstripe._core.checks import check_metadata
+from pinstripe._core.checks import (
+    check_flag,
+    check_mapping,
+    check_metadata,
+    check_whole_number,
+    kind_of,
+    with_article,
+)
 from pinstripe._core.errors import ConfigurationError, IncompleteError
 from pinstripe._disk.destination import make_folder
 from pinstripe._disk.source import FileContent
+from pinstripe._http.encoding import headers_for
 from pinstripe._http.messages import Request, Response
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Private, model
-from pinstripe._resources.endpoint import Endpoint
+from pinstripe._resources.endpoint import Endpoint, check_complete
 from pinstripe._resources.pager import Pager
+from pinstripe._resources.params import without_empty_metadata
 from pinstripe._resources.resource import Resource
 from pinstripe._resources.transfer import download, upload
 from pinstripe._resources.walk import Created, Paging
@@ -145,7 +154,7 @@ class FileLinkDataParam(TypedDict):
 
     create: bool
     expires_at: NotRequired[datetime]
-    metadata: NotRequired[Mapping[str, str] | Literal[""]]
+    metadata: NotRequired[Private[Mapping[str, str] | Literal[""]]]
 
 
 class Files(Resource):
@@ -161,7 +170,7 @@ class Files(Resource):
         *,
         file: FileContent,
         purpose: UploadPurpose,
-        filename: str | None = None,
+        filename: Private[str | None] = None,
         content_type: str | None = None,
         file_link_data: FileLinkDataParam | None = None,
         expand: Sequence[str] | None = None,
@@ -177,8 +186,8 @@ class Files(Resource):
         https://docs.stripe.com/api/files/create
 
         Args:
-            file: The path of a file, bytes, or a binary file object that can seek. An object is
-                sent from its present position, and stays open.
+            file: The path of a file, bytes (also a `bytearray` or `memoryview`), or a binary file
+                object that can seek, which is sent from its present position and stays open.
             purpose: The purpose; most purposes limit the type and size.
             filename: The name to send it under; needed for bytes, by default the name of the file.
             content_type: Its media type; by default guessed from the ending of its name.
@@ -190,12 +199,17 @@ class Files(Resource):
             InvalidRequestError: The purpose does not allow this file.
             OSError: The file cannot be read.
         """
+        link = None
         if file_link_data is not None:
-            if not isinstance(file_link_data, Mapping) or "create" not in file_link_data:
-                problem = "must be a mapping with the key create"
-                raise ConfigurationError("file_link_data", problem)
-            check_metadata(file_link_data.get("metadata"), "file_link_data[metadata]")
-        params = {"purpose": purpose, "file_link_data": file_link_data, "expand": expand}
+            link = check_mapping("file_link_data", file_link_data)
+            if "create" not in link:
+                raise ConfigurationError("file_link_data", "needs the key create")
+            check_metadata(link.get("metadata"), "file_link_data[metadata]")
+        params = {
+            "purpose": purpose,
+            "file_link_data": None if link is None else without_empty_metadata(link),
+            "expand": expand,
+        }
         return await upload(
             self._send,
             self._CREATE,
@@ -320,7 +334,10 @@ class Files(Resource):
             PermissionDeniedError: The key may not read the file.
             ResponseTooLarge: It is longer than `Limits.max_response_bytes`; use `download`.
         """
-        return (await self._send(self._contents(file, request_options))).body
+        request = self._contents(file, request_options)
+        response = await self._send(request)
+        check_complete(request, response)
+        return response.body
 
     async def download_images(
         self,
@@ -358,6 +375,10 @@ class Files(Resource):
             IncompleteError: Some images failed; the error has those, and the paths of the others.
             OSError: The folder cannot be created.
         """
+        _check_kind("report", report, VerificationReport)
+        check_flag("overwrite", overwrite)
+        check_whole_number("concurrency", concurrency)
+        headers_for("GET", request_options)  # refuses options that no call can have
         place = await make_folder(folder)
         document, selfie = report.document, report.selfie
         ids = list(document.files or ()) if document else []
@@ -400,7 +421,7 @@ class FileLinks(Resource):
         *,
         file: str,
         expires_at: datetime | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -450,7 +471,7 @@ class FileLinks(Resource):
         link: str,
         *,
         expires_at: datetime | Literal["now", ""] | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -543,6 +564,7 @@ class FileLinks(Resource):
             FileExistsError: The path is taken.
             OSError: The file cannot be written.
         """
+        _check_kind("link", link, FileLink)
         found = _LINK.fullmatch(link.url or "")
         if found is None:
             raise ConfigurationError("link", "has no address to follow; it may have expired")
@@ -552,6 +574,12 @@ class FileLinks(Resource):
         return await download(
             self._send, request, destination, overwrite=overwrite, max_bytes=max_bytes
         )
+
+
+def _check_kind(argument: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        problem = f"must be {with_article(kind.__name__)}, not {kind_of(value)}"
+        raise ConfigurationError(argument, problem)
 
 
 def _for_content(request: Request) -> Request:

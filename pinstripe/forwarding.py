@@ -51,7 +51,7 @@ from typing import Any, Literal, TypeAlias, cast
 from typing_extensions import NotRequired, TypedDict
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts
+from pinstripe._core.checks import check_mapping
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -156,7 +156,7 @@ class ForwardingHeaderParam(TypedDict):
     """One header to send."""
 
     name: str
-    value: str
+    value: Private[str]
 
 
 class ForwardingRequestParam(TypedDict):
@@ -167,7 +167,7 @@ class ForwardingRequestParam(TypedDict):
     `Content-Type` and headers of its own.
     """
 
-    body: NotRequired[str]
+    body: NotRequired[Private[str]]
     headers: NotRequired[Sequence[ForwardingHeaderParam]]
 
 
@@ -187,8 +187,8 @@ class ForwardingRequests(Resource):
         payment_method: str,
         replacements: Sequence[Replacement],
         request: ForwardingRequestParam,
-        url: str,
-        metadata: Mapping[str, str] | None = None,
+        url: Private[str],
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:
@@ -222,9 +222,8 @@ class ForwardingRequests(Resource):
                 key gets the same error, and a new one sends the request again.
             DeadlineExceeded: The client stopped waiting; the destination may have acted.
         """
-        if not replacements:
+        if replacements is None:
             raise ConfigurationError("replacements", "must name at least one")
-        check_texts("replacements", replacements)
         params = {
             "payment_method": _text("payment_method", payment_method),
             "replacements": replacements,
@@ -310,9 +309,7 @@ def _text(argument: str, value: Any) -> str:
 
 
 def _check_request(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError("request", "must be a mapping with body and headers")
-    request = cast("Mapping[str, Any]", value)
+    request = check_mapping("request", value)
     for name in request:
         if name not in ("body", "headers"):
             raise ConfigurationError("request", f"has no {name!r}; its keys are body and headers")
@@ -331,12 +328,13 @@ def _check_headers(value: Any) -> None:
         raise ConfigurationError("request[headers]", "must be a list of name and value")
     for index, header in enumerate(cast("Sequence[Any]", value)):
         argument = f"request[headers][{index}]"
-        if not isinstance(header, Mapping) or {"name", "value"} != header.keys():
+        pair = check_mapping(argument, header)
+        if pair.keys() != {"name", "value"}:
             raise ConfigurationError(argument, "must be a mapping of name and value")
         # A line break would let a value add headers. The message does not show the value: it can
         # be a credential.
         for part, shape in (("name", _NAME), ("value", _VALUE)):
-            text = cast("Mapping[str, Any]", header)[part]
+            text = pair[part]
             if not isinstance(text, str) or not shape.fullmatch(text):
                 problem = "has characters that a header cannot have"
                 raise ConfigurationError(f"{argument}[{part}]", problem)

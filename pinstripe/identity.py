@@ -35,6 +35,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from pinstripe._config.options import RequestOptions
+from pinstripe._core.checks import check_mapping
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -348,14 +349,14 @@ class VerificationSessions(Resource):
         *,
         type: VerificationType | None = None,
         verification_flow: str | None = None,
-        client_reference_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        client_reference_id: Private[str | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
         related_person: RelatedPersonParam | None = None,
-        return_url: str | None = None,
+        return_url: Private[str | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -379,8 +380,10 @@ class VerificationSessions(Resource):
         """
         if type is None and verification_flow is None:
             raise ConfigurationError("type", "is needed if verification_flow is not given")
-        if related_person is not None and {"account", "person"} != set(related_person):
-            raise ConfigurationError("related_person", "needs both account and person")
+        if related_person is not None:
+            person = check_mapping("related_person", related_person)
+            if person.keys() != {"account", "person"}:
+                raise ConfigurationError("related_person", "needs both account and person")
         params = {
             "type": type,
             "verification_flow": verification_flow,
@@ -424,9 +427,9 @@ class VerificationSessions(Resource):
         session: str,
         *,
         type: VerificationType | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -458,7 +461,7 @@ class VerificationSessions(Resource):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
@@ -578,7 +581,7 @@ class VerificationReports(Resource):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         type: VerificationType | None = None,
         verification_session: str | None = None,

@@ -37,7 +37,6 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, Private, model
 from pinstripe._resources.endpoint import Endpoint
@@ -104,12 +103,12 @@ class WebhookEndpoints(Resource):
     async def create(
         self,
         *,
-        url: str,
+        url: Private[str],
         enabled_events: Sequence[str],
         api_version: str | None = None,
         connect: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -134,7 +133,6 @@ class WebhookEndpoints(Resource):
         Returns:
             The endpoint with its `secret`, which no other call returns.
         """
-        check_texts("enabled_events", enabled_events)
         params = {
             "url": url,
             "enabled_events": enabled_events,
@@ -174,11 +172,11 @@ class WebhookEndpoints(Resource):
         self,
         webhook_endpoint: str,
         *,
-        url: str | None = None,
+        url: Private[str | None] = None,
         enabled_events: Sequence[str] | None = None,
         disabled: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -200,7 +198,6 @@ class WebhookEndpoints(Resource):
         Raises:
             NotFoundError: The endpoint does not exist.
         """
-        check_texts("enabled_events", enabled_events)
         params = {
             "url": url,
             "enabled_events": enabled_events,

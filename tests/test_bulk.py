@@ -7,15 +7,19 @@ import pickle
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, nullcontext, suppress
 from contextvars import ContextVar
+from functools import partial, wraps
 from typing import Any
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinstripe import AsyncClient
 from pinstripe._core.errors import ConfigurationError
 from pinstripe.bulk import Outcome, Progress, _FanOut, fan_out
+from tests.support.clean import PRIVATE, check_clean
 
 pytestmark = pytest.mark.anyio
 
@@ -571,6 +575,96 @@ def test_a_wrong_argument_is_named_before_anything_runs(argument: str, wrong: An
     with pytest.raises(ConfigurationError) as caught:
         fan_out(**arguments)
     assert caught.value.argument == argument
+
+
+class Several:
+    """Coroutine functions, and what is like one."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    async def keywords_only(self, *, first: int) -> None:
+        self.calls.append(first)
+
+    async def two(self, first: int, second: int) -> None:
+        self.calls.append((first, second))
+
+    async def none(self) -> None:
+        self.calls.append(None)
+
+    async def one(self, first: int, second: int = 0, *, third: int = 0) -> int:
+        return first + second + third
+
+    async def any(self, *items: int, **options: int) -> int:
+        return sum(items)
+
+    async def __call__(self, first: int) -> int:
+        return first
+
+
+SEVERAL = Several()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        SEVERAL.keywords_only,
+        SEVERAL.two,
+        SEVERAL.none,
+        partial(SEVERAL.one, 1, 2),
+        partial(SEVERAL.two, first=1),
+        AsyncClient("sk_test_a").crypto.onramp_quotes.retrieve,
+        AsyncClient("sk_test_a").identity.verification_sessions.create,
+        partial(AsyncClient("sk_test_a").events.retrieve, "evt_1"),
+    ],
+)
+def test_a_function_that_cannot_take_an_input_is_refused_before_anything_runs(function) -> None:
+    with pytest.raises(ConfigurationError, match="function: must take the input as its one") as it:
+        fan_out(function, [1, 2])
+    assert it.value.argument == "function"
+    assert SEVERAL.calls == []
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        SEVERAL,
+        SEVERAL.one,
+        SEVERAL.any,
+        partial(SEVERAL.one, second=0),
+        lambda item: SEVERAL.one(item, 0),
+        AsyncMock(side_effect=SEVERAL.one),
+        AsyncMock(SEVERAL.one, side_effect=SEVERAL.one),
+    ],
+)
+async def test_every_function_that_can_take_an_input_is_called(function) -> None:
+    outcomes = await collect(fan_out(function, [1, 2]))
+    assert [outcome.unwrap() for outcome in outcomes] == [1, 2]
+
+
+async def test_a_wrapper_that_adds_an_argument_is_called_as_it_says() -> None:
+    @wraps(SEVERAL.two)
+    async def with_a_connection(item: int) -> int:
+        return await SEVERAL.one(item, 10)
+
+    outcomes = await collect(fan_out(with_a_connection, [1, 2]))
+    assert [outcome.unwrap() for outcome in outcomes] == [11, 12]
+
+
+@pytest.mark.parametrize("function", [str, print, lambda *items: items])
+async def test_a_function_that_returns_nothing_to_await_ends_the_fan_out(function) -> None:
+    with pytest.raises(ConfigurationError, match="function: must take the input") as it:
+        await collect(fan_out(function, [PRIVATE, PRIVATE]))
+    check_clean(it.value)
+
+
+async def test_a_type_error_inside_of_a_function_is_an_outcome() -> None:
+    async def add(item: Any) -> Any:
+        return item + 1
+
+    outcomes = await collect(fan_out(add, [1, "a"]))
+    assert outcomes[0].unwrap() == 2
+    assert isinstance(outcomes[1].error, TypeError)
 
 
 @given(

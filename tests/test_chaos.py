@@ -29,7 +29,6 @@ async def test_nothing_is_lost_doubled_or_left_in_chaos(client: Any) -> None:
         "doubled_in_the_end", "tasks", "sockets", "slots",
     ):  # fmt: skip
         assert getattr(figures, count) == 0, figures
-    assert figures.late < figures.stalled + 1
 
 
 def effect(id: str, key: str) -> dict[str, Any]:

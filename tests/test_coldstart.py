@@ -49,7 +49,7 @@ def test_every_namespace_is_a_property_that_says_what_it_returns() -> None:
         node.name: ast.unparse(node.returns)
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and node.returns is not None
-        if [ast.unparse(decorator) for decorator in node.decorator_list] == ["cached_property"]
+        if [ast.unparse(decorator) for decorator in node.decorator_list] == ["fork_safe_property"]
     }
     client = pinstripe.AsyncClient("sk_test_a")
     assert set(declared) == {*PRODUCTS, "file_links"}

@@ -69,11 +69,15 @@ RENAMED = {
     ("identity", "ReportSelfieError"): VerificationError,
 }
 # Models of the facts that are a plain mapping here: new keys can come any time.
-OPEN = {("crypto", "OnrampNetworkQuotes")}
+OPEN = {
+    ("crypto", "OnrampNetworkQuotes"),
+    ("crypto", "OnrampWalletAddresses"),
+    ("crypto", "OnrampDestinationTags"),
+}
 # Words that are plain text here: only a private preview has them.
 PLAIN = {("OnrampTransactionDetails", "last_error")}
 # Fields that may be missing here, since older answers lack them.
-LOOSER = {("OnrampQuote", "id")}
+LOOSER = {("OnrampQuote", "id"), ("Event", "livemode"), ("Event", "pending_webhooks")}
 # Keys of arguments that have another name on the wire.
 ARGUMENTS = {"base_network": "base"}
 # Arguments of our own, which are not sent as parameters.

@@ -50,12 +50,13 @@ TYPED = """FileCreated OnrampSessionUpdated OrderCanceled OrderCreated OrderDela
 PUBLIC: dict[str, str] = {
     **dict.fromkeys(TYPED.split(), EVENT),
     "DeletedWebhookEndpoint": "id object deleted",
-    "Delivery": "object",
     "Event": EVENT,
     "EventData": "",
     "EventRequest": "id idempotency_key",
     "RelatedObject": "id type url",
-    "ThinEvent": "id object context created livemode related_object type",
+    "ThinEvent": """id object context created livemode reason related_object snapshot_event
+        type""",
+    "ThinEventReason": "type request",
     "File": "id object created expires_at links purpose size type url",
     "FileLink": "id object created expired expires_at file livemode",
     "ForwardingHeader": "name",
@@ -72,7 +73,6 @@ PUBLIC: dict[str, str] = {
     "IdentityMatchingOptions": "dob name",
     "IdentityRequireVerification": "require_verification",
     "Location": "city country latitude longitude region",
-    "OnrampDestinationTags": "",
     "OnrampQuote": """id destination_amount destination_currency destination_network fees
         source_total_amount""",
     "OnrampQuoteFees": "network_fee_monetary transaction_fee_monetary",
@@ -83,14 +83,15 @@ PUBLIC: dict[str, str] = {
     "OnrampTransactionDetails": """destination_amount destination_currencies
         destination_currency destination_network destination_networks fees last_error
         lock_wallet_address settlement_speed source_amount source_currency""",
-    "OnrampWalletAddresses": "",
     "Order": """id object amount_fees amount_subtotal amount_total canceled_at
         cancellation_reason confirmed_at created currency delayed_at delivered_at
         delivery_details expected_delivery_year livemode metric_tons product
         product_substituted_at status""",
     "OrderBeneficiary": "",
     "OrderDeliveryDetail": "delivered_at location metric_tons registry_url supplier",
+    "Message": "object",
     "Page": "object data has_more url",
+    "Payload": "object",
     "Product": """id object created current_prices_per_metric_ton delivery_year livemode
         metric_tons_available name suppliers""",
     "ProductPrice": "amount_fees amount_subtotal amount_total",
@@ -148,7 +149,9 @@ class Forge:
         known = fields_of(kind)
         self.inside.append(kind)
         plain = {
-            f.encode_name: self.value(f.type, private=private or known[f.name])
+            # To msgspec `has_more` can be anything; the model lets only a bool through.
+            f.encode_name: f.name == "has_more"
+            or self.value(f.type, private=private or known[f.name])
             for f in info.fields
             if f.name in known
         }

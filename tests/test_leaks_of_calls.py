@@ -104,7 +104,7 @@ SENT: dict[str, Call] = {
         "GET", "/v1/customers", {"email": "CANARY@mail.example"}
     ),
     "fan out": fanned,
-    "quotes": lambda stripe: quoted(stripe, destination_currencies=["CANARYcurrency"]),
+    "quotes": lambda stripe: quoted(stripe, destination_currencies=["usdc"]),
 }
 
 NEVER: Any = {"user": "CANARYmetadata", "wrong": 5}

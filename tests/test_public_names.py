@@ -63,6 +63,7 @@ PUBLIC = {
     "Timeout",
     "Transport",
     "TransportError",
+    "UnfitError",
     "WaitInfo",
     "__version__",
     "adapters",
@@ -73,6 +74,7 @@ PUBLIC = {
     "export",
     "files",
     "forwarding",
+    "from_dict",
     "identity",
     "response_of",
     "sandbox",
@@ -85,6 +87,7 @@ PUBLIC = {
 RECEIVING = {
     "REMEMBER_SECONDS",
     "Claimed",
+    "Delivery",
     "DeliveryResult",
     "Handler",
     "MemoryStore",
@@ -95,6 +98,8 @@ RECEIVING = {
     "SQLiteStore",
     "Store",
     "Webhook",
+    "delivery_of",
+    "parse_event",
 }
 
 
@@ -270,7 +275,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 21
+    assert len(pairs) == 22
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(errors) if isinstance(value, type)]

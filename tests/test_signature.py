@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import hmac
 import pickle
-import time
 import traceback
+import tracemalloc
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, PinstripeError, SignatureError, _signature
+from pinstripe._core.checks import kind_of
 from pinstripe._signature import sign, verify
 
 SECRET = "whsec_example_only_not_a_real_secret"
@@ -225,18 +226,21 @@ def test_bodies_are_bounded() -> None:
     assert reason_of(b"xx", sign(b"xx", SECRET, NOW), max_bytes=1) == "body_too_large"
 
 
-def best_of(runs: int, *arguments: Any) -> float:
-    best = float("inf")
-    for _ in range(runs):
-        start = time.perf_counter()
-        assert reason_of(*arguments) is not None
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def test_what_is_too_large_costs_nothing() -> None:
-    assert best_of(3, b"{}", f"{GOOD}," + "v1=x," * 1_000_000) < 0.05
-    assert best_of(3, b"x" * 50_000_000, GOOD) < 0.005
+@pytest.mark.parametrize(
+    ("payload", "header"),
+    [(b"{}", f"{GOOD}," + "v1=x," * 1_000_000), (b"x" * 50_000_000, GOOD)],
+)
+def test_what_is_too_large_is_neither_hashed_nor_taken_apart(payload, header, monkeypatch) -> None:
+    hashed: list[object] = []
+    monkeypatch.setattr(hmac, "new", lambda *arguments: hashed.append(arguments))
+    tracemalloc.start()
+    try:
+        assert reason_of(payload, header) is not None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert hashed == []
+    assert peak < 100_000
 
 
 @pytest.mark.parametrize(
@@ -264,8 +268,8 @@ def test_only_bytes_are_payloads_and_the_error_says_why(payload) -> None:
     ):
         with pytest.raises(ConfigurationError, match="raw bytes") as caught:
             call()
-        assert caught.value.argument == "payload"
-        assert type(payload).__name__ in caught.value.message
+        assert caught.value.argument == "body"
+        assert kind_of(payload) in caught.value.message
         assert "CANARY" not in caught.value.message
 
 
@@ -313,6 +317,7 @@ def test_secrets_are_checked_and_never_shown(secrets, argument) -> None:
         ({"tolerance": True}, "tolerance"),
         ({"max_bytes": 0}, "max_bytes"),
         ({"max_bytes": "1"}, "max_bytes"),
+        ({"max_bytes": 1.5}, "max_bytes"),
         ({"now": None}, "now"),
         ({"now": "1"}, "now"),
     ],
@@ -321,12 +326,13 @@ def test_settings_are_checked(options, argument) -> None:
     with pytest.raises(ConfigurationError) as caught:
         reason_of(b"{}", GOOD, **options)
     assert caught.value.argument == argument
-    assert argument != "tolerance" or "ignore_age" in caught.value.message
+    # `Webhook` has no such option.
+    assert "ignore_age" not in caught.value.message
 
 
 @pytest.mark.parametrize("header", [b"t=1", 1, ["t=1"]])
 def test_a_header_is_text(header) -> None:
-    with pytest.raises(ConfigurationError, match="header: must be the text"):
+    with pytest.raises(ConfigurationError, match="signature: must be the text"):
         reason_of(b"{}", header)
 
 
@@ -440,15 +446,3 @@ def test_the_official_sdk_agrees_both_ways(text, at) -> None:
     assert verify(text.encode(), f"t={at},v1={theirs}", SECRET, now=at) == 0
     with pytest.raises(stripe.SignatureVerificationError):
         stripe.WebhookSignature.verify_header(text, header, OTHER, None)
-
-
-def test_it_is_quick() -> None:
-    payload = b"x" * 1024
-    header = sign(payload, SECRET, NOW)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(200):
-            verify(payload, header, SECRET, now=NOW)
-        best = min(best, (time.perf_counter() - start) / 200)
-    assert best < 0.000_1

@@ -92,11 +92,12 @@ async def _requests_of_one_attempt(contender: Contender) -> str:
 
 
 async def _retry_after(contender: Contender) -> str:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=3), usegmt=True)
     results = []
-    for header in ("1", date, "100000", "soon"):
+    for header in ("1", "date", "100000", "soon"):
+        date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=3), usegmt=True)
+        wait = date if header == "date" else header
         async with (
-            Faulty(refusal(429, Retry_After=header), ok(order())) as server,
+            Faulty(refusal(429, Retry_After=wait), ok(order())) as server,
             contender(server.url, 3) as call,
         ):
             begun = time.monotonic()

@@ -20,6 +20,10 @@ from attrs import field, frozen
 SENTENCES: Mapping[str, str] = {
     "The client, for asyncio.": "The client for code that blocks: scripts, threads, notebooks.",
     "Without `async with`, end it with `aclose()`.": "Without `with`, end it with `close()`.",
+    (
+        "Several event loops may use it at the same time, each in its own thread and with "
+        "connections of its own; every limit counts in each event loop by itself."
+    ): "Several threads may use it at the same time; every limit counts for all of them together.",
     "A pager: iterate it with `async for`, or await it for the first page.": (
         "A pager: iterate it, or ask it for its `first()` page."
     ),

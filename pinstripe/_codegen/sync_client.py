@@ -58,8 +58,10 @@ modules: edit those, not this.
 """
 
 _RESOURCE = Origin("pinstripe._resources.resource", "Resource")
-# The one decorator that a method may have. `Facade` wraps all methods of its subclasses in it.
-_HIDE_FRAMES = Origin("pinstripe._core.tracebacks", "hide_frames")
+# The decorators that a method may have. `Facade` wraps all methods of its subclasses in the first.
+_HIDING = tuple(
+    Origin("pinstripe._core.tracebacks", name) for name in ("hide_frames", "hide_every_frame")
+)
 
 # A coroutine method is called by `Facade._run`. A plain method is called by the method of `Facade`
 # that is named here, which depends on what the method returns.
@@ -70,6 +72,7 @@ _WRITTEN_BY_HAND = ("aclose",)
 
 _ALWAYS_NEEDED = {
     "TYPE_CHECKING": Origin("typing", "TYPE_CHECKING"),
+    "cached_property": Origin("functools", "cached_property"),
     **{name: Origin("pinstripe.sync._facade", name) for name in ("ClientBase", "Facade")},
 }
 _OUTPUT = "pinstripe.sync._generated"
@@ -210,7 +213,7 @@ def _client_member(output: _Output, source: Source, node: ast.stmt) -> ast.stmt 
     if function.name in _WRITTEN_BY_HAND:
         return None
     decorators = [ast.unparse(one) for one in function.decorator_list]
-    if decorators not in (["property"], ["cached_property"]):
+    if decorators != ["fork_safe_property"]:
         return _method(output, source, function, _CALLED_BY_IN_CLIENT)
     # A property of the client gives a namespace or a resource.
     twin = output.classes.get(source.origin(function.returns) or _RESOURCE)
@@ -248,7 +251,7 @@ def _method(
     output: _Output, source: Source, node: _Function, called_by: Mapping[Origin | None, str]
 ) -> ast.FunctionDef:
     for decorator in node.decorator_list:
-        if source.origin(decorator) != _HIDE_FRAMES:
+        if source.origin(decorator) not in _HIDING:
             raise source.unknown(node, f"the decorator `@{ast.unparse(decorator)}`")
     is_async = isinstance(node, ast.AsyncFunctionDef)
     caller = "_run" if is_async else called_by.get(source.origin(node.returns))
@@ -294,8 +297,9 @@ def _passed(source: Source, node: _Function) -> str:
 
 
 def _property(name: str, kind: str, docstring: ast.Expr) -> ast.FunctionDef:
+    """Return a property that gives the same object each time, so that a test can patch it."""
     body = f"return {kind}(self._async.{name}, self._bridge)"
-    made = _parsed(f"@property\ndef {name}(self) -> {kind}: {body}")
+    made = _parsed(f"@cached_property\ndef {name}(self) -> {kind}: {body}")
     made.body.insert(0, docstring)
     return made
 

@@ -11,6 +11,8 @@ import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_OPTIMIZED
+from types import FrameType
 from typing import TypeVar
 
 from typing_extensions import ParamSpec
@@ -29,12 +31,41 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+def _is_top_level(depth: int) -> bool:
+    """Return whether the frame at a depth runs, without a coroutine in between, for a top level.
+
+    Such code is what somebody enters: a cell of a notebook, or a line at the prompt of
+    `python -m asyncio`. It runs inside of an event loop and holds it up, as all such code does.
+
+    Args:
+        depth: How many frames it is above the caller's.
+    """
+    frame: FrameType | None = sys._getframe(depth + 1)  # noqa: SLF001 -- as below
+    while frame is not None:
+        flags = frame.f_code.co_flags
+        if not flags & CO_OPTIMIZED and frame.f_locals is frame.f_globals:
+            return True
+        own_of_loop = str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
+        if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) or own_of_loop:
+            return False
+        frame = frame.f_back
+    return False
+
+
 def _depth_of_caller() -> int:
     """Return how many frames the first frame outside of this package is above the caller's."""
     depth, frame = 0, sys._getframe(1)  # noqa: SLF001 -- what `warnings` itself counts by
     while frame.f_back is not None and is_own(frame):
         depth, frame = depth + 1, frame.f_back
     return depth
+
+
+def _public_name(function: Callable[..., object]) -> str:
+    """Return the name of a function of the asynchronous client, if users know it by that name."""
+    name = str(getattr(function, "__qualname__", ""))
+    module = str(getattr(function, "__module__", ""))
+    is_public = name.startswith("AsyncClient.") or "._" not in module
+    return name if name and is_public else "this call"
 
 
 class LoopBridge:
@@ -131,7 +162,7 @@ class LoopBridge:
         return thread
 
     def _warn(self, function: Callable[..., object], thread: LoopThread) -> None:
-        """Warn once if this thread runs an event loop, which the call blocks."""
+        """Warn once if a coroutine or a callback makes the call, which blocks its event loop."""
         if self._warned:
             return
         try:
@@ -139,10 +170,10 @@ class LoopBridge:
             blocks_loop = not thread.owns(asyncio.get_running_loop())
         except RuntimeError:
             blocks_loop = False
-        if not blocks_loop:
+        if not blocks_loop or _is_top_level(_depth_of_caller()):
             return
         self._warned = True
-        name = getattr(function, "__qualname__", "a call")
+        name = _public_name(function)
         problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
         warnings.warn(problem, RuntimeWarning, stacklevel=_depth_of_caller() + 1)
 

@@ -23,8 +23,10 @@ import os
 import selectors
 import sys
 import threading
+import time
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
@@ -46,6 +48,10 @@ _POLL_SECONDS: Final = 1.0
 
 _CLEANUP_SECONDS: Final = 1.0
 """How long an interrupted call may take to clean up."""
+
+_STOP_SECONDS: Final = 5.0
+"""How long the end of the thread is waited for. Calls end at once when they are cancelled, but the
+work of their own threads, such as a write to a slow disk, does not."""
 
 
 class LoopEndedError(Exception):
@@ -110,7 +116,10 @@ class LoopThread:
                 # A signal handler that interrupts this line finds no runner and starts a thread
                 # too. The first of these threads becomes the runner, the others end at once.
                 if self._runner.get() is None:
-                    _HostThread(target=self._main, name="pinstripe", daemon=True).start()
+                    # In an empty context: some builds of Python hand that of the caller on, in
+                    # which anyio may have noted another event loop.
+                    main = partial(Context().run, self._main)
+                    _HostThread(target=main, name="pinstripe", daemon=True).start()
                 while self._portal is None and not self._ended:
                     if self._ready.acquire(timeout=_POLL_SECONDS):
                         self._ready.release()
@@ -134,6 +143,8 @@ class LoopThread:
             # waits for the worker threads of a loop; the loop is closed all the same.
             elif not (self._ended and isinstance(error, RuntimeError)):
                 raise
+        finally:
+            self._ended = True
 
     async def _serve(self) -> None:
         async with BlockingPortal() as portal:
@@ -160,10 +171,9 @@ class LoopThread:
     @property
     def has_ended(self) -> bool:
         """Whether calls can no longer be made; false if it was not started yet."""
-        thread, loop = self._runner.get(), self._loop
-        # A thread that ends counts as alive for a moment after its loop was closed.
-        dead = thread is not None and not thread.is_alive()
-        return self._ended or dead or (loop is not None and loop.is_closed())
+        # The thread is not asked whether it is alive: up to Python 3.12, a signal handler that
+        # raises inside of `Thread.is_alive` marks it as ended.
+        return self._ended or (self._loop is not None and self._loop.is_closed())
 
     @property
     def successor(self) -> LoopThread:
@@ -232,7 +242,7 @@ class LoopThread:
         self._ended = True
 
     def stop(self) -> None:
-        """Cancel the calls that are still running, and wait for the end of the thread."""
+        """Cancel the calls that are still running, and wait a few seconds for the thread's end."""
         self.retire()
         # If no thread was started, this one takes the place of the runner, so that none ever is.
         thread = self._runner.set_once(_HostThread())
@@ -240,7 +250,8 @@ class LoopThread:
             # The portal's own way to be called from a thread would wait for the loop.
             with contextlib.suppress(LoopEndedError):
                 self.post(ThreadCall(self._portal.stop).start)
-        while thread.is_alive():
+        latest = time.monotonic() + _STOP_SECONDS
+        while thread.is_alive() and time.monotonic() < latest:
             thread.join(_POLL_SECONDS)
 
     def abandon(self) -> None:
@@ -305,8 +316,6 @@ class Leases:
                     raise ConfigurationError("client", problem)
                 if not self._at_exit:
                     atexit.register(self._end)
-                    if hasattr(os, "register_at_fork"):
-                        os.register_at_fork(after_in_child=self._forget)
                     self._at_exit = True
                 # Read once into a local variable: a signal handler may replace it at every step.
                 thread = self._thread
@@ -335,8 +344,8 @@ class Leases:
             _check_gevent()
             self._thread.stop()
 
-    def _forget(self) -> None:
-        # In the child of a fork.
+    def forget(self) -> None:
+        """Let go of the thread of the parent process, in the child of a fork."""
         thread = self._thread
         self._reset()
         thread.abandon()
@@ -370,3 +379,7 @@ def _check_gevent() -> None:
 
 leases: Final = Leases()
 """The leases of this process."""
+
+# Not with the first lease: a fork in the middle of that one needs it, too.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leases.forget)

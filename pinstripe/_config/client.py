@@ -30,6 +30,7 @@ from pinstripe._config.options import (
 )
 from pinstripe._config.proxy import parse_proxy
 from pinstripe._config.tls import TLS, check_tls
+from pinstripe._core.checks import is_host, plain_text
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Unpicklable, Value
 from pinstripe._limits.rates import Rates
@@ -68,8 +69,9 @@ def is_loopback(host: str) -> bool:
     return _LOOPBACK.fullmatch(host.strip("[]")) is not None
 
 
-def _without_slash(value: str) -> str:
-    return value.rstrip("/") if isinstance(value, str) else value
+def _without_slash(value: Any) -> Any:
+    text = plain_text(value)
+    return text.rstrip("/") if isinstance(text, str) else text
 
 
 def _check_origin(config: Config, attribute: Attribute[Any], value: str) -> None:
@@ -97,7 +99,7 @@ def _check_proxy(config: Config, attribute: Attribute[Any], value: str | None) -
 class Config(Value, Unpicklable):
     """The settings of a client; `AsyncClient` describes each of them."""
 
-    api_key: str = field(repr=False, validator=_check_api_key)
+    api_key: str = field(repr=False, converter=plain_text, validator=_check_api_key)
     allow_insecure_http: bool = field(default=False, validator=instance_of(bool))
     base_url: str = field(
         default=DEFAULT_BASE_URL, converter=_without_slash, validator=_check_origin
@@ -105,15 +107,19 @@ class Config(Value, Unpicklable):
     files_url: str = field(
         default=DEFAULT_FILES_URL, converter=_without_slash, validator=_check_origin
     )
-    api_version: str = field(default=DEFAULT_API_VERSION, validator=check_version)
-    account: str | None = field(default=None, validator=optional_header)
+    api_version: str = field(
+        default=DEFAULT_API_VERSION, converter=plain_text, validator=check_version
+    )
+    account: str | None = field(default=None, converter=plain_text, validator=optional_header)
     timeout: Timeout = field(factory=Timeout, converter=as_timeout)
     retry: RetryPolicy = field(factory=RetryPolicy, validator=instance_of(RetryPolicy))
     rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=_check_rate_limit)
     limits: Limits = field(factory=Limits, validator=instance_of(Limits))
     hooks: Hooks = field(factory=Hooks, validator=instance_of(Hooks))
     tls: TLS | ssl.SSLContext | None = field(default=None, validator=check_tls)
-    proxy: str | None = field(default=None, repr=False, validator=_check_proxy)
+    proxy: str | None = field(
+        default=None, repr=False, converter=plain_text, validator=_check_proxy
+    )
     coalesce: bool = field(default=False, validator=instance_of(bool))
 
     @property
@@ -157,7 +163,7 @@ def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False)
         ConfigurationError: It is not an address, or not a safe one.
     """
     found = _ORIGIN.fullmatch(url) if isinstance(url, str) else None
-    if found is None or int(found["port"] or 0) > 65535:
+    if found is None or int(found["port"] or 0) > 65535 or not is_host(found["host"]):
         problem = "must be an address like https://host:port, without a path"
         raise ConfigurationError(argument, problem)
     unsafe = live or not is_loopback(found["host"])

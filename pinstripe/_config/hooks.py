@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import Attribute, asdict, field, frozen
 
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
@@ -101,7 +102,7 @@ def _plain_function(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value is None:
         return
     if not callable(value):
-        problem = f"must be a function, not a {type(value).__name__}"
+        problem = f"must be a function, not {kind_of(value)}"
         raise ConfigurationError(attribute.name, problem)
     # A call of an async one only makes a coroutine, which nobody would await.
     if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):

@@ -11,7 +11,13 @@ from typing import Any, TypeAlias
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
-from pinstripe._core.checks import check_whole_number, is_number
+from pinstripe._core.checks import (
+    check_whole_number,
+    is_number,
+    kind_of,
+    plain_text,
+    with_article,
+)
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 from pinstripe._limits.rates import Rates
@@ -52,6 +58,11 @@ def _whole_number(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     check_whole_number(attribute.name, value)
 
 
+def _text(validator: _Check) -> Any:
+    """Return a field for text that may be left out; an enumeration becomes its value."""
+    return field(default=None, converter=plain_text, validator=validator)
+
+
 def instance_of(kind: type) -> _Check:
     """Return an attrs validator for an instance of a class.
 
@@ -61,7 +72,7 @@ def instance_of(kind: type) -> _Check:
 
     def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
         if not isinstance(value, kind):
-            problem = f"must be a {kind.__name__}, not a {type(value).__name__}"
+            problem = f"must be {with_article(kind.__name__)}, not {kind_of(value)}"
             raise ConfigurationError(attribute.name, problem)
 
     return check
@@ -102,7 +113,8 @@ class Timeout(Value):
     Attributes:
         total: The deadline of the whole call: the wait for a free slot, all attempts, and the
             pauses between them.
-        connect: How long one attempt may take to open a connection.
+        connect: How long one attempt may take to open a connection: the lookup of the host name,
+            a proxy's CONNECT and TLS included.
     """
 
     total: float = field(default=30.0, validator=at_least(0, above=True))
@@ -111,7 +123,12 @@ class Timeout(Value):
 
 def as_timeout(value: Timeout | float) -> Timeout:
     """Return a timeout; a number is its total in seconds."""
-    return value if isinstance(value, Timeout) else Timeout(value)
+    if isinstance(value, Timeout):
+        return value
+    if not is_number(value) or not value > 0:
+        problem = f"must be a Timeout, or seconds above 0, not {value!r}"
+        raise ConfigurationError("timeout", problem)
+    return Timeout(value)
 
 
 def _as_optional_timeout(value: Timeout | float | None) -> Timeout | None:
@@ -123,7 +140,7 @@ class RetryPolicy(Value):
     """When a failed request is repeated, and after which pause.
 
     Attributes:
-        max_attempts: The most requests of one call; 1 switches retries off.
+        max_attempts: The most requests of one call; with 1, a call makes exactly one.
         base: Seconds; the first pause is a random time up to it, and it doubles each time.
         cap: Seconds; the upper bound of these pauses.
         max_retry_after: Seconds; if the server asks for a longer wait than this, the call fails
@@ -132,7 +149,8 @@ class RetryPolicy(Value):
             multiply an outage. A retry spends 5, and its success refunds them; any other success
             refunds 1. If too few are left, a call fails at its first error. With 500, a
             thousand calls to a server that is down cost 1,100 requests. Infinity removes the
-            bound.
+            bound. Once in a call, a retry is free and comes at once: if a kept connection dies
+            before it brings any of the answer, as one does that the server has closed.
     """
 
     max_attempts: int = field(default=3, validator=_whole_number)
@@ -207,10 +225,10 @@ class RequestOptions(Value):
         api_version: Another version of the API, such as `"2026-10-28.endive"`.
     """
 
-    idempotency_key: str | None = field(default=None, validator=optional_header)
-    account: str | None = field(default=None, validator=optional_header)
+    idempotency_key: str | None = _text(optional_header)
+    account: str | None = _text(optional_header)
     timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
-    api_version: str | None = field(default=None, validator=check_version)
+    api_version: str | None = _text(check_version)
 
 
 # The module that users import them from. It is set after attrs has made the classes, since attrs

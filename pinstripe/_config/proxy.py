@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
+from pinstripe._core.checks import is_host
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
@@ -46,7 +47,8 @@ def parse_proxy(argument: str, value: Any) -> Proxy:
     """
     flags = re.IGNORECASE | re.ASCII
     found = re.fullmatch(_PROXY, value, flags) if isinstance(value, str) else None
-    if found is None:
+    address = "" if found is None else re.sub(r":[0-9]*$", "", found["address"])
+    if found is None or not is_host(address):
         problem = "must look like http://host:port or http://user:password@host:port"
         raise ConfigurationError(argument, problem)
     user = found["user"] and unquote(found["user"])

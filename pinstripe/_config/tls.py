@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from attrs import Attribute, field, frozen
 
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
 
@@ -63,7 +64,7 @@ def check_tls(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
             problem = "must verify: verify_mode=CERT_REQUIRED and check_hostname=True"
             raise ConfigurationError(attribute.name, problem)
     elif value is not None and not isinstance(value, TLS):
-        problem = f"must be a TLS or an ssl.SSLContext, not a {type(value).__name__}"
+        problem = f"must be a TLS or an ssl.SSLContext, not {kind_of(value)}"
         raise ConfigurationError(attribute.name, problem)
 
 

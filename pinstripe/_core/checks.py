@@ -1,7 +1,8 @@
 """Check the arguments of a call: ids, numbers, metadata and lists of text.
 
 Each check names the argument in its error. Most return the value, so that they can stand where the
-value is used.
+value is used. They return it as Python's own `str`, `int` or `Decimal`: an enumeration or another
+subclass can have a text of its own, which is not its value.
 """
 
 from __future__ import annotations
@@ -9,16 +10,54 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from numbers import Integral, Real
+from operator import index
 from typing import Any, Literal, cast
 
 from pinstripe._core.errors import ConfigurationError
 
 # An id is a path segment, so nothing that a path would read in another way may be in it.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-# Digits before and after the point of a number. No amount of the API has as many; the bound keeps
-# a Decimal such as 1E+1000000 from being written out.
-_MAX_DIGITS = 40
-_DECIMAL = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}(?:\.[0-9]{{1,{_MAX_DIGITS}}})?")
+_MAX_HOST, _MAX_LABEL = 253, 63
+MAX_DIGITS = 40
+"""Digits before and after the point of a number, in arguments and answers.
+
+The currencies with the most places (such as eth) have 18; 40 leaves room for newer ones. The bound
+keeps a Decimal such as 1E+1000000 from being written out.
+"""
+
+_DECIMAL = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}(?:\.[0-9]{{1,{MAX_DIGITS}}})?")
+
+
+def plain_text(value: Any) -> Any:
+    """Return text as a plain `str`, such as the value of a `StrEnum`; anything else as it is.
+
+    Args:
+        value: What the caller passed.
+    """
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def is_empty_text(value: Any) -> bool:
+    """Return whether a value is an empty text, which clears a field."""
+    return isinstance(value, str) and not value
+
+
+def with_article(name: str) -> str:
+    """Return the name of a class as a sentence says it: `an Event`, `a list`."""
+    start = name.lower()
+    # "a UUID" and "a Union", but "an UploadFile".
+    is_vowel = start[0] in "aeiou" and not start.startswith(("uu", "uni"))
+    return f"{'an' if is_vowel else 'a'} {name}"
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, as an error says it: its class, with its package if it has one."""
+    if value is None:
+        return "None"
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    return with_article(name if package in ("builtins", "__main__") else f"{package}.{name}")
 
 
 def check_id(argument: str, value: Any) -> str:
@@ -33,7 +72,7 @@ def check_id(argument: str, value: Any) -> str:
     """
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ConfigurationError(argument, "must be an id: 1 to 255 letters, digits, '_' or '-'")
-    return value
+    return str.__str__(value)
 
 
 def check_key(argument: str, key: Any) -> str:
@@ -48,20 +87,59 @@ def check_key(argument: str, key: Any) -> str:
     """
     if not isinstance(key, str) or not key or "[" in key or "]" in key:
         raise ConfigurationError(argument, f"keys must be text without brackets, not {key!r}")
-    return key
+    return str.__str__(key)
 
 
-def plain_number(value: int | Decimal) -> str | None:
-    """Return a number in plain digits, or None if it is not finite or has too many digits.
+def check_mapping(argument: str, value: Any) -> dict[Any, Any]:
+    """Return a mapping as a dict, its keys and values as `plain_text` returns them.
+
+    A key that is an enumeration is found under its text then.
+
+    Args:
+        argument: The name to give in the error.
+        value: What the caller passed.
+
+    Raises:
+        ConfigurationError: It is not a mapping.
+    """
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(argument, f"must be a mapping, not {kind_of(value)}")
+    given = cast("Mapping[Any, Any]", value)
+    return {plain_text(key): plain_text(inner) for key, inner in given.items()}
+
+
+def check_flag(argument: str, value: Any) -> bool:
+    """Return `value` if it is True or False.
+
+    Args:
+        argument: The name to give in the error.
+        value: What the caller passed.
+
+    Raises:
+        ConfigurationError: It is something else, such as a text, which would count as True.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(argument, f"must be True or False, not {value!r}")
+    return value
+
+
+def plain_number(value: Any) -> str | None:
+    """Return a whole number or Decimal in plain digits.
+
+    None if it is something else, not finite, or has too many digits.
 
     Args:
         value: The number.
     """
-    if isinstance(value, int):
-        return f"{value:d}" if abs(value) < 10**_MAX_DIGITS else None
-    exponent = value.as_tuple().exponent
-    fits = isinstance(exponent, int) and exponent >= -_MAX_DIGITS
-    return f"{value:f}" if fits and value.adjusted() < _MAX_DIGITS else None
+    if isinstance(value, Decimal):
+        exact = Decimal(value)
+        exponent = exact.as_tuple().exponent
+        fits = isinstance(exponent, int) and exponent >= -MAX_DIGITS
+        return f"{exact:f}" if fits and exact.adjusted() < MAX_DIGITS else None
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return None
+    whole = index(value)
+    return f"{whole:d}" if abs(whole) < 10**MAX_DIGITS else None
 
 
 def check_decimal(argument: str, value: Decimal | int | str | None) -> str | None:
@@ -77,10 +155,10 @@ def check_decimal(argument: str, value: Decimal | int | str | None) -> str | Non
     """
     if value is None:
         return None
-    if isinstance(value, (bool, float)) or not isinstance(value, (str, int, Decimal)):
-        wrong = type(value).__name__
-        raise ConfigurationError(argument, f"must be a Decimal, an int or text, not a {wrong}")
-    text = value if isinstance(value, str) else plain_number(value) or ""
+    if isinstance(value, bool) or not isinstance(value, (str, Integral, Decimal)):
+        wrong = kind_of(value)
+        raise ConfigurationError(argument, f"must be a Decimal, an int or text, not {wrong}")
+    text = plain_text(value) if isinstance(value, str) else plain_number(value) or ""
     if not _DECIMAL.fullmatch(text) or not text.strip("0."):
         raise ConfigurationError(argument, "must be a decimal number above zero, such as '12.50'")
     return text
@@ -95,25 +173,26 @@ def check_metadata(
 
     Args:
         value: Up to 50 keys of up to 40 characters, with values of up to 500. An empty value
-            removes its key.
+            removes its key, which does not count then.
         argument: The name to give in the error.
 
     Raises:
         ConfigurationError: It is over one of these limits, or not a mapping of text to text.
     """
-    if not value:
+    if value is None or is_empty_text(value):
         return
     if not isinstance(value, Mapping):
         raise ConfigurationError(argument, "must be a mapping of text to text")
-    if len(value) > 50:
-        raise ConfigurationError(argument, f"has {len(value)} keys; 50 are allowed")
-    for key, text in value.items():
-        check_key(argument, key)
+    count = len(value) - sum(map(is_empty_text, value.values()))
+    if count > 50:
+        raise ConfigurationError(argument, f"has {count} keys; 50 are allowed")
+    for given, text in value.items():
+        key = check_key(argument, given)
         if len(key) > 40:
             raise ConfigurationError(argument, f"the key {key!r} is longer than 40 characters")
         if not isinstance(text, str):
-            wrong = type(text).__name__
-            raise ConfigurationError(f"{argument}[{key}]", f"must be text, not a {wrong}")
+            wrong = kind_of(text)
+            raise ConfigurationError(f"{argument}[{key}]", f"must be text, not {wrong}")
         if len(text) > 500:
             raise ConfigurationError(f"{argument}[{key}]", "is longer than 500 characters")
 
@@ -134,8 +213,8 @@ def check_texts(argument: str, value: Any) -> None:
     if value is None:
         return
     if not isinstance(value, (list, tuple)):
-        wrong = type(value).__name__
-        raise ConfigurationError(argument, f"must be a list of text, not a {wrong}")
+        wrong = kind_of(value)
+        raise ConfigurationError(argument, f"must be a list of text, not {wrong}")
     items = cast("Sequence[Any]", value)
     if not items:
         raise ConfigurationError(argument, "is empty; leave it out, or give at least one text")
@@ -158,17 +237,40 @@ def check_whole_number(
         ConfigurationError: It is not a whole number, or out of the range.
     """
     # Python takes True for 1, but nobody means a number by it.
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
-    if not fits or (maximum is not None and value > maximum):
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    number = index(value) if fits else 0
+    if not fits or number < minimum or (maximum is not None and number > maximum):
         bound = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise ConfigurationError(argument, f"must be a whole number {bound}, not {value!r}")
-    return cast("int", value)
+    return number
+
+
+def is_host(host: str) -> bool:
+    """Return whether a text can be the name or the IP address of a host; no name is looked up.
+
+    https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
+
+    Args:
+        host: Letters, digits, `-`, `_` and points, or an IPv6 address in brackets.
+    """
+    labels = host.removesuffix(".").split(".")
+    # As browsers see it, a host whose last label is a number is an IPv4 address.
+    is_v6 = host.startswith("[")
+    if not is_v6 and not labels[-1].isdecimal():
+        return len(host) <= _MAX_HOST and all(0 < len(label) <= _MAX_LABEL for label in labels)
+    from ipaddress import IPv4Address, IPv6Address  # noqa: PLC0415 -- most addresses are names
+
+    try:
+        (IPv6Address if is_v6 else IPv4Address)(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is an int or a float, and not a bool.
+    """Return whether a value is a real number, of Python or another library, and not a bool.
 
     Args:
         value: What the caller passed.
     """
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)

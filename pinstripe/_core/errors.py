@@ -9,6 +9,7 @@
     │   └── DeadlineExceeded (also TimeoutError)
     ├── ResponseError                          an answer came and cannot be used; it is kept
     │   ├── DecodeError                        not JSON, or not of the expected shape
+    │   │   └── UnfitError                     one object of a page; the others are kept
     │   ├── PaginationError                    a list that cannot end
     │   └── ResponseTooLarge
     ├── APIError                               the API refused the call, or failed
@@ -24,18 +25,15 @@
     └── SignatureError                         a webhook payload cannot be trusted
 
 An error holds plain data only, so it can be pickled and sent to another process. The answer of the
-server (`headers`, `body`) can be read, but it is neither printed nor pickled: it can repeat
-personal data.
+server (`headers`, `body`, `items`) can be read, but it is neither printed nor pickled: it can
+repeat personal data.
 """
 
-import json
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
-from pinstripe._core.redaction import clean_request_id, clean_text, redact_fact
+from pinstripe._core.redaction import clean_request_id, clean_text
 
 Outcome = Literal["not_sent", "rejected", "unknown"]
 """What is certain about a call that failed: whether the server has acted on it."""
@@ -46,33 +44,46 @@ _E = TypeVar("_E", bound="PinstripeError")
 class PinstripeError(Exception):
     """The base of every error of Pinstripe.
 
+    As text it also has the call, and the status and request id of the answer.
+
     Args:
         message: One line that says what went wrong.
 
     Attributes:
         message: That line, without secrets.
-        outcome: `"not_sent"`: the server has not acted. `"rejected"`: it answered, and did
-            nothing. `"unknown"`: it may have acted; repeat the call with `idempotency_key`.
+        outcome: `"not_sent"`: not one byte of a request can have left. `"rejected"`: the API
+            refused every request that left, in its own words, and did nothing. `"unknown"`: it
+            may have acted; repeat the call with `idempotency_key`.
         idempotency_key: The key that every attempt of the call carried; None for a call
             without one.
-        attempts: How many requests were sent for the call.
+        attempts: How many requests were made for the call.
         request_id: The `Request-Id` of the last answer.
+        call: The method and the path of the call, with placeholders for its ids; None if the
+            error is not about one call.
     """
 
     outcome: Outcome = "not_sent"
     idempotency_key: str | None = None
     attempts: int = 0
     request_id: str | None = None
+    call: str | None = None
 
     def __init__(self, message: str) -> None:
         self.message = clean_text(message)
         super().__init__(self.message)
 
+    def __str__(self) -> str:
+        if self.call is None:
+            return self.message
+        known = {"status": getattr(self, "status", None), "request": self.request_id}
+        answer = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+        return f"{self.call}: {self.message}{answer and f' ({answer})'}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("headers", "body", "items")}
 
 
 def _rebuild(kind: type[_E], message: str) -> _E:
@@ -102,13 +113,21 @@ class ConfigurationError(PinstripeError, ValueError):
 
 
 class TransportError(PinstripeError):
-    """The call has no usable answer."""
+    """The call has no usable answer.
+
+    Attributes:
+        permanent: Whether another attempt would end in the same way, so that none is made.
+    """
 
     outcome: Outcome = "unknown"
+    permanent: bool = False
 
 
 class ConnectError(TransportError):
-    """No connection was made, so the server has not seen the request."""
+    """No connection was made, so the server has not seen the request.
+
+    It is permanent if a proxy refused: with a redirect, or a status of 4xx other than 408 and 429.
+    """
 
     outcome: Outcome = "not_sent"
 
@@ -116,14 +135,16 @@ class ConnectError(TransportError):
 class CertificateError(ConnectError):
     """The server's certificate is not trusted, or has another name; such a call is not retried."""
 
+    permanent: bool = True
+
 
 class ConnectionLost(TransportError):
-    """The connection was lost before the whole answer came.
+    """The connection was lost before the whole answer came, or the client was closed meanwhile.
 
     Attributes:
         stale: Whether the connection was kept from an earlier call and was lost before the first
             byte of the answer: the server has most likely closed it in the meantime. Such an
-            attempt is repeated once, and does not count as a retry.
+            attempt is repeated at once, without a pause and without cost to the retry budget.
     """
 
     stale: bool = False
@@ -163,6 +184,25 @@ class DecodeError(ResponseError):
     path: str = "$"
 
 
+class UnfitError(DecodeError):
+    """An object of a page does not fit its class, and the others are kept.
+
+    A walk first hands out the objects before it. To go on without it, resume from `cursor`, or
+    walk with `Pager.skip_unfit`.
+
+    Attributes:
+        id: The id of the object; None if it has none that can be read.
+        index: Its place in the page, from 0.
+        items: The objects of the page that fit, before it and behind it.
+        cursor: The cursor that resumes right behind the object; None if it has no id.
+    """
+
+    id: str | None = None
+    index: int = 0
+    items: Sequence[Any] = ()
+    cursor: str | None = None
+
+
 class PaginationError(ResponseError):
     """A list does not end: a cursor came twice, or an empty page says that there is more.
 
@@ -195,7 +235,7 @@ class APIError(_ErrorWithResponse):
         body: The body of the answer.
     """
 
-    outcome: Outcome = "rejected"
+    outcome: Outcome = "unknown"
     type: str | None = None
     code: str | None = None
     param: str | None = None
@@ -234,8 +274,6 @@ class RateLimitError(APIError):
 class ServerError(APIError):
     """The API failed (5xx), and may have acted before."""
 
-    outcome: Outcome = "unknown"
-
 
 class IncompleteError(PinstripeError):
     """Some of several downloads failed; the others are kept.
@@ -254,6 +292,7 @@ SignatureReason = Literal[
     "header_malformed",
     "header_too_large",
     "body_too_large",
+    "body_compressed",
     "no_signature",
     "no_match",
     "too_old",
@@ -286,63 +325,6 @@ for _name, _value in tuple(globals().items()):
     if isinstance(_value, type) and issubclass(_value, PinstripeError) and _name[0] != "_":
         _value.__module__ = "pinstripe"
 
-# https://docs.stripe.com/api/errors
-_BY_STATUS: Mapping[int, type[APIError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
-}
-
-# Codes of refusals after which another request may still be running, or the destination of a
-# forwarded request may have acted.
-_MAY_HAVE_ACTED = (
-    "idempotency_key_in_use",
-    "forwarding_api_retryable_upstream_error",
-    "forwarding_api_upstream_connection_error",
-    "forwarding_api_upstream_connection_timeout",
-    "forwarding_api_upstream_error",
-)
-
-
-def error_for(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    retry_after: float | None = None,
-    sent: Mapping[str, str] = MappingProxyType({}),
-) -> APIError:
-    """Return the error for an answer with a failing status.
-
-    Args:
-        status: The HTTP status, 300 or above.
-        headers: The headers of the answer, looked up without regard to case.
-        body: The body; a proxy may have written it, so it can be anything.
-        retry_after: Seconds that the server asked to wait.
-        sent: The values that the request carried, by name; the error does not repeat them.
-    """
-    facts = _facts(body, sent)
-    code = facts.get("code")
-    if facts.get("type") == "idempotency_error" or code == "idempotency_key_in_use":
-        kind: type[APIError] = IdempotencyError
-    elif status >= 500:
-        kind = ServerError
-    else:
-        kind = _BY_STATUS.get(status, InvalidRequestError)
-
-    message = facts.get("message") or f"the server answered {status}"
-    if retry_after is not None:
-        message = f"the server asks to wait {math.ceil(retry_after)} s: {message}"
-    error = kind(message)
-    error.type, error.code = facts.get("type"), code
-    error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
-    error.retry_after = retry_after
-    if code in _MAY_HAVE_ACTED:
-        error.outcome = "unknown"
-    return with_response(error, status, headers, body)
-
 
 def with_response(error: _E, status: int, headers: Mapping[str, str], body: bytes) -> _E:
     """Store an answer in the error that it caused, and return the error.
@@ -357,21 +339,3 @@ def with_response(error: _E, status: int, headers: Mapping[str, str], body: byte
     error.status, error.headers, error.body = status, headers, body
     error.request_id = clean_request_id(headers.get("Request-Id"))
     return error
-
-
-def _facts(body: bytes, sent: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts of the error object in a body; nothing if the body has another form."""
-    try:
-        envelope: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    error: Any = (
-        cast("dict[str, Any]", envelope).get("error") if isinstance(envelope, dict) else None
-    )
-    # Some gateways answer `{"error": "..."}`.
-    if isinstance(error, str):
-        error = {"message": error}
-    if not isinstance(error, dict):
-        return {}
-    facts = {k: v for k, v in cast("dict[str, Any]", error).items() if isinstance(v, str)}
-    return {name: clean_text(redact_fact(name, text, sent)) for name, text in facts.items()}

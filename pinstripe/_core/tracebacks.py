@@ -10,15 +10,23 @@ An error that code of the user raises during a call is not a fault of the call: 
 can interrupt the wait, and a function that reports progress can fail. Such an error keeps the
 frames of the user and loses the frames of this package; `UserCodeError` carries it to the wrapper.
 Any other exception is a fault of the program and keeps every frame.
+
+To debug this package, set the environment variable `PINSTRIPE_DEBUG=1`: every error then keeps all
+of its frames, with everything that is in them. It is read when an error is raised.
+
+The line that raises the error in the wrapper is the last one of the code in the traceback of every
+user. So it says what it raises, and nothing else.
 """
+# ruff: noqa: B904 -- a wrapper raises the error that it caught; a remark there would be shown
 
 from __future__ import annotations
 
+import os
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar, cast
 
 from typing_extensions import ParamSpec
@@ -27,6 +35,7 @@ from pinstripe._core.errors import PinstripeError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_E = TypeVar("_E", bound=BaseException)
 
 _PACKAGE = "pinstripe."
 
@@ -83,7 +92,18 @@ class UserCodeError(BaseException):
         outside = error.__traceback__
         while outside is not None and is_own(outside.tb_frame):
             outside = outside.tb_next
-        self.error: BaseException = error.with_traceback(outside)
+        self.error: BaseException = without_frames(error, outside)
+
+
+def without_frames(error: _E, kept: TracebackType | None = None) -> _E:
+    """Return an error without its frames; with all of them while this package is debugged.
+
+    Args:
+        error: The error.
+        kept: The frames that it keeps.
+    """
+    is_debugged = os.environ.get("PINSTRIPE_DEBUG", "0") not in ("", "0")
+    return error if is_debugged else error.with_traceback(kept)
 
 
 def is_own(frame: FrameType) -> bool:
@@ -107,7 +127,8 @@ def hide_frames(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*args, **kwargs)
         except FRAMELESS as error:
             del args, kwargs
-            raise error.with_traceback(None)  # noqa: B904 -- the same error is raised
+            error_of_this_call = without_frames(error)
+            raise error_of_this_call
         except UserCodeError as carrier:
             del args, kwargs
             kept = KeptError(carrier.error)
@@ -115,6 +136,36 @@ def hide_frames(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return kept.raise_again()
 
     return wrapper
+
+
+def hide_every_frame(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Return `function` in a wrapper for what is given a key, or reads one.
+
+    No exception shows a frame behind the wrapper, whatever it is: Ctrl-C can come in any line.
+
+    Args:
+        function: A plain function.
+    """
+
+    @wraps(function)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 -- the same error is raised
+            del args, kwargs
+            _drop_own_frames(error.__context__)
+            error_of_this_call = error.with_traceback(None)
+            raise error_of_this_call
+
+    return wrapper
+
+
+def _drop_own_frames(context: BaseException | None) -> None:
+    """Drop the frames of exceptions that this package was handling when another one was raised."""
+    while context is not None:
+        if context.__traceback__ is not None and is_own(context.__traceback__.tb_frame):
+            context.__traceback__ = None
+        context = context.__context__
 
 
 def _hide_frames_of_coroutine(
@@ -127,7 +178,8 @@ def _hide_frames_of_coroutine(
         try:
             return await call
         except FRAMELESS as error:
-            raise error.with_traceback(None)  # noqa: B904 -- the same error is raised
+            error_of_this_call = without_frames(error)
+            raise error_of_this_call
         except UserCodeError as carrier:
             kept = KeptError(carrier.error)
         return kept.raise_again()

@@ -13,7 +13,10 @@ from attrs import Attribute
 
 
 class Value:
-    """The base of frozen attrs classes that are compared by value."""
+    """The base of frozen attrs classes that are compared by value.
+
+    Fields with `eq=False` are not compared.
+    """
 
     __slots__ = ()
 
@@ -33,7 +36,9 @@ class Value:
 
 
 def _values(value: Any) -> tuple[Any, ...]:
-    return tuple(getattr(value, attribute.name) for attribute in value.__attrs_attrs__)
+    return tuple(
+        getattr(value, attribute.name) for attribute in value.__attrs_attrs__ if attribute.eq
+    )
 
 
 class Unpicklable:
@@ -43,4 +48,4 @@ class Unpicklable:
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
-        raise TypeError(f"a {kind} is neither pickled nor copied: it can hold secrets")
+        raise TypeError(f"{kind} is neither pickled nor copied: it can hold secrets")

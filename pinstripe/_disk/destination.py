@@ -15,9 +15,9 @@ from anyio.to_thread import run_sync
 from typing_extensions import Self
 
 from pinstripe._concurrency.tasks import finish
-from pinstripe._core.checks import check_whole_number
-from pinstripe._core.errors import ConfigurationError
-from pinstripe._disk.source import PIECE
+from pinstripe._core.checks import check_flag, check_whole_number
+from pinstripe._disk.outputs import is_stream, open_hidden, target_of
+from pinstripe._disk.source import PIECE, path_of
 
 _LONGEST_NAME: Final = 100
 """Characters of the name that its temporary file keeps: with all, that name could be too long."""
@@ -32,9 +32,10 @@ class Destination:
     since most downloads are private.
 
     Args:
-        path: The name of the file.
+        path: The name of the file. With `overwrite`, a symbolic link stays, and the file that it
+            leads to is replaced.
         max_bytes: Bytes it may have.
-        overwrite: Whether it may replace another file.
+        overwrite: Whether it may replace another file; a pipe or a device is refused.
 
     Attributes:
         started: Whether a transport has begun to write to it.
@@ -44,12 +45,11 @@ class Destination:
     # so the steps share a lock, and `_closed` makes those that come late do nothing.
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int, overwrite: bool) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise ConfigurationError("destination", f"must be a path, not a {type(path).__name__}")
-        self.path = Path(path)
+        self.path = path_of("destination", path)
         self.max_bytes = check_whole_number("max_bytes", max_bytes)
         self.started = False
-        self._overwrite = overwrite
+        self._target = self.path
+        self._overwrite = check_flag("overwrite", overwrite)
         self._lock = Lock()
         self._pending = bytearray()
         self._stream: IO[bytes] | None = None
@@ -113,15 +113,19 @@ class Destination:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
         if not self._overwrite and os.path.lexists(self.path):
             raise _exists_error(self.path)
+        if is_stream(self.path):
+            problem = "must be a plain file, neither a pipe nor a device"
+            raise OSError(errno.EINVAL, problem, str(self.path))
+        self._target = target_of(self.path)
 
     def _open_temporary(self) -> None:
         with self._lock:
             self._remove_temporary()
             if not self._closed:
                 self._stream = tempfile.NamedTemporaryFile(  # noqa: SIM115 -- closed below
-                    prefix=f".{self.path.name[:_LONGEST_NAME]}.",
+                    prefix=f".{self._target.name[:_LONGEST_NAME]}.",
                     suffix=".part",
-                    dir=self.path.parent,
+                    dir=self._target.parent,
                     delete=False,
                 )
 
@@ -134,7 +138,7 @@ class Destination:
         with self._lock:
             if self._stream is not None:
                 self._stream.close()
-                publish(Path(self._stream.name), self.path, overwrite=self._overwrite)
+                publish(Path(self._stream.name), self._target, overwrite=self._overwrite)
 
     def _close(self) -> None:
         with self._lock:
@@ -162,7 +166,7 @@ def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
         OSError: The file cannot be written.
     """
     # First the content, so that the name never belongs to half a file.
-    with temporary.open("rb+") as file:
+    with open(temporary, "rb+", opener=open_hidden) as file:
         os.fsync(file.fileno())
     # A hard link fails if the name is taken, in one step. Without hard links the name is taken by
     # an empty file, which is then replaced.
@@ -201,8 +205,6 @@ async def make_folder(path: str | os.PathLike[str]) -> Path:
         ConfigurationError: It is not a path.
         OSError: The folder cannot be created.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise ConfigurationError("folder", f"must be a path, not a {type(path).__name__}")
-    folder = Path(path)
+    folder = path_of("folder", path)
     await run_sync(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True))
     return folder

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from pinstripe._disk.outputs import open_hidden
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -50,11 +52,12 @@ class FileLock:
         """Acquire the lock if no other run has it, and return whether it was acquired.
 
         Raises:
-            OSError: The folder does not exist, or cannot be used for another reason.
+            OSError: The folder does not exist or cannot be used, or something that is no plain
+                file has the name of the lock file.
         """
         while self._file is None:
             try:
-                file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)
+                file = os.fdopen(open_hidden(self._path, os.O_RDWR | os.O_CREAT), "r+b", 0)
             except OSError as error:
                 if error.errno not in _LOCK_FILE_REFUSED:
                     raise
@@ -83,7 +86,7 @@ class FileLock:
 
     def _is_named(self, file: IO[bytes]) -> bool:
         try:
-            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+            return os.path.samestat(os.fstat(file.fileno()), self._path.lstat())
         except FileNotFoundError:
             return False
 

@@ -12,20 +12,43 @@ import os
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias, cast
 
 from anyio.to_thread import run_sync
 
 from pinstripe._concurrency.tasks import finish
+from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 
 PIECE: Final = 256 * 1024
 """Bytes read or written at once: little memory, yet enough work for each switch to a thread."""
 
-FileContent: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+FileContent: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 """What can be uploaded: the path of a file, its bytes, or a binary file object that can seek."""
+
+
+def path_of(argument: str, value: Any) -> Path:
+    """Return a path that the caller passed.
+
+    Args:
+        argument: The name to give in the error.
+        value: Text, an enumeration of text, or an `os.PathLike`.
+
+    Raises:
+        ConfigurationError: It is not a path, or cannot be the name of a file.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigurationError(argument, f"must be a path, not {kind_of(value)}")
+    try:
+        name = os.fsencode(cast("str", value))
+    except (TypeError, ValueError):
+        name = b"\0"
+    if b"\0" in name:
+        raise ConfigurationError(argument, "has a character that no path can have")
+    return Path(os.fsdecode(name))
 
 
 class Source:
@@ -34,16 +57,16 @@ class Source:
     A retry sends the content again, so it is read by offset and never used up.
 
     Args:
-        file: A path, bytes, or a binary file object, which is read from its present position.
+        file: A path, bytes, or a binary file object, which is read from its present position. What
+            can still be changed, such as a `bytearray`, is copied.
 
     Attributes:
         size: Bytes to send; known after `open`.
     """
 
     def __init__(self, file: FileContent) -> None:
-        _check_kind(file)
         self.size = 0
-        self._file = file
+        self._file = _content_of(file)
         self._lock = Lock()
         self._start = 0
         self._stream: IO[bytes] | None = None
@@ -77,7 +100,9 @@ class Source:
             elif not self._closed:
                 self._stream = stream = _stream_of(self._file)
                 self._start = stream.tell()
-                self.size = stream.seek(0, os.SEEK_END) - self._start
+                # Not every `seek` returns the new position.
+                stream.seek(0, os.SEEK_END)
+                self.size = stream.tell() - self._start
 
     def close(self) -> None:
         """Close the file if `open` opened it; a file object of the caller stays open."""
@@ -113,27 +138,50 @@ async def opened(file: FileContent) -> AsyncGenerator[Source, None]:
         await finish(run_sync(source.close))
 
 
-def _check_kind(file: Any) -> None:
-    if isinstance(file, (str, bytes, os.PathLike)):
-        return
-    if isinstance(file, io.TextIOBase):
-        raise ConfigurationError("file", "must be open in binary mode, such as open(path, 'rb')")
-    if not all(hasattr(file, name) for name in ("read", "seek", "tell", "seekable")):
-        kinds = "must be a path, bytes or a binary file object"
-        raise ConfigurationError("file", f"{kinds}, not a {type(file).__name__}")
-    if getattr(file, "closed", False):
+def _content_of(file: Any) -> Path | bytes | IO[bytes]:
+    """Return a path, bytes or a file object; anything else is refused."""
+    if isinstance(file, (str, os.PathLike)):
+        return path_of("file", file)
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        try:
+            return bytes(cast("bytes", file))
+        except ValueError:
+            raise ConfigurationError("file", "is a memoryview that was released") from None
+    if not all(callable(getattr(file, name, None)) for name in ("read", "seek", "tell")):
+        problem = "must be a path, bytes or a binary file object that can seek"
+        raise ConfigurationError("file", f"{problem}, not {kind_of(file)}")
+    if iscoroutinefunction(file.read):
+        problem = "must be a plain file object, not an async one; of an UploadFile, pass its file"
+        raise ConfigurationError("file", problem)
+    if getattr(file, "closed", False) is True:
         raise ConfigurationError("file", "is closed")
+    return cast("IO[bytes]", file)
 
 
-def _stream_of(file: str | os.PathLike[str] | IO[bytes]) -> IO[bytes]:
-    if not isinstance(file, (str, os.PathLike)):
-        if not file.seekable():
-            problem = "cannot seek, so a second attempt could not send it; read it into bytes"
-            raise ConfigurationError("file", problem)
+def _stream_of(file: Path | IO[bytes]) -> IO[bytes]:
+    if not isinstance(file, Path):
+        _check_stream(file)
         return file
     # Opening a pipe waits for a writer, possibly without end. A folder is left to `open`, whose
     # error says what it is.
-    kind = Path(file).stat().st_mode
+    kind = file.stat().st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         raise ConfigurationError("file", "must be a regular file, neither a pipe nor a device")
-    return Path(file).open("rb")
+    return file.open("rb")
+
+
+def _check_stream(file: IO[bytes]) -> None:
+    """Refuse a file object that cannot be read again from its present position, as bytes."""
+    # Before Python 3.11, a SpooledTemporaryFile can seek, and does not say so.
+    seekable = getattr(file, "seekable", None)
+    if seekable is not None and not seekable():
+        problem = "cannot seek, so a second attempt could not send it; read it into bytes"
+        raise ConfigurationError("file", problem)
+    readable = getattr(file, "readable", None)
+    if readable is not None and not readable():
+        raise ConfigurationError("file", "must be open for reading, such as open(path, 'rb')")
+    # Reading nothing shows what the wrapper of a file reads.
+    is_binary = isinstance(file, (io.RawIOBase, io.BufferedIOBase))
+    piece: Any = b"" if is_binary else file.read(0)
+    if not isinstance(piece, bytes):
+        raise ConfigurationError("file", "must be open in binary mode, such as open(path, 'rb')")

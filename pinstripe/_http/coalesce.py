@@ -68,8 +68,9 @@ class Coalescer:
             try:
                 return await self._send(request)
             finally:
-                # GETs that were sent before may not have seen this write, so they are closed.
-                if (in_progress := self._in_progress.get()) is not None:
+                # GETs that were sent before may not have seen this write, so they are closed, also
+                # those of other event loops.
+                for _, in_progress in self._in_progress.by_loop():
                     in_progress.clear()
         if request.sink is not None:
             return await self._send(request)
@@ -87,8 +88,9 @@ class Coalescer:
         is_first = False
         while True:
             if not await _wait_for(shared, None if deadline is None else deadline - now()):
-                late = DeadlineExceeded(f"no answer within {total:g} s")
-                late.outcome = "unknown"
+                problem = "the identical call that this one shares had still not ended"
+                late = DeadlineExceeded(f"no answer within {total:g} s: {problem}")
+                late.call = request.call
                 raise late
             error = None if shared.task.cancelled() else shared.task.exception()
             if is_first or not isinstance(error, DeadlineExceeded):

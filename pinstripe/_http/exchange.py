@@ -1,8 +1,7 @@
 """Sends one request over aiohttp and reads its answer; turns aiohttp's errors into ours.
 
-How an answer is read depends on its status and its request: the body of a failure only from its
-start, since its status says the most; the body of a download piece by piece into the sink; any
-other body into memory, up to the limit of the client.
+Where a request was when it failed says whether the server can have seen it: not before there was a
+connection, whatever a proxy answered; and certainly not before its first byte was written.
 """
 
 from __future__ import annotations
@@ -10,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import os
 import platform
+import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -21,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.payload import Payload
 from yarl import URL
 
+from pinstripe._concurrency.deadlines import deadline_in
 from pinstripe._config.client import Config
 from pinstripe._config.options import Timeout
 from pinstripe._config.proxy import Proxy
@@ -30,35 +32,30 @@ from pinstripe._core.errors import (
     ConnectError,
     ConnectionLost,
     ResponseError,
-    ResponseTooLarge,
     TransportError,
-    with_response,
 )
+from pinstripe._http.body import SinkError, read_into, read_start, read_whole
 from pinstripe._http.connection import (
     GuardedConnector,
     ProxyArguments,
-    RawResponse,
     Route,
     TrackedConnection,
+    resolver,
 )
-from pinstripe._http.messages import Host, Request, Response, Sink, Upload
+from pinstripe._http.messages import Host, Request, Response, Upload
 from pinstripe._version import __version__
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
-_MAX_KEPT_IN_ERROR = 64 * 1024
-"""Bytes that an error keeps of a body that is too long, or of the body of a failure."""
-
-_READ_AHEAD = 256 * 1024
-"""Bytes of a body that are certain to arrive before anybody reads it: half of what aiohttp buffers
-before it pauses the connection."""
-
-_IDENTITY = ("identity",)
-_DECODED = ("identity", "gzip", "deflate")
-"""The encodings that are asked for if the body is read into memory; aiohttp decodes them."""
-
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
+
+
+_GRACE = 0.5
+"""Seconds in which connections have to close."""
+
+_PASSING = (408, 429)
+"""Refusals of a proxy below 500 that another attempt may not meet."""
 
 
 class Connections:
@@ -80,7 +77,10 @@ class Connections:
         self._timeout = _connect_timeout(config.timeout)
         # No limit here: the limiter of the client bounds requests in flight.
         self._connector = GuardedConnector(
-            limit=0, keepalive_timeout=config.limits.keepalive, ssl=context or True
+            limit=0,
+            keepalive_timeout=config.limits.keepalive,
+            ssl=context or True,
+            resolver=resolver(),
         )
         self._connector.track_connections()
         self._routes: dict[tuple[Host, bool], Route] = {}
@@ -101,14 +101,18 @@ class Connections:
         problem: Exception
         try:
             return await self._exchange(request, body, used)
-        except _SinkError as wrapper:
+        except SinkError as wrapper:
             problem = wrapper.error
         except (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError) as error:
             # Raised below, without aiohttp's frames and the key that they hold.
             problem = (body and body.error) or _transport_error(error, used)
+        except TransportError as error:
+            problem = error.with_traceback(None) if used else ConnectError(error.message)
         except (ResponseError, ConfigurationError, asyncio.CancelledError) as error:
             # The frames of the traceback hold the key and the whole address.
             raise error.with_traceback(None)  # noqa: B904 -- the same error continues
+        if isinstance(problem, TransportError) and request.progress.stage == "connection":
+            problem.outcome = "not_sent"
         raise problem
 
     async def _exchange(
@@ -123,19 +127,17 @@ class Connections:
         connect = self._timeout if timeout is self._config.timeout else _connect_timeout(timeout)
         answer = await route.send(request, streamed, connect, used)
         try:
+            status, headers, livemode = answer.status, answer.headers, self._livemode
             body = b""
-            if answer.status >= 300:
-                body = await self._read_start(answer)
-            elif request.sink is not None and answer.status == 200:
-                await _read_into(request.sink, answer)
+            if not 200 <= status < 300:
+                head = Response(status=status, headers=headers, body=body, livemode=livemode)
+                request.progress.failure = head
+                body = await read_start(answer, self._limit)
+            elif request.sink is not None and status == 200:
+                await read_into(request.sink, answer)
             else:
-                body = await self._read(answer)
-            return Response(
-                status=answer.status,
-                headers=answer.headers,
-                body=body,
-                livemode=self._livemode,
-            )
+                body = await read_whole(answer, self._limit)
+            return Response(status=status, headers=headers, body=body, livemode=livemode)
         finally:
             answer.close()
 
@@ -160,78 +162,15 @@ class Connections:
         route = self._routes[host, anonymous] = Route(self._connector, origin, headers, arguments)
         return route
 
-    async def _read(self, answer: RawResponse) -> bytes:
-        encoding, length = _encoding_of(answer), answer.length
-        if length is not None and length <= self._limit and encoding == "identity":
-            # The length is known: this task is woken once for the body, not for each piece.
-            content = answer.content
-            if length > _READ_AHEAD:  # the rest of a longer body only comes while it is read
-                return await content.read()
-            if not content.is_eof() and content.exception() is None:
-                await content.wait_eof()
-            return content.read_nowait()
-        body = bytearray()
-        async for piece in answer.content.iter_any():
-            body += piece
-            if len(body) > self._limit:
-                raise _too_large(answer, self._limit, bytes(body[:_MAX_KEPT_IN_ERROR]))
-        return bytes(body)
-
-    async def _read_start(self, answer: RawResponse) -> bytes:
-        """Read the start of the body of a failure."""
-        _encoding_of(answer)
-        limit = min(self._limit, _MAX_KEPT_IN_ERROR)
-        body = bytearray()
-        async for piece in answer.content.iter_any():
-            body += piece
-            if len(body) > limit:
-                break
-        return bytes(body[:limit])
-
     async def aclose(self) -> None:
-        """Close every connection."""
-        await self._connector.close()
+        """Close every connection, and wait until they are, but not for long."""
+        with suppress(asyncio.TimeoutError):
+            async with deadline_in(_GRACE):
+                await self._connector.close()
 
     def abandon(self) -> None:
         """Forget connections whose event loop is closed, or belongs to a parent process."""
         self._connector.forget()
-
-
-class _SinkError(Exception):
-    """Carries an error of a sink past the errors of the network, which can have the same class."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-async def _read_into(sink: Sink, answer: RawResponse) -> None:
-    """Read a body into a sink, piece by piece.
-
-    A body that is cut short must not look whole. So a compressed one is refused, since its
-    decoder may not notice the cut, and so is one without a length or chunks.
-    """
-    _encoding_of(answer, _IDENTITY)
-    length = answer.length
-    if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", "").lower():
-        error = ResponseError("the answer does not say where it ends, so it may be cut short")
-        raise with_response(error, answer.status, answer.headers, b"")
-    if length is not None and length > sink.max_bytes:
-        raise _too_large(answer, sink.max_bytes, b"")
-    await _use_sink(sink.start())
-    received = 0
-    async for piece in answer.content.iter_any():
-        received += len(piece)
-        if received > sink.max_bytes:
-            raise _too_large(answer, sink.max_bytes, b"")
-        await _use_sink(sink.write(piece))
-
-
-async def _use_sink(step: Awaitable[None]) -> None:
-    try:
-        await step
-    except Exception as error:  # noqa: BLE001 -- the call raises it
-        raise _SinkError(error) from None
 
 
 class _StreamedBody(Payload):
@@ -266,24 +205,10 @@ class _StreamedBody(Payload):
             raise
 
 
-def _encoding_of(answer: RawResponse, expected: Sequence[str] = _DECODED) -> str:
-    if "Content-Encoding" not in answer.headers:
-        return "identity"
-    encoding = ", ".join(answer.headers.getall("Content-Encoding")).lower()
-    if encoding in expected:
-        return encoding
-    error = ResponseError(f"the answer is encoded as {encoding}, which was not asked for")
-    raise with_response(error, answer.status, answer.headers, b"")
-
-
-def _too_large(answer: RawResponse, limit: int, start: bytes) -> ResponseTooLarge:
-    error = ResponseTooLarge(f"the answer is longer than {limit} bytes")
-    return with_response(error, answer.status, answer.headers, start)
-
-
 def _connect_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
-    # The deadline of the call bounds everything else. aiohttp rounds a timeout above its
-    # threshold up to whole seconds; an infinite threshold switches that off.
+    # `GuardedConnector` applies it to all of connecting, and the deadline of the call bounds
+    # everything else. aiohttp rounds a timeout above its threshold up to whole seconds; an
+    # infinite threshold switches that off.
     return aiohttp.ClientTimeout(sock_connect=timeout.connect, ceil_threshold=math.inf)
 
 
@@ -292,27 +217,51 @@ _NO_HTTP = (aiohttp.ClientResponseError, HttpProcessingError)
 # The messages of these errors repeat the answer, or the address, whose query can hold personal
 # data. So they get a message of ours.
 _WITH_OUR_MESSAGE = (
-    (aiohttp.ConnectionTimeoutError, ConnectError, "no connection was made in time"),
-    (_NO_HTTP, ConnectionLost, "the answer is not valid HTTP"),
-    (aiohttp.ClientPayloadError, ConnectionLost, "the body of the answer is cut short or damaged"),
+    (_NO_HTTP, "the answer is not valid HTTP"),
+    (aiohttp.ClientPayloadError, "the body of the answer is cut short or damaged"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection before it answered"),
 )
 
 
 def _transport_error(error: Exception, used: list[TrackedConnection]) -> TransportError:
     """Return our error for one of aiohttp or of the operating system."""
+    if not used:
+        return _connect_error(error)
+    ours = next((text for kind, text in _WITH_OUR_MESSAGE if isinstance(error, kind)), None)
+    lost = ConnectionLost(ours or str(error) or type(error).__name__)
+    lost.stale = used[-1].untouched
+    return lost
+
+
+def _connect_error(error: Exception) -> ConnectError:
+    """Return our error for one that came before there was a connection."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
         return CertificateError(f"the certificate of {error.host} is refused: {reason}")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectError(
+            "no connection was made in time, with the lookup of the host name, the proxy and TLS"
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ConnectError(str(error))
+        to = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+        problem = _reason(error.os_error)
+        return ConnectError(f"cannot connect to {to}{error.host}:{error.port}: {problem}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return ConnectError(f"the proxy answered {error.status}")
-    for kind, ours, text in _WITH_OUR_MESSAGE:
-        if isinstance(error, kind):
-            return ours(text)
-    lost = ConnectionLost(str(error) or type(error).__name__)
-    lost.stale = bool(used) and used[-1].untouched
-    return lost
+        refused = ConnectError(f"the proxy answered {error.status}")
+        refused.permanent = error.status < 500 and error.status not in _PASSING
+        return refused
+    if isinstance(error, _NO_HTTP):
+        return ConnectError("the proxy gave an answer that is not valid HTTP")
+    return ConnectError(
+        f"the connection was lost while it was made: {error or type(error).__name__}"
+    )
+
+
+def _reason(error: OSError) -> str:
+    """Return why the operating system, or TLS, made no connection."""
+    if isinstance(error, (ssl.SSLError, socket.gaierror)) or not error.errno:
+        return error.strerror or str(error) or type(error).__name__
+    return os.strerror(error.errno)
 
 
 def ready_context() -> ssl.SSLContext | None:

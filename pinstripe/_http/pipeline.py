@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
@@ -25,11 +24,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as deadline_in
-else:
-    from async_timeout import timeout as deadline_in
-
+from pinstripe._concurrency.deadlines import deadline_in, has_passed
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._config.hooks import (
     Hooks,
@@ -50,13 +45,21 @@ from pinstripe._core.errors import (
     PinstripeError,
     ResponseError,
     TransportError,
-    error_for,
     with_response,
 )
 from pinstripe._core.redaction import clean_request_id
+from pinstripe._core.refusals import error_for
 from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
-from pinstripe._limits.gate import AsyncLimiter, QueueKey
+from pinstripe._limits.gate import AsyncLimiter, QueueKey, client_closed_error
+
+_STILL = {
+    "turn": "the call was still waiting for its turn",
+    "connection": "there was still no connection",
+    "answer": "the server had still not answered",
+    "body": "the body of the answer had still not come to its end",
+}
+"""What a call was waiting for when it ran out of time, by the stage of its progress."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -122,53 +125,69 @@ class Pipeline:
             PinstripeError: The call failed; the error has the idempotency key, the number of
                 attempts and what is certain about the server having acted.
         """
-        timeout = request.timeout or self._timeout
-        request = request.with_defaults({**self._headers, **request.headers}, timeout)
-        total = timeout.total
+        timeout, attempts = request.timeout or self._timeout, Attempts()
+        request = request.with_defaults({**self._headers, **request.headers}, timeout, attempts)
+        limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
-            await self._limiters().wait_until_near(queue_key(request))
+            await limiter.wait_until_near(queue_key(request))
         deadline = self._time.monotonic() + total
-        attempts = Attempts(deletes=request.method == "DELETE")
-        scope = deadline_in(total)  # costs a third of `anyio.fail_after`
+        scope = deadline_in(total)
         try:
             async with scope:
-                return await self._until_decided(request, attempts, deadline)
+                if limiter.closed:  # while the call waited
+                    raise client_closed_error()
+                limiter.calls.add(scope)
+                try:
+                    return await self._until_decided(request, attempts, limiter, deadline)
+                finally:
+                    limiter.calls.discard(scope)
         except PinstripeError as error:
             problem = error
-        except asyncio.TimeoutError:  # on Python 3.10 this is not the built-in TimeoutError
-            # `expired` is a plain bool in async_timeout, on Python 3.10.
-            expired: Any = scope.expired
-            if not (expired() if callable(expired) else expired):
+        except asyncio.TimeoutError:
+            if not has_passed(scope):
                 raise  # the timeout is one of a file or of a transport
-            problem = DeadlineExceeded(f"no answer within {total:g} s")
-            problem.outcome = "not_sent"
+            problem = self._cut_short(request, attempts, limiter, total)
+        if not isinstance(problem, ConfigurationError):
+            problem.call = request.call
         problem.attempts = attempts.count
         problem.idempotency_key = request.idempotency_key
-        problem.outcome = attempts.outcome(problem)
+        problem.outcome = attempts.outcome
         # Raised here, so that the error has no context.
         raise problem
 
+    def _cut_short(
+        self, request: Request, attempts: Attempts, limiter: AsyncLimiter, total: float
+    ) -> PinstripeError:
+        """Return the error of a call that its deadline, or the end of the client, interrupted."""
+        if limiter.closed:
+            return client_closed_error()
+        if attempts.failure is not None:
+            return _failure(request, attempts.failure, self._retry_after(attempts.failure))
+        return DeadlineExceeded(f"no answer within {total:g} s: {_STILL[attempts.stage]}")
+
+    def _retry_after(self, result: Response) -> float | None:
+        headers = result.headers
+        return parse_retry_after(headers.get("Retry-After"), headers.get("Date"), self._time.wall())
+
     async def _until_decided(
-        self, request: Request, attempts: Attempts, deadline: float
+        self, request: Request, attempts: Attempts, limiter: AsyncLimiter, deadline: float
     ) -> Response:
+        most = self._retry.max_attempts
         while True:
-            result = await self._attempt(request, attempts, deadline)
+            result = await self._attempt(request, attempts, limiter, deadline)
             if isinstance(result, Response) and 200 <= result.status < 300:
                 if self._budget.spent:
                     self._budget.refund(retried=attempts.count - attempts.free > 1)
                 return result if attempts.count == 1 else evolve(result, attempts=attempts.count)
-            retry_after: float | None = None
-            if isinstance(result, Response):
-                header = result.headers.get("Retry-After")
-                retry_after = parse_retry_after(header, self._time.wall())
-            # An attempt on a stale connection is repeated at once and costs nothing.
-            is_free = attempts.excuse(result)
+            retry_after = self._retry_after(result) if isinstance(result, Response) else None
+            # An attempt on a stale connection is repeated at once and costs no budget.
+            is_free = attempts.count < most and attempts.excuse(result)
             pause = (
                 0.0
                 if is_free
                 else decide(
                     self._retry,
-                    attempts.count - attempts.free,
+                    attempts.count,
                     result,
                     retry_after=retry_after,
                     remaining=deadline - self._time.monotonic(),
@@ -191,20 +210,23 @@ class Pipeline:
             await self._time.sleep(pause)
 
     async def _attempt(
-        self, request: Request, attempts: Attempts, deadline: float
+        self, request: Request, attempts: Attempts, limiter: AsyncLimiter, deadline: float
     ) -> Response | TransportError:
         """Wait for the limiter, send a request once, and return how that ended."""
-        limiter, sent = self._limiters(), self._time.monotonic()
+        sent = self._time.monotonic()
         queue = limiter.queue_of(queue_key(request), sent)
-        if not limiter.try_acquire(queue, sent):
+        must_wait = not limiter.try_acquire(queue, sent)
+        if must_wait:
             await limiter.wait(queue, sent, deadline)
-            since, sent = sent, self._time.monotonic()
-            method, path = request.method, request.template
-            report_wait(self._hooks, WaitInfo(method=method, path=path, duration=sent - since))
-        # From here on the request has a slot, which `release` gives back in any case.
+        # From here on the request has a slot, which `release` gives back in any case: a hook can
+        # raise anything.
         result: Response | TransportError | None = None
-        attempts.begin()
         try:
+            if must_wait:
+                since, sent = sent, self._time.monotonic()
+                method, path = request.method, request.template
+                report_wait(self._hooks, WaitInfo(method=method, path=path, duration=sent - since))
+            attempts.begin()
             if watches_requests(self._hooks):
                 result = await self._send_watched(request, attempts.count)
             else:
@@ -303,7 +325,7 @@ def _failure(
             result.headers,
             result.body,
             retry_after=retry_after,
-            sent=request.values,
+            sent=request.private_values,
         )
     target = _redirect_target(result.headers.get("Location"))
     error = ResponseError(f"the server answered {result.status} and points to {target}")

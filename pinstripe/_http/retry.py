@@ -1,45 +1,57 @@
-"""Retries as pure decisions: whether and when, at which cost, and what is certain after them."""
+"""Retries as pure decisions: whether and when, at which cost, and what is certain after them.
+
+What is certain is said with care, since the caller of a POST may act on it. Once an attempt may
+have acted, no later answer changes that. The API answers a later attempt from what it stored of
+the first one, but such an answer may come from before the API looks there.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from pinstripe._config.options import RetryPolicy
-from pinstripe._core.errors import (
-    APIError,
-    CertificateError,
-    ConnectError,
-    ConnectionLost,
-    Outcome,
-    PinstripeError,
-    TransportError,
-)
-from pinstripe._http.messages import Response
+from pinstripe._core.errors import ConnectionLost, Outcome, TransportError
+from pinstripe._core.refusals import is_refusal
+from pinstripe._http.messages import CallProgress, Response
 
 RETRY_COST = 5
 """What a retry costs of the retry budget, as in the AWS SDKs' standard retry mode."""
 
+_SECONDS = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
-def parse_retry_after(value: str | None, now: float) -> float | None:
+
+def parse_retry_after(value: str | None, date: str | None, now: float) -> float | None:
     """Return the pause that a `Retry-After` header asks for, in seconds.
 
     https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 
     Args:
-        value: Whole seconds or an HTTP date; anything else counts as no header.
-        now: Seconds since the Unix epoch.
+        value: Seconds, also with a fraction, or an HTTP date; anything else counts as no header.
+        date: The `Date` of the same answer: a date in `value` is one of the server's clock, from
+            which that of this machine may differ.
+        now: Seconds since the Unix epoch, for an answer without a `Date`.
     """
     if value is None:
         return None
-    if value.isascii() and value.isdigit() and len(value) <= 9:
-        return float(value)
+    if _SECONDS.fullmatch(value):
+        return min(float(value), sys.float_info.max)  # text of many digits is infinite
+    until = _parse_date(value)
+    if until is None:
+        return None
+    answered = _parse_date(date or "") or datetime.fromtimestamp(now, timezone.utc)
+    return max(0.0, (until - answered).total_seconds())
+
+
+def _parse_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
+        return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    # Python 3.10 answers some of what is no date with a TypeError.
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    aware = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
-    return max(0.0, (aware - datetime.fromtimestamp(now, timezone.utc)).total_seconds())
 
 
 def wants_retry(result: Response | TransportError) -> bool:
@@ -51,7 +63,7 @@ def wants_retry(result: Response | TransportError) -> bool:
         result: How an attempt ended.
     """
     if isinstance(result, TransportError):
-        return not isinstance(result, CertificateError)
+        return not result.permanent
     advice = result.headers.get("Stripe-Should-Retry")
     if advice in ("true", "false"):
         return advice == "true" and result.status >= 400
@@ -72,7 +84,7 @@ def decide(
 
     Args:
         policy: The limits.
-        attempts: How many attempts were made so far, without free ones.
+        attempts: How many attempts were made so far.
         result: How the latest attempt ended.
         retry_after: Seconds that the server asked to wait.
         remaining: Seconds until the deadline; a pause has to end before it.
@@ -124,39 +136,28 @@ class Budget:
         self.spent = max(0, self.spent - (RETRY_COST if retried else 1))
 
 
-class Attempts:
+class Attempts(CallProgress):
     """What the attempts of one call so far say about its outcome.
 
-    The question is whether the server may have acted. `uncertain` is the answer so far:
-
-    - before an attempt is sent: what the earlier attempts have left it at, at first False;
-    - while an attempt is on its way: True, since the call can be cancelled at any moment;
-    - after an attempt: as before it, if the server has not seen the request or refused it without
-      a look at earlier ones; False, if its refusal also covers the earlier attempts; else True,
-      since a lost connection, a 5xx or a late answer says nothing.
-
-    Args:
-        deletes: Whether the call is a DELETE: it has an effect and no idempotency key, so a
-            refusal of a later attempt says nothing about an earlier one.
+    The question is whether the server may have acted. Each attempt that has ended gave one of three
+    answers: nothing of it can have left; the API refused it; or it may have acted, since a lost
+    connection, a 5xx and the word of a proxy say nothing. The attempt in progress may have acted
+    from the moment on at which a byte of it can have left, which the transport reports.
 
     Attributes:
-        deletes: As above.
-        count: Requests sent.
-        free: How many of them replaced one on a stale connection; the policy does not count them.
-        uncertain: Whether one of them may have had an effect that no answer confirmed.
+        count: Requests made.
+        free: How many of them replaced one on a stale connection; they cost nothing of the budget.
     """
 
-    __slots__ = ("_uncertain_before", "count", "deletes", "free", "uncertain")
-
-    def __init__(self, *, deletes: bool = False) -> None:
-        self.deletes = deletes
+    def __init__(self) -> None:
         self.count = self.free = 0
-        self.uncertain = self._uncertain_before = False
+        self._may_have_acted = self._refused = False
 
     def begin(self) -> None:
         """Note that an attempt is about to be sent."""
         self.count += 1
-        self._uncertain_before, self.uncertain = self.uncertain, True
+        # A transport that reports nothing may send something at once.
+        self.stage, self.failure = "answer", None
 
     def end(self, result: Response | TransportError) -> None:
         """Note how an attempt ended.
@@ -164,19 +165,18 @@ class Attempts:
         Args:
             result: The answer, or the error in its place.
         """
-        if isinstance(result, ConnectError):
-            self.uncertain = self._uncertain_before
-        elif isinstance(result, Response) and 400 <= result.status < 500:
-            # The API refuses with 401, 403 and 429 before it looks for the stored answer to the
-            # idempotency key, and with 409 while there is none yet. Any other refusal is the
-            # answer to every attempt with this key.
-            early = self.deletes or result.status in (401, 403, 409, 429)
-            self.uncertain = self._uncertain_before if early else False
+        self.stage = "turn"
+        if isinstance(result, TransportError):
+            self._may_have_acted |= result.outcome != "not_sent"
+        elif result.status >= 400 and is_refusal(result.status, result.headers, result.body):
+            self._refused = True
+        else:
+            self._may_have_acted = True
 
     def withdraw(self) -> None:
         """Note that the attempt was refused on this side, so that nothing of it was sent."""
         self.count -= 1
-        self.uncertain = self._uncertain_before
+        self.stage = "turn"
 
     def excuse(self, result: Response | TransportError) -> bool:
         """Return whether an attempt that ended with `result` may be repeated at once, for free.
@@ -189,12 +189,9 @@ class Attempts:
         self.free = 1
         return True
 
-    def outcome(self, error: PinstripeError) -> Outcome:
-        """Return what is certain if the call ends with `error`.
-
-        An `APIError` is an answer, so the server has seen the call; without one, and without an
-        uncertain attempt, nothing that can have an effect was sent.
-        """
-        if self.uncertain or error.outcome == "unknown":
+    @property
+    def outcome(self) -> Outcome:
+        """What is certain if the call ends now."""
+        if self._may_have_acted or self.stage in ("answer", "body"):
             return "unknown"
-        return "rejected" if isinstance(error, APIError) else "not_sent"
+        return "rejected" if self._refused else "not_sent"

@@ -11,12 +11,14 @@ from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from pinstripe._concurrency.daemon_thread import in_daemon_thread
 from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._config.client import Config
 from pinstripe._config.proxy import proxy_for
 from pinstripe._config.tls import ssl_context
-from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.forks import no_fork
 from pinstripe._http.messages import Request, Response
+from pinstripe._limits.gate import client_closed_error
 
 if TYPE_CHECKING:
     from pinstripe._http.exchange import Connections
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """Carries requests to the API, by an HTTP library or with the answers of a test.
 
-    It streams the `upload` of a request. It may ignore a `sink` and read the answer into memory.
+    It streams the `upload` of a request. It may ignore a `sink` and read the answer into memory. It
+    reports the `progress` of a request, or else nothing is certain about one that is cut short.
     """
 
     async def send(self, request: Request) -> Response:
@@ -36,7 +39,8 @@ class Transport(Protocol):
                 anonymous, the API key.
 
         Raises:
-            TransportError: There is no usable answer.
+            TransportError: There is no usable answer. Its `outcome` says whether a byte of the
+                request can have left.
         """
         ...
 
@@ -52,16 +56,16 @@ Transport.__module__ = "pinstripe"
 class AiohttpTransport:
     """A transport over aiohttp.
 
-    A pool of connections belongs to one event loop. So it is made when the first request is sent,
-    and made again in another event loop or process. `aclose` closes it, or else the end of its
-    loop, which closes the async generators that were started in it.
+    A pool of connections belongs to one event loop. So each event loop of each process gets one
+    with its first request. It is closed by the end of its loop, which closes the async generators
+    that were started in it, or by `aclose`. Connections of a loop that ended in another way, or of
+    a parent process, are dropped without a step that would use them.
 
     The first request also imports aiohttp and reads the certificates, in a thread. That takes 150
-    to 300 ms, which count towards the deadline but do not block the event loop. The thread is one
-    of asyncio's, since a thread of anyio's would need 30 ms of imports first. Starting the thread
-    when the client is made would gain nothing: all but the reading of certificates, which comes
-    last, holds the interpreter lock. And a fork in between would leave the child process with an
-    import lock that nobody releases.
+    to 300 ms, which count towards the deadline but do not block the event loop. No fork is made
+    meanwhile, and the thread is none of asyncio's, which starts no more of those after the end of
+    the main thread. Starting the thread when the client is made would gain nothing: all but the
+    reading of certificates, which comes last, holds the interpreter lock.
 
     Args:
         config: The addresses, the key and the settings of the pool.
@@ -77,18 +81,23 @@ class AiohttpTransport:
         self._uses_tls = any(url.lower().startswith("https:") for url in origins)
         self._local: LoopLocal[Connections] = LoopLocal()
         self._opening: LoopLocal[asyncio.Lock] = LoopLocal()
-        self._keeper: AsyncGenerator[None, None] | None = None
+        self._keepers: LoopLocal[AsyncGenerator[None, None]] = LoopLocal()
         self._closed = False
 
     async def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
+        request.progress.stage = "connection"
         connections = self._local.get()
         if connections is None:
             connections = await self.open()
         return await connections.exchange(request)
 
     async def open(self) -> Connections:
-        """Return the connections of this event loop; make them if there are none."""
+        """Return the connections of this event loop; make them if there are none.
+
+        Raises:
+            ConnectionLost: The client was closed.
+        """
         lock = self._opening.get()
         if lock is None:
             lock = asyncio.Lock()
@@ -98,38 +107,44 @@ class AiohttpTransport:
             connections = self._local.get()
             if connections is not None:
                 return connections
-            make = await asyncio.to_thread(self._prepare)
+            make = await in_daemon_thread(self._prepare)
             if self._closed:
-                raise ConfigurationError("client", "is closed")
+                raise client_closed_error()
             connections = make()
-            replaced = self._local.set(connections)
-            if replaced is not None:
-                replaced.abandon()
             # Starts the generator, so that the end of this event loop closes it.
-            self._keeper = _keep(connections)
-            await anext(self._keeper)
+            keeper = _keep(connections)
+            await anext(keeper)
+            self._keepers.set(keeper)
+            for dropped in self._local.set(connections):
+                dropped.abandon()
+            # Not before, since another thread may close the client at any time.
+            if self._closed:
+                await self.aclose()
+                raise client_closed_error()
             return connections
 
     def _prepare(self) -> Callable[[], Connections]:
         """Do what takes long, and return a function that does the rest in the event loop."""
-        is_first = "aiohttp" not in sys.modules
-        from pinstripe._http import exchange  # noqa: PLC0415 -- slow, so only when needed
+        with no_fork():
+            is_first = "aiohttp" not in sys.modules
+            from pinstripe._http import exchange  # noqa: PLC0415 -- slow, so only when needed
 
-        tls, context = self._config.tls, None
-        if self._uses_tls:
-            # If aiohttp was imported just now, it read the certificates a moment ago.
-            ready = exchange.ready_context() if is_first and tls is None else None
-            context = ready or ssl_context(tls)
+            tls, context = self._config.tls, None
+            if self._uses_tls:
+                # If aiohttp was imported just now, it read the certificates a moment ago.
+                ready = exchange.ready_context() if is_first and tls is None else None
+                context = ready or ssl_context(tls)
         return partial(exchange.Connections, self._config, self._proxies, context)
 
     async def aclose(self) -> None:
-        """Close all connections; later calls are refused."""
+        """Close all connections; later calls are refused, in every event loop."""
         self._closed = True
-        here = self._local.get() is not None
-        keeper, self._keeper = self._keeper, None
+        keeper = self._keepers.get()
         self._local.clear()
-        # Connections of another event loop, or of a parent process, are not ours to close.
-        if keeper is not None and here:
+        # Nothing refers to the keepers of other event loops any more, so those close them, in their
+        # own threads. Connections of a parent process are not ours to close.
+        self._keepers.clear()
+        if keeper is not None:
             await keeper.aclose()
 
 

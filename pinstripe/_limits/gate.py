@@ -9,6 +9,8 @@ timer for all. There are two waits, one behind the other:
 
 A waiting list is only as long as the rates require: its next call moves on as soon as the queue
 holds fewer requests than can go soon.
+
+The limiter also knows the calls in progress, so that they end when the client is closed.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
-from pinstripe._concurrency.loop_local import LoopLocal
-from pinstripe._core.errors import DeadlineExceeded
+from pinstripe._concurrency.deadlines import Deadline, end_now
+from pinstripe._concurrency.loop_local import LoopLocal, running_loop
+from pinstripe._core.errors import ConfigurationError, ConnectionLost, DeadlineExceeded
 from pinstripe._limits.limiter import EndpointQueue, Limiter
 from pinstripe._limits.rates import Rates
 
@@ -30,6 +34,16 @@ QueueKey: TypeAlias = "tuple[str | None, str, str]"
 
 _NEAR = 0.25
 """The turn of a request is near if it comes within this many seconds, at the present rates."""
+
+_GRACE = 0.5
+"""Seconds in which the calls in progress have to end when the client is closed."""
+
+
+def client_closed_error() -> ConnectionLost:
+    """Return the error of a call during which the client was closed, and that sent nothing more."""
+    error = ConnectionLost("the client was closed during the call")
+    error.outcome, error.permanent = "not_sent", True
+    return error
 
 
 class _WaitingList:
@@ -60,17 +74,37 @@ class AsyncLimiter(Limiter[Waiter]):
         max_in_flight: The most requests in flight at once.
         rates: The limits of requests a second.
         monotonic: Returns the seconds of a clock that never goes back.
+
+    Attributes:
+        calls: The deadlines of the calls in progress.
+        closed: Whether the client was closed.
     """
 
     def __init__(
         self, max_in_flight: int, rates: Rates, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(max_in_flight, rates)
+        self.calls: set[Deadline] = set()
+        self.closed = False
         self._monotonic = monotonic
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._keyless_queue: EndpointQueue[Waiter] = EndpointQueue()
         self._waiting_lists: dict[EndpointQueue[Waiter], _WaitingList] = {}
+
+    def end_calls(self) -> None:
+        """End the calls in progress, wherever they are, and refuse later ones."""
+        self.closed = True
+        for call in self.calls:
+            end_now(call)
+
+    async def close(self) -> None:
+        """End the calls in progress, and wait until they have ended."""
+        self.end_calls()
+        until = self._monotonic() + _GRACE
+        # An event in place of this look would be a step more in every call.
+        while self.calls and self._monotonic() < until:  # noqa: ASYNC110 -- see above
+            await asyncio.sleep(0.001)
 
     def queue_of(self, key: QueueKey | None, now: float) -> EndpointQueue[Waiter]:
         """Return the queue of requests with the same key.
@@ -224,13 +258,27 @@ class LoopLimiters:
         self._max_in_flight = max_in_flight
         self._rates = rates
         self._local: LoopLocal[AsyncLimiter] = LoopLocal()
+        self._closed = False
+
+    async def close(self) -> None:
+        """End the calls of every event loop, and refuse all that come later."""
+        self._closed = True
+        for loop, other in self._local.by_loop():
+            if loop is not running_loop():
+                with suppress(RuntimeError):  # the loop is closed, and its calls with it
+                    loop.call_soon_threadsafe(other.end_calls)
+        limiter = self._local.get()
+        if limiter is not None:
+            await limiter.close()
 
     def __call__(self) -> AsyncLimiter:
         """Return the limiter of this event loop.
 
         Raises:
-            ConfigurationError: No event loop of asyncio is running.
+            ConfigurationError: The client is closed, or no event loop of asyncio is running.
         """
+        if self._closed:
+            raise ConfigurationError("client", "is closed")
         limiter = self._local.get()
         if limiter is None:
             limiter = AsyncLimiter(self._max_in_flight, self._rates)

@@ -36,7 +36,11 @@ _DEEPEST_CUT = 0.25
 """Slow answers cut the limit of requests in flight to no less than this share of it."""
 
 _MAX_ACCOUNTS = 1024
-"""From this number on, accounts that are idle are forgotten before another one is added."""
+"""From this number on, idle accounts are forgotten when another one is added."""
+
+_LOOKED_AT = 2
+"""How many accounts are looked at then. With two for each new one, the number falls again as soon
+as accounts become idle, and a new account costs the same however many there are."""
 
 
 class EndpointQueue(Generic[_W]):
@@ -118,7 +122,8 @@ class Limiter(Generic[_W]):
     def __init__(self, max_in_flight: int, rates: Rates) -> None:
         self._max_in_flight = AdaptiveLimit(max_in_flight, 1.0)
         self._rates = rates
-        self._accounts: dict[str | None, _Account[_W]] = {}
+        # Those that were looked at longest ago come first.
+        self._accounts: OrderedDict[str | None, _Account[_W]] = OrderedDict()
         self._ready: list[tuple[int, EndpointQueue[_W]]] = []
         self._delayed: list[tuple[float, int, EndpointQueue[_W]]] = []
         self._last_number = 0
@@ -150,10 +155,15 @@ class Limiter(Generic[_W]):
         found = self._accounts.get(account)
         if found is None:
             if len(self._accounts) >= _MAX_ACCOUNTS:
-                kept = {name: it for name, it in self._accounts.items() if not it.is_idle(now)}
-                self._accounts = kept
+                self._forget_idle_accounts(now)
             found = self._accounts[account] = _Account[_W](self._rates)
         return found.queues.get((method, path)) or found.add_queue(method, path)
+
+    def _forget_idle_accounts(self, now: float) -> None:
+        for _ in range(_LOOKED_AT):
+            name, account = self._accounts.popitem(last=False)
+            if not account.is_idle(now):
+                self._accounts[name] = account
 
     def try_acquire(self, queue: EndpointQueue[_W], now: float) -> bool:
         """Let a request go if nothing holds it back, and return whether it may go."""

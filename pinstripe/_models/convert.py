@@ -8,13 +8,16 @@ something to do. msgspec can build every class derived from `Record`; the tests 
 
 msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
 `"12"` as the integer 12 and `"false"` as False: no digit is lost by that, and a value that fits
-neither way is still an error.
+neither way is still an error. Only the `has_more` of a page is strict, since a walk ends by it.
+
+msgspec skips fields that a model does not have, and then looks at no byte of their text. So the
+whole body is checked to be UTF-8 first; that is a scan in C, and nearly every body is plain ASCII.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -23,7 +26,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
 import attrs
 import msgspec
 
-from pinstripe._core.errors import DecodeError
+from pinstripe._core.checks import with_article
+from pinstripe._core.errors import ConfigurationError, DecodeError
+from pinstripe._core.forks import no_fork
+from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.record import Record
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ _NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 # Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
 _PATH = r"`(\$[^`]*)`$"
-_EXPECTED = r"Expected `[^`]*`, got `[^`]*`|Object missing required field `\w+`"
+_EXPECTED = r"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`"
 
 
 @cache
@@ -70,10 +76,11 @@ def is_native(model: Any) -> bool:
 @cache
 def converter() -> Converter:
     """Return the converter; a module may register a hook for a model of its own."""
-    from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
+    with no_fork():
+        from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
 
     def native_hook(model: Any) -> Callable[[Any, Any], Any]:
-        return lambda value, _: msgspec.convert(value, model, strict=False)
+        return lambda value, _: _convert(value, model)
 
     def is_open(kind: Any) -> bool:
         # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
@@ -88,7 +95,7 @@ def converter() -> Converter:
 
 
 def _digits(value: Decimal) -> str:
-    # "1E+999999999" is a few bytes of an answer and a gigabyte of zeros: it stays as it came.
+    # A model that was made by hand can hold "1E+999999999", which is a gigabyte of zeros.
     return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
 
 
@@ -105,7 +112,9 @@ def decoder_of(model: Any) -> Callable[[bytes], Any]:
         model: The class to build.
     """
     if _is_record(model) or is_native(model):
-        return msgspec.json.Decoder(model, strict=False).decode
+        read = msgspec.json.Decoder(model, strict=False).decode
+        amounts = _amounts_of(model)
+        return read if amounts is None else _checking(read, msgspec.json.Decoder(amounts).decode)
     return lambda body: _built(msgspec.json.decode(body), model)
 
 
@@ -114,9 +123,47 @@ def _is_record(model: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Record)
 
 
+def _checking(
+    read: Callable[[bytes], Any], read_amounts: Callable[[bytes], Any]
+) -> Callable[[bytes], Any]:
+    """Return `read` with a check of the amounts that it reads."""
+
+    def decode_with_amounts(body: bytes) -> Any:
+        value = read(body)
+        if not are_plain(body):
+            _check_amounts(read_amounts, body)
+        return value
+
+    return decode_with_amounts
+
+
+def _convert(value: Any, model: Any) -> Any:
+    """Return the object that msgspec builds from plain data."""
+    made = msgspec.convert(value, model, strict=False)
+    amounts = _amounts_of(model)
+    if amounts is not None:
+        _check_amounts(lambda data: msgspec.convert(data, amounts), value)
+    return made
+
+
+_amounts_of = cache(amounts_of)
+
+
+def _check_amounts(read: Callable[[Any], Any], data: Any) -> None:
+    try:
+        read(data)
+    except msgspec.ValidationError as error:
+        misfit = _MisfitError(_describe(error)[0], "not a decimal number that an amount can be")
+    else:
+        return
+    # As in `_built`.
+    raise misfit
+
+
 def _built(value: Any, model: Any) -> Any:
     """Return the object that cattrs builds from plain data."""
-    from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
+    with no_fork():
+        from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
 
     try:
         return converter().structure(value, model)
@@ -148,6 +195,8 @@ def decode(body: bytes, model: type[_T]) -> _T:
     """
     target: Any = model
     try:
+        if not body.isascii():
+            body.decode()
         value: _T = decoder_of(target)(body)
     except _MISFITS as error:
         problem = _decode_error(error, model)
@@ -169,11 +218,7 @@ def structure(value: Any, model: type[_T]) -> _T:
         DecodeError: The data is not of that shape.
     """
     try:
-        structured: _T = (
-            msgspec.convert(value, model, strict=False)
-            if _is_record(model)
-            else _built(value, model)
-        )
+        structured: _T = _convert(value, model) if _is_record(model) else _built(value, model)
     except _MISFITS as error:
         problem = _decode_error(error, model)
     else:
@@ -196,10 +241,31 @@ def to_dict(model: Any) -> dict[str, Any]:
     return data
 
 
+def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
+    """Return the model that `to_dict` made plain data of, or that the API's own JSON holds.
+
+        session = pinstripe.from_dict(VerificationSession, json.loads(row["session"]))
+
+    The type of a page is `Page[VerificationSession]`. An attrs class of your own is built too.
+
+    Args:
+        model: The class to build.
+        data: Plain data, as `to_dict` or `json.loads` gives it; fields that the model does not
+            have are left out.
+
+    Raises:
+        ConfigurationError: `model` is no model and no attrs class.
+        DecodeError: The data does not fit the model. The error names the place, and no value.
+    """
+    if not attrs.has(getattr(model, "__origin__", model)):
+        raise ConfigurationError("model", "must be a model or another attrs class")
+    return structure(data, model)
+
+
 def _decode_error(error: BaseException, model: Any) -> DecodeError:
     path, problem = _describe(error)
     name = getattr(model, "__name__", str(model))
-    result = DecodeError(f"not a {name}: {problem} at {path}")
+    result = DecodeError(f"not {with_article(name)}: {problem} at {path}")
     result.path = path
     return result
 

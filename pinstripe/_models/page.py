@@ -4,11 +4,17 @@
 # the class.
 
 from collections.abc import Iterator
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pinstripe._models.record import Model, model
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    _Flag: TypeAlias = bool
+else:
+    # The lax mode of msgspec would read "false" and 0 as False, which ends a walk.
+    _Flag = Any
 
 
 @model
@@ -24,8 +30,12 @@ class Page(Model, Generic[_T]):
     __module__ = "pinstripe"
     object: Literal["list"] = "list"
     data: tuple[_T, ...]
-    has_more: bool
+    has_more: _Flag
     url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.has_more is not True and self.has_more is not False:
+            raise TypeError("Expected `bool` - at `$.has_more`")
 
     def __repr__(self) -> str:
         return f"Page(<{len(self.data)} objects>, has_more={self.has_more})"

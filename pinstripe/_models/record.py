@@ -14,16 +14,20 @@ The garbage collector does not visit models, since data that was read from JSON 
 program with many models pays nothing for them, and each one is 16 bytes smaller.
 
 Private fields show in no repr. A pickle or a copy holds them, since a cache or another process
-needs the whole object; it never holds the answer that the model came from. `to_dict` is the one way
-to get everything of a model as plain data.
+needs the whole object; it never holds the answer that the model came from. `to_dict` gives
+everything of a model as plain data, which `from_dict` reads back; `msgspec.json.encode` gives the
+same fields as JSON, with times as text.
+
+Models that are equal have the same hash, which covers every field, metadata too: a model is a value
+that nobody changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast, get_origin
 
 import attrs
 import msgspec
@@ -70,7 +74,7 @@ else:
             return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
 
         def __hash__(self) -> int:
-            return hash((type(self), _values(self)))
+            return hash((type(self), hashable(_values(self))))
 
         def __repr__(self) -> str:
             shown = _shown(type(self))
@@ -78,17 +82,21 @@ else:
             return f"{type(self).__name__}({fields})"
 
         def __reduce__(self) -> tuple[Any, ...]:
-            return _rebuild, (type(self), dict(zip(_names(type(self)), _values(self), strict=True)))
+            return _rebuild, (
+                type(self),
+                dict(zip(self.__struct_fields__, _values(self), strict=True)),
+            )
 
         def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
             # Replaces the method of msgspec, which shows every field.
             return ((name, getattr(self, name)) for name in _shown(type(self)))
 
-    # No field of an answer has this name, so none can set `_response`.
-    class Model(Record, rename={"_response": " response"}):
-        """The base of the objects that the API answers with: it holds the answer it came from."""
+    class _Answered:
+        # A plain slot and no field: msgspec neither fills it from an answer nor encodes it.
+        __slots__ = ("_response",)
 
-        _response: Any = None
+    class Model(_Answered, Record):
+        """The base of the objects that the API answers with: it holds the answer it came from."""
 
     class Listed(Model):
         """The base of the models that lists hold: the id of the last one is the cursor."""
@@ -98,14 +106,24 @@ def _rebuild(model: type[_T], fields: dict[str, Any]) -> _T:
     return model(**fields)
 
 
-def _names(cls: Any) -> tuple[str, ...]:
-    return tuple(name for name in cls.__struct_fields__ if name != "_response")
+def hashable(value: Any) -> Any:
+    """Return something to hash in place of a value; the same for values that are equal.
+
+    Args:
+        value: A value of a model: metadata and other plain data are not hashable themselves.
+    """
+    if isinstance(value, dict):
+        entries = cast("dict[Any, Any]", value)
+        return frozenset((key, hashable(inner)) for key, inner in entries.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(hashable, cast("Sequence[Any]", value)))
+    return value
 
 
 @cache
 def _shown(cls: Any) -> tuple[str, ...]:
     types = _types(cls)
-    return tuple(name for name in _names(cls) if not _is_private(types[name]))
+    return tuple(name for name in cls.__struct_fields__ if not is_private(types[name]))
 
 
 def _types(cls: type[Any]) -> dict[str, Any]:
@@ -116,7 +134,8 @@ def _types(cls: type[Any]) -> dict[str, Any]:
 
 
 def _values(record: object) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in _names(type(record)))
+    struct: Any = record
+    return tuple(getattr(record, name) for name in struct.__struct_fields__)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -147,9 +166,7 @@ def _attributes(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
     padded = (msgspec.NODEFAULT,) * (len(names) - len(defaults)) + defaults
     given = dict(zip(names, padded, strict=True))
     types, shown = _types(cls), _shown(struct)
-    these = {
-        name: attrs.field(default=_default(given[name]), repr=name in shown) for name in _names(cls)
-    }
+    these = {name: attrs.field(default=_default(given[name]), repr=name in shown) for name in names}
     # A throwaway class of attrs; its fields are the only part of it that is used.
     twin = type(cls.__name__, (), {"__annotations__": types})
     made: Any = attrs.frozen(twin, these=these, kw_only=True, repr=False, eq=False)
@@ -164,7 +181,12 @@ def _default(value: Any) -> Any:
     return value if factory is None else attrs.Factory(factory)
 
 
-def _is_private(annotation: Any) -> bool:
+def is_private(annotation: Any) -> bool:
+    """Return whether a type is `Private[...]`.
+
+    Args:
+        annotation: The type of a field or of a parameter, evaluated or as text.
+    """
     if isinstance(annotation, str):
         return annotation.startswith(_PRIVATE_PREFIX)
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__

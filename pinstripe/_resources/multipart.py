@@ -13,13 +13,12 @@ import os
 import re
 import secrets
 from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._disk.source import FileContent, Source
+from pinstripe._disk.source import FileContent, Source, path_of
 from pinstripe._http.encoding import form_pairs
 
 _UNKNOWN_TYPE: Final = "application/octet-stream"
@@ -126,8 +125,7 @@ def name_of(file: FileContent, filename: str | None) -> str:
     if filename is None:
         # A file object has the name that it was opened with, which can be a number: a descriptor.
         given: Any = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
-        known = isinstance(given, (str, os.PathLike))
-        found = Path(cast("str | os.PathLike[str]", given)).name if known else None
+        found = path_of("file", given).name if isinstance(given, (str, os.PathLike)) else None
     if not isinstance(found, str) or not found:
         problem = "is needed if file is neither a path nor a file object with a name"
         raise ConfigurationError("filename", problem)
@@ -135,7 +133,7 @@ def name_of(file: FileContent, filename: str | None) -> str:
         found.encode()
     except UnicodeEncodeError:
         raise ConfigurationError("filename", "cannot be written in UTF-8; pass another") from None
-    return found
+    return str.__str__(found)
 
 
 def type_of(filename: str, content_type: str | None) -> str:
@@ -152,4 +150,4 @@ def type_of(filename: str, content_type: str | None) -> str:
         return mimetypes.guess_type(filename)[0] or _UNKNOWN_TYPE
     if not isinstance(content_type, str) or not _TYPE.fullmatch(content_type):
         raise ConfigurationError("content_type", "must be a media type, such as 'image/png'")
-    return content_type
+    return str.__str__(content_type)

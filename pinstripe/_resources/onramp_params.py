@@ -12,11 +12,17 @@ import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
-from pinstripe._core.checks import check_decimal, check_texts
+from pinstripe._core.checks import (
+    check_decimal,
+    check_flag,
+    check_mapping,
+    check_texts,
+    plain_text,
+)
 from pinstripe._core.errors import ConfigurationError
 
 SourceCurrency: TypeAlias = Literal["cad", "cop", "eur", "gbp", "php", "usd"] | str
@@ -149,7 +155,7 @@ def check_query(query: Mapping[str, Any]) -> dict[str, Any]:
         ConfigurationError: `retrieve` would refuse the query, or it has a key that is no
             parameter; the error's `argument` is the key at fault.
     """
-    given = _check_mapping("query", query)
+    given = check_mapping("query", query)
     for key in given:
         if key not in _QUERY_KEYS:
             raise ConfigurationError(str(key), f"is none of {', '.join(_QUERY_KEYS)}")
@@ -190,7 +196,9 @@ def check_session(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: The API would refuse an argument; the error names it.
     """
-    params = _check_shared(given)
+    params = _check_shared(check_mapping("params", given))
+    if params["lock_wallet_address"] is not None:
+        check_flag("lock_wallet_address", params["lock_wallet_address"])
     for name, other in _NEEDS:
         if params[name] and params[other] is None:
             raise ConfigurationError(other, f"is needed with {name}")
@@ -245,29 +253,34 @@ def check_code(argument: str, value: Any) -> None:
         raise ConfigurationError(argument, "write 'base' in place of 'base_network'")
 
 
+def wire_key(network: str) -> str:
+    """Return the key of a network on the wire.
+
+    Args:
+        network: The name of the network, such as `"base"`.
+    """
+    name: str = plain_text(network)
+    return WIRE_KEYS.get(name, name)
+
+
 def _check_wallets(params: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the wallets under the keys that are sent."""
     if params["wallet_addresses"] is None:
         return None
     wallets = _values_of("wallet_addresses", params["wallet_addresses"])
-    tags = _values_of("wallet_addresses[destination_tags]", wallets.pop("destination_tags", None))
-    check_texts("wallet_addresses", [*wallets.values(), *tags.values()])
+    tags = wallets.pop("destination_tags", None)
+    tagged = _values_of("wallet_addresses[destination_tags]", tags)
+    check_texts("wallet_addresses", [*wallets.values(), *tagged.values()])
     for network in wallets:
         check_code("wallet_addresses", network)
         if network not in (params["destination_networks"] or wallets):
             at = f"wallet_addresses[{network}]"
             raise ConfigurationError(at, "is none of destination_networks")
-    addresses = {WIRE_KEYS.get(network, network): text for network, text in wallets.items()}
+    addresses = {wire_key(network): text for network, text in wallets.items()}
     return {**addresses, "destination_tags": tags}
 
 
 def _values_of(argument: str, value: Any) -> dict[str, Any]:
     """Return the values of a mapping that are sent: those that are not None."""
-    given = _check_mapping(argument, {} if value is None else value)
+    given = check_mapping(argument, {} if value is None else value)
     return {key: inner for key, inner in given.items() if inner is not None}
-
-
-def _check_mapping(argument: str, value: Any) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, Any]", value)
-    raise ConfigurationError(argument, f"must be a mapping, not a {type(value).__name__}")

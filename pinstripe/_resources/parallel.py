@@ -29,10 +29,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
 
-from pinstripe._core.errors import ConfigurationError, PaginationError
-from pinstripe._http.encoding import timestamp
-from pinstripe._models.page import Page
+from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
+from pinstripe._http.encoding import ROUNDING, timestamp
 from pinstripe._models.record import Listed
+from pinstripe._resources.unfit import AnyPage, Unfit
 from pinstripe._resources.walk import Created, Walk, unending_list_error
 
 PAGES_HELD: Final = 4
@@ -102,7 +102,7 @@ class _Window(Generic[_L]):
     lower: int | None
     after_id: str | None
     request: PageRequest[_L] | None = None
-    page: Page[_L] | None = None
+    page: AnyPage[_L] | None = None
     items: Sequence[_L] = ()
     error: BaseException | None = None
 
@@ -151,7 +151,7 @@ class ParallelPlan(Generic[_L]):
         """Whether everything was handed out."""
         return not self._windows or self._remaining == 0
 
-    def next_page(self) -> tuple[Page[_L], Sequence[_L]] | None:
+    def next_page(self) -> tuple[AnyPage[_L], Sequence[_L]] | None:
         """Return the next page and its objects to hand out; None if it has not come yet.
 
         Raises:
@@ -204,7 +204,7 @@ class ParallelPlan(Generic[_L]):
             if window.request is request:
                 window.error = error
 
-    def record_page(self, request: PageRequest[_L], page: Page[_L]) -> None:
+    def record_page(self, request: PageRequest[_L], page: AnyPage[_L]) -> None:
         """Keep the answer to a request; if something is wrong with it, `next_page` raises that.
 
         Args:
@@ -296,12 +296,15 @@ class ParallelPlan(Generic[_L]):
         return evolve(walk, params={**walk.params, "created": evolve(created, lte=upper)})
 
     def _find_problem(
-        self, request: PageRequest[_L], window: _Window[_L], page: Page[_L]
-    ) -> PaginationError | None:
+        self, request: PageRequest[_L], window: _Window[_L], page: AnyPage[_L]
+    ) -> PaginationError | UnfitError | None:
         """Return the error of a page that breaks the order of the list, or would never end it."""
         if page.has_more and not page.data:
             problem = "an empty page says that there is more"
             return unending_list_error(request.walk, page, problem)
+        first: Any = page.data[0] if page.data else None
+        if isinstance(first, Unfit) and first.created is None:
+            return first.error  # no object of the page has a time
         times = [_created(item) for item in page.data]
         inside = times and (window.lower is None or _second(page.data[-1]) >= window.lower)
         if inside and window.after_id is not None and page.data[-1].id in self._boundary_ids:
@@ -311,7 +314,7 @@ class ParallelPlan(Generic[_L]):
             return unending_list_error(request.walk, page, "its objects do not come newest first")
         return None
 
-    def _move_edge(self, place: int, page: Page[_L]) -> None:
+    def _move_edge(self, place: int, page: AnyPage[_L]) -> None:
         """Move the edge between a window that was answered and the next to where the page ends."""
         window, row = self._windows[place], self._windows
         end = _second(page.data[-1]) if page.has_more else None
@@ -330,11 +333,11 @@ class ParallelPlan(Generic[_L]):
             window.lower = end
             row[place + 1] = self._window_behind(page, end, following.lower)
 
-    def _window_behind(self, page: Page[_L], end: int, lower: int | None) -> _Window[_L]:
+    def _window_behind(self, page: AnyPage[_L], end: int, lower: int | None) -> _Window[_L]:
         self._boundary_ids.add(page.data[-1].id)
         return _Window(end, lower, page.data[-1].id)
 
-    def _record_spacing(self, window: _Window[_L], page: Page[_L]) -> None:
+    def _record_spacing(self, window: _Window[_L], page: AnyPage[_L]) -> None:
         """Record how dense a window is, unless it has too few objects to say."""
         if len(window.items) <= self.walk.page_size // 4:
             return
@@ -348,18 +351,18 @@ def bounds_of(created: Any) -> tuple[int | None, int | None]:
     """Return the oldest and the newest second that a filter lets through.
 
     Args:
-        created: The filter; None lets all through.
+        created: The filter of a walk: a range, one second, or None, which lets all through.
     """
     if not isinstance(created, Created):
-        second = None if created is None else timestamp("created", created)
-        return second, second
-    lower = [*_seconds(created.gte, 0), *_seconds(created.gt, 1)]
-    upper = [*_seconds(created.lte, 0), *_seconds(created.lt, -1)]
+        return created, created
+    lower = [*_seconds(created, "gte", 0), *_seconds(created, "gt", 1)]
+    upper = [*_seconds(created, "lte", 0), *_seconds(created, "lt", -1)]
     return max(lower, default=None), min(upper, default=None)
 
 
-def _seconds(bound: datetime | None, step: int) -> list[int]:
-    return [] if bound is None else [timestamp("created", bound) + step]
+def _seconds(created: Created, name: str, step: int) -> list[int]:
+    bound: datetime | None = getattr(created, name)
+    return [] if bound is None else [timestamp("created", bound, ROUNDING[name]) + step]
 
 
 def _is_covered(window: _Window[_L], end: int | None) -> bool:

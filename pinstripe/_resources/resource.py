@@ -14,6 +14,7 @@ from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, parse_response
 from pinstripe._resources.pager import Pager
+from pinstripe._resources.params import check_params
 from pinstripe._resources.walk import Paging, start_walk
 
 _M = TypeVar("_M", bound=Model)
@@ -44,7 +45,7 @@ class Resource:
         options: RequestOptions | None,
         **ids: str,
     ) -> _M:
-        request = endpoint.request(params, ids, options)
+        request = endpoint.request(check_params(params, creates=not ids), ids, options)
         response = await self._send(request)
         answer = parse_response(request, response, endpoint.model)
         attach_response(answer, response)

@@ -15,13 +15,16 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_id, check_whole_number
+from pinstripe._core.checks import check_id, check_whole_number, kind_of
 from pinstripe._core.errors import ConfigurationError, PaginationError
 from pinstripe._core.values import Value
+from pinstripe._http.encoding import timestamp
 from pinstripe._http.messages import Request
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
 from pinstripe._resources.endpoint import Endpoint, error_with_response, response_of
+from pinstripe._resources.params import check_params
+from pinstripe._resources.unfit import AnyPage, MixedPage, OnUnfit
 
 PAGE_SIZE: Final = 100
 """Objects in a page: the most that the API gives, so that a walk takes the fewest requests."""
@@ -39,6 +42,9 @@ _L = TypeVar("_L", bound=Listed)
 class Created(Value):
     """A range of times of creation, to filter a list by.
 
+    Objects have whole seconds, so a time between two of them is rounded to the one that gives the
+    same objects: `gte` and `lt` up, `gt` and `lte` down.
+
     Attributes:
         gt: Only objects created after this second.
         gte: Only objects created in this second or after it.
@@ -54,6 +60,21 @@ class Created(Value):
 
 # The module that users import it from; see the end of `_config.options`.
 Created.__module__ = "pinstripe"
+
+
+def _exact_created(value: Any) -> Any:
+    """Return a filter by time as it is sent: a range, a single second, or None."""
+    if isinstance(value, datetime):
+        return timestamp("created", value, "down")  # a single time means its whole second
+    if value is not None and not isinstance(value, Created):
+        problem = f"must be a Created or a datetime, not {kind_of(value)}"
+        raise ConfigurationError("created", problem)
+    for name in ("gt", "gte", "lt", "lte"):
+        bound = getattr(value, name, None)
+        if bound is not None and not isinstance(bound, datetime):
+            problem = f"must be a datetime, not {kind_of(bound)}"
+            raise ConfigurationError(f"created[{name}]", problem)
+    return value
 
 
 @frozen(eq=False, repr=False)
@@ -115,6 +136,8 @@ class Walk(Value, Generic[_L]):
         remaining: How many objects are still to be handed out; None for all.
         keeps_bodies: Whether its objects keep the bytes that they were read from, which takes
             half of their own size in addition.
+        on_unfit: Is called for each object that does not fit its class, and is left out; None if
+            its error is raised.
     """
 
     endpoint: Endpoint[Page[_L]]
@@ -125,11 +148,20 @@ class Walk(Value, Generic[_L]):
     page_size: int
     remaining: int | None
     keeps_bodies: bool = True
+    on_unfit: OnUnfit | None = field(default=None, repr=False)
 
     @property
     def cursor(self) -> str | None:
         """The position as text, which `list(cursor=...)` resumes from."""
-        return None if self.after_id is None else f"{self.direction}:{self.after_id}"
+        return None if self.after_id is None else self.cursor_behind(self.after_id)
+
+    def cursor_behind(self, id: str) -> str:
+        """Return the cursor that resumes behind an object.
+
+        Args:
+            id: Its id.
+        """
+        return f"{self.direction}:{id}"
 
     @cached_property
     def request(self) -> Request:
@@ -138,7 +170,7 @@ class Walk(Value, Generic[_L]):
         params = {**self.params, "limit": limit, self.direction: self.after_id}
         return self.endpoint.request(params, {}, self.options)
 
-    def items(self, page: Page[_L]) -> Sequence[_L]:
+    def items(self, page: AnyPage[_L]) -> Sequence[_L]:
         """Return the objects of a page in the order of the walk.
 
         Args:
@@ -147,7 +179,7 @@ class Walk(Value, Generic[_L]):
         data = page.data if self.direction == "starting_after" else page.data[::-1]
         return data if self.remaining is None else data[: self.remaining]
 
-    def after(self, page: Page[_L]) -> "Walk[_L] | None":
+    def after(self, page: AnyPage[_L]) -> "Walk[_L] | None":
         """Return the position after a page; None if that page was the last one.
 
         Args:
@@ -178,25 +210,30 @@ def start_walk(
         ConfigurationError: An argument is wrong.
     """
     direction, after_id = paging.start_position()
-    if paging.limit is not None:
-        check_whole_number("limit", paging.limit, maximum=PAGE_SIZE)
-    if paging.max_items is not None:
-        check_whole_number("max_items", paging.max_items)
+    limit, max_items = paging.limit, paging.max_items
+    if limit is not None:
+        limit = check_whole_number("limit", limit, maximum=PAGE_SIZE)
+    if max_items is not None:
+        max_items = check_whole_number("max_items", max_items)
+    filters = dict(params)
+    # A list that has no such filter cannot be walked in parallel, and is known by that.
+    created = {"created": _exact_created(filters.pop("created"))} if "created" in params else {}
+    params = {**check_params(filters), **created}
     walk = Walk(
         endpoint=endpoint,
         params=params,
         options=options,
         direction=direction,
         after_id=after_id,
-        page_size=PAGE_SIZE if paging.limit is None else paging.limit,
-        remaining=paging.max_items,
+        page_size=PAGE_SIZE if limit is None else limit,
+        remaining=max_items,
     )
     # Building the request refuses what cannot be sent: here, and not at the first await.
     _ = walk.request
     return walk
 
 
-def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
+def check_page(walk: Walk[_L], page: AnyPage[_L], seen: AbstractSet[str]) -> None:
     """Refuse a page after which a walk would never end.
 
     Args:
@@ -215,7 +252,7 @@ def check_page(walk: Walk[_L], page: Page[_L], seen: AbstractSet[str]) -> None:
         raise unending_list_error(walk, page, "a page ends where an earlier one did")
 
 
-def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> PaginationError:
+def unending_list_error(walk: Walk[_L], page: AnyPage[_L], problem: str) -> PaginationError:
     """Return the error of a list that cannot be read to its end.
 
     Args:
@@ -224,5 +261,6 @@ def unending_list_error(walk: Walk[_L], page: Page[_L], problem: str) -> Paginat
         problem: What is wrong with it.
     """
     error = PaginationError(f"the list {walk.endpoint.template} cannot end: {problem}")
-    error.cursor = walk.cursor
-    return error_with_response(error, response_of(page))
+    error.cursor, error.call = walk.cursor, f"GET {walk.endpoint.template}"
+    response = page.response if isinstance(page, MixedPage) else response_of(page)
+    return error_with_response(error, response)

@@ -2,7 +2,9 @@
 
 Each module is for one framework, and imports that framework only. An adapter reads the raw body,
 no further than `Webhook.max_bytes` allows, and answers with the status of the `Receipt`; any other
-method than POST is answered with 405.
+method than POST is answered with 405. It reads through the framework, so middleware may read the
+body too. A body that is compressed or declared too long is refused before it is read, and aiohttp
+and ASGI servers end the connection; WSGI gives an app no way to.
 
 aiohttp:
 

@@ -1,13 +1,18 @@
 """What the adapters share: reading a body of bounded length, and the parts of an answer.
 
-If a body is too long, reading ends with the first chunk that shows it. The router gets what was
-read, sees that it is too long too, and refuses the delivery with 413.
+A body that is compressed, or whose `Content-Length` is too long, is refused before any of it is
+read; see `Router.refusal`. Any other is read through the framework, which keeps it for others that
+read it too, before or after. Only a body without a length is read piece by piece: if it is too
+long, reading ends with the first piece that shows it. The router gets what was read, sees that it
+is too long too, and refuses the delivery with 413.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable
 from typing import Final
+
+from multidict import CIMultiDict, CIMultiDictProxy
 
 CHUNK: Final = 65_536
 """How many bytes to read at once."""
@@ -21,28 +26,24 @@ NOT_ALLOWED: Final = "deliveries are sent with POST"
 CONTENT_TYPE: Final = "text/plain; charset=utf-8"
 """The type of the body of every answer."""
 
-SIGNATURE: Final = "Stripe-Signature"
-"""The header with the signature of a delivery."""
-
 __all__ = [
     "CHUNK",
     "CONTENT_TYPE",
     "METHOD",
     "NOT_ALLOWED",
-    "SIGNATURE",
     "collect_body",
-    "join_header",
     "read_body",
+    "signature_of",
 ]
 
 
-def join_header(values: Iterable[str]) -> str | None:
-    """Join all values of a header to one, as WSGI does; None if there are none.
+def signature_of(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> str | None:
+    """Return the signature of a delivery: all values of its header, joined as WSGI joins them.
 
     Args:
-        values: The values, in their order.
+        headers: The headers of the request.
     """
-    return ",".join(values) or None
+    return ",".join(headers.getall("Stripe-Signature", ())) or None
 
 
 def read_body(read: Callable[[int], bytes], limit: int) -> bytes:

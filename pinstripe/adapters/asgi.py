@@ -6,16 +6,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
+from multidict import CIMultiDict
+
 from pinstripe._core.errors import ConfigurationError
 from pinstripe.adapters._bodies import (
     CONTENT_TYPE,
     METHOD,
     NOT_ALLOWED,
-    SIGNATURE,
     collect_body,
-    join_header,
+    signature_of,
 )
-from pinstripe.webhooks import Router
+from pinstripe.webhooks import Receipt, Router
 
 __all__ = ["Receive", "Scope", "Send", "WebhookApp"]
 
@@ -65,18 +66,26 @@ class WebhookApp:
         if scope["method"] != METHOD:
             await _answer(send, 405, NOT_ALLOWED, (b"allow", METHOD.encode()))
             return
-        # ASGI servers send names in lower case; a test client may not.
-        name = SIGNATURE.lower().encode()
-        values = (value for header, value in scope["headers"] if header.lower() == name)
-        signature = join_header(value.decode("latin-1") for value in values)
-        # The generator is closed at once, also if the body is too long and is not read to its end.
+        headers = CIMultiDict(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        )
+        refusal = self._router.refusal(headers)
         try:
-            async with aclosing(_chunks(receive)) as chunks:
-                body = await collect_body(chunks, self._router.webhook.max_bytes)
+            receipt = refusal or await self._receive(receive, headers)
         except _Disconnected:
             return  # there is no one to answer
-        receipt = await self._router.receive(body, signature)
-        await _answer(send, receipt.status, receipt.text)
+        # To keep the connection a server would read the rest of the body.
+        unread = refusal is not None or receipt.ending == "too_large"
+        ends = unread and scope.get("http_version", "1.1").startswith("1")
+        await _answer(
+            send, receipt.status, receipt.text, *([(b"connection", b"close")] if ends else [])
+        )
+
+    async def _receive(self, receive: Receive, headers: CIMultiDict[str]) -> Receipt:
+        # The generator is closed at once, also if the body is too long and is not read to its end.
+        async with aclosing(_chunks(receive)) as chunks:
+            body = await collect_body(chunks, self._router.webhook.max_bytes)
+        return await self._router.receive(body, signature_of(headers), headers=headers)
 
 
 async def _chunks(receive: Receive) -> AsyncGenerator[bytes, None]:

@@ -3,20 +3,31 @@
 Both are exempt from the check of CSRF tokens: Stripe sends none, and the signature proves who sent
 a delivery. Under ASGI Django reads the whole body before it calls a view, and keeps it in a file if
 it is over 2.5 MB.
+
+Both are exempt from `ATOMIC_REQUESTS`, too. Such a transaction ends after the view: if it failed
+then, the work of the handlers would be lost, and their event be remembered as handled. A handler
+that needs a transaction opens one itself, with `transaction.atomic()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
+from multidict import CIMultiDict
 
-from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, SIGNATURE, read_body
+from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, read_body, signature_of
 from pinstripe.webhooks import Receipt, Router
 
 __all__ = ["blocking_webhook_view", "webhook_view"]
+
+_View = TypeVar("_View", bound=Callable[..., Any])
 
 
 def webhook_view(router: Router) -> Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]:
@@ -35,10 +46,14 @@ def webhook_view(router: Router) -> Callable[[HttpRequest], Coroutine[Any, Any, 
     async def webhook(request: HttpRequest) -> HttpResponse:
         if request.method != METHOD:
             return _not_allowed()
-        body = read_body(request.read, router.webhook.max_bytes)
-        return _answer(await router.receive(body, request.headers.get(SIGNATURE)))
+        headers = CIMultiDict(request.headers)
+        receipt = router.refusal(headers, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if receipt is None:
+            body = _read(request, router.webhook.max_bytes)
+            receipt = await router.receive(body, signature_of(headers), headers=headers)
+        return _answer(receipt)
 
-    return csrf_exempt(webhook)
+    return _exempt(webhook)
 
 
 def blocking_webhook_view(router: Router) -> Callable[[HttpRequest], HttpResponse]:
@@ -55,10 +70,32 @@ def blocking_webhook_view(router: Router) -> Callable[[HttpRequest], HttpRespons
     def webhook(request: HttpRequest) -> HttpResponse:
         if request.method != METHOD:
             return _not_allowed()
-        body = read_body(request.read, router.webhook.max_bytes)
-        return _answer(router.receive_blocking(body, request.headers.get(SIGNATURE)))
+        headers = CIMultiDict(request.headers)
+        receipt = router.refusal(headers, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        if receipt is None:
+            body = _read(request, router.webhook.max_bytes)
+            receipt = router.receive_blocking(body, signature_of(headers), headers=headers)
+        return _answer(receipt)
 
-    return csrf_exempt(webhook)
+    return _exempt(webhook)
+
+
+def _exempt(view: _View) -> _View:
+    with suppress(ImproperlyConfigured):  # without settings there is no database
+        for alias in connections:
+            view = transaction.non_atomic_requests(alias)(view)
+    return csrf_exempt(view)
+
+
+def _read(request: HttpRequest, limit: int) -> bytes:
+    if request.headers.get("Content-Length"):
+        return request.body
+    body = read_body(request.read, limit)
+    # `request.body` would read a body without a length to any length, and whoever asks for it
+    # after a `read` gets an error. Django looks here first.
+    kept: Any = request
+    kept._body = body  # noqa: SLF001 -- there is no public way
+    return body
 
 
 def _answer(receipt: Receipt) -> HttpResponse:

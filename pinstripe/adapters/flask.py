@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Response, request
+from multidict import CIMultiDict
 
-from pinstripe.adapters._bodies import METHOD, SIGNATURE, read_body
+from pinstripe.adapters._bodies import METHOD, read_body, signature_of
 from pinstripe.webhooks import Router
 
 __all__ = ["webhook_view"]
@@ -25,8 +26,15 @@ def webhook_view(router: Router) -> Callable[[], Response]:
     """
 
     def webhook() -> Response:
-        body = read_body(request.stream.read, router.webhook.max_bytes)
-        receipt = router.receive_blocking(body, request.headers.get(SIGNATURE))
+        headers = CIMultiDict(request.headers.items())
+        receipt = router.refusal(headers, request.max_content_length)
+        if receipt is None:
+            body = b""
+            if request.content_length is None:
+                body = read_body(request.stream.read, router.webhook.max_bytes)
+            # Flask keeps a body that is read this way, and has it already if somebody read it.
+            body = body or request.get_data()
+            receipt = router.receive_blocking(body, signature_of(headers), headers=headers)
         return Response(receipt.text, receipt.status, mimetype="text/plain")
 
     # Flask reads these attributes of a view: without them `add_url_rule` would allow GET only, and

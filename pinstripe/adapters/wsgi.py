@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, read_body
+from multidict import CIMultiDict
+
+from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, read_body, signature_of
 from pinstripe.webhooks import Router
 
 __all__ = ["Environ", "StartResponse", "WebhookApp"]
@@ -37,9 +39,21 @@ class WebhookApp:
         """
         if environ["REQUEST_METHOD"] != METHOD:
             return _answer(start_response, 405, NOT_ALLOWED, ("Allow", METHOD))
-        body = _read_request_body(environ, self._router.webhook.max_bytes)
-        receipt = self._router.receive_blocking(body, environ.get("HTTP_STRIPE_SIGNATURE"))
+        headers = _headers_of(environ)
+        receipt = self._router.refusal(headers)
+        if receipt is None:
+            body = _read_request_body(environ, self._router.webhook.max_bytes)
+            receipt = self._router.receive_blocking(body, signature_of(headers), headers=headers)
         return _answer(start_response, receipt.status, receipt.text)
+
+
+def _headers_of(environ: Environ) -> CIMultiDict[str]:
+    """Return the headers of a request: WSGI has them as `HTTP_NAME`, and these two without that."""
+    plain = ("CONTENT_TYPE", "CONTENT_LENGTH")
+    names = [name for name in environ if name.startswith("HTTP_") or name in plain]
+    return CIMultiDict(
+        (name.removeprefix("HTTP_").replace("_", "-").title(), environ[name]) for name in names
+    )
 
 
 def _read_request_body(environ: Environ, limit: int) -> bytes:

@@ -7,6 +7,7 @@ import click
 from pinstripe._version import __version__
 from pinstripe.cli._interrupt import INTERRUPTED
 from pinstripe.cli._quotes.command import quotes
+from pinstripe.cli._words import show_error
 from pinstripe.cli.demo import demo
 from pinstripe.cli.export import export
 from pinstripe.cli.listen import listen
@@ -37,7 +38,7 @@ def run() -> int:
     try:
         status = pinstripe.main(prog_name="pinstripe", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        show_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -190,7 +190,7 @@ async def forward_card(stripe: AsyncClient, receiver: Receiver, console: Console
         payment_method="pm_card_visa",
         url=f"{receiver.url}/charges",
         replacements=["card_number"],
-        request={"body": '{"amount": 1999, "card": {"number": ""}}', "headers": []},
+        request={"body": '{"amount": 1999, "card": {"number": ""}}'},
     )
     [received] = receiver.take()
     number = json.loads(received.body)["card"]["number"]

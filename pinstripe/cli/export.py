@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,19 @@ from attrs import frozen
 
 from pinstripe._client import AsyncClient
 from pinstripe._config.options import Limits
-from pinstripe._core.errors import ConfigurationError, PinstripeError
+from pinstripe._core.errors import ConfigurationError, PinstripeError, UnfitError
+from pinstripe._core.tracebacks import hide_frames
+from pinstripe._disk.outputs import is_stream
 from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.walk import Created
 from pinstripe.cli._account import BadInput, open_client
-from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
+from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
 from pinstripe.cli._progress import export_bar, progress_console
-from pinstripe.export import ExportProgress, to_file
-from pinstripe.export._formats import Format
+from pinstripe.cli._words import ESCAPE_HELP, place, say, shown
+from pinstripe.export import ExportProgress
+from pinstripe.export._export import ExportSettings, output_at, write_to
+from pinstripe.export._formats import Format, format_of
+from pinstripe.export._stream import standard_output
 
 RESOURCES = (
     "climate.orders",
@@ -42,7 +49,49 @@ RESOURCES = (
 # Parameters of a list that are no filter, and those that have an option of their own.
 _PAGING = {"limit", "max_items", "starting_after", "ending_before", "cursor"}
 _NO_FILTERS = {*_PAGING, "created", "expand", "request_options"}
-_DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+
+
+_EXAMPLES = "2026-01-31, 2026-01-31T08:00:00Z or 2026-01-31T08:00+02:00"
+
+
+def _in_utc(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Read the time of an option."""
+    try:
+        return None if text is None else _read_time(text)
+    except (ValueError, OverflowError):
+        problem = f"must be a date or a time, such as {_EXAMPLES}, not {shown(text)}"
+        raise click.BadParameter(problem) from None
+
+
+def _read_time(text: str) -> datetime:
+    # `fromisoformat` reads more or less of ISO 8601, depending on the version of Python.
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    date, time, offset = found.groups()
+    moment = datetime.fromisoformat(f"{date}T{_six_places(time or '00:00')}")
+    return (moment - _offset(offset)).replace(tzinfo=timezone.utc)
+
+
+def _six_places(time: str) -> str:
+    whole, point, fraction = time.partition(".")
+    return f"{whole}{point}{fraction:0<6}" if point else whole
+
+
+def _offset(text: str | None) -> timedelta:
+    if text in (None, "Z"):
+        return timedelta()
+    digits = text.replace(":", "")
+    hours, minutes = int(digits[1:3]), int(digits[3:] or "0")
+    if hours > 23 or minutes > 59:
+        raise ValueError(text)
+    east = timedelta(hours=hours, minutes=minutes)
+    return -east if text.startswith("-") else east
 
 
 @frozen
@@ -51,17 +100,19 @@ class _Run:
 
     Attributes:
         resource: What to export.
-        output: The file.
+        output: The file; None for standard output.
         parameters: Those of the list.
-        settings: Those of `to_file`.
+        settings: How it is written.
         windows: How many requests may be in flight at once.
+        skip_unfit: Whether it goes on where an object does not fit its class.
     """
 
     resource: str
-    output: Path
+    output: Path | None
     parameters: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    settings: ExportSettings
     windows: int
+    skip_unfit: bool
 
 
 @click.command(
@@ -72,21 +123,24 @@ class _Run:
     "-o",
     "--output",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file; it appears when it is complete.",
+    type=click.Path(dir_okay=False, readable=False, allow_dash=True, path_type=Path),
+    help="The file, which appears when it is complete, or - for standard output. Through a link, "
+    "the file that it leads to is written; a pipe or a device gets the rows as they come.",
 )
 @click.option(
     "--format",
     type=click.Choice(["jsonl", "csv", "parquet"]),
-    help="Format of the output; by default by the ending of --output.",
+    help="Format of the output; by default by the ending of --output, and jsonl for -.",
 )
 @click.option(
     "--since",
     metavar="TIME",
-    type=_DATE,
-    help="Only what was created then or later, in UTC: 2026-01-31 or 2026-01-31T08:00:00.",
+    callback=_in_utc,
+    help=f"Only what was created then or later: {_EXAMPLES}; in UTC if no offset is given.",
 )
-@click.option("--until", metavar="TIME", type=_DATE, help="Only what was created before then.")
+@click.option(
+    "--until", metavar="TIME", callback=_in_utc, help="Only what was created before then."
+)
 @click.option(
     "--filter",
     "filters",
@@ -103,6 +157,12 @@ class _Run:
     help="How many requests may be in flight at once.",
 )
 @click.option("--reveal", is_flag=True, help="Write private fields, such as names, too.")
+@click.option("--escape-formulas", is_flag=True, help=ESCAPE_HELP)
+@click.option(
+    "--skip-unfit",
+    is_flag=True,
+    help="Go on where an object does not have the form that is documented; say which is left out.",
+)
 @click.option("--resume", is_flag=True, help="Continue where an earlier run stopped.")
 @click.option(
     "--overwrite",
@@ -120,6 +180,8 @@ def export(
     max_items: int | None,
     windows: int,
     reveal: bool,
+    escape_formulas: bool,
+    skip_unfit: bool,
     resume: bool,
     overwrite: bool,
 ) -> int:
@@ -127,7 +189,9 @@ def export(
 
     Each field is a column; those of nested objects are named like options.document. Private
     fields are left out unless --reveal is given. A terminal shows the progress, and, with --since
-    or --max-items, the time that is left.
+    or --max-items, the time that is left. Times are in UTC as ISO 8601. The texts of a CSV are
+    written as they are: a spreadsheet runs one that starts like a formula, unless
+    --escape-formulas is given.
 
     After Ctrl-C or an error, what was read stays beside --output, and the same command with
     --resume does the rest. Until then an existing --output stays as it is, also with --overwrite.
@@ -137,7 +201,7 @@ def export(
 
     The exit status is 0 if the output is complete; 1 if the list could not be read, or the file
     not be written, to the end; 2 if the usage or the environment is wrong, and nothing was sent;
-    130 after Ctrl-C.
+    130 after Ctrl-C; 141 if the reader of the output stopped reading.
     """
     parameters: dict[str, Any] = {}
     words: dict[str, Any] = {"true": True, "false": False}
@@ -147,55 +211,73 @@ def export(
             raise click.UsageError(f"--filter needs NAME=VALUE with a filter's name, not {name!r}.")
         parameters[name] = words.get(value, value)
     if since is not None or until is not None:
-        parameters["created"] = Created(gte=_in_utc(since), lt=_in_utc(until))
+        parameters["created"] = Created(gte=since, lt=until)
     if max_items is not None:
         parameters["max_items"] = max_items
-    settings = {"format": format, "reveal": reveal, "resume": resume, "overwrite": overwrite}
-    return _execute(_Run(resource, output, parameters, settings, windows))
-
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=timezone.utc)
+    path = None if str(output) == "-" else output
+    try:
+        form = "jsonl" if path is None and format is None else format_of(format, output)
+    except ConfigurationError as error:
+        raise BadInput(error.message) from None
+    settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
+    return _execute(_Run(resource, path, parameters, settings, windows, skip_unfit))
 
 
 def _execute(run: _Run) -> int:
     """Export, and report how that ended; return the exit status."""
-    items = 0
+    items = left_out = 0
 
     def note(now: ExportProgress) -> None:
         nonlocal items
         items = now.items
 
+    def leave_out(error: UnfitError) -> None:
+        nonlocal left_out
+        left_out += 1
+        say(f"Left out: {error}")
+
     # Must be set before pyarrow is imported: the memory pool of its own takes 10 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    resumable = run.output is not None and not is_stream(run.output)
     client = open_client(limits=Limits(max_in_flight=run.windows))
     try:
-        number = run_interruptible(_export(client, run, note))
+        number = run_interruptible(_export(client, run, note, leave_out))
     except KeyboardInterrupt:
-        hint = "The same command with --resume does the rest."
-        click.echo(f"Stopped after {items:,} objects. {hint}", err=True)
+        hint = " The same command with --resume does the rest." if resumable else ""
+        say(f"Stopped after {items:,} objects.{hint}")
         return INTERRUPTED
+    except BrokenPipeError:
+        return BROKEN_PIPE
     except ConfigurationError as error:
         raise BadInput(error.message) from None
     except (PinstripeError, OSError) as error:
-        problem = f"{error}; the same command with --resume continues after {items:,} objects"
-        raise click.ClickException(problem) from None
-    click.echo(f"{number:,} objects in {run.output}", err=True)
+        hint = "the same command with --resume continues" if resumable else "stopped"
+        raise click.ClickException(f"{error}; {hint} after {items:,} objects") from None
+    rest = f"; {left_out:,} left out" if left_out else ""
+    say(f"{number:,} objects {place(run.output)}{rest}")
     return 0
 
 
-async def _export(client: AsyncClient, run: _Run, note: Callable[[ExportProgress], None]) -> int:
+@hide_frames
+async def _export(
+    client: AsyncClient,
+    run: _Run,
+    note: Callable[[ExportProgress], None],
+    leave_out: Callable[[UnfitError], None],
+) -> int:
     async with client:
         pager = _list(client, run)
-        with export_bar(run.resource, progress_console()) as show:
+        if run.skip_unfit:
+            pager = pager.skip_unfit(leave_out)
+        to_terminal = run.output is None and sys.stdout.isatty()
+        with export_bar(run.resource, progress_console(rows_to_terminal=to_terminal)) as show:
 
             def on_progress(now: ExportProgress) -> None:
                 note(now)
                 show(now)
 
-            return await to_file(
-                pager, run.output, windows=run.windows, on_progress=on_progress, **run.settings
-            )
+            file = standard_output() if run.output is None else output_at(run.output)
+            return await write_to(file, pager, run.settings, run.windows, on_progress)
 
 
 def _list(client: AsyncClient, run: _Run) -> Pager[Any]:

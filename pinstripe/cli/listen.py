@@ -40,6 +40,7 @@ from pinstripe._resources.endpoint import response_of
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
+from pinstripe.cli._words import say
 from pinstripe.webhooks import Webhook
 
 _ATTEMPTS = 3
@@ -137,8 +138,7 @@ def listen(
     try:
         run_interruptible(_listen(client, forwarding, console, count))
     except KeyboardInterrupt:
-        summary = f"Stopped: {count.delivered} events delivered, {count.refused} refused."
-        click.echo(summary, err=True)
+        say(f"Stopped: {count.delivered} events delivered, {count.refused} refused.")
     except PinstripeError as error:
         raise click.ClickException(error.message) from None
     return INTERRUPTED
@@ -223,7 +223,7 @@ async def _until_readable(look: Callable[[], Awaitable[None]], interval: float) 
         try:
             await look()
         except _TEMPORARY as error:  # noqa: PERF203 -- each failure is waited out
-            click.echo(f"the log cannot be read, for now: {error.message}", err=True)
+            say(f"the log cannot be read, for now: {error.message}")
             await asyncio.sleep(interval)
         else:
             return

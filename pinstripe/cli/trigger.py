@@ -20,7 +20,7 @@ from yarl import URL
 
 from pinstripe import AsyncClient
 from pinstripe._core.errors import PinstripeError
-from pinstripe._core.redaction import clean_text
+from pinstripe._core.redaction import clean_text, printable_lines
 from pinstripe._http.encoding import encode_form
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
@@ -66,11 +66,13 @@ def _recipe(make: Call, *steps: Call) -> Recipe:
     return Recipe(make, steps)
 
 
-async def _products(client: AsyncClient) -> list[str]:
-    """Return the ids of all products, the one with the most tons for sale first."""
+async def _products(client: AsyncClient) -> tuple[str, str]:
+    """Return the ids of the two products with the most tons for sale."""
     products = [product async for product in client.climate.products.list()]
     products.sort(key=lambda product: product.metric_tons_available, reverse=True)
-    return [product.id for product in products]
+    if len(products) < 2:
+        raise TriggerError("the sandbox has fewer than two products")
+    return products[0].id, products[1].id
 
 
 async def _product(client: AsyncClient) -> str:
@@ -82,8 +84,9 @@ async def _other_product(client: AsyncClient) -> str:
 
 
 async def _supplier(client: AsyncClient) -> str:
-    page = await client.climate.suppliers.list(limit=1)
-    return page.data[0].id
+    async for supplier in client.climate.suppliers.list(max_items=1):
+        return supplier.id
+    raise TriggerError("the sandbox has no supplier")
 
 
 async def _new_name(_: AsyncClient) -> str:
@@ -142,6 +145,10 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 """The recipe of each type of event; of two spellings of one type, the one that the sandbox uses."""
 
 
+_ID = re.compile(r"[A-Za-z0-9_]+")
+_NONSENSE = "PINSTRIPE_BASE_URL answers what no sandbox does; is it the address of one?"
+
+
 class TriggerError(Exception):
     """The sandbox refused a step, or has no event of it."""
 
@@ -183,9 +190,10 @@ def trigger(*, type: str, overrides: Sequence[str]) -> int:
         )
     client = test_client()
     try:
-        click.echo(run_interruptible(_produce(client, URL(base), type, recipe)))
+        event = run_interruptible(_produce(client, URL(base), type, recipe))
     except (PinstripeError, TriggerError) as error:
         raise click.ClickException(getattr(error, "message", str(error))) from None
+    click.echo(printable_lines(event))
     return 0
 
 
@@ -208,7 +216,9 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
     async with client:
         await _check_sandbox(base)
         made = await _post(client, base, recipe.make, "")
-        id: str = made["id"]
+        id = _text_at(made, "id")
+        if not _ID.fullmatch(id):
+            raise TriggerError(_NONSENSE)
         for step in recipe.steps:
             await _post(client, base, step, id)
 
@@ -216,7 +226,8 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         subjects = await _files(client, id) if recipe.about_files else {id}
         async for event in client.events.list(type=type, max_items=100):
             subject = cast("Any", event.data.object)
-            if (subject["id"] if isinstance(subject, dict) else subject.id) in subjects:
+            about = _value_at(subject, "id") if isinstance(subject, dict) else subject.id
+            if isinstance(about, str) and about in subjects:
                 return event.id
     raise TriggerError(f"{id} was made, but there is no event of this type about it")
 
@@ -236,17 +247,39 @@ async def _post(client: AsyncClient, base: URL, call: Call, id: str) -> Any:
     path = call.path.format(id=id)
     params = await _with_answers(client, call.params)
     if not path.startswith(_SANDBOX_PATHS):
-        return json.loads((await client.request("POST", path, params)).body)
+        return _read((await client.request("POST", path, params)).body)
     headers = {"Content-Type": "application/x-www-form-urlencoded", **_authorization()}
     body = encode_form(params).encode()
     try:
         answer = await send("POST", base.join(URL(path)), body, headers)
     except NoAnswer as error:
         raise TriggerError(f"the sandbox does not answer: {error}") from None
-    value = json.loads(answer.body)
+    value = _read(answer.body)
     if answer.status != 200:
-        raise TriggerError(clean_text(value["error"]["message"]))
+        raise TriggerError(clean_text(_text_at(value, "error", "message")))
     return value
+
+
+def _read(body: bytes) -> Any:
+    """Return the value of an answer, which can be anything if no sandbox answers."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise TriggerError(_NONSENSE) from None
+
+
+def _value_at(value: Any, *path: str) -> Any:
+    """Return the value at the end of a path of names; None if there is none."""
+    for name in path:
+        value = cast("_Params", value).get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _text_at(value: Any, *path: str) -> str:
+    text = _value_at(value, *path)
+    if not isinstance(text, str):
+        raise TriggerError(_NONSENSE)
+    return text
 
 
 async def _with_answers(client: AsyncClient, params: Mapping[str, Any]) -> _Params:
@@ -268,5 +301,7 @@ async def _files(client: AsyncClient, session: str) -> set[str]:
     """Return the ids of the images that the report of a session refers to."""
     path = f"/v1/identity/verification_sessions/{session}"
     answer = await client.request("GET", path, {"expand": ["last_verification_report"]})
-    report = json.loads(answer.body)["last_verification_report"]
-    return set(report["document"]["files"])
+    files = _value_at(_read(answer.body), "last_verification_report", "document", "files")
+    if not isinstance(files, list):
+        raise TriggerError(_NONSENSE)
+    return {file for file in cast("list[Any]", files) if isinstance(file, str)}

@@ -28,12 +28,15 @@ read page after page. `on_progress` is called with an `ExportProgress` for each 
 - An object is a row, and each of its fields is a column. The columns depend on the resource only,
   so two exports of one resource always have the same columns.
 - A field of a nested object is named by the path to it, such as
-  `options.document.require_live_capture`.
+  `options.document.require_live_capture`. The network Base is `base`, as in arguments.
 - An object that the API can also send as its id is a column of ids. A list, metadata or the object
   of an event is a column of JSON text.
 - Values are exact. Decimals are text in JSON lines and CSV, and `decimal128(38, 18)` in Parquet; a
   value that does not fit is an error and is never rounded. Times are in UTC: as ISO 8601, or as
   microseconds in Parquet. An empty cell of CSV is None.
+- Texts of a CSV are written as they are, so a spreadsheet runs one that starts with `=`, `+`, `-`,
+  `@`, a tab or a carriage return. `escape_formulas=True` puts an apostrophe in front of it;
+  numbers stay as they are.
 
 ## Private fields
 
@@ -54,6 +57,19 @@ it, with a checkpoint after each thousand objects.
 - With neither, an existing file or an unfinished export is an error, and nothing is sent.
 
 One export at a time may write a file; a second one is refused, from another process too.
+
+## Objects that do not fit
+
+An object that does not fit its class ends an export with an `UnfitError`. `list(...).skip_unfit(f)`
+goes on without it, and calls `f` with the error, which names the object; with `resume=True` it
+continues the export that has ended so.
+
+## Links, pipes and devices
+
+A symbolic link stays, and the file that it leads to is written. A named pipe, a device, or an open
+file such as `/dev/stdout` gets the rows as they come: nothing is beside it, several exports may
+write to it, and there is nothing to resume. A terminal gets control characters escaped. No link in
+the place of a hidden file is followed.
 
 ## Memory
 

@@ -1,10 +1,11 @@
 """Models as rows: which columns a model has, and how their values are read.
 
 A nested object gives a column for each of its fields, named by the path to it, such as
-`options.document.require_matching_selfie`. An object that the API can also send as its id gives the
-id. What has no fixed number of values (a list, metadata, the object of an event) is a column of
-JSON. The columns follow from the model alone, never from the objects, so every export of a resource
-has the same columns. Private fields are columns only if the caller asks for them.
+`options.document.require_matching_selfie`; the network Base is `base`, as in arguments, and not
+the API's `base_network`. An object that the API can also send as its id gives the id. What has no
+fixed number of values (a list, metadata, the object of an event) is a column of JSON. The columns
+follow from the model alone, never from the objects, so every export of a resource has the same
+columns. Private fields are columns only if the caller asks for them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from typing import (
 from attrs import fields, frozen
 
 from pinstripe._models.convert import converter
-from pinstripe._models.record import Record
+from pinstripe._models.open_map import OpenMap
+from pinstripe._models.record import Listed, Record
+from pinstripe._resources.onramp_params import WIRE_KEYS
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
@@ -45,6 +48,10 @@ _KINDS: Mapping[type[Any], Kind] = {
     datetime: "timestamp",
     date: "date",
 }
+
+
+# A network is called as arguments call it: `base`, where the API has the key `base_network`.
+_ARGUMENT_NAMES = {key: name for name, key in WIRE_KEYS.items()}
 
 
 @frozen
@@ -83,15 +90,17 @@ def _columns(model: type[Any], parents: tuple[str, ...], *, reveal: bool) -> Ite
         name = ".".join(path)
         types = tuple(_alternatives(hints[attribute.name]))
         kind = _KINDS.get(types[0]) if len(types) == 1 else None
-        if len(types) == 1 and issubclass(types[0], Record):
-            yield from _columns(types[0], path, reveal=reveal)
-        elif kind is not None:
+        inner = [option for option in types if issubclass(option, Record)]
+        if kind is not None:
             yield Column(name, kind, _reader(path, None))
-        elif str in types and all(option is str or hasattr(option, "id") for option in types):
+        elif inner and all(issubclass(option, Listed) or option is str for option in types):
             # Expandable: the id, or the object if the call asked for it.
             yield Column(name, "text", _reader(path, _id))
+        elif len(inner) == 1 and {*types} <= {*inner, str}:
+            # The model makes an object of a text, as `Event` does of an old request.
+            yield from _columns(inner[0], path, reveal=reveal)
         else:
-            yield Column(name, "json", _reader(path, _json if reveal else _public_json))
+            yield Column(name, "json", _reader(path, _revealed_json if reveal else _public_json))
 
 
 def _alternatives(hint: Any) -> Iterator[type[Any]]:
@@ -122,6 +131,14 @@ def _reader(path: tuple[str, ...], convert: Callable[[Any], str] | None) -> Call
     return read
 
 
+def _named(value: Any) -> Any:
+    """Return a map of networks with the names that arguments have; anything else as it is."""
+    if not isinstance(value, OpenMap):
+        return value
+    entries = value.items()
+    return {_ARGUMENT_NAMES.get(name, name): item for name, item in entries}
+
+
 def _id(value: Any) -> str:
     return value if isinstance(value, str) else str(value.id)
 
@@ -131,6 +148,10 @@ def _unstructured(value: Any) -> Any:
 
 
 _json = json.JSONEncoder(separators=(",", ":"), default=_unstructured).encode
+
+
+def _revealed_json(value: Any) -> str:
+    return _json(_named(value))
 
 
 def _public_json(value: Any) -> str:

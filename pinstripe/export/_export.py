@@ -10,6 +10,7 @@ thread. What earlier runs left beside the output decides at which object an expo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable
@@ -20,22 +21,27 @@ from typing import Any, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
 
+from pinstripe._core.checks import check_flag, check_whole_number, kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import call_user_code, hide_frames
+from pinstripe._disk.outputs import is_stream, target_of
+from pinstripe._disk.source import path_of
 from pinstripe._models.record import Listed
 from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
 from pinstripe.export._columns import columns_of
 from pinstripe.export._formats import Format, RowEncoder, encoder_for, format_of
-from pinstripe.export._partial import Checkpoint, PartialFile
+from pinstripe.export._partial import NO_FILE, Checkpoint, PartialFile
+from pinstripe.export._stream import StreamFile, stream_at
 from pinstripe.export._threads import finish_in_thread, then_clean_up
 
 BATCH = 1_000
 """Objects that are encoded and written together: few enough for the memory, many enough for a
 change of thread and a sync of the disk."""
 
-_NO_FILE = "must be a file in a folder that exists"
+_READER_INTERVAL = 0.05
+"""Seconds between two looks whether somebody reads a named pipe."""
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -54,6 +60,17 @@ class ExportProgress:
     fraction: float | None
 
 
+@frozen
+class ExportSettings:
+    """How an export is written; see `to_file`."""
+
+    format: Format
+    reveal: bool
+    resume: bool
+    overwrite: bool
+    escape_formulas: bool
+
+
 @hide_frames
 async def to_file(
     pager: Pager[_L],
@@ -63,6 +80,7 @@ async def to_file(
     reveal: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     windows: int = WINDOWS,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> int:
@@ -72,7 +90,9 @@ async def to_file(
 
     Args:
         pager: The list, as `list(...)` returns it; it must walk from newer objects to older ones.
-        output: The file, which appears when it is complete.
+            With `skip_unfit`, the export goes on where an object does not fit its class.
+        output: The file, which appears when it is complete. What is no plain file, such as a pipe
+            or a device, is written to as the rows come.
         format: "jsonl", "csv" or "parquet"; by the ending of the file's name by default. Parquet
             needs pyarrow.
         reveal: Whether private fields are written too.
@@ -80,6 +100,8 @@ async def to_file(
             starts at the first object.
         overwrite: Whether the output may replace an existing file. Without `resume`, this also
             discards an unfinished export. A resumed export keeps this permission.
+        escape_formulas: Whether texts of a CSV that a spreadsheet would run get an apostrophe in
+            front.
         windows: How many requests may be in flight at once, up to 256.
         on_progress: A plain function, called in the event loop after each hundred objects.
 
@@ -88,23 +110,54 @@ async def to_file(
             writing it, pyarrow is missing, or the unfinished export is of something else; nothing
             was sent.
         DecodeError: A value does not fit into its column exactly.
+        UnfitError: An object does not fit its class; to go on without it, `resume` with a list that
+            has `skip_unfit`.
         PinstripeError: The list could not be read to its end; `resume` does the rest.
         FileExistsError: Another file took the name during the export; `resume` with `overwrite`
             replaces it.
         OSError: The file cannot be written; `resume` does the rest.
     """
-    file = PartialFile(_output_path(output))
+    if not isinstance(pager, Pager):
+        problem = f"must be what a list call returns, not {kind_of(pager)}"
+        raise ConfigurationError("pager", problem)
+    flags = {
+        "reveal": reveal,
+        "resume": resume,
+        "overwrite": overwrite,
+        "escape_formulas": escape_formulas,
+    }
+    for name, flag in flags.items():
+        check_flag(name, flag)
+    check_whole_number("windows", windows)
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError("on_progress", "must be a plain function")
+    path = _absolute(output)
+    form = format_of(format, path)  # by the name as it is given, also if that is a link
+    settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
+    file = await finish_in_thread(output_at, path)
+    return await write_to(file, pager, settings, windows, on_progress)
+
+
+async def write_to(
+    file: PartialFile | StreamFile,
+    pager: Pager[Any],
+    settings: ExportSettings,
+    windows: int,
+    on_progress: Callable[[ExportProgress], object] | None,
+) -> int:
+    """Write all objects of a list to an output, and return their number; see `to_file`."""
 
     async def export() -> int:
         # In a thread, since it looks at files and since the import of pyarrow takes long.
-        run = await finish_in_thread(
-            _prepare, pager, file, format, reveal=reveal, resume=resume, overwrite=overwrite
-        )
+        run = await finish_in_thread(_prepare, pager, file, settings)
         # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
         has_filter = "created" in reader_of(run.pager).walk.params
         items = run.pager.parallel(windows) if has_filter else aiter(run.pager)
         if run.checkpoint.output_identity is None:
-            await finish_in_thread(file.open, run.checkpoint)
+            finish = run.encoder.finish
+            # Nothing reports that somebody begins to read a named pipe.
+            while not await finish_in_thread(file.open, run.checkpoint, finish):  # noqa: ASYNC110
+                await asyncio.sleep(_READER_INTERVAL)
             await then_clean_up(run.write_all(items, on_progress), run.write_rest)
         await finish_in_thread(run.publish)
         return run.checkpoint.items
@@ -112,55 +165,60 @@ async def to_file(
     return await then_clean_up(export(), file.release)
 
 
-def _output_path(output: str | os.PathLike[str]) -> Path:
-    if not isinstance(output, (str, os.PathLike)):
-        raise ConfigurationError("output", f"must be a path, not a {type(output).__name__}")
-    path = Path(output).absolute()  # it stays the same if the process changes its folder
+def _absolute(output: str | os.PathLike[str]) -> Path:
+    # It stays the same if the process changes its folder.
+    path = path_of("output", output).absolute()
     if not path.name:
-        raise ConfigurationError("output", _NO_FILE)
+        raise ConfigurationError("output", NO_FILE)
     return path
 
 
+def output_at(path: Path) -> PartialFile | StreamFile:
+    """Return the output that a path leads to.
+
+    Args:
+        path: The path.
+
+    Raises:
+        ConfigurationError: It leads nowhere.
+    """
+    path = path.absolute()
+    if is_stream(path):
+        return stream_at(path)
+    try:
+        return PartialFile(target_of(path))
+    except OSError:
+        raise ConfigurationError("output", NO_FILE) from None
+
+
 def _prepare(
-    pager: Pager[Any],
-    file: PartialFile,
-    format: str | None,
-    *,
-    reveal: bool,
-    resume: bool,
-    overwrite: bool,
+    pager: Pager[Any], file: PartialFile | StreamFile, settings: ExportSettings
 ) -> _Export:
     """Check the arguments, lock the output, and decide at which object to start."""
-    if not file.output.parent.is_dir() or file.output.is_dir():
-        raise ConfigurationError("output", _NO_FILE)
     reader = reader_of(pager)
     if reader.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
-    form = format_of(format, file.output)
-    columns = columns_of(get_args(reader.walk.endpoint.model)[0], reveal=reveal)
-    encoder = encoder_for(form, columns)
+    form = settings.format
+    columns = columns_of(get_args(reader.walk.endpoint.model)[0], reveal=settings.reveal)
+    encoder = encoder_for(form, columns, escape_formulas=settings.escape_formulas)
 
     # What two runs of one export have in common. The checkpoint has a digest of it, since filters
     # can be private.
     request = reader.walk.request
     names = [column.name for column in columns]
-    facts = request.path, request.query, reader.walk.remaining, form, names
+    limit, escaped = reader.walk.remaining, settings.escape_formulas
+    facts = request.path, request.query, limit, form, names, escaped
     source = hashlib.sha256(repr(facts).encode()).hexdigest()
-
-    # The lock comes first: another run could change the files that decide how this one starts.
-    file.acquire()
-    if file.exists and not (resume or overwrite):
-        raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
-    checkpoint = file.read_checkpoint(source) if resume and file.exists else Checkpoint(source)
-    checkpoint = evolve(checkpoint, overwrite=overwrite or checkpoint.overwrite)
-    may_replace = checkpoint.overwrite or checkpoint.output_identity is not None
-    if os.path.lexists(file.output) and not may_replace:
-        raise ConfigurationError("output", "exists already: give another name, or overwrite")
+    checkpoint = file.begin(source, resume=settings.resume, overwrite=settings.overwrite)
 
     rest = reader
     if checkpoint.last is not None:
         rest = reader_of(reader.resume_after(checkpoint.last, checkpoint.items))
-    return _Export(rest.without_bodies(), file, encoder, checkpoint, reader.walk.remaining)
+    pager = rest.without_bodies()
+    report = reader.walk.on_unfit
+    if report is not None:
+        pager = pager.skip_unfit(lambda error: call_user_code(report, error))
+    return _Export(pager, file, encoder, checkpoint, reader.walk.remaining)
 
 
 @define(eq=False)
@@ -176,7 +234,7 @@ class _Export:
     """
 
     pager: Pager[Any]
-    file: PartialFile
+    file: PartialFile | StreamFile
     encoder: RowEncoder
     checkpoint: Checkpoint
     max_items: int | None

@@ -27,6 +27,8 @@ Format: TypeAlias = Literal["jsonl", "csv", "parquet"]
 # is in memory while it is written.
 _BATCHES_A_GROUP = 10
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 
 class RowEncoder(Protocol):
     """Makes the rows of a file in one format."""
@@ -76,9 +78,14 @@ class CsvEncoder:
 
     finish = None
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, escape_formulas: bool = False) -> None:
         self._names = [column.name for column in columns]
-        self._readers = [_text_reader(column) for column in columns]
+        self._readers = [
+            _guarded(column.read)
+            if escape_formulas and column.kind == "text"
+            else _text_reader(column)
+            for column in columns
+        ]
 
     def header(self) -> bytes:
         """See `RowEncoder.header`."""
@@ -155,17 +162,40 @@ def format_of(format: str | None, output: Path) -> Format:
     raise ConfigurationError("format", f"must be one of {known}, or the ending of the file's name")
 
 
-def encoder_for(format: Format, columns: Sequence[Column]) -> RowEncoder:
+def encoder_for(
+    format: Format, columns: Sequence[Column], *, escape_formulas: bool = False
+) -> RowEncoder:
     """Return the encoder of a format.
 
     Args:
         format: Its name.
         columns: The columns of each row.
+        escape_formulas: Whether texts that a spreadsheet would run are guarded.
 
     Raises:
-        ConfigurationError: A library is missing.
+        ConfigurationError: A library is missing, or only CSV can be guarded.
     """
-    return _ENCODERS[format](columns)
+    if not escape_formulas:
+        return _ENCODERS[format](columns)
+    if format != "csv":
+        problem = f"is for csv alone: a spreadsheet runs no text of {format}"
+        raise ConfigurationError("escape_formulas", problem)
+    return CsvEncoder(columns, escape_formulas=True)
+
+
+def guard_formula(text: str) -> str:
+    """Return a text with an apostrophe in front if a spreadsheet would run it.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+
+    Args:
+        text: A cell of text; numbers need no guard.
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _guarded(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda item: None if (value := read(item)) is None else guard_formula(value)
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -174,11 +204,20 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
     Args:
         rows: The cells of each row; None is an empty cell, and booleans are in lower case.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # Before Python 3.13 a carriage return is quoted only if it ends the lines. So they end with
+    # one here, which is then left out.
+    text = _LineFeeds()
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerows([str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows)
     # A lone surrogate, which JSON can hold and UTF-8 cannot, becomes its escape sequence.
     return text.getvalue().encode(errors="backslashreplace")
+
+
+class _LineFeeds(io.StringIO):
+    """Takes whole lines that end with both characters, and keeps the line feed."""
+
+    def write(self, line: str, /) -> int:
+        return super().write(f"{line[:-2]}\n")
 
 
 def _import(name: str) -> Any:
@@ -199,12 +238,17 @@ def _arrow_type(arrow: Any, kind: Kind) -> Any:
     return arrow.type_for_alias(plain.get(kind, "string"))
 
 
-def _iso_in_utc(value: datetime) -> str:
+def iso_in_utc(value: datetime) -> str:
+    """Return a time as text, such as 2026-01-31T08:00:00Z.
+
+    Args:
+        value: A time with its zone.
+    """
     return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 _AS_TEXT: Mapping[Kind, Callable[[Any], str]] = {
-    "timestamp": _iso_in_utc,
+    "timestamp": iso_in_utc,
     "date": date.isoformat,
     "decimal": "{:f}".format,
 }

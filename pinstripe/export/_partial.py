@@ -11,7 +11,8 @@ The checkpoint is replaced as a whole after each batch, when the rows are on the
 run ends, the next one cuts off the rows after the checkpoint and resumes there. Just before the
 output gets its name, the checkpoint also notes the identity of that file: if the run is killed
 then, the next one can tell its own output from another file. Only their owner may read these
-files and the output.
+files and the output. They are opened by their own names only: a link in the place of one is an
+error, or is removed where a new file is made.
 
 `pinstripe quotes` resumes without a checkpoint, see `pinstripe.cli._quotes.output`.
 """
@@ -30,11 +31,12 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._disk.append import AppendFile, open_append
 from pinstripe._disk.destination import publish
 from pinstripe._disk.lock import FileLock
+from pinstripe._disk.outputs import open_hidden
+
+NO_FILE = "must be a file in a folder that exists"
 
 Finish: TypeAlias = Callable[[IO[bytes], IO[bytes]], None]
 """Reads a partial file, and writes the output that it becomes."""
-
-_OWNER_ONLY = 0o600
 
 
 @frozen
@@ -84,16 +86,43 @@ class PartialFile:
     @property
     def exists(self) -> bool:
         """Whether an earlier run left one."""
-        return self._checkpoint_path.exists()
+        return os.path.lexists(self._checkpoint_path)
 
-    def acquire(self) -> None:
-        """Keep other runs out until `release`; then the files of earlier runs can be read.
+    def begin(self, source: str, *, resume: bool, overwrite: bool) -> Checkpoint:
+        """Keep other runs out until `release`, and return where to start.
+
+        Args:
+            source: A digest of what is exported, and how.
+            resume: Whether to start where an earlier run stopped.
+            overwrite: Whether the output may replace another file.
 
         Raises:
-            ConfigurationError: Another run is writing the output.
-            OSError: No file can be made beside the output.
+            ConfigurationError: The output cannot be written, another run is writing it, it exists,
+                or the earlier run was of something else.
+            OSError: The files of an earlier run cannot be read.
         """
-        if not self._lock.acquire():
+        if not self.output.parent.is_dir() or self.output.is_dir():
+            raise ConfigurationError("output", NO_FILE)
+        # The lock comes first: another run could change the files that decide where to start.
+        self._acquire()
+        if self.exists and not (resume or overwrite):
+            raise ConfigurationError("output", "was begun by an earlier run: resume, or overwrite")
+        checkpoint = Checkpoint(source)
+        if resume and self.exists:
+            checkpoint = self._read_checkpoint(source)
+        checkpoint = evolve(checkpoint, overwrite=overwrite or checkpoint.overwrite)
+        may_replace = checkpoint.overwrite or checkpoint.output_identity is not None
+        if os.path.lexists(self.output) and not may_replace:
+            raise ConfigurationError("output", "exists already: give another name, or overwrite")
+        return checkpoint
+
+    def _acquire(self) -> None:
+        try:
+            acquired = self._lock.acquire()
+        except OSError as error:
+            problem = f"cannot be locked: {error.filename} {error.strerror}"
+            raise ConfigurationError("output", problem) from None
+        if not acquired:
             raise ConfigurationError("output", "is being written by another export")
 
     def release(self) -> None:
@@ -105,21 +134,15 @@ class PartialFile:
         finally:
             self._lock.release()
 
-    def read_checkpoint(self, source: str) -> Checkpoint:
+    def _read_checkpoint(self, source: str) -> Checkpoint:
         """Return how far an earlier run came.
 
         It has an `output_identity` if that run had finished the output, but was killed before it
         could remove the checkpoint.
-
-        Args:
-            source: The digest that it must have.
-
-        Raises:
-            ConfigurationError: It exported something else, or its files are damaged.
-            OSError: They cannot be read.
         """
         try:
-            checkpoint = Checkpoint(**json.loads(self._checkpoint_path.read_bytes()))
+            with open(self._checkpoint_path, "rb", opener=open_hidden) as file:
+                checkpoint = Checkpoint(**json.loads(file.read()))
         except (ValueError, TypeError):
             raise _cannot_resume("is damaged") from None
         if checkpoint.source != source:
@@ -141,11 +164,12 @@ class PartialFile:
             raise _cannot_resume("is damaged")
         return evolve(checkpoint, output_identity=None)
 
-    def open(self, checkpoint: Checkpoint) -> None:
-        """Open the partial file, cut to the bytes that are complete.
+    def open(self, checkpoint: Checkpoint, finish: Finish | None) -> bool:
+        """Open the partial file, cut to the bytes that are complete, and return True.
 
         Args:
             checkpoint: How many those are; if none, the files of an earlier run are discarded.
+            finish: See `publish`.
 
         Raises:
             OSError: It cannot be opened.
@@ -153,7 +177,8 @@ class PartialFile:
         self._has_no_items = not checkpoint.items
         if not checkpoint.size:
             self._discard()
-        self._file = open_append(self._path, checkpoint.size, permissions=_OWNER_ONLY)
+        self._file = open_append(self._path, checkpoint.size, hidden=True)
+        return True
 
     def write(self, data: bytes, checkpoint: Checkpoint) -> None:
         """Append rows, and then note that they are complete.
@@ -190,7 +215,10 @@ class PartialFile:
                 if finish is not None:
                     whole = self._whole_path
                     _remove(whole)  # a killed run may have left one
-                    with self._path.open("rb") as part, open(whole, "xb", opener=_private) as new:
+                    with (
+                        open(self._path, "rb", opener=open_hidden) as part,
+                        open(whole, "xb", opener=open_hidden) as new,
+                    ):
                         finish(part, new)
                 self._write_checkpoint(evolve(checkpoint, output_identity=_identity(whole)))
                 publish(whole, self.output, overwrite=checkpoint.overwrite)
@@ -201,7 +229,8 @@ class PartialFile:
         _remove(self._checkpoint_path)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        with open(self._new_checkpoint_path, "w", encoding="utf-8", opener=_private) as file:
+        _remove(self._new_checkpoint_path)  # a killed run may have left one
+        with open(self._new_checkpoint_path, "x", encoding="utf-8", opener=open_hidden) as file:
             json.dump(asdict(checkpoint), file)
         self._new_checkpoint_path.replace(self._checkpoint_path)
 
@@ -241,7 +270,3 @@ def _cannot_resume(fault: str) -> ConfigurationError:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, _OWNER_ONLY)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from typing_extensions import ParamSpec
 
+from pinstripe._concurrency.loop_local import running_loop
 from pinstripe._concurrency.tasks import wait_uncancelled
 from pinstripe._core.tracebacks import FRAMELESS
 
@@ -31,12 +32,16 @@ async def finish_in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs:
 
     Raises:
         CancelledError: The caller was cancelled; an error of the function is its cause.
+        ConfigurationError: No event loop of asyncio is running.
         Exception: What the function raised.
     """
     work = partial(function, *args, **kwargs)
     # A plain future, not a task: the end of an event loop cancels all tasks, and the thread would
     # continue without anybody who waits for it.
-    running = asyncio.get_running_loop().run_in_executor(None, _run, work)
+    try:
+        running = running_loop().run_in_executor(None, _run, work)
+    except RuntimeError:  # after the end of the main thread asyncio starts no more threads
+        return _run(work)
     try:
         await wait_uncancelled([running])
     except asyncio.CancelledError as cancelled:

@@ -33,7 +33,8 @@ in the process where it was begun.
 and the exception is raised where you made the call. A signal handler may itself make calls.
 
 **Notebooks.** The cells of a notebook run in a thread that has an event loop. Blocking calls work
-there. The first one warns that it blocks that loop; with `AsyncClient` a cell can `await` instead.
+there. They hold that loop up, as all code of a cell does, so they do not warn. A blocking call
+inside a coroutine does: with `AsyncClient` it can `await` instead.
 
 **gevent.** Call `monkey.patch_all()` before you import pinstripe. If threads are patched later,
 the next call is refused with a `ConfigurationError`.

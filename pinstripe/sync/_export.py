@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.tasks import cancel_and_wait, join, start
-from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.errors import ConfigurationError, UnfitError
+from pinstripe._core.forks import no_fork
 from pinstripe._core.tracebacks import call_user_code, hide_frames
-from pinstripe._resources.pager import WINDOWS
+from pinstripe._resources.pager import WINDOWS, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
 from pinstripe.sync._pager import Pager
 
@@ -37,11 +38,11 @@ class _ExportTask:
         self._output = output
         self._settings = settings
         self._task: asyncio.Task[int] | None = None
-        self._reports: list[ExportProgress] = []
+        self._reports: list[ExportProgress | UnfitError] = []
         self._changed = asyncio.Event()
         self._home = LoopAffinity("export", "leave it to that one")
 
-    async def next_reports(self) -> list[ExportProgress]:
+    async def next_reports(self) -> list[ExportProgress | UnfitError]:
         """Wait for reports and return them; none if the export has ended."""
         self._home.bind()
         if self._task is None:
@@ -55,14 +56,18 @@ class _ExportTask:
         return reports
 
     async def _write(self) -> int:
-        from pinstripe.export import to_file  # noqa: PLC0415 -- slow, so only when needed
+        with no_fork():
+            from pinstripe.export import to_file  # noqa: PLC0415 -- slow, so only when needed
 
         if self._settings["on_progress"] is not None:
             self._settings["on_progress"] = self._add_report
-        return await to_file(self._pager, self._output, **self._settings)
+        pager = self._pager
+        if reader_of(pager).walk.on_unfit is not None:
+            pager = pager.skip_unfit(self._add_report)
+        return await to_file(pager, self._output, **self._settings)
 
-    def _add_report(self, progress: ExportProgress) -> None:
-        self._reports.append(progress)
+    def _add_report(self, report: ExportProgress | UnfitError) -> None:
+        self._reports.append(report)
         self._changed.set()
 
     async def result(self) -> int:
@@ -85,6 +90,7 @@ def to_file(
     reveal: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     windows: int = WINDOWS,
     on_progress: Callable[[ExportProgress], object] | None = None,
 ) -> int:
@@ -95,8 +101,10 @@ def to_file(
     See `pinstripe.export` for what is in the file.
 
     Args:
-        pager: The list, as `list(...)` of a `Client` gives it, from the newest object on.
-        output: The file, which appears when it is complete.
+        pager: The list, as `list(...)` of a `Client` gives it, from the newest object on. With
+            `skip_unfit`, the export goes on where an object does not fit its class.
+        output: The file, which appears when it is complete. What is no plain file, such as a pipe
+            or a device, is written to as the rows come.
         format: "jsonl", "csv" or "parquet"; by default the ending of the file's name decides.
             Parquet needs pyarrow.
         reveal: Whether to write private fields too.
@@ -104,6 +112,8 @@ def to_file(
             beginning.
         overwrite: Whether the output may replace an existing file. Without `resume`, an unfinished
             export is discarded and started again. A resumed export keeps this permission.
+        escape_formulas: Whether texts of a CSV that a spreadsheet would run get an apostrophe in
+            front.
         windows: How many requests may be under way at once, up to 256.
         on_progress: Called in this thread for each hundred objects.
 
@@ -112,6 +122,8 @@ def to_file(
             writing it, pyarrow is missing, or the export to resume is of another list; nothing
             was sent.
         DecodeError: A value does not fit into its column exactly.
+        UnfitError: An object does not fit its class; to go on without it, `resume` with a list that
+            has `skip_unfit`.
         PinstripeError: The list could not be read to its end; `resume` continues.
         FileExistsError: Another file took the name meanwhile; `resume` with `overwrite` replaces
             it.
@@ -121,21 +133,25 @@ def to_file(
     if not isinstance(pager, Pager):
         problem = "must be what a list of a Client gives; for an AsyncClient use pinstripe.export"
         raise ConfigurationError("pager", problem)
+    if on_progress is not None and not callable(on_progress):
+        raise ConfigurationError("on_progress", "must be a function")
     settings: dict[str, Any] = {
         "format": format,
         "reveal": reveal,
         "resume": resume,
         "overwrite": overwrite,
+        "escape_formulas": escape_formulas,
         "windows": windows,
         "on_progress": on_progress,
     }
+    on_unfit = reader_of(pager._async).walk.on_unfit  # noqa: SLF001 -- of this wing
     bridge = pager._bridge  # noqa: SLF001 -- of this wing
     export = _ExportTask(pager._async, output, settings)  # noqa: SLF001 -- of this wing
     try:
         while reports := bridge.run(export.next_reports):
-            for progress in reports:
-                if on_progress is not None:
-                    call_user_code(on_progress, progress)
+            for report in reports:
+                callback = on_unfit if isinstance(report, UnfitError) else on_progress
+                call_user_code(cast("Callable[[object], object]", callback), report)
         return bridge.run(export.result)
     except BaseException:
         bridge.run(export.aclose)

@@ -22,7 +22,7 @@ from typing_extensions import ParamSpec, Self
 
 from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
 from pinstripe._models.record import Listed
 from pinstripe._resources.pager import Pager as AsyncPager
@@ -39,8 +39,8 @@ _L = TypeVar("_L", bound=Listed)
 class Facade(Unpicklable):
     """The base of every blocking class.
 
-    Its public methods hide the frames behind them from tracebacks, as those of the asynchronous
-    classes do.
+    Its public methods, and the `__init__` of a client, hide the frames behind them from tracebacks,
+    as those of the asynchronous classes do.
 
     Args:
         asynchronous: The object that does the work.
@@ -51,7 +51,9 @@ class Facade(Unpicklable):
 
     def __init_subclass__(cls) -> None:
         for name, value in tuple(vars(cls).items()):
-            if isfunction(value) and (name == "__init__" or not name.startswith("_")):
+            if isfunction(value) and name == "__init__":
+                setattr(cls, name, hide_every_frame(value))
+            elif isfunction(value) and not name.startswith("_"):
                 setattr(cls, name, hide_frames(value))
 
     def __init__(self, asynchronous: Any, bridge: LoopBridge) -> None:
@@ -119,5 +121,9 @@ class ClientBase(Facade):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, which siblings from `with_options` use too."""
+        """Close the connections, which siblings from `with_options` use too.
+
+        It does not wait for calls that other threads are in: within a second, each ends with
+        `ConnectionLost`, whose `outcome` says whether the server may have acted.
+        """
         self._bridge.close(self._async.aclose)

@@ -6,6 +6,7 @@ modules: edit those, not this.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pinstripe._client import AsyncClient
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pinstripe._disk.source import FileContent
     from pinstripe._http.messages import Host, Method, Response
     from pinstripe._http.transport import Transport
+    from pinstripe._models.record import Private
     from pinstripe._resources.identity_params import (
         ProvidedDetailsParam,
         RelatedPersonParam,
@@ -87,14 +89,14 @@ class VerificationSessions(Facade):
         *,
         type: VerificationType | None = None,
         verification_flow: str | None = None,
-        client_reference_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        client_reference_id: Private[str | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
         related_person: RelatedPersonParam | None = None,
-        return_url: str | None = None,
+        return_url: Private[str | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -160,9 +162,9 @@ class VerificationSessions(Facade):
         session: str,
         *,
         type: VerificationType | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         options: SessionOptionsParam | None = None,
-        provided_details: ProvidedDetailsParam | None = None,
+        provided_details: Private[ProvidedDetailsParam | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> VerificationSession:
@@ -196,7 +198,7 @@ class VerificationSessions(Facade):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         related_customer: str | None = None,
         related_customer_account: str | None = None,
@@ -326,7 +328,7 @@ class VerificationReports(Facade):
     def list(
         self,
         *,
-        client_reference_id: str | None = None,
+        client_reference_id: Private[str | None] = None,
         created: Created | datetime | None = None,
         type: VerificationType | None = None,
         verification_session: str | None = None,
@@ -379,12 +381,12 @@ class Identity(Facade):
 
     _async: identity.Identity
 
-    @property
+    @cached_property
     def verification_sessions(self) -> VerificationSessions:
         """Verifications of people."""
         return VerificationSessions(self._async.verification_sessions, self._bridge)
 
-    @property
+    @cached_property
     def verification_reports(self) -> VerificationReports:
         """The results of their attempts."""
         return VerificationReports(self._async.verification_reports, self._bridge)
@@ -408,12 +410,12 @@ class OnrampSessions(Facade):
         destination_amount: Decimal | int | str | None = None,
         destination_currencies: Sequence[DestinationCurrency] | None = None,
         destination_networks: Sequence[DestinationNetwork] | None = None,
-        wallet_addresses: WalletAddressesParam | None = None,
+        wallet_addresses: Private[WalletAddressesParam | None] = None,
         lock_wallet_address: bool | None = None,
         settlement_speed: SettlementSpeed | None = None,
-        customer_ip_address: str | None = None,
-        kyc_details: KycDetailsParam | None = None,
-        metadata: Mapping[str, str] | None = None,
+        customer_ip_address: Private[str | None] = None,
+        kyc_details: Private[KycDetailsParam | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> OnrampSession:
@@ -622,12 +624,12 @@ class Crypto(Facade):
 
     _async: crypto.Crypto
 
-    @property
+    @cached_property
     def onramp_sessions(self) -> OnrampSessions:
         """Visits of customers who buy crypto."""
         return OnrampSessions(self._async.onramp_sessions, self._bridge)
 
-    @property
+    @cached_property
     def onramp_quotes(self) -> OnrampQuotes:
         """Estimates of the price of crypto."""
         return OnrampQuotes(self._async.onramp_quotes, self._bridge)
@@ -644,9 +646,9 @@ class Orders(Facade):
         product: str,
         metric_tons: Decimal | int | str | None = None,
         amount: int | None = None,
-        beneficiary: BeneficiaryParam | None = None,
+        beneficiary: Private[BeneficiaryParam | None] = None,
         currency: str | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -707,8 +709,8 @@ class Orders(Facade):
         self,
         order: str,
         *,
-        beneficiary: BeneficiaryParam | Literal[""] | None = None,
-        metadata: Mapping[str, str] | None = None,
+        beneficiary: Private[BeneficiaryParam | Literal[""] | None] = None,
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> Order:
@@ -937,17 +939,17 @@ class Climate(Facade):
 
     _async: climate.Climate
 
-    @property
+    @cached_property
     def orders(self) -> Orders:
         """Orders of carbon removal."""
         return Orders(self._async.orders, self._bridge)
 
-    @property
+    @cached_property
     def products(self) -> Products:
         """The products that can be ordered."""
         return Products(self._async.products, self._bridge)
 
-    @property
+    @cached_property
     def suppliers(self) -> Suppliers:
         """The companies that deliver them."""
         return Suppliers(self._async.suppliers, self._bridge)
@@ -1073,7 +1075,7 @@ class Files(Facade):
         *,
         file: FileContent,
         purpose: UploadPurpose,
-        filename: str | None = None,
+        filename: Private[str | None] = None,
         content_type: str | None = None,
         file_link_data: FileLinkDataParam | None = None,
         expand: Sequence[str] | None = None,
@@ -1089,8 +1091,8 @@ class Files(Facade):
         https://docs.stripe.com/api/files/create
 
         Args:
-            file: The path of a file, bytes, or a binary file object that can seek. An object is
-                sent from its present position, and stays open.
+            file: The path of a file, bytes (also a `bytearray` or `memoryview`), or a binary file
+                object that can seek, which is sent from its present position and stays open.
             purpose: The purpose; most purposes limit the type and size.
             filename: The name to send it under; needed for bytes, by default the name of the file.
             content_type: Its media type; by default guessed from the ending of its name.
@@ -1296,7 +1298,7 @@ class FileLinks(Facade):
         *,
         file: str,
         expires_at: datetime | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -1352,7 +1354,7 @@ class FileLinks(Facade):
         link: str,
         *,
         expires_at: datetime | Literal["now", ""] | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> FileLink:
@@ -1482,8 +1484,8 @@ class ForwardingRequests(Facade):
         payment_method: str,
         replacements: Sequence[Replacement],
         request: ForwardingRequestParam,
-        url: str,
-        metadata: Mapping[str, str] | None = None,
+        url: Private[str],
+        metadata: Private[Mapping[str, str] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> ForwardingRequest:
@@ -1596,7 +1598,7 @@ class Forwarding(Facade):
 
     _async: forwarding.Forwarding
 
-    @property
+    @cached_property
     def requests(self) -> ForwardingRequests:
         """Requests that Stripe sends to other services."""
         return ForwardingRequests(self._async.requests, self._bridge)
@@ -1613,12 +1615,12 @@ class WebhookEndpoints(Facade):
     def create(
         self,
         *,
-        url: str,
+        url: Private[str],
         enabled_events: Sequence[str],
         api_version: str | None = None,
         connect: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -1682,11 +1684,11 @@ class WebhookEndpoints(Facade):
         self,
         webhook_endpoint: str,
         *,
-        url: str | None = None,
+        url: Private[str | None] = None,
         enabled_events: Sequence[str] | None = None,
         disabled: bool | None = None,
         description: str | None = None,
-        metadata: Mapping[str, str] | Literal[""] | None = None,
+        metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
         expand: Sequence[str] | None = None,
         request_options: RequestOptions | None = None,
     ) -> WebhookEndpoint:
@@ -1784,6 +1786,9 @@ class Client(ClientBase):
     It can be made anywhere, and opens its connections for the first request. Without `with`, end it
     with `close()`.
 
+    Several threads may use it at the same time; every limit counts for all of them together. After
+    a fork, the child opens connections of its own.
+
     Every call raises `ConfigurationError` if an argument is wrong (nothing was sent then),
     `APIError` if the API refuses, `TransportError` if no usable answer comes, and `ResponseError`
     if an answer cannot be used. The docstring of a method names only its own errors.
@@ -1854,44 +1859,44 @@ class Client(ClientBase):
             transport=transport,
         )
 
-    @property
+    @cached_property
     def identity(self) -> Identity:
         """Verification sessions and reports."""
         return Identity(self._async.identity, self._bridge)
 
-    @property
+    @cached_property
     def crypto(self) -> Crypto:
         """Onramp sessions and quotes."""
         return Crypto(self._async.crypto, self._bridge)
 
-    @property
+    @cached_property
     def climate(self) -> Climate:
         """Orders of carbon removal, products and suppliers."""
         return Climate(self._async.climate, self._bridge)
 
-    @property
+    @cached_property
     def events(self) -> Events:
         """Events: what happened to the objects of the account."""
         return Events(self._async.events, self._bridge)
 
-    @property
+    @cached_property
     def files(self) -> Files:
         """Files that were uploaded or that the API made, and their content."""
         return Files(self._async.files, self._bridge)
 
-    @property
+    @cached_property
     def file_links(self) -> FileLinks:
         """Links to the content of files, which need no key."""
         return FileLinks(self._async.file_links, self._bridge)
 
-    @property
+    @cached_property
     def forwarding(self) -> Forwarding:
-        """Requests that are forwarded to other services, with card details filled in."""
+        """Other services, to which requests are forwarded with card details filled in."""
         return Forwarding(self._async.forwarding, self._bridge)
 
-    @property
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpoints:
-        """The addresses to which events are sent."""
+        """Endpoints: the addresses to which events are sent."""
         return WebhookEndpoints(self._async.webhook_endpoints, self._bridge)
 
     def warm_up(self) -> None:
@@ -1948,12 +1953,15 @@ class Client(ClientBase):
 
             path = "/v1/customers/{customer}/sources"
             response = stripe.request("GET", path, ids={"customer": "cus_A"})
-            sources = json.loads(response.body)
+            sources = response.json()
 
         Logs and hooks get the path with its placeholders, and requests with the same placeholders
         share a rate limit. If you write ids into the path, a segment with any character beside
         lowercase letters and `_` is replaced by a placeholder for this purpose. An id without
         such a character looks like a word of the API, so pass ids as `ids`.
+
+        A POST to a path of `/v2` sends its parameters as JSON, in which None is null and clears a
+        field. Everything else is sent as a form, which leaves None out and has no empty list.
 
         Args:
             method: `"GET"`, `"POST"` or `"DELETE"`.

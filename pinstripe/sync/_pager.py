@@ -10,17 +10,21 @@ two pages too.
 from __future__ import annotations
 
 from collections.abc import (
+    Callable,
     Generator,
     Sequence,
 )
 from typing import Generic, TypeVar
 
 from pinstripe._concurrency.bridge import LoopBridge
+from pinstripe._core.errors import UnfitError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed
-from pinstripe._resources.pager import WINDOWS, PageWalker, reader_of
+from pinstripe._resources.pager import WINDOWS, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
+from pinstripe._resources.unfit import AnyPage, take_items, take_pages
+from pinstripe._resources.walkers import PageWalker
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -45,6 +49,9 @@ class Pager(Generic[_L]):
         self._async = asynchronous
         self._bridge = bridge
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     @property
     def cursor(self) -> str | None:
         """The place of the latest walk: after the last object or page that it handed out.
@@ -53,6 +60,24 @@ class Pager(Generic[_L]):
         nothing was handed out and the walk has no start.
         """
         return self._async.cursor
+
+    def skip_unfit(self, report: Callable[[UnfitError], object]) -> Pager[_L]:
+        """Return a pager of the same list that goes on where an object does not fit its class.
+
+            left_out = []
+            for session in sessions.list().skip_unfit(left_out.append): ...
+
+        Without it, a walk hands out the objects before such an object and raises an `UnfitError`,
+        whose `cursor` continues behind it. An export of the returned pager goes on too.
+
+        Args:
+            report: Called in this thread with the error of each object that is left out, before an
+                object behind it is handed out.
+
+        Raises:
+            ConfigurationError: `report` is no function.
+        """
+        return Pager(self._async.skip_unfit(report), self._bridge)
 
     def __iter__(self) -> Generator[_L, None, None]:  # noqa: PYI058 -- `close` stops the walk
         """Yield every object: newest first, or, with `ending_before`, oldest first."""
@@ -78,26 +103,29 @@ class Pager(Generic[_L]):
         return self._objects(reader_of(self._async).begin_parallel_walk(windows))
 
     def pages(self) -> Generator[Page[_L], None, None]:
-        """Yield page after page, each as the API gave it: newest object first."""
+        """Yield page after page, each as the API gave it: newest object first.
+
+        If an object of a page does not fit, that page has only the objects before it.
+        """
         walker = reader_of(self._async).begin_walk()
-        for page, items in self._steps(walker):
-            walker.last = items[-1].id if items else walker.last
-            yield page
+        for step in self._steps(walker):
+            yield from take_pages(walker, step, reader_of(self._async).walk.on_unfit)
 
     @hide_frames
     def first(self) -> Page[_L]:
         """Return the first page, without a request for another; `cursor` is then after it."""
-        return self._bridge.run(_first_page, self._async)
+        reader = reader_of(self._async)
+        return reader.take_first(*self._bridge.run(reader.fetch_first))
 
     def _objects(self, walker: PageWalker[_L]) -> Generator[_L, None, None]:
-        for _, items in self._steps(walker):
-            for item in items:
+        for step in self._steps(walker):
+            for item in take_items(walker, step, reader_of(self._async).walk.on_unfit):
                 walker.last = item.id
                 yield item
 
     def _steps(
         self, walker: PageWalker[_L]
-    ) -> Generator[tuple[Page[_L], Sequence[_L]], None, None]:
+    ) -> Generator[tuple[AnyPage[_L], Sequence[_L]], None, None]:
         try:
             while (step := self._next_page(walker)) is not None:
                 yield step
@@ -108,9 +136,5 @@ class Pager(Generic[_L]):
                 self._bridge.post(walker.aclose)
 
     @hide_frames
-    def _next_page(self, walker: PageWalker[_L]) -> tuple[Page[_L], Sequence[_L]] | None:
+    def _next_page(self, walker: PageWalker[_L]) -> tuple[AnyPage[_L], Sequence[_L]] | None:
         return self._bridge.run(walker.next_page)
-
-
-async def _first_page(pager: AsyncPager[_L]) -> Page[_L]:
-    return await pager

@@ -47,6 +47,9 @@ each web framework.
 **Verify.** `Webhook` checks the signature of the raw body and parses it to an event of
 `pinstripe.events`. Give it two secrets while one replaces the other. It needs no router:
 `webhook.parse(body, signature)` returns the event, or raises `SignatureError` or `DecodeError`.
+`delivery_of(event)` returns the raw body and the headers, with every field that is newer than the
+models. `parse_event` reads an event that has no signature, from Amazon EventBridge, Azure Event
+Grid or a queue of your own; its docstring says when that is safe.
 
 **Route.** `Router` calls the handlers of an event one after the other, in the order in which they
 were registered. They are one unit: if one raises, the delivery is refused, Stripe sends the event
@@ -59,36 +62,45 @@ does the same in a thread without an event loop.
 |---|---|---|
 | 200 | `handled` | all handlers have returned |
 | 200 | `duplicate` | the event was handled before |
-| 200 | `ignored` | no handler is for this class of event |
+| 200 | `ignored` | no handler is for such an event |
 | 200 | `stale` | with `skip_older=True`: a newer event of the object was handled before |
-| 400 | `invalid` | the signature is wrong, or the body is not an event |
+| 400 | `invalid` | the signature is wrong, or the body is compressed or not an event |
 | 409 | `busy` | another delivery of the event is being handled |
 | 413 | `too_large` | the body is longer than `Webhook.max_bytes` |
-| 500 | `failed` | a handler or the store failed; the log has the traceback |
+| 500 | `failed` | a handler or the store failed, or the object does not fit; the log says why |
+
+What is answered with 400, 409 or 413 is logged as a warning with its reason, under
+`pinstripe.webhooks`.
 
 **Retries and duplicates.** Stripe sends an event again for three days, until the status is 200, and
 may send one twice at any time. An event is claimed before its handlers run and committed after
 them. So two deliveries at the same time run the handlers once, and after a failure, a crash or a
-`kill -9` the next delivery runs them again. A claim ends by itself after `lease` seconds.
+`kill -9` the next delivery runs them again. A claim ends by itself after `lease` seconds, which
+count from before the claim is asked for: a coroutine function that still runs then is cancelled.
 
 **Stores.** A store remembers the events for four days. `MemoryStore` is for one process,
 `SQLiteStore` for the processes of one machine, and `RedisStore` (`pip install "pinstripe[redis]"`)
-for many machines. For another database implement the `Store` protocol.
+for many machines. For another database implement the `Store` protocol. If several endpoints share a
+store, give each router a name, `Router(webhook, store, name="billing")`: each handles each event
+once. Without names the second router of a process with the same store is refused.
 
 **Develop.** `pinstripe listen --forward-to URL` sends the events of a test account, or of a
 sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox produce an event of
 any type.
 """
 
+from pinstripe.webhooks._handlers import Handler
+from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._redis import RedisStore
-from pinstripe.webhooks._router import DeliveryResult, Handler, Receipt, Router
+from pinstripe.webhooks._router import Router
 from pinstripe.webhooks._sqlite import SQLiteStore
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed, MemoryStore, Store
-from pinstripe.webhooks._webhook import Received, Webhook
+from pinstripe.webhooks._webhook import Delivery, Received, Webhook, delivery_of, parse_event
 
 __all__ = [
     "REMEMBER_SECONDS",
     "Claimed",
+    "Delivery",
     "DeliveryResult",
     "Handler",
     "MemoryStore",
@@ -99,4 +111,6 @@ __all__ = [
     "SQLiteStore",
     "Store",
     "Webhook",
+    "delivery_of",
+    "parse_event",
 ]

@@ -10,16 +10,22 @@ other command in between. So nothing can come between the two halves of a claim,
 
 The token in the value makes each step safe to repeat: if the answer to a claim or a commit was
 lost on the way, the same step with the same token has the same result.
+
+The clock of Redis is the only one: it counts a lease from the moment in which it runs the script,
+whatever the clocks of the processes say and however late its answer comes. So let the machine of
+Redis slew its clock and not step it, as `chronyd` and `systemd-timesyncd` do while it runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from pinstripe._core.errors import ConfigurationError
+from pinstripe._core.tracebacks import hide_every_frame
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed
 
 if TYPE_CHECKING:
@@ -56,7 +62,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 _CLAIM_RESULTS: Final[tuple[Claimed, ...]] = ("claimed", "busy", "done")
 _REMEMBER_MILLISECONDS: Final = int(REMEMBER_SECONDS * 1000)
 
-# If Redis does not answer, a step fails after this time: sooner than the router would give up.
+# If Redis does not answer, a step fails after this time: sooner than the router would give up. Only
+# a connection that was closed while it was idle is opened again, once.
 _SOCKET_SECONDS: Final = 3.0
 
 
@@ -74,6 +81,7 @@ class RedisStore:
         ConfigurationError: An argument is wrong, or the `redis` package is missing.
     """
 
+    @hide_every_frame
     def __init__(self, url: str, *, prefix: str = "pinstripe:") -> None:
         if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigurationError("url", "must start with redis://, rediss:// or unix://")
@@ -89,10 +97,20 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(prefix={self._prefix!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RedisStore) and other._place == self._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return self._url, self._prefix
+
     async def claim(self, id: str, token: str, lease: float) -> Claimed:
         """Claim an event; see `Store`."""
-        # Redis refuses an expiry of zero.
-        milliseconds = max(1, int(lease * 1000))
+        # Rounded up: the claim must not end before the handlers do.
+        milliseconds = math.ceil(lease * 1000)
         return _CLAIM_RESULTS[await self._run(_CLAIM, f"event:{id}", token, milliseconds)]
 
     async def commit(self, id: str, token: str) -> bool:
@@ -127,9 +145,17 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            from redis.asyncio import Redis  # noqa: PLC0415 -- an extra, and slow to import
+            # An extra, and slow to import.
+            from redis.asyncio import Redis  # noqa: PLC0415
+            from redis.asyncio.retry import Retry  # noqa: PLC0415
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+            from redis.exceptions import ConnectionError as ClosedError  # noqa: PLC0415
 
             client = self._clients[loop] = cast("Any", Redis).from_url(
-                self._url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS
+                self._url,
+                socket_timeout=_SOCKET_SECONDS,
+                socket_connect_timeout=_SOCKET_SECONDS,
+                retry=Retry(NoBackoff(), 1, supported_errors=(ClosedError,)),
+                retry_on_error=[ClosedError],
             )
         return client

@@ -3,7 +3,8 @@
 A delivery passes five steps. The first that decides the result ends it:
 
     verify     the signature or the body is wrong           -> "invalid", "too_large"
-    match      no handler is for this class of event        -> "ignored"
+    match      no handler is for such an event              -> "ignored"
+               its object does not fit a handler's class    -> "failed"
     claim      another delivery has, or had, the event      -> "busy", "duplicate"
     handle     a handler fails, or the lease ends           -> "failed", and the claim is released
     commit     the store remembers the event                -> "handled", or "stale"
@@ -16,9 +17,16 @@ Choices, and their reasons:
 - If an event is being handled at that moment, another delivery of it is refused with 409 and does
   not wait. Stripe would believe a success although the handler may still fail, and Stripe sends
   the event again in any case.
-- If an async handler still runs when the lease of its event ends, it is cancelled, so that no
-  other delivery can run it at the same time. A thread cannot be stopped, so a plain function must
-  be faster than the lease.
+- An event whose class has a handler, but whose object does not fit that class, is refused: answered
+  with success it would be lost for that handler. It is logged as an error, and Stripe sends it
+  again for three days, time enough to mend the handler or to ask for plain events.
+- The lease counts from before the claim is asked for, so it ends here before it ends in the store,
+  however slow that is. If an async handler still runs then, it is cancelled, and no other handler
+  is started, so that no other delivery can run them at the same time. A thread cannot be stopped,
+  so a plain function must be faster than the lease.
+- An event is claimed under its id and the name of the router: each of several endpoints that share
+  a store handles it. Two routers with the same store and name would take events away from each
+  other, so the second is refused.
 - If a delivery is cancelled, it first waits for the step of the store that is under way, ten
   seconds at most, and then releases its claim. A claim that stayed would refuse every other
   delivery until its lease ends.
@@ -32,17 +40,14 @@ Choices, and their reasons:
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, overload
 
 import anyio
-import anyio.to_thread
-from attrs import frozen
 
 from pinstripe._concurrency.callbacks import CallInThread, ThreadCallbacks
 from pinstripe._concurrency.loop_thread import LoopThread, leases
@@ -51,7 +56,19 @@ from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
-from pinstripe.events import Event, ThinEvent
+from pinstripe._signature import refusal_by_headers
+from pinstripe.events import ThinEvent
+from pinstripe.webhooks._handlers import (
+    Handler,
+    Registered,
+    call,
+    check_kinds,
+    handlers_of,
+    in_thread,
+    run_handlers,
+)
+from pinstripe.webhooks._names import refuse_same_name
+from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._stores import MemoryStore, Store
 from pinstripe.webhooks._webhook import Received, Webhook
 
@@ -60,64 +77,13 @@ _B = TypeVar("_B", bound=Received)
 _T = TypeVar("_T")
 _H = TypeVar("_H", bound=Callable[..., object])
 
-Handler: TypeAlias = Callable[[_A], object]
-"""A function that is called with an event: a coroutine function, or a plain one."""
-
-DeliveryResult: TypeAlias = Literal[
-    "handled", "ignored", "duplicate", "stale", "invalid", "too_large", "busy", "failed"
-]
-"""The result of a delivery; see `Receipt` for what each means."""
-
 LEASE_SECONDS: Final = 60.0
 """How long the handlers of an event may take by default."""
-
-# https://docs.stripe.com/webhooks: Stripe takes 2xx for success, and sends the event again after
-# anything else.
-_STATUS: Final[dict[DeliveryResult, int]] = {
-    "handled": 200,
-    "ignored": 200,
-    "duplicate": 200,
-    "stale": 200,
-    "invalid": 400,
-    "too_large": 413,
-    "busy": 409,
-    "failed": 500,
-}
 
 # How long one step of a store may take; a cancelled delivery waits this long at most.
 _STORE_SECONDS: Final = 10.0
 
 _log = logging.getLogger("pinstripe.webhooks")
-
-
-@frozen
-class Receipt:
-    """The result of a delivery, and how to answer it.
-
-    Attributes:
-        ending: The result: `"handled"`; `"ignored"`, if no handler is for such an event;
-            `"duplicate"`, if the event was handled before; `"stale"`, if a newer event of its
-            object was handled before; `"invalid"`, if the signature or the body is wrong;
-            `"too_large"`, if the body is longer than allowed; `"busy"`, if another delivery of the
-            event is being handled; `"failed"`, if a handler or the store failed, which the log
-            explains.
-        event: The event; None if the delivery is invalid or too large.
-        error: Why the delivery is invalid or too large; None otherwise.
-    """
-
-    ending: DeliveryResult
-    event: Received | None = None
-    error: SignatureError | DecodeError | None = None
-
-    @property
-    def text(self) -> str:
-        """A line for the body of the answer; it contains nothing of the payload."""
-        return self.ending if self.error is None else self.error.message
-
-    @property
-    def status(self) -> int:
-        """The HTTP status of the answer; unless it is 200, Stripe sends the event again."""
-        return _STATUS[self.ending]
 
 
 class Router:
@@ -141,12 +107,18 @@ class Router:
         store: Remembers the events. A `MemoryStore` by default, which only this process can see.
         lease: Seconds that the handlers of an event may take; after that, another delivery of it
             may run them.
+        name: The name under which the store remembers the events. Give each router another one if
+            several share a store; each of them then handles an event once.
+        allow_plain: True to call the handlers of a class with a plain `Event` if its object does
+            not fit the class. By default such an event is refused with 500, so that it comes
+            again, and logged as an error.
         skip_older: True to skip an event if a newer one of the same object was handled. `created`
             decides, to the second. This is for handlers that copy the state of objects: a skipped
             event is never handled.
 
     Raises:
-        ConfigurationError: An argument is wrong.
+        ConfigurationError: An argument is wrong, or another router of this process has the same
+            store and name.
     """
 
     def __init__(
@@ -154,19 +126,28 @@ class Router:
         webhook: Webhook,
         store: Store | None = None,
         *,
+        name: str = "",
         lease: float = LEASE_SECONDS,
+        allow_plain: bool = False,
         skip_older: bool = False,
     ) -> None:
         if not isinstance(webhook, Webhook):
             raise ConfigurationError("webhook", "must be a Webhook")
+        if store is not None and not callable(getattr(store, "claim", None)):
+            raise ConfigurationError("store", "must be a store, such as SQLiteStore('events.db')")
+        if not isinstance(name, str):
+            raise ConfigurationError("name", "must be text")
         if not is_number(lease) or not 0 < lease < 1e6:
             raise ConfigurationError("lease", "must be a number of seconds above zero")
         self.webhook = webhook
         self.store = MemoryStore() if store is None else store
+        self.name = name
         self._lease = lease
+        self._allow_plain = allow_plain
         self._skip_older = skip_older
         self._thread: LoopThread | None = None
-        self._handlers: list[tuple[tuple[type[Received], ...], Handler[Any]]] = []
+        self._handlers: list[Registered] = []
+        refuse_same_name(self)
 
     @overload
     def on(self, kind: type[_A], /) -> Callable[[Handler[_A]], Handler[_A]]: ...
@@ -179,43 +160,71 @@ class Router:
     @overload
     def on(self, *kinds: type[Received]) -> Callable[[_H], _H]: ...
 
-    def on(self, *kinds: type[Any]) -> Any:
+    @overload
+    def on(self, *kinds: str) -> Callable[[_H], _H]: ...
+
+    def on(self, *kinds: type[Any] | str) -> Any:
         """Return a decorator that registers a handler.
 
+            @router.on("payment_intent.succeeded")
+            async def paid(event: Event) -> None:
+                print(event.data.object["id"])
+
         Args:
-            kinds: The classes of the events that the handler is called with.
+            kinds: The classes of the events that the handler is called with, or the types, such as
+                `"payment_intent.succeeded"`. An event of a type is of the class for that type, or a
+                plain `Event`; a `ThinEvent` if the type is that of a thin one.
 
         Raises:
-            ConfigurationError: One of them is not a class of events, or the handler is not a
-                function.
+            ConfigurationError: One of them is neither a class of events nor a type, or the handler
+                is not a function.
         """
-        known = (Event, ThinEvent)
-        if not kinds or not all(isinstance(one, type) and issubclass(one, known) for one in kinds):
-            raise ConfigurationError("kinds", "must be classes of events, from pinstripe.events")
+        check_kinds(kinds)
 
         def register(handler: _H) -> _H:
             if not callable(handler):
                 raise ConfigurationError("handler", "must be a function that takes an event")
-            self._handlers.append((kinds, handler))
+            self._handlers.append(Registered(kinds, handler))
             return handler
 
         return register
 
-    async def receive(self, body: bytes, signature: str | None) -> Receipt:
+    def refusal(self, headers: Mapping[str, str], max_bytes: int | None = None) -> Receipt | None:
+        """Return how to refuse a request whose body must not be read; None if it may be read.
+
+        An adapter asks before it reads, and closes the connection of a request that is refused:
+        its body is compressed, or longer than allowed.
+
+        Args:
+            headers: The headers of the request; names are looked up as HTTP writes them, so the
+                mapping must find them in upper and lower case.
+            max_bytes: How many bytes the framework itself reads at most, if it has a limit.
+        """
+        limits = [self.webhook.max_bytes, *([] if max_bytes is None else [max_bytes])]
+        length, encoding = headers.get("Content-Length"), headers.get("Content-Encoding")
+        error = refusal_by_headers(length, encoding, min(limits))
+        return None if error is None else _refused(error)
+
+    async def receive(
+        self, body: bytes, signature: str | None, *, headers: Mapping[str, str] | None = None
+    ) -> Receipt:
         """Verify a delivery, and run the handlers of its event unless that was done before.
 
         Args:
             body: The body of the request exactly as it came. If it is longer than
                 `webhook.max_bytes`, the rest need not be read.
             signature: The `Stripe-Signature` header; None if the request has none.
+            headers: All headers of the request, for `delivery_of`.
 
         Raises:
             ConfigurationError: The body is not bytes, or the signature not text.
         """
-        return await self._receive(body, signature, _in_thread)
+        return await self._receive(body, signature, headers, in_thread)
 
     @hide_frames
-    def receive_blocking(self, body: bytes, signature: str | None) -> Receipt:
+    def receive_blocking(
+        self, body: bytes, signature: str | None, *, headers: Mapping[str, str] | None = None
+    ) -> Receipt:
         """Do the same as `receive` in a thread without an event loop, as under WSGI.
 
         Coroutine functions run on the event loop of the process's blocking clients, so that an
@@ -225,6 +234,7 @@ class Router:
         Args:
             body: As for `receive`.
             signature: As for `receive`.
+            headers: As for `receive`.
 
         Raises:
             ConfigurationError: The body is not bytes, the signature not text, or an event loop
@@ -240,7 +250,7 @@ class Router:
         if thread is not self._thread:
             self._thread = thread
             thread.post(ThreadCall(partial(_close_when_loop_ends, self.store)).start)
-        return ThreadCallbacks(partial(self._receive, body, signature)).run(thread)
+        return ThreadCallbacks(partial(self._receive, body, signature, headers)).run(thread)
 
     async def dispatch(self, event: Received) -> None:
         """Run the handlers of an event, whether or not it was handled before.
@@ -249,65 +259,88 @@ class Router:
             event: The event.
 
         Raises:
+            DecodeError: Its object does not fit the class of a handler; see `allow_plain`.
             Exception: What the first handler that fails raises.
         """
-        for handler in self._handlers_of(event):
-            await _call(handler, event, _in_thread)
-
-    def _handlers_of(self, event: Received) -> list[Handler[Any]]:
-        return [handler for kinds, handler in self._handlers if isinstance(event, kinds)]
+        for handler in handlers_of(event, self._handlers, allow_plain=self._allow_plain):
+            await call(handler, event, in_thread)
 
     async def _receive(
-        self, body: bytes, signature: str | None, call_plain: CallInThread
+        self,
+        body: bytes,
+        signature: str | None,
+        headers: Mapping[str, str] | None,
+        call_plain: CallInThread,
     ) -> Receipt:
         try:
-            event = self.webhook.parse(body, signature)
-        except SignatureError as error:
-            result: DeliveryResult = "too_large" if error.reason == "body_too_large" else "invalid"
-            return Receipt(result, error=error.with_traceback(None))
+            event = self.webhook.parse(body, signature, headers=headers)
+        except (SignatureError, DecodeError) as error:
+            return _refused(error)
+        try:
+            handlers = handlers_of(event, self._handlers, allow_plain=self._allow_plain)
         except DecodeError as error:
-            return Receipt("invalid", error=error.with_traceback(None))
+            _log.error(
+                "event %s (%s) is refused: its object does not fit the class of its handler, at %s",
+                event.id,
+                event.type,
+                error.path,
+            )
+            return Receipt("failed", event, error.with_traceback(None))
         # Without a claim: if a handler for it is registered later, the event can still be handled.
-        if not self._handlers_of(event):
+        if not handlers:
             return Receipt("ignored", event)
         try:
-            return Receipt(await self._handle_once(event, call_plain), event)
+            result = await self._handle_once(event, handlers, call_plain)
         except Exception:  # noqa: BLE001 -- after any failure Stripe must send the event again
             _log.exception("event %s (%s) was not handled; it is refused", event.id, event.type)
             return Receipt("failed", event)
+        if result == "busy":
+            busy = "event %s (%s) is refused: another delivery of it is being handled"
+            _log.warning(busy, event.id, event.type)
+        return Receipt(result, event)
 
-    async def _handle_once(self, event: Received, call_plain: CallInThread) -> DeliveryResult:
+    async def _handle_once(
+        self, event: Received, handlers: list[Handler[Any]], call_plain: CallInThread
+    ) -> DeliveryResult:
         # A delivery owns the event from its claim to the commit or the release. The token names
         # this claim: after the lease another delivery may have a claim of its own, and then
         # neither commit nor release of this one may touch it.
-        token = uuid.uuid4().hex
+        key, token = self._key(event.id), uuid.uuid4().hex
+        deadline = anyio.current_time() + self._lease
         try:
-            claimed = await _store_step(self.store.claim(event.id, token, self._lease))
+            claimed = await _store_step(self.store.claim(key, token, self._lease))
             if claimed != "claimed":
                 return "duplicate" if claimed == "done" else "busy"
             result: DeliveryResult = "stale" if await self._is_stale(event) else "handled"
             if result == "handled":
-                with anyio.fail_after(self._lease):
-                    for handler in self._handlers_of(event):
-                        await _call(handler, event, call_plain)
+                await run_handlers(handlers, event, call_plain, deadline)
         except BaseException:
             # If the claim itself failed it is released too: it may have been made, and only the
             # answer was lost.
-            await self._end_claim(event, partial(self.store.release, event.id, token))
+            await self._end_claim(event, partial(self.store.release, key, token))
             raise
         await self._end_claim(event, partial(self._commit, event, token))
         return result
 
+    def _key(self, id: str) -> str:
+        # No id of Stripe has a colon, so keys of different names are never the same.
+        return f"{self.name}:{id}" if self.name else id
+
     async def _is_stale(self, event: Received) -> bool:
-        subject = _subject(event) if self._skip_older else None
+        subject = self._subject_key(event)
         newest = None if subject is None else await self.store.last_handled(subject)
         return newest is not None and event.created.timestamp() < newest
 
-    async def _commit(self, event: Received, token: str) -> None:
+    def _subject_key(self, event: Received) -> str | None:
+        """Return under which key the newest event of an object is recorded; None if it is not."""
         subject = _subject(event) if self._skip_older else None
+        return None if subject is None else self._key(subject)
+
+    async def _commit(self, event: Received, token: str) -> None:
+        subject = self._subject_key(event)
         if subject is not None:
             await self.store.record_handled(subject, event.created.timestamp())
-        if not await self.store.commit(event.id, token):
+        if not await self.store.commit(self._key(event.id), token):
             _log.warning(
                 "event %s (%s) was handled, but its lease had ended before: it may be handled"
                 " again. Give the router a longer lease, or make the handlers faster",
@@ -325,6 +358,14 @@ class Router:
             )
 
 
+def _refused(error: SignatureError | DecodeError) -> Receipt:
+    """Return how to answer a delivery that cannot be trusted or read, and log why."""
+    reason = error.reason if isinstance(error, SignatureError) else "not_an_event"
+    _log.warning("a delivery is refused (%s): %s", reason, error.message)
+    too_large = reason == "body_too_large"
+    return Receipt("too_large" if too_large else "invalid", error=error.with_traceback(None))
+
+
 async def _store_step(step: Awaitable[_T]) -> _T:
     """Do a step of the store to its end, so that a cancelled delivery leaves none half done."""
 
@@ -340,22 +381,6 @@ async def _close_when_loop_ends(store: Store) -> None:
         await anyio.sleep_forever()
     finally:
         await _store_step(store.close_for_loop())
-
-
-async def _in_thread(function: Callable[..., object], /, *args: Any) -> object:
-    return await anyio.to_thread.run_sync(function, *args)
-
-
-async def _call(handler: Handler[Any], event: Received, call_plain: CallInThread) -> None:
-    # A handler may also be an object with an async `__call__`, or a plain function that returns an
-    # awaitable, such as a wrapped coroutine function.
-    call = cast("Any", handler).__call__
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call):
-        result = handler(event)
-    else:
-        result = await call_plain(handler, event)
-    if inspect.isawaitable(result):
-        await result
 
 
 def _subject(event: Received) -> str | None:

@@ -3,19 +3,27 @@
 Nothing here does I/O. A web framework hands over the body and the signature header, and gets an
 event or one of two errors. The payload holds personal data, so neither the errors nor the frames
 in their tracebacks contain it.
+
+An event keeps what was delivered, for `delivery_of`: fields that are newer than the models are in
+the raw body only. As with the answers of calls, neither a copy nor a pickle of the event has it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
+import msgspec
 from attrs import field, frozen
+from multidict import CIMultiDict
 
-from pinstripe._core.errors import DecodeError, PinstripeError
+from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
+from pinstripe._core.tracebacks import hide_every_frame, hide_frames
+from pinstripe._core.values import Unpicklable, Value
 from pinstripe._models.convert import decode
-from pinstripe._models.record import Record, model
+from pinstripe._models.record import Private, Record, attach_response, model
 from pinstripe._signature import (
     DEFAULT_MAX_BYTES,
     DEFAULT_TOLERANCE,
@@ -29,11 +37,37 @@ Received: TypeAlias = Event | ThinEvent
 """The event of a delivery. The settings of the endpoint decide which of the two it receives."""
 
 
-@model
-class Delivery(Record):
-    """The field of a body that says which class the whole body is of."""
+SIGNATURE: Final = "Stripe-Signature"
+"""The header with the signature of a delivery."""
 
-    object: str
+
+@model
+class Payload(Record):
+    """The field of a payload that says which class the whole of it is of."""
+
+    object: str | None = None
+
+
+@model
+class Message(Payload):
+    """The fields in which a message of Amazon EventBridge or Azure Event Grid carries an event."""
+
+    detail: Private[Any] = None
+    data: Private[Any] = None
+
+
+@frozen(eq=False, repr=False)
+class Delivery(Value, Unpicklable):
+    """What was delivered; it is returned by `delivery_of`.
+
+    Attributes:
+        body: The raw body, or the payload that `parse_event` was given, as JSON.
+        headers: The headers, as far as the router or the webhook was given them; a name is found
+            in upper and lower case.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 # The values of `object` in the two kinds of events.
@@ -75,11 +109,15 @@ class Webhook:
 
     def __attrs_post_init__(self) -> None:
         check_settings(self.secrets, self.tolerance, self.max_bytes)
+        if not callable(self.clock):
+            raise ConfigurationError("clock", "must be a function that returns the time")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Webhook cannot be pickled: it holds the secrets of an endpoint")
 
-    def parse(self, body: bytes, signature: str | None) -> Received:
+    def parse(
+        self, body: bytes, signature: str | None, *, headers: Mapping[str, str] | None = None
+    ) -> Received:
         """Verify a delivery, and return its event.
 
         The event is of the class for its type, or a plain `Event` if no class is for that type;
@@ -88,6 +126,7 @@ class Webhook:
         Args:
             body: The body of the request exactly as it came: bytes, neither decoded nor parsed.
             signature: The `Stripe-Signature` header; None if the request has none.
+            headers: All headers of the request, for `delivery_of`.
 
         Raises:
             SignatureError: The delivery cannot be trusted; `reason` says which check refused it.
@@ -97,16 +136,13 @@ class Webhook:
         result: Received | PinstripeError
         try:
             self.verify(body, signature)
-            kind = _EVENTS.get(decode(body, Delivery).object)
-            if kind is None:
-                result = DecodeError("not an event, but another object")
-                result.path = "$.object"
-            else:
-                result = decode(body, kind)
+            result = _read(body)
+            known = {SIGNATURE: signature or ""} if headers is None else headers
+            attach_response(result, Delivery(body, CIMultiDict(known)))
         except PinstripeError as error:
             result = error.with_traceback(None)
         # The error is raised here, after the payload is gone: its traceback has this frame only.
-        del body, signature
+        del body, signature, headers
         if isinstance(result, PinstripeError):
             raise result
         return result
@@ -142,3 +178,84 @@ class Webhook:
             body: The body of the request.
         """
         return sign(body, self.secrets, int(self.clock()))
+
+
+# attrs writes this method, whose frame holds the secrets.
+Webhook.__init__ = hide_every_frame(Webhook.__init__)  # type: ignore[method-assign]
+
+
+@hide_frames
+def parse_event(payload: bytes | str | Mapping[str, Any]) -> Received:
+    """Return the event of a payload that has no signature, such as a message of a queue.
+
+    It checks nothing about who wrote the payload. So it is safe only for what comes from a place
+    of your own that nobody else can write to: a queue that your endpoint fills after
+    `Webhook.parse`, an Amazon EventBridge bus or an Azure Event Grid topic that Stripe sends to.
+    It is never safe for the body of an HTTP request, which anybody can send: use `Webhook.parse`.
+
+    Of a message of EventBridge or Event Grid the whole may be given, or its `detail` or `data`
+    alone. Then `await router.dispatch(event)` runs the handlers.
+
+    https://docs.stripe.com/event-destinations
+
+    Args:
+        payload: The event, or the message that carries it: JSON, or what was read from it.
+
+    Raises:
+        DecodeError: It is not an event, nor a message that carries one.
+        ConfigurationError: It is neither JSON nor a mapping of plain data.
+    """
+    body = _as_json(payload)
+    event = _read(_unwrapped(body))
+    attach_response(event, Delivery(body, CIMultiDict[str]()))
+    return event
+
+
+def delivery_of(event: Received) -> Delivery:
+    """Return what an event was read from, with the fields that are newer than its class.
+
+        json.loads(delivery_of(event).body)["data"]["object"]["brand_new_field"]
+
+    Args:
+        event: An event that a webhook, a router or `parse_event` has read.
+
+    Raises:
+        ConfigurationError: It was made by hand, is a copy, or comes from a call; for what a call
+            returned see `pinstripe.response_of`.
+    """
+    delivery: object = getattr(event, "_response", None)
+    if not isinstance(delivery, Delivery):
+        raise ConfigurationError("event", "was not itself delivered; see pinstripe.response_of")
+    return delivery
+
+
+def _read(body: bytes) -> Received:
+    kind = _EVENTS.get(decode(body, Payload).object or "")
+    if kind is None:
+        problem = DecodeError("not an event: expected `event` or `v2.core.event` at $.object")
+        problem.path = "$.object"
+        raise problem
+    return decode(body, kind)
+
+
+def _unwrapped(body: bytes) -> bytes:
+    """Return the event inside the message of a bus; any other payload as it is."""
+    message = decode(body, Message)
+    if message.object in _EVENTS:
+        return body
+    inside = message.detail or message.data
+    return msgspec.json.encode(inside) if inside else body
+
+
+def _as_json(payload: Any) -> bytes:
+    """Return a payload as bytes of JSON."""
+    with suppress(TypeError, ValueError, RecursionError):
+        if isinstance(payload, bytes):
+            return payload
+        if isinstance(payload, str):
+            return payload.encode()
+        if isinstance(payload, Mapping):
+            return msgspec.json.encode(payload)
+    raise ConfigurationError(
+        "payload", "must be JSON, as bytes or text, or a mapping of plain data"
+    )

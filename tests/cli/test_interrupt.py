@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
         else:
             assert process.returncode == -signal.SIGKILL
         done = run("quotes", queries, "-o", out, "--resume", sandbox=sandbox)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, f"600 queries in {out}\n".encode())
     whole = whole_run(queries, form)
     assert part.endswith(b"\n")
     assert 0 < part.count(b"\n") < whole.count(b"\n")
@@ -94,7 +94,7 @@ def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(
         assert err.endswith(b"The same command with --resume does the rest.\n")
         part = out.read_bytes()
         done = run(*command, "--resume", sandbox=sandbox)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, f"600 queries in {out}\n".encode())
     whole = whole_run(queries, "jsonl")
     assert len(part) < len(whole)
     assert whole.startswith(part)

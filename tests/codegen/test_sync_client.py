@@ -159,12 +159,12 @@ class AsyncClient:
     def __init__(self, api_key: str | None = None, *, timeout: float = 30.0) -> None:
         self._send = connect(api_key, timeout)
 
-    @property
+    @fork_safe_property
     def shop(self) -> Shop:
         """What there is to buy."""
         return Shop(self._send)
 
-    @property
+    @fork_safe_property
     def toys(self) -> Toys:
         """Toys."""
         return Toys(self._send)
@@ -187,6 +187,7 @@ WRITTEN = f'''"""{sync_client.HEADER}"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pinstripe._client import AsyncClient
@@ -257,12 +258,12 @@ class Shop(Facade):
 
     _async: toys.Shop
 
-    @property
+    @cached_property
     def toys(self) -> Toys:
         """All that it has on its shelves, and what it can order for you."""
         return Toys(self._async.toys, self._bridge)
 
-    @property
+    @cached_property
     def more_toys(self) -> Toys:
         """Calls on toys, as they come."""
         return Toys(self._async.more_toys, self._bridge)
@@ -281,12 +282,12 @@ class Client(ClientBase):
     def __init__(self, api_key: str | None = None, *, timeout: float = 30.0) -> None:
         self._open(AsyncClient, api_key, timeout=timeout)
 
-    @property
+    @cached_property
     def shop(self) -> Shop:
         """What there is to buy."""
         return Shop(self._async.shop, self._bridge)
 
-    @property
+    @cached_property
     def toys(self) -> Toys:
         """Toys."""
         return Toys(self._async.toys, self._bridge)
@@ -411,9 +412,12 @@ def test_a_class_without_a_rule(text, fragment, construct) -> None:
 
 MEMBERS = [
     ("size = 3", "`size = 3` in a class"),
-    ("@property\ndef shop(self) -> Lost:\n    'Shop.'", "the property shop, whose type is no"),
-    ("@property\ndef shop(self):\n    'Shop.'", "the property shop, whose type is no"),
-    ("@property\ndef shop(self) -> Shop: ...", "shop without a docstring"),
+    (
+        "@fork_safe_property\ndef shop(self) -> Lost:\n    'Shop.'",
+        "the property shop, whose type is no",
+    ),
+    ("@fork_safe_property\ndef shop(self):\n    'Shop.'", "the property shop, whose type is no"),
+    ("@fork_safe_property\ndef shop(self) -> Shop: ...", "shop without a docstring"),
     ("@lazy\ndef shop(self) -> Shop:\n    'Shop.'", "`@lazy`"),
     ("def same(self) -> AsyncClient:\n    'This.'", "no method of the facade can call"),
     ("async def same(self) -> Self:\n    'This.'", "Self, a type of the async side"),
@@ -612,7 +616,9 @@ def test_every_resource_has_its_twin() -> None:
 def test_every_method_and_property_has_its_twin(written) -> None:
     twin = twin_of(written)
     assert public_methods(twin).keys() - {"aclose"} == public_methods(written).keys()
-    properties = {name for name, value in vars(written).items() if isinstance(value, property)}
+    properties = {
+        name for name, value in vars(written).items() if isinstance(value, cached_property)
+    }
     if twin is AsyncClient:
         kept = {n for n, value in vars(twin).items() if isinstance(value, cached_property)}
         assert properties == kept

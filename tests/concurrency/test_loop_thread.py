@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import subprocess
@@ -11,15 +12,18 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
 import pinstripe
+from pinstripe._concurrency import loop_thread
 from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._concurrency.loop_thread import Leases, LoopThread, leases
 from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._core.tracebacks import hide_frames
+from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, fan_out, to_file
 from tests.support.holding import WAIT, Holding, holding
 
@@ -251,6 +255,26 @@ class TestTheThread:
         assert len(caught) == 1
         assert not thread.is_running
 
+    def test_that_cannot_end_is_left_behind(self, monkeypatch) -> None:
+        monkeypatch.setattr(loop_thread, "_STOP_SECONDS", 0.0)
+        monkeypatch.setattr(loop_thread, "_POLL_SECONDS", 0.01)
+        bridge, other = LoopBridge("Thing"), LoopBridge("Other")
+        release = threading.Event()
+
+        async def hold() -> None:
+            asyncio.get_running_loop().run_in_executor(None, release.wait, WAIT)
+
+        bridge.run(hold)
+        (left,) = loop_threads()
+        try:
+            bridge.close(nothing)
+            assert left.is_alive()
+            assert other.run(user) == "nobody"
+        finally:
+            release.set()
+            other.close(nothing)
+            left.join(WAIT)
+
     def test_of_a_shut_down_interpreter_is_refused(self) -> None:
         ended = Leases()
         ended._end()
@@ -347,6 +371,35 @@ class TestACall:
                     return len(found) + sum(1 for _ in stripe.climate.products.list())
 
         assert asyncio.run(main()) > 0
+
+    def test_in_a_callback_of_an_event_loop_warns_too(self, bridge) -> None:
+        async def main() -> None:
+            done = asyncio.Event()
+
+            def call() -> None:
+                with pytest.warns(RuntimeWarning, match="user blocks the event loop"):
+                    bridge.run(user)
+                done.set()
+
+            asyncio.get_running_loop().call_soon(call)
+            await done.wait()
+
+        asyncio.run(main())
+
+    def test_at_the_prompt_of_asyncio_does_not_warn(self) -> None:
+        lines = """
+            import asyncio
+            from tests.concurrency.test_loop_thread import LoopBridge, nothing, user
+            bridge = LoopBridge("Thing")
+            print(asyncio.get_running_loop() is not None, bridge.run(user))
+            bridge.close(nothing)
+        """
+        command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "asyncio"]
+        done = subprocess.run(
+            command, input=dedent(lines), capture_output=True, text=True, check=True
+        )
+        assert "True nobody" in done.stdout
+        assert "Warning" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Interrupted])
@@ -469,3 +522,23 @@ async def quiet() -> None:
 def others() -> set[asyncio.Task[Any]]:
     mine = asyncio.current_task()
     return {t for t in asyncio.all_tasks() if t is not mine and "_serve" not in repr(t.get_coro())}
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda stripe: stripe.climate.products.retrieve("climsku_none"), "Products.retrieve"),
+        (lambda stripe: stripe.request("GET", "/v1/nothing"), "AsyncClient.request"),
+        (lambda stripe: stripe.climate.products.list().first(), "this call"),
+        (lambda stripe: list(stripe.climate.products.list()), "this call"),
+        (lambda stripe: list(stripe.climate.products.list().pages()), "this call"),
+    ],
+)
+def test_the_warning_names_a_call_as_users_know_it(call, named) -> None:
+    async def main(stripe: pinstripe.Client) -> None:
+        with pytest.warns(RuntimeWarning) as caught, contextlib.suppress(pinstripe.NotFoundError):
+            call(stripe)
+        assert str(caught[0].message).startswith(f"{named} blocks the event loop")
+
+    with Sandbox() as sandbox, sandbox.sync_client() as stripe:
+        asyncio.run(main(stripe))

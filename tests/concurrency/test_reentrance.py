@@ -35,11 +35,16 @@ class Steps:
     """
 
     def __init__(
-        self, number: int, handler: Callable[[], object], beside: type | None = None
+        self,
+        number: int,
+        handler: Callable[[], object],
+        beside: type | None = None,
+        modules: set[str | None] = MODULES,
     ) -> None:
         self.left = number
         self._handler = handler
         self._beside = beside
+        self._modules = modules
 
     @property
     def came(self) -> bool:
@@ -54,7 +59,7 @@ class Steps:
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
         beside = self._beside is not None and isinstance(frame.f_locals.get("self"), self._beside)
-        if frame.f_code.co_filename not in MODULES or beside:
+        if frame.f_code.co_filename not in self._modules or beside:
             return None
         if event == "line":
             self.left -= 1
@@ -154,6 +159,27 @@ def test_an_exception_of_it_in_the_first_call_loses_no_thread() -> None:
         steps = Steps(number, interrupt, beside=Leases)
         with steps, contextlib.suppress(Interrupted, UserCodeError):
             clients.mine.run(user)
+        clients.close()
+        return steps.came
+
+    each_step(attempt)
+
+
+def test_an_exception_of_it_inside_of_threading_starts_no_second_thread() -> None:
+    """`Thread.is_alive` of Python 3.12 takes a thread for ended if it is interrupted."""
+
+    def interrupt() -> None:
+        raise Interrupted
+
+    def attempt(number: int) -> bool:
+        clients = Clients()
+        clients.mine.run(user)
+        before = loop_threads()
+        steps = Steps(number, interrupt, beside=Leases, modules={*MODULES, threading.__file__})
+        with steps, contextlib.suppress(Interrupted, UserCodeError):
+            clients.mine.run(user)
+        assert clients.mine.run(user) == "nobody"
+        assert loop_threads() == before
         clients.close()
         return steps.came
 

@@ -65,7 +65,7 @@ def test_every_validator_names_its_argument(make, argument, bad) -> None:
 def test_a_timeout_given_as_a_number_is_checked_too(make, bad) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make(timeout=bad)
-    assert caught.value.argument == "total"
+    assert caught.value.argument == "timeout"
 
 
 def test_what_is_allowed() -> None:
@@ -171,6 +171,9 @@ def test_the_key_is_in_no_repr() -> None:
         "http://127.0.0.1:12111",
         "http://127.1.2.3",
         "http://[::1]:12111",
+        "https://a_b.example.",
+        f"https://{'a' * 63}.example",
+        f"https://{'.'.join(['a' * 49] * 5)}.com",
     ],
 )
 def test_origins(url) -> None:
@@ -208,6 +211,19 @@ def test_origins(url) -> None:
         "https://host.example\\@evil.example",
         "https://höst.example",
         "http://127.0.0.\u0661",
+        "http://a..b",
+        "https://.example",
+        "https://example..",
+        "https://.",
+        f"https://{'a' * 64}.example",
+        f"https://{'.'.join(['a' * 49] * 5)}.coms",
+        "https://127.999.1.1",
+        "http://127.999.1.1",
+        "https://1.2.3",
+        "https://127.0.0.1.5",
+        "https://[1::2::3]",
+        "https://[:]",
+        "https://[127.0.0.1]",
         "//host.example",
     ],
 )

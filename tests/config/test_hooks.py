@@ -145,7 +145,7 @@ class Waiting:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("hook", "problem"),
-    [(wait, "not an async one"), (Waiting(), "not an async one"), (3, "a function, not a int")],
+    [(wait, "not an async one"), (Waiting(), "not an async one"), (3, "a function, not an int")],
 )
 def test_hooks_must_be_plain_functions(name, hook, problem) -> None:
     with pytest.raises(ConfigurationError, match=problem) as caught:

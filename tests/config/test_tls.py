@@ -27,14 +27,17 @@ from pinstripe import (
     ConfigurationError,
     ConnectError,
     ConnectionLost,
+    DeadlineExceeded,
     ResponseError,
     RetryPolicy,
+    Timeout,
 )
 from pinstripe._config.proxy import Proxy, parse_proxy, proxy_for
 from pinstripe._config.tls import ssl_context
 from pinstripe._http.exchange import ready_context
 from tests.http.test_transport import CANARY, KEY, ONCE, call, client_of, failure
-from tests.support.faulty import Faulty, ok, redirect
+from tests.support.clean import nothing_left
+from tests.support.faulty import Faulty, hang, ok, redirect, then_end
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +100,7 @@ async def test_a_bad_certificate_is_refused_once(folder, method, context, tls) -
     ):
         error = await failure(call(client, method))
         assert type(error) is CertificateError
-        assert str(error).startswith("the certificate of 127.0.0.1 is refused: ")
+        assert error.message.startswith("the certificate of 127.0.0.1 is refused: ")
         assert (error.outcome, error.attempts) == ("not_sent", 1)
         assert (server.handshakes, server.requests) == (1, [])
 
@@ -357,15 +360,63 @@ async def test_plain_http_through_a_proxy_if_it_is_allowed() -> None:
         assert seen.headers["proxy-authorization"] == "Basic bWU6d29yZA=="
 
 
-@pytest.mark.parametrize("status", [403, 407, 502])
-async def test_a_proxy_that_refuses(folder, status) -> None:
-    async with Faulty(ok(), tls=shown()) as server, Tunnel(status) as tunnel:
+def answered(status: int) -> bytes:
+    return b"HTTP/1.1 %d Word\r\nLocation: https://elsewhere.example/\r\n\r\n" % status
+
+
+REFUSALS = [*[(answered(status), 1) for status in (302, 400, 401, 403, 404, 407, 451)]]
+FAILURES = [
+    *[(answered(status), 3) for status in (408, 429, 500, 502, 503, 504)],
+    (b"", 3),
+    (b"HTTP/1.1 2", 3),
+    (b"SSH-2.0 not HTTP at all\r\n\r\n", 3),
+    (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20, 3),
+    (b"HTTP/1.1 200 Connected\r\n\r\nnot TLS at all, but quite long", 3),
+]
+
+
+@pytest.mark.parametrize(("said", "attempts"), REFUSALS + FAILURES)
+@pytest.mark.parametrize("with_reset", [False, True])
+async def test_whatever_a_proxy_answers_nothing_was_sent(
+    folder, said, attempts, with_reset
+) -> None:
+    own, retry = TLS(ca_file=folder / "ca.pem"), RetryPolicy(base=0)
+    proxying = then_end(said, with_reset=with_reset and attempts > 1)
+    async with Faulty(ok(), tls=shown()) as server, Faulty(proxying) as tunnel:
+        proxy = f"http://me:{CANARY}@127.0.0.1:{tunnel.port}"
+        async with client_of(server, tls=own, proxy=proxy, retry=retry) as client:
+            error = await failure(call(client, "POST"))
+        assert (type(error), error.outcome) == (ConnectError, "not_sent")
+        assert (error.attempts, error.permanent) == (attempts, attempts == 1)
+        assert (len(tunnel.requests), server.accepted) == (attempts, 0)
+        assert error.idempotency_key is not None
+
+
+async def test_a_proxy_that_refuses_is_named_with_its_status(folder) -> None:
+    async with Faulty(ok(), tls=shown()) as server, Tunnel(407) as tunnel:
         proxy = f"http://me:{CANARY}@127.0.0.1:{tunnel.port}"
         async with client_of(server, tls=TLS(ca_file=folder / "ca.pem"), proxy=proxy) as client:
             error = await failure(call(client, "POST"))
-        assert (type(error), error.outcome) == (ConnectError, "not_sent")
-        assert str(error) == f"the proxy answered {status}"
-        assert server.accepted == 0
+        assert str(error) == "POST /v1/things: the proxy answered 407"
+
+
+@pytest.mark.parametrize("end", ["connect", "deadline"])
+@pytest.mark.parametrize("silent", ["proxy", "tls"])
+async def test_the_time_to_connect_covers_the_proxy_and_tls(folder, end, silent) -> None:
+    timeout = Timeout(20, connect=0.05) if end == "connect" else Timeout(0.05)
+    kind = ConnectError if end == "connect" else DeadlineExceeded
+    own = TLS(ca_file=folder / "ca.pem")
+    silence = Faulty(hang) if silent == "proxy" else Faulty(on_accept="hang")
+    async with nothing_left(), silence as server:
+        proxy = f"http://127.0.0.1:{server.port}" if silent == "proxy" else None
+        url = f"https://127.0.0.1:{server.port}"
+        settings: dict[str, Any] = {"base_url": url, "tls": own, "proxy": proxy}
+        async with AsyncClient(KEY, **settings, retry=ONCE, timeout=timeout) as client:
+            await client.warm_up()
+            error = await failure(call(client, "POST"))
+        assert (type(error), error.outcome, error.attempts) == (kind, "not_sent", 1)
+        if kind is DeadlineExceeded:
+            assert error.message == "no answer within 0.05 s: there was still no connection"
 
 
 async def test_a_proxy_that_is_not_there() -> None:

@@ -12,14 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pinstripe
-from pinstripe._core.errors import (
-    APIError,
-    IdempotencyError,
-    PinstripeError,
-    error_for,
-    with_response,
-)
+from pinstripe._core.errors import APIError, IdempotencyError, PinstripeError, with_response
 from pinstripe._core.redaction import clean_request_id, clean_text, redact
+from pinstripe._core.refusals import error_for
 
 # Error bodies as the API documents them.
 PARAMETER_MISSING = {
@@ -69,15 +64,15 @@ CLASSES = [
     (400, PARAMETER_MISSING, pinstripe.InvalidRequestError, "rejected"),
     (400, PARAMETER_UNKNOWN, pinstripe.InvalidRequestError, "rejected"),
     (402, {"type": "card_error"}, pinstripe.InvalidRequestError, "rejected"),
-    (418, {}, pinstripe.InvalidRequestError, "rejected"),
+    (418, {}, pinstripe.InvalidRequestError, "unknown"),
     (401, UNAUTHORIZED, pinstripe.AuthenticationError, "rejected"),
-    (403, {}, pinstripe.PermissionDeniedError, "rejected"),
+    (403, {"type": "api_error"}, pinstripe.PermissionDeniedError, "rejected"),
     (404, RESOURCE_MISSING, pinstripe.NotFoundError, "rejected"),
-    (409, {}, pinstripe.ConflictError, "rejected"),
-    (409, {"code": "lock_timeout"}, pinstripe.ConflictError, "rejected"),
+    (409, {}, pinstripe.ConflictError, "unknown"),
+    (409, {"type": "x", "code": "lock_timeout"}, pinstripe.ConflictError, "rejected"),
     (400, IDEMPOTENCY, pinstripe.IdempotencyError, "rejected"),
-    (409, {"code": "idempotency_key_in_use"}, pinstripe.IdempotencyError, "unknown"),
-    (429, {"code": "lock_timeout"}, pinstripe.RateLimitError, "rejected"),
+    (409, {"type": "x", "code": "idempotency_key_in_use"}, pinstripe.IdempotencyError, "unknown"),
+    (429, {"type": "x", "code": "lock_timeout"}, pinstripe.RateLimitError, "rejected"),
     (500, SERVER, pinstripe.ServerError, "unknown"),
     (503, ONRAMP_DISABLED, pinstripe.ServerError, "unknown"),
     (599, {}, pinstripe.ServerError, "unknown"),
@@ -95,8 +90,10 @@ def test_the_class_follows_status_and_envelope(status, facts, kind, outcome) -> 
     assert error.request_id == "req_1"
     assert error.retry_after == 1.5
     said = facts.get("message", f"the server answered {status}")
-    assert error.message == str(error) == f"the server asks to wait 2 s: {said}"
+    assert error.message == str(error) == f"the server asks to wait 1.5 s: {said}"
     assert error_for(status, headers, body).message == said
+    for other in ({}, {"Request-Id": "req 1"}, {"Request-Id": "x" * 65}):
+        assert error_for(status, other, body).outcome == "unknown"
     for name in ("type", "code", "param", "doc_url"):
         assert getattr(error, name) == facts.get(name)
 
@@ -198,8 +195,9 @@ def test_names_of_the_api_are_the_same_whatever_was_sent() -> None:
     ],
 )
 def test_a_destination_without_an_answer_may_have_acted(code) -> None:
-    assert error_for(424, {}, body_of({"code": f"forwarding_api_{code}"})).outcome == "unknown"
-    assert error_for(424, {}, body_of({"code": "forwarding_api_inactive"})).outcome == "rejected"
+    for name, outcome in ((code, "unknown"), ("inactive", "rejected")):
+        body = body_of({"type": "api_error", "code": f"forwarding_api_{name}"})
+        assert error_for(424, {"Request-Id": "req_1"}, body).outcome == outcome
 
 
 def test_what_was_sent_is_not_repeated_in_part_where_a_text_is_cut() -> None:
@@ -344,11 +342,7 @@ def test_a_copy_keeps_everything_but_the_answer(kind, copied) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_outcome_of_a_class_until_a_call_says_otherwise(kind) -> None:
     expected = "not_sent"
-    if issubclass(kind, pinstripe.ServerError):
-        expected = "unknown"
-    elif issubclass(kind, APIError):
-        expected = "rejected"
-    elif issubclass(kind, (pinstripe.ResponseError, pinstripe.TransportError)):
+    if issubclass(kind, (APIError, pinstripe.ResponseError, pinstripe.TransportError)):
         expected = "unknown"
     if issubclass(kind, pinstripe.ConnectError):
         expected = "not_sent"

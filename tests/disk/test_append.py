@@ -63,9 +63,9 @@ def test_opening_cuts_off_what_is_not_complete(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one row\nnext\n"
 
 
-def test_opening_makes_a_file_with_permissions_and_nothing_else(tmp_path: Path) -> None:
+def test_opening_makes_a_file_for_its_owner_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    open_append(path, 0, permissions=0o600).close()
+    open_append(path, 0).close()
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"", 0o600)
     with pytest.raises(FileNotFoundError):
         open_append(tmp_path / "gone", 8)

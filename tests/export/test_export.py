@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attrs import evolve
 
 from pinstripe import (
     ConfigurationError,
@@ -24,6 +25,7 @@ from pinstripe import (
     crypto,
     events,
     files,
+    from_dict,
     response_of,
 )
 from pinstripe._models.record import Listed, Private, Record, model
@@ -403,6 +405,58 @@ async def test_a_wrong_output_and_a_backward_walk_are_refused(tmp_path) -> None:
             await to_file(dated_pager(DatedShelf([])), wrong, format="csv")
     with pytest.raises(ConfigurationError, match="not backwards"):
         await to_file(dated_pager(DatedShelf([]), ending_before="it_1"), tmp_path / "x.csv")
+
+
+def test_base_is_called_as_in_arguments() -> None:
+    columns = {column.name: column for column in columns_of(crypto.OnrampSession, reveal=True)}
+    data = {
+        "id": "cos_1",
+        "created": 1,
+        "livemode": False,
+        "status": "initialized",
+        "client_secret": "cos_1_secret_1",
+        "transaction_details": {"wallet_addresses": {"base_network": "0x1", "newer": "0x2"}},
+        "metadata": {"base_network": "mine"},
+    }
+    session = from_dict(crypto.OnrampSession, data)
+    wallets = columns["transaction_details.wallet_addresses"].read(session)
+    assert json.loads(wallets) == {"base": "0x1", "newer": "0x2"}
+    # What the caller wrote stays as it is.
+    assert json.loads(columns["metadata"].read(session)) == {"base_network": "mine"}
+
+
+def test_a_carriage_return_stays_in_its_cell() -> None:
+    """Before Python 3.13 its library writes one without quotes, which ends the row."""
+    encoder = encoder_for("csv", columns_of(Whole, reveal=True))
+    data = encoder.header() + encoder.encode([evolve(MADE, kind="a\rb"), BARE])
+    rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    assert [row["kind"] for row in rows] == ["a\rb", "a"]
+    assert b"\r\n" not in data
+
+
+def test_formulas_are_guarded_in_texts_alone() -> None:
+    odd = evolve(MADE, kind="=1", amount=Decimal(-5), count=-5, inner=Inner(shown="-1", hidden="+"))
+    columns = columns_of(Whole, reveal=True)
+    for escape, expected in ((False, ["=1", "-1", "+"]), (True, ["'=1", "'-1", "'+"])):
+        encoder = encoder_for("csv", columns, escape_formulas=escape)
+        data = encoder.header() + encoder.encode([odd])
+        (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
+        assert [row["kind"], row["inner.shown"], row["inner.hidden"]] == expected
+        assert (row["amount"], row["count"]) == ("-5", "-5")
+    for format in ("jsonl", "parquet"):
+        with pytest.raises(ConfigurationError, match="escape_formulas: is for csv alone"):
+            encoder_for(format, columns, escape_formulas=True)
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_an_export_with_guarded_formulas_is_another_one(tmp_path) -> None:
+    shelf, path = DatedShelf(range(NEWEST - 300, NEWEST, 10)), tmp_path / "things.csv"
+    shelf.fail_at = 2
+    with pytest.raises(ConnectionLost):
+        await to_file(dated_pager(shelf, limit=10), path)
+    shelf.fail_at = None
+    with pytest.raises(ConfigurationError, match="resume: "):
+        await to_file(dated_pager(shelf, limit=10), path, resume=True, escape_formulas=True)
 
 
 async def test_parquet_without_its_library_says_what_to_install(tmp_path, monkeypatch) -> None:

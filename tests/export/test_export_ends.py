@@ -86,14 +86,29 @@ async def test_what_appears_meanwhile_is_replaced_where_that_is_allowed(tmp_path
     assert names_in(tmp_path) == [path.name]
 
 
-async def test_a_name_that_leads_nowhere_is_taken_too(tmp_path) -> None:
-    shelf, path = sixty(), tmp_path / "things.csv"
-    path.symlink_to(tmp_path / "gone")
+async def test_a_link_stays_and_leads_to_the_output(tmp_path) -> None:
+    shelf, path, target = sixty(), tmp_path / "things.csv", tmp_path / "real" / "rows"
+    target.parent.mkdir()
+    path.symlink_to("real/rows")
+    assert await to_file(dated_pager(shelf), path) == 60
+    assert (path.is_symlink(), count(path)) == (True, 60)
+    shelf.asked.clear()
     with pytest.raises(ConfigurationError, match="exists already"):
         await to_file(dated_pager(shelf), path)
     assert shelf.asked == []
+    target.write_text("old")
     assert await to_file(dated_pager(shelf), path, overwrite=True) == 60
-    assert names_in(tmp_path) == [path.name]
+    assert (path.is_symlink(), target.read_text().count("\n")) == (True, 61)
+    assert (names_in(tmp_path), names_in(target.parent)) == (["real", path.name], ["rows"])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_links_in_a_circle_are_refused(tmp_path, overwrite) -> None:
+    shelf, path = sixty(), tmp_path / "things.csv"
+    path.symlink_to(path)
+    with pytest.raises(ConfigurationError, match="output: must be a file"):
+        await to_file(dated_pager(shelf), path, overwrite=overwrite)
+    assert (shelf.asked, path.is_symlink()) == ([], True)
 
 
 @pytest.mark.parametrize("format", FORMATS)

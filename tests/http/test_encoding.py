@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import numbers
 import re
 import uuid
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -19,7 +20,13 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from pinstripe import AsyncClient, ConfigurationError, Created, RequestOptions, Timeout
-from pinstripe._core.checks import check_decimal, check_id, check_metadata, check_texts
+from pinstripe._core.checks import (
+    check_decimal,
+    check_id,
+    check_metadata,
+    check_texts,
+    check_whole_number,
+)
 from pinstripe._http.encoding import (
     encode_form,
     fill_path,
@@ -28,7 +35,7 @@ from pinstripe._http.encoding import (
     new_idempotency_key,
     timestamp,
 )
-from pinstripe._http.messages import Request, Response
+from pinstripe._http.messages import CallProgress, Request, Response
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.resource import Resource
 from pinstripe.sandbox._params import forms
@@ -85,8 +92,6 @@ VECTORS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
             ("request[body]", '{"k":1}'),
         ],
     ),
-    ({"enabled_events": []}, []),
-    ({"metadata": {}}, []),
     # Beyond the published vectors: how the other kinds of values are written.
     ({"a": ("x", "y")}, [("a[0]", "x"), ("a[1]", "y")]),
     ({"a": Decimal("1E+3")}, [("a", "1000")]),
@@ -165,7 +170,10 @@ trees = st.dictionaries(
     keys,
     st.recursive(
         leaves,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=3)
+            | st.dictionaries(keys, inner, min_size=1, max_size=3)
+        ),
         max_leaves=10,
     ),
     max_size=4,
@@ -208,6 +216,9 @@ loop["k"] = loop
 @pytest.mark.parametrize(
     ("params", "argument"),
     [
+        ({"enabled_events": []}, "enabled_events"),
+        ({"a": {"b": [{"c": ()}]}}, "a[b][0][c]"),
+        ({"metadata": {}}, "metadata"),
         ({"a": 1.5}, "a"),
         ({"a": {"b": [0.0]}}, "a[b][0]"),
         ({"a": b"x"}, "a"),
@@ -274,6 +285,92 @@ def test_seconds_are_exact(moment) -> None:
     seconds = timestamp("created", moment)
     in_utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     assert in_utc == moment.astimezone(UTC)  # both in UTC: clock changes make others unequal
+
+
+class Moment(datetime):
+    """A datetime like those of other libraries: with an arithmetic of its own, and nanoseconds."""
+
+    nanosecond = 0
+
+    def __sub__(self, other: object) -> Any:
+        raise AttributeError("an interval, and no timedelta")
+
+    def __str__(self) -> str:
+        return "a moment"
+
+
+class Whole(int):
+    def __str__(self) -> str:
+        return "a number"
+
+    def __format__(self, spec: str) -> str:
+        return "a number"
+
+
+class Digits(Decimal):
+    def __format__(self, *_: Any) -> str:
+        return "a number"
+
+    def as_tuple(self) -> Any:
+        raise AttributeError
+
+
+class Counted(numbers.Integral.register(type("Base", (), {}))):  # type: ignore[misc]
+    """A whole number like those of numpy, which are no `int`."""
+
+    def __index__(self) -> int:
+        return 5
+
+
+class NotATime(datetime):
+    """A datetime like the `NaT` of pandas, which has no fields."""
+
+    def utcoffset(self) -> None:
+        raise ValueError("no such thing")
+
+
+def test_numbers_and_times_of_other_libraries_are_read_by_value() -> None:
+    params = {
+        "at": Moment(2026, 1, 2, tzinfo=timezone(timedelta(hours=1))),
+        "count": Whole(7),
+        "price": Digits("1E+2"),
+        "places": Counted(),
+    }
+    sent = [("at", "1767308400"), ("count", "7"), ("price", "100"), ("places", "5")]
+    assert list(form_pairs(params)) == sent
+    assert check_decimal("amount", Digits("12.50")) == "12.50"
+    assert check_decimal("amount", Counted()) == "5"
+    assert check_whole_number("limit", Counted(), maximum=5) == 5
+    assert type(check_whole_number("limit", Whole(7))) is int
+
+
+def test_a_time_that_is_none_is_refused_by_its_path() -> None:
+    for wrong in (NotATime(2026, 1, 1, tzinfo=UTC), Moment(2026, 1, 1)):
+        with pytest.raises(ConfigurationError) as caught:
+            encode_form({"a": [wrong]})
+        assert caught.value.argument == "a[0]"
+
+
+HALF = Moment(1970, 1, 1, 0, 0, 9, 500_000, tzinfo=UTC)
+NANO = Moment(1970, 1, 1, 0, 0, 9, tzinfo=UTC)
+NANO.nanosecond = 1
+EARLY = datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("moment", "down"), [(HALF, 9), (NANO, 9), (EARLY, -1)])
+def test_a_fraction_in_a_bound_is_rounded_to_the_second_with_the_same_objects(moment, down) -> None:
+    up = down + 1
+    bounds = {"gt": down, "gte": up, "lt": up, "lte": down}
+    for created in (Created(**dict.fromkeys(bounds, moment)), dict.fromkeys(bounds, moment)):
+        sent = {f"created[{name}]": str(second) for name, second in bounds.items()}
+        assert dict(form_pairs({"created": created})) == sent
+    between = down + 0.5
+    for second in range(down - 3, down + 4):
+        after, before = second > between, second < between
+        assert (second > bounds["gt"], second >= bounds["gte"]) == (after, after)
+        assert (second < bounds["lt"], second <= bounds["lte"]) == (before, before)
+    with pytest.raises(ConfigurationError, match=r"^a\[expires_at\]: .*whole seconds"):
+        encode_form({"a": {"expires_at": moment}})
 
 
 # --- paths --------------------------------------------------------------------------------------
@@ -418,7 +515,7 @@ def test_a_post_has_a_key_of_its_own() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_other_methods_have_none_and_take_none(method) -> None:
     assert headers_for(method, None) == {}
-    with pytest.raises(ConfigurationError, match=f"no effect on a {method}"):
+    with pytest.raises(ConfigurationError, match=f"no effect on {method}"):
         headers_for(method, RequestOptions(idempotency_key="mine"))
 
 
@@ -539,6 +636,7 @@ def test_an_amount_keeps_its_value(value) -> None:
         {"k": ""},
         {"k" * 40: "v" * 500},
         {f"k{i}": "v" for i in range(50)},
+        {f"k{i}": "v" if i < 50 else "" for i in range(99)},
         {"é" * 40: "é" * 500},
     ],
 )
@@ -552,6 +650,10 @@ def test_metadata(value) -> None:
         ("text", "metadata"),
         (["k"], "metadata"),
         ({f"k{i}": "v" for i in range(51)}, "metadata"),
+        ({f"k{i}": "v" if i < 51 else "" for i in range(99)}, "metadata"),
+        (0, "metadata"),
+        (False, "metadata"),
+        ((), "metadata"),
         ({"k" * 41: "v"}, "metadata"),
         ({"": "v"}, "metadata"),
         ({1: "v"}, "metadata"),
@@ -583,5 +685,7 @@ def test_a_completed_request_differs_in_nothing_but_what_was_given() -> None:
     given = {field.name: object() for field in attrs.fields(Request)}
     request = Request(**given)  # type: ignore[arg-type]
     headers, timeout = {"Stripe-Version": "2026-10-28.endive"}, Timeout()
-    completed = request.with_defaults(headers, timeout)
+    progress = CallProgress()
+    completed = request.with_defaults(headers, timeout, progress)
     assert completed == attrs.evolve(request, headers=headers, timeout=timeout)
+    assert completed.progress is progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -36,9 +37,11 @@ from pinstripe import (
     Timeout,
     TransportError,
 )
+from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._config.hooks import Hooks
 from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after, wants_retry
+from pinstripe._limits import gate
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.limiter import EndpointQueue
 from pinstripe._limits.rates import Rates
@@ -61,7 +64,9 @@ def answer(status: int, body: object = b"", **headers: str) -> Response:
 
 
 def refusal(status: int, code: str | None = None, **headers: str) -> Response:
-    return answer(status, {"error": {"code": code, "message": "no"}}, **headers)
+    """The API's own refusal: its error envelope, and a request id."""
+    error = {"type": "api_error", "code": code, "message": "no"}
+    return answer(status, {"error": error}, **{"Request_Id": "req_1", **headers})
 
 
 # --- Retry-After --------------------------------------------------------------------------------
@@ -85,31 +90,52 @@ def refusal(status: int, code: str | None = None, **headers: str) -> Response:
         ("", None),
         (" 1", None),
         ("-1", None),
-        ("1.5", None),
-        ("1e3", None),
+        ("1.5", 1.5),
+        ("0.25", 0.25),
+        (".5", 0.5),
+        ("2.", 2.0),
+        ("1e3", 1000.0),
         ("soon", None),
+        (".", None),
+        ("1.5.2", None),
+        ("1_000", None),
+        ("nan", None),
+        ("inf", None),
         ("٣", None),
         ("²", None),
-        ("9" * 10, None),
-        ("9" * 5000, None),
+        ("9" * 10, 9_999_999_999.0),
+        ("99999999999999", 99_999_999_999_999.0),
+        ("9" * 5000, sys.float_info.max),
         ("Mon, 99 Foo 2026 00:00:00 GMT", None),
         ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
         ("Wed, 21 Oct 2015 07:28:00 +9999999999", None),
     ],
 )
 def test_retry_after(value, seconds) -> None:
-    assert parse_retry_after(value, NOW) == seconds
+    assert parse_retry_after(value, None, NOW) == seconds
+
+
+@pytest.mark.parametrize("off", [-3600, 3600, 10**8])
+def test_a_date_is_read_by_the_clock_of_the_server_that_names_it(off) -> None:
+    assert parse_retry_after(http_date(3), http_date(0), NOW + off) == 3
+    assert parse_retry_after("2", http_date(0), NOW + off) == 2
+    assert parse_retry_after(http_date(-3), http_date(0), NOW + off) == 0
+
+
+@pytest.mark.parametrize("date", ["", "soon", "0", "٣", http_date(0)[:-9]])
+def test_without_a_date_of_the_server_a_date_is_read_by_the_clock_of_this_machine(date) -> None:
+    assert parse_retry_after(http_date(3), date, NOW) == 3
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \S*"))
 def test_any_retry_after_is_a_wait_or_nothing(value) -> None:
-    wait = parse_retry_after(value, NOW)
+    wait = parse_retry_after(value, value, NOW)
     assert wait is None or 0 <= wait < inf
 
 
 @given(st.integers(-(10**9), 10**9))
 def test_a_date_is_a_wait_until_then(seconds) -> None:
-    assert parse_retry_after(http_date(seconds), NOW) == max(0, seconds)
+    assert parse_retry_after(http_date(seconds), None, NOW) == max(0, seconds)
 
 
 # --- decisions ----------------------------------------------------------------------------------
@@ -259,72 +285,77 @@ def test_every_pause_keeps_every_promise(policy, attempts, result, wait, rest) -
 OK = answer(200)
 LOST = ConnectionLost("lost")
 NOT_CONNECTED = ConnectError("refused")
-OUTCOMES: list[tuple[list[Any], PinstripeError, str]] = [
-    ([NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
-    ([NOT_CONNECTED, NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
-    ([LOST], LOST, "unknown"),
-    ([LOST, NOT_CONNECTED], NOT_CONNECTED, "unknown"),
-    ([LOST, answer(401)], InvalidRequestError("x"), "unknown"),
-    ([LOST, answer(429)], RateLimitError("x"), "unknown"),
-    ([LOST, answer(403)], InvalidRequestError("x"), "unknown"),
-    ([LOST, answer(409)], ConflictError("x"), "unknown"),
-    ([LOST, answer(400)], InvalidRequestError("x"), "rejected"),
-    ([LOST, answer(404)], InvalidRequestError("x"), "rejected"),
-    ([LOST, answer(499)], InvalidRequestError("x"), "rejected"),
-    ([answer(500), answer(400)], InvalidRequestError("x"), "rejected"),
-    ([answer(500), answer(429)], RateLimitError("x"), "unknown"),
-    ([answer(500), NOT_CONNECTED], NOT_CONNECTED, "unknown"),
-    ([answer(500)], ServerError("x"), "unknown"),
-    ([answer(429)], RateLimitError("x"), "rejected"),
-    ([answer(429), NOT_CONNECTED], NOT_CONNECTED, "not_sent"),
-    ([answer(409)], ConflictError("x"), "rejected"),
-    ([answer(400)], InvalidRequestError("x"), "rejected"),
-    ([answer(307)], ResponseError("x"), "unknown"),
-    ([], ConfigurationError("a", "x"), "not_sent"),
-    ([LOST], ConfigurationError("client", "is closed"), "unknown"),
+NO_ENVELOPE = answer(404, b"<h1>Not Found</h1>", Request_Id="req_1")
+NO_TYPE = answer(400, {"error": {"message": "no"}}, Request_Id="req_1")
+NO_REQUEST_ID = answer(429, {"error": {"type": "api_error"}})
+ODD_REQUEST_ID = answer(429, {"error": {"type": "api_error"}}, Request_Id="req 1")
+STILL_RUNS = refusal(409, "idempotency_key_in_use")
+OUTCOMES: list[tuple[list[Any], str]] = [
+    ([], "not_sent"),
+    ([NOT_CONNECTED], "not_sent"),
+    ([NOT_CONNECTED, NOT_CONNECTED], "not_sent"),
+    ([LOST], "unknown"),
+    ([LOST, NOT_CONNECTED], "unknown"),
+    *(([refusal(status)], "rejected") for status in (400, 401, 402, 403, 404, 409, 422, 429)),
+    # Another attempt may have acted, and no later answer is certain to cover it.
+    *(([LOST, refusal(status)], "unknown") for status in (400, 401, 403, 404, 409, 429)),
+    ([refusal(500), refusal(400)], "unknown"),
+    ([refusal(500), NOT_CONNECTED], "unknown"),
+    ([refusal(500)], "unknown"),
+    ([answer(307)], "unknown"),
+    # Each attempt that was sent was refused.
+    ([refusal(429), refusal(429), refusal(400)], "rejected"),
+    ([refusal(429), NOT_CONNECTED], "rejected"),
+    ([NOT_CONNECTED, refusal(429)], "rejected"),
+    # Not in the API's own words: a proxy can answer after the API has acted.
+    *(([answer(status, b"<h1>No</h1>")], "unknown") for status in (400, 401, 403, 407, 408, 413)),
+    *(([one], "unknown") for one in (NO_ENVELOPE, NO_TYPE, NO_REQUEST_ID, ODD_REQUEST_ID)),
+    ([NO_ENVELOPE, refusal(429)], "unknown"),
+    ([refusal(429), NO_ENVELOPE], "unknown"),
+    # In its own words, but about another request that still runs.
+    ([STILL_RUNS], "unknown"),
+    ([STILL_RUNS, refusal(400)], "unknown"),
 ]
 
 
-@pytest.mark.parametrize(("results", "error", "outcome"), OUTCOMES)
-def test_what_is_certain_after_some_attempts(results, error, outcome) -> None:
+@pytest.mark.parametrize(("results", "outcome"), OUTCOMES)
+def test_what_is_certain_after_some_attempts(results, outcome) -> None:
     attempts = Attempts()
     for result in results:
         attempts.begin()
         attempts.end(result)
     assert attempts.count == len(results)
-    assert attempts.outcome(error) == outcome
+    assert attempts.outcome == outcome
 
 
-@given(st.lists(st.sampled_from([NOT_CONNECTED, answer(401), answer(429)])))
-def test_not_sent_is_never_said_of_what_may_have_acted(results) -> None:
+@given(st.lists(st.sampled_from([NOT_CONNECTED, refusal(401), refusal(429), refusal(400)])))
+def test_what_may_have_acted_stays_unknown(results) -> None:
     attempts = Attempts()
     for result in [LOST, *results]:
         attempts.begin()
         attempts.end(result)
-    late = DeadlineExceeded("late")
-    late.outcome = "not_sent"
-    assert attempts.outcome(late) == "unknown"
+    assert attempts.outcome == "unknown"
 
 
-@pytest.mark.parametrize("status", [400, 404, 409])
-def test_a_deletion_that_finds_nothing_may_itself_have_deleted_it(status) -> None:
-    attempts = Attempts(deletes=True)
-    attempts.begin()
-    attempts.end(answer(status))
-    assert attempts.outcome(InvalidRequestError("x")) == "rejected"
-    attempts.begin()
-    attempts.end(LOST)
-    attempts.begin()
-    attempts.end(answer(status))
-    assert attempts.outcome(InvalidRequestError("x")) == "unknown"
-
-
-def test_an_attempt_cut_short_is_uncertain_and_one_refused_here_is_not() -> None:
+@pytest.mark.parametrize(
+    ("stage", "outcome"),
+    [("connection", "not_sent"), ("answer", "unknown"), ("body", "unknown")],
+)
+def test_an_attempt_cut_short_may_have_acted_once_a_byte_of_it_can_have_left(
+    stage, outcome
+) -> None:
     attempts = Attempts()
     attempts.begin()
-    assert attempts.uncertain
+    assert attempts.outcome == "unknown"  # a transport that reports nothing
+    attempts.stage = stage
+    assert attempts.outcome == outcome
+
+
+def test_an_attempt_refused_here_is_none() -> None:
+    attempts = Attempts()
+    attempts.begin()
     attempts.withdraw()
-    assert (attempts.count, attempts.uncertain) == (0, False)
+    assert (attempts.count, attempts.outcome) == (0, "not_sent")
 
 
 # --- the pipeline -------------------------------------------------------------------------------
@@ -453,8 +484,10 @@ async def test_the_first_attempt_is_not_forgotten(first, last) -> None:
     )
     if any(result is LOST or getattr(result, "status", 0) == 500 for result in (first, last)):
         assert error.outcome == "unknown"
+    elif first is last is NOT_CONNECTED:
+        assert error.outcome == "not_sent"
     else:
-        assert error.outcome == ("rejected" if isinstance(last, Response) else "not_sent")
+        assert error.outcome == "rejected"
 
 
 async def test_a_refusal_is_final() -> None:
@@ -478,7 +511,8 @@ async def test_a_redirect_is_an_error_that_names_the_place(status) -> None:
     )
     assert type(error) is ResponseError
     assert str(error) == (
-        f"the server answered {status} and points to https://evil.example/v1/x [31m"
+        f"POST /v1/x: the server answered {status} and points to https://evil.example/v1/x [31m"
+        f" (status {status})"
     )
     assert (error.status, error.body, error.outcome) == (status, b"moved", "unknown")
     assert (error.attempts, error.idempotency_key) == (1, "key-1")
@@ -498,7 +532,7 @@ async def test_a_redirect_is_an_error_that_names_the_place(status) -> None:
 )
 async def test_the_place_of_a_redirect_is_named_without_its_secrets(location, place) -> None:
     error = await failure(pipeline(Script(answer(307, Location=location)).send).send(GET))
-    assert str(error) == f"the server answered 307 and points to {place}"
+    assert error.message == f"the server answered 307 and points to {place}"
 
 
 async def test_a_redirect_to_nowhere() -> None:
@@ -520,8 +554,28 @@ async def test_a_wait_that_is_too_long_is_reported_at_once() -> None:
     error = await failure(pipeline(script.send, time, timeout=Timeout(inf)).send(POST))
     assert type(error) is RateLimitError
     assert error.retry_after == 100_000
-    assert str(error) == "the server asks to wait 100000 s: no"
+    assert error.message == "the server asks to wait 100000 s: no"
     assert time.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("99999999999999", "99999999999999 s"), ("9" * 400, "1.79769313486232e+308 s")],
+)
+async def test_a_wait_of_any_length_is_reported_at_once(value, said) -> None:
+    time, script = HandTime(), Script(refusal(429, Retry_After=value))
+    error = await failure(pipeline(script.send, time, timeout=Timeout(inf)).send(POST))
+    assert error.message == f"the server asks to wait {said}: no"
+    assert (time.pauses, error.attempts) == ([], 1)
+
+
+async def test_a_wait_is_counted_from_the_date_of_its_answer() -> None:
+    time = HandTime()
+    ahead = {"Retry_After": http_date(3603), "Date": http_date(3600)}
+    await pipeline(Script(refusal(503, **ahead), OK).send, time).send(POST)
+    assert time.pauses == [3.25]
+    await pipeline(Script(refusal(503, Retry_After="1.5"), OK).send, time).send(POST)
+    assert time.pauses[1:] == [1.75]
 
 
 async def test_a_pause_beyond_the_deadline_is_not_started() -> None:
@@ -587,10 +641,10 @@ STALE.stale = True
 
 
 @pytest.mark.parametrize("request_", [GET, POST])
-async def test_a_stale_connection_costs_neither_an_attempt_nor_the_budget(request_) -> None:
+async def test_a_stale_connection_costs_neither_a_pause_nor_the_budget(request_) -> None:
     script, time, budget = Script(STALE, OK), HandTime(), Budget(spent=500)
     pipe = pipeline(
-        script.send, time, retry=RetryPolicy(max_attempts=1), budget=budget, timeout=Timeout(9)
+        script.send, time, retry=RetryPolicy(max_attempts=2), budget=budget, timeout=Timeout(9)
     )
     response = await pipe.send(request_)
     assert (response.attempts, time.pauses, budget.spent) == (2, [0.0], 499)
@@ -599,12 +653,17 @@ async def test_a_stale_connection_costs_neither_an_attempt_nor_the_budget(reques
 
 
 async def test_a_second_stale_connection_is_no_accident() -> None:
-    script = Script(STALE, STALE, OK)
-    error = await failure(pipeline(script.send, retry=RetryPolicy(max_attempts=1)).send(POST))
-    assert (type(error), error.attempts, error.outcome) == (ConnectionLost, 2, "unknown")
-    script = Script(LOST, STALE, STALE, refusal(400))
-    error = await failure(pipeline(script.send).send(POST))
-    assert (error.attempts, error.outcome) == (4, "rejected")
+    script, time = Script(STALE, STALE, OK), HandTime()
+    assert (await pipeline(script.send, time).send(POST)).attempts == 3
+    assert time.pauses == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("fault", [STALE, LOST, NOT_CONNECTED, refusal(503)])
+async def test_no_call_makes_more_requests_than_its_policy_allows(most, fault) -> None:
+    script = Script(*[fault] * 9)
+    error = await failure(pipeline(script.send, retry=RetryPolicy(max_attempts=most)).send(POST))
+    assert error.attempts == len(script.requests) == most
 
 
 @pytest.mark.parametrize("status", [200, 400, 503, 302])
@@ -626,7 +685,7 @@ async def test_the_deadline_while_an_answer_is_awaited() -> None:
     pipe = pipeline(script.send, timeout=Timeout(0.01))
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
-    assert str(error) == "no answer within 0.01 s"
+    assert error.message == "no answer within 0.01 s: the server had still not answered"
     assert (error.outcome, error.attempts, error.idempotency_key) == ("unknown", 1, "key-1")
     assert await pipe.send(GET) is OK
 
@@ -634,7 +693,7 @@ async def test_the_deadline_while_an_answer_is_awaited() -> None:
 async def test_the_deadline_of_a_call_goes_before_that_of_the_client() -> None:
     request = evolve(POST, timeout=Timeout(0.01))
     error = await failure(pipeline(Script(anyio.Event().wait).send).send(request))
-    assert str(error) == "no answer within 0.01 s"
+    assert error.message.startswith("no answer within 0.01 s: ")
 
 
 def taken(limiter: AsyncLimiter) -> AsyncLimiter:
@@ -648,10 +707,13 @@ async def test_the_deadline_while_a_slot_is_awaited() -> None:
     error = await failure(pipe.send(POST))
     assert type(error) is DeadlineExceeded
     assert (error.outcome, error.attempts, script.requests) == ("not_sent", 0, [])
+    assert str(error) == (
+        "POST /v1/x: no answer within 0.01 s: the call was still waiting for its turn"
+    )
 
 
 @pytest.mark.parametrize(
-    ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "not_sent")]
+    ("first", "outcome"), [(LOST, "unknown"), (refusal(500), "unknown"), (refusal(429), "rejected")]
 )
 async def test_the_deadline_before_a_second_attempt(first, outcome) -> None:
     limiter = AsyncLimiter(1, Rates())
@@ -728,6 +790,134 @@ async def test_no_slot_is_held_during_a_pause() -> None:
     time = evolve(HandTime().time_source(), sleep=sleep)
     await pipeline(Script(LOST, OK).send, time, limiter=limiter).send(GET)
     assert entered == [True]
+
+
+class Stuck:
+    """A transport that reports how far a request has come, and stays there."""
+
+    def __init__(self, stage: Any, failure: Response | None = None) -> None:
+        self.stage = stage
+        self.failure = failure
+
+    async def send(self, request: Request) -> Response:
+        request.progress.stage, request.progress.failure = self.stage, self.failure
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "outcome"),
+    [
+        ("connection", "there was still no connection", "not_sent"),
+        ("answer", "the server had still not answered", "unknown"),
+        ("body", "the body of the answer had still not come to its end", "unknown"),
+    ],
+)
+async def test_a_deadline_names_the_stage_that_it_hit(stage, text, outcome) -> None:
+    error = await failure(pipeline(Stuck(stage).send, timeout=Timeout(0.01)).send(POST))
+    assert str(error) == f"POST /v1/x: no answer within 0.01 s: {text}"
+    assert (type(error), error.outcome, error.attempts) == (DeadlineExceeded, outcome, 1)
+
+
+async def test_a_deadline_during_the_body_of_a_failure_keeps_its_status() -> None:
+    head = answer(429, Request_Id="req_7", Retry_After="100")
+    error = await failure(pipeline(Stuck("body", head).send, timeout=Timeout(0.01)).send(POST))
+    assert (type(error), error.status, error.request_id) == (RateLimitError, 429, "req_7")
+    assert (error.outcome, error.retry_after, error.idempotency_key) == ("unknown", 100, "key-1")
+
+
+async def test_an_error_names_its_call_its_status_and_its_request() -> None:
+    error = await failure(pipeline(Script(refusal(400)).send).send(POST))
+    assert str(error) == "POST /v1/x: no (status 400, request req_1)"
+    assert (error.call, error.message) == ("POST /v1/x", "no")
+    error = await failure(
+        pipeline(Script(answer(500)).send, retry=RetryPolicy(max_attempts=1)).send(GET)
+    )
+    assert str(error) == "GET /v1/x: the server answered 500 (status 500)"
+    error = await failure(pipeline(Script(*[LOST] * 3).send).send(GET))
+    assert str(error) == "GET /v1/x: lost"
+    assert str(copy.copy(error)) == str(error)
+
+
+# --- the end of the client ----------------------------------------------------------------------
+
+
+async def test_closing_ends_calls_wherever_they_are() -> None:
+    limiter, sender = AsyncLimiter(2, Rates()), HeldSender()
+    pausing = pipeline(Script(LOST).send, TimeSource(), limiter=limiter, retry=RetryPolicy(base=30))
+    calls = [asyncio.create_task(pausing.send(POST))]
+    await settle()
+    pipe = pipeline(sender.send, limiter=limiter)
+    calls += [asyncio.create_task(pipe.send(POST)) for _ in range(5)]
+    await settle()
+    assert sender.flying == 2
+    await limiter.close()
+    errors: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in errors] == [ConnectionLost] * 6
+    assert {error.idempotency_key for error in errors} == {"key-1"}
+    assert [error.outcome for error in errors] == ["unknown"] * 3 + ["not_sent"] * 3
+    assert [error.attempts for error in errors] == [1, 1, 1, 0, 0, 0]
+    assert (sender.flying, sender.sent) == (0, 2)
+    assert str(errors[1]) == "POST /v1/x: the client was closed during the call"
+
+
+async def test_closing_ends_calls_whose_deadline_has_not_begun() -> None:
+    limiter, sender = AsyncLimiter(1, Rates()), HeldSender()
+    pipe = pipeline(sender.send, limiter=limiter)
+
+    async def patient() -> Response:
+        deadline_starts_at_turn.set(True)
+        return await pipe.send(POST)
+
+    calls = [asyncio.create_task(patient()) for _ in range(50)]
+    await settle()
+    await asyncio.gather(limiter.close(), limiter.close())
+    errors: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in errors} == {ConnectionLost}
+    assert [error.outcome for error in errors].count("unknown") == sender.sent == 1
+
+
+async def test_closing_does_not_wait_for_a_call_that_does_not_end(monkeypatch) -> None:
+    monkeypatch.setattr(gate, "_GRACE", 0.01)
+    limiter, release = AsyncLimiter(1, Rates()), anyio.Event()
+
+    async def stubborn(request: Request) -> Response:
+        with anyio.CancelScope(shield=True):
+            try:
+                await anyio.sleep_forever()
+            except asyncio.CancelledError:
+                await release.wait()
+                raise
+        raise AssertionError
+
+    call = asyncio.create_task(pipeline(stubborn, limiter=limiter).send(POST))
+    await settle()
+    await limiter.close()
+    assert not call.done()
+    release.set()
+    assert (await failure(call)).idempotency_key == "key-1"
+
+
+@pytest.mark.parametrize("hook", ["on_wait", "on_request", "on_response"])
+async def test_a_hook_that_raises_what_is_no_exception_loses_no_slot(hook) -> None:
+    class Abort(BaseException):
+        pass
+
+    def abort(_: object) -> None:
+        raise Abort
+
+    limiter = AsyncLimiter(1, Rates())
+    first = HeldSender()
+    holding = asyncio.create_task(pipeline(first.send, limiter=limiter).send(GET))
+    await settle()
+    pipe = pipeline(Script(OK).send, limiter=limiter, hooks=Hooks(**{hook: abort}))
+    waiting = asyncio.create_task(pipe.send(GET))
+    await settle()
+    first.open.set()
+    await holding
+    with pytest.raises(Abort):
+        await waiting
+    assert await pipeline(Script(OK).send, limiter=limiter).send(GET) is OK
 
 
 async def test_calls_do_not_share_what_they_know() -> None:

@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import tracemalloc
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,6 +22,7 @@ from anyio.from_thread import start_blocking_portal
 import pinstripe
 from pinstripe import (
     AsyncClient,
+    AuthenticationError,
     ConfigurationError,
     ConnectError,
     ConnectionLost,
@@ -40,9 +42,10 @@ from pinstripe import (
     TransportError,
 )
 from pinstripe._config.client import Config
+from pinstripe._http import body
 from pinstripe._http.transport import AiohttpTransport
 from tests.support import faulty
-from tests.support.clean import CANARY, KEY, PRIVATE, check_clean
+from tests.support.clean import CANARY, KEY, PRIVATE, check_clean, nothing_left
 from tests.support.faulty import Faulty, ok
 from tests.support.waiting import settle
 
@@ -114,6 +117,8 @@ async def test_nobody_listens() -> None:
         error = await failure(call(client, "POST"))
         assert type(error) is ConnectError
         assert (error.outcome, error.attempts) == ("not_sent", 3)
+        port = url.rpartition(":")[2]
+        assert error.message == f"cannot connect to 127.0.0.1:{port}: Connection refused"
 
 
 async def test_a_server_without_tls() -> None:
@@ -140,7 +145,8 @@ async def test_a_connection_that_is_never_made() -> None:
             assert (type(error), error.outcome) == (ConnectError, "not_sent")
             options = RequestOptions(timeout=Timeout(0.05))
             error = await failure(call(client, "POST", request_options=options))
-            assert (type(error), error.outcome) == (DeadlineExceeded, "unknown")
+            assert (type(error), error.outcome) == (DeadlineExceeded, "not_sent")
+            assert error.message == "no answer within 0.05 s: there was still no connection"
 
 
 async def test_a_cancelled_call_leaves_no_connection() -> None:
@@ -375,7 +381,7 @@ async def test_a_body_is_read_up_to_a_limit(fault, method) -> None:
     async with Faulty(fault) as server, client_of(server, limits=SMALL) as client:
         error = await failure(call(client, method))
         assert type(error) is ResponseTooLarge
-        assert str(error) == "the answer is longer than 262144 bytes"
+        assert error.message == "the answer is longer than 262144 bytes"
         assert (error.status, error.outcome, error.attempts) == (200, "unknown", 1)
         assert 0 < len(error.body) <= 64 * 1024
         assert set(error.body) == {ord(" ")}
@@ -400,7 +406,7 @@ async def test_a_decompression_bomb_is_not_read_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
-@pytest.mark.parametrize("form", ["length", "chunks", "gzip", "close"])
+@pytest.mark.parametrize("form", ["length", "chunks", "gzip"])
 async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
     body = b"x" * size
     answers = {
@@ -411,7 +417,6 @@ async def test_a_body_of_exactly_the_limit_is_read(size, form) -> None:
             + b"0\r\n\r\n"
         ),
         "gzip": faulty.gzipped(body),
-        "close": faulty.then_end(b"HTTP/1.1 200 OK\r\n\r\n" + body),
     }
     async with Faulty(answers[form]) as server:
         async with client_of(server, limits=Limits(max_response_bytes=max(size, 1))) as client:
@@ -433,6 +438,62 @@ async def test_only_the_start_of_a_failure_is_read(status) -> None:
         assert len(error.body) == 64 * 1024
         await server.gone.wait()
         assert server.written < 32 * 2**20
+
+
+@pytest.mark.parametrize("status", [401, 503])
+@pytest.mark.parametrize("hurry", ["deadline", "bound"])
+async def test_the_body_of_a_failure_is_not_waited_for_long(monkeypatch, status, hurry) -> None:
+    monkeypatch.setattr(body, "_FAILURE_SECONDS", 0.02 if hurry == "bound" else 30)
+    head = f"HTTP/1.1 {status} Word\r\nRequest-Id: req_1\r\nContent-Length: 100\r\n\r\n{{"
+    kind = {401: AuthenticationError, 503: ServerError}[status]
+    timeout = 30 if hurry == "bound" else 0.2
+    async with Faulty(faulty.raw(head.encode())) as server:
+        async with client_of(server, timeout=timeout) as client:
+            error = await failure(call(client, "POST"))
+        assert (type(error), error.status, error.request_id) == (kind, status, "req_1")
+        assert (error.outcome, error.attempts) == ("unknown", 1)
+        assert len(server.requests) == 1
+
+
+CUT = {
+    "no length": b"HTTP/1.0 200 OK\r\n\r\nhalf of it",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf of it",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhal\r\n",
+    "gzip": faulty.cut_encoding(b"half of it", "gzip"),
+    "deflate": faulty.cut_encoding(b"half of it", "deflate"),
+    "gzip in chunks": faulty.cut_encoding(b"half of it", "gzip", chunked=True),
+}
+
+
+@pytest.mark.parametrize("data", CUT.values(), ids=CUT.keys())
+@pytest.mark.parametrize("method", ["read", "GET", "POST"])
+async def test_a_body_that_is_or_may_be_cut_is_never_a_value(data, method) -> None:
+    script = [*[faulty.then_end(data)] * 3, ok(b"whole")]
+    async with Faulty(*script) as server, client_of(server, retry=AT_ONCE) as client:
+
+        async def get() -> bytes:
+            if method == "read":
+                return await client.files.read("file_1")
+            return (await call(client, method)).body
+
+        error = await failure(get())
+        assert (type(error), error.outcome, error.attempts) == (ConnectionLost, "unknown", 3)
+        assert await get() == b"whole"
+
+
+@pytest.mark.parametrize("status", [202, 203, 205, 206])
+async def test_content_is_whole_only_with_the_status_that_says_so(status) -> None:
+    async with Faulty(ok(b"part", status)) as server, client_of(server) as client:
+        error = await failure(client.files.read("file_1"))
+        assert (type(error), error.status) == (ResponseError, status)
+        assert str(error) == (
+            f"GET /v1/files/{{file}}/contents: the server answered {status} in place of the whole"
+            f" content (status {status})"
+        )
+        error = await failure(client.climate.orders.cancel("climorder_1"))
+        assert (type(error), error.outcome) == (ResponseError, "unknown")
+        assert error.idempotency_key == server.requests[-1].headers["idempotency-key"]
+        assert (await call(client, "GET")).status == status
 
 
 # --- the life of a client -----------------------------------------------------------------------
@@ -510,8 +571,85 @@ async def test_closing_during_a_call_says_that_its_outcome_is_unknown() -> None:
         await server.arrived.wait()
         await asyncio.gather(client.aclose(), client.aclose())
         error = await failure(task)
-        assert (error.outcome, error.attempts) == ("unknown", 1)
+        assert (type(error), error.outcome, error.attempts) == (ConnectionLost, "unknown", 1)
         assert error.idempotency_key == server.requests[0].headers["idempotency-key"]
+
+
+async def test_closing_ends_many_calls_and_waits_for_none() -> None:
+    limits = Limits(max_in_flight=40)
+    async with nothing_left(), Faulty(faulty.hang) as server:
+        client = client_of(server, retry=RetryPolicy(base=30, cap=30), limits=limits)
+        sibling = client.with_options(account="acct_1")
+        tasks = [asyncio.create_task(call(one, "POST")) for one in [client, sibling] * 30]
+        while len(server.requests) < 40:
+            server.arrived.clear()
+            await server.arrived.wait()
+        await client.aclose()
+        assert all(task.done() for task in tasks)
+        errors = [await failure(task) for task in tasks]
+        assert {type(error) for error in errors} == {ConnectionLost}
+        sent = {request.headers["idempotency-key"] for request in server.requests}
+        for error in errors:
+            assert (error.outcome == "unknown") == (error.idempotency_key in sent)
+            assert error.attempts == (error.idempotency_key in sent)
+        assert len(sent) == 40
+
+
+@pytest.mark.parametrize("stage", ["opening", "uploading"])
+async def test_closing_ends_a_call_at_any_stage(stage) -> None:
+    async with Faulty(faulty.hang) as server:
+        client = client_of(server)
+        if stage == "uploading":
+            task = asyncio.create_task(
+                client.files.create(file=b"x" * 2**20, filename="x", purpose="dispute_evidence")
+            )
+            await server.arrived.wait()
+        else:
+            task = asyncio.create_task(call(client, "POST"))
+            await asyncio.sleep(0)
+        await client.aclose()
+        error = await failure(task)
+        assert (type(error), error.attempts) == (ConnectionLost, 1)
+        assert error.outcome == ("unknown" if stage == "uploading" else "not_sent")
+        assert error.idempotency_key is not None
+
+
+async def test_a_resolver_that_hangs_ends_with_the_deadline_and_holds_nothing_up(
+    monkeypatch,
+) -> None:
+    release = threading.Event()
+
+    def hang(*_: object, **__: object) -> Any:
+        release.wait()
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    async with nothing_left():
+        client = AsyncClient(KEY, base_url="https://api.example", retry=ONCE)
+        await client.warm_up()
+        for timeout, kind in (
+            (Timeout(0.02), DeadlineExceeded),
+            (Timeout(20, connect=0.02), ConnectError),
+        ):
+            error = await failure(call(client.with_options(timeout=timeout), "POST"))
+            assert (type(error), error.outcome, error.attempts) == (kind, "not_sent", 1)
+        waits = asyncio.create_task(call(client, "POST"))
+        await settle()
+        await client.aclose()
+        assert type(await failure(waits)) is ConnectionLost
+    # A thread that Python waits for at its end would hold the process up.
+    (thread,) = [one for one in threading.enumerate() if one.name == "pinstripe-wait"]
+    assert thread.daemon
+    release.set()
+    thread.join()
+
+
+async def test_a_name_that_is_not_there_is_named() -> None:
+    async with AsyncClient(KEY, base_url="https://api.invalid", retry=ONCE) as client:
+        error = await failure(call(client, "POST"))
+        assert (type(error), error.outcome) == (ConnectError, "not_sent")
+        assert str(error).startswith("POST /v1/things: cannot connect to api.invalid:443: ")
+        assert "ssl" not in str(error)
 
 
 async def test_warming_up_opens_nothing_and_changes_nothing() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import pickle
+import pprint
 from collections.abc import AsyncGenerator
 from datetime import datetime, timezone
 from decimal import Decimal, localcontext
@@ -13,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ from pinstripe._core.errors import (
 )
 from pinstripe._http import encoding
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import is_native, to_dict
+from pinstripe._models.convert import from_dict, is_native, to_dict
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe._resources.walk import Created
@@ -206,6 +208,33 @@ def test_wallets_are_looked_up_by_the_name_of_the_network() -> None:
     assert wallets.base == wallets.for_network("base") == WALLET
     assert wallets.for_network("stellar") == "GPRIVATE"
     assert wallets.destination_tags == OnrampDestinationTags(stellar="880231-tag")
+
+
+def test_a_network_that_is_newer_than_the_model_is_kept() -> None:
+    data = json.loads(json.dumps(NEW_SESSION))
+    newer = {"arbitrum": "0xabc", "destination_tags": {"stellar": None, "ton": "7"}, "base": None}
+    data["transaction_details"]["wallet_addresses"] = newer
+    session = read(data, OnrampSession)
+    wallets = session.transaction_details.wallet_addresses
+    assert wallets.for_network("arbitrum") == wallets["arbitrum"] == "0xabc"
+    assert wallets.destination_tags["ton"] == "7"
+    assert (wallets.ethereum, wallets.destination_tags.stellar) == (None, None)
+    assert to_dict(session)["transaction_details"]["wallet_addresses"] == newer
+    assert msgspec.json.decode(msgspec.json.encode(wallets)) == newer
+    for twin in (from_dict(OnrampSession, to_dict(session)), pickle.loads(pickle.dumps(session))):
+        assert twin == session
+        assert hash(twin) == hash(session)
+        assert type(twin.transaction_details.wallet_addresses) is OnrampWalletAddresses
+        assert twin.transaction_details.wallet_addresses.destination_tags["ton"] == "7"
+    assert "0xabc" not in repr(wallets) + "".join(map(repr, wallets.__rich_repr__()))
+    assert "0xabc" not in pprint.pformat([wallets, session])
+
+
+@pytest.mark.parametrize("wrong", [{"arbitrum": 7}, {"destination_tags": "7"}, ["0xabc"]])
+def test_wallets_that_are_no_text_are_refused(wrong: Any) -> None:
+    details = {**NEW_SESSION["transaction_details"], "wallet_addresses": wrong}
+    with pytest.raises(DecodeError):
+        read({**NEW_SESSION, "transaction_details": details}, OnrampSession)
 
 
 @pytest.mark.parametrize("network", ["celo", "brand_new", "destination_tags", "for_network"])
@@ -505,7 +534,6 @@ async def test_create_sends_every_parameter() -> None:
         ({}, {}),
         ({"lock_wallet_address": False}, {"lock_wallet_address": "false"}),
         ({"customer_ip_address": "203.0.113.9"}, {"customer_ip_address": "203.0.113.9"}),
-        ({"kyc_details": {"dob": {}}}, {}),
         ({"kyc_details": {"dob": None, "email": "e"}}, {"kyc_details[email]": "e"}),
         ({"wallet_addresses": {"sui": "s", "base": None}}, {"wallet_addresses[sui]": "s"}),
         (
@@ -581,6 +609,7 @@ PAIR = {"destination_currency": "usdc", "destination_network": "base"}
         ({"customer_ip_address": ""}, "customer_ip_address"),
         ({"customer_ip_address": 2130706433}, "customer_ip_address"),
         ({"kyc_details": "me"}, "kyc_details"),
+        ({"kyc_details": {"dob": {}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": {"year": 1990}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": {"year": 1990, "month": 1, "day": None}}}, "kyc_details[dob]"),
         ({"kyc_details": {"dob": "1990-01-01"}}, "kyc_details[dob]"),

@@ -25,9 +25,12 @@ from pinstripe.events import (
     EventRequest,
     Events,
     EventType,
+    FileCreated,
     ThinEvent,
+    ThinEventReason,
     TypedEvent,
     VerificationSessionRequiresInput,
+    event_class,
 )
 from pinstripe.files import File
 from pinstripe.identity import VerificationSession
@@ -148,6 +151,50 @@ def test_an_event_may_lack_what_is_optional() -> None:
     event = read(event_of(SESSION, api_version=None, request=None, type="brand.new"), Event)
     assert (event.account, event.api_version, event.context, event.request) == (None,) * 4
     assert event.type == "brand.new"
+
+
+def test_an_event_of_an_old_version_of_the_api_is_read() -> None:
+    # https://docs.stripe.com/upgrades: the request was text before 2017-05-25.
+    event = read(event_of(SESSION, request="req_1", api_version="2016-07-06", brand_new=[1]), Event)
+    assert event.request == EventRequest(id="req_1")
+    assert type(event) is VerificationSessionRequiresInput
+    assert read(event_of(SESSION, request="null"), Event).request == EventRequest(id="null")
+    for copied in (
+        copy.deepcopy(event),
+        pickle.loads(pickle.dumps(event)),
+        read(to_dict(event), Event),
+    ):
+        assert copied == event
+
+
+@pytest.mark.parametrize("name", ["pending_webhooks", "livemode", "request", "object"])
+def test_an_event_may_lack_a_field_of_its_envelope(name: str) -> None:
+    data = event_of(SESSION)
+    del data[name]
+    page = read({"object": "list", "data": [data], "has_more": False}, Page[Event])
+    (event,) = page
+    assert type(event) is VerificationSessionRequiresInput
+    assert getattr(event, name) == ("event" if name == "object" else None)
+    assert read(to_dict(event), Event) == event
+
+
+async def test_an_event_without_a_mode_is_not_of_the_other_mode() -> None:
+    data = event_of(SESSION)
+    del data["livemode"]
+    page = {"object": "list", "data": [data], "has_more": False}
+
+    async def send(request: Request) -> Response:
+        body = json.dumps(data if request.path.endswith("evt_1") else page).encode()
+        return Response(status=200, headers={}, body=body, livemode=True)
+
+    event = await Events(send).retrieve("evt_1")
+    assert event.livemode is None
+    assert [event async for event in Events(send).list()] == [event]
+
+
+@pytest.mark.parametrize("name", ["file.created", "brand.new"])
+def test_the_class_of_a_type(name: str) -> None:
+    assert event_class(name) is (FileCreated if name == "file.created" else Event)
 
 
 @pytest.mark.parametrize(
@@ -304,10 +351,36 @@ async def test_the_object_of_a_thin_event_is_asked_for_by_its_id() -> None:
     assert query(requests[0]) == {"expand[0]": "verified_outputs"}
 
 
+def test_a_thin_event_keeps_why_and_what_changed() -> None:
+    reason = {"type": "request", "request": {"id": "req_1", "idempotency_key": "key"}}
+    values = {"status": {"before": "processing", "after": "private-42"}}
+    event = read(
+        {**THIN, "reason": reason, "context": "acct_1", "changes": values, "data": {"a": [1]}},
+        ThinEvent,
+    )
+    caused = EventRequest(id="req_1", idempotency_key="key")
+    assert event.reason == ThinEventReason(type="request", request=caused)
+    assert (event.context, event.changes, event.data) == ("acct_1", values, {"a": [1]})
+    assert "private-42" not in repr(event)
+    assert read(to_dict(event), ThinEvent) == event
+
+
+def test_a_thin_event_may_lack_what_is_optional() -> None:
+    data = {name: THIN[name] for name in ("id", "object", "type", "created")}
+    event = read({**data, "reason": {"type": "new"}, "brand_new": 1}, ThinEvent)
+    assert event.reason == ThinEventReason(type="new")
+    assert (event.livemode, event.context, event.related_object) == (None,) * 3
+    settings = {"type": "balance_settings", "url": "/v1/balance_settings"}
+    assert read({**THIN, "related_object": settings}, ThinEvent).related_object.id is None
+
+
 RELATED = {**THIN["related_object"], "type": "customer"}
 
 
-@pytest.mark.parametrize("related", [None, RELATED, {**RELATED, "type": "file", "id": "../x"}])
+@pytest.mark.parametrize(
+    "related",
+    [None, RELATED, {**RELATED, "type": "file", "id": "../x"}, {"type": "file", "url": "/v1/x"}],
+)
 async def test_a_thin_event_without_an_object_to_ask_for(related: Any) -> None:
     events, requests = events_answering(None)
     with pytest.raises(ConfigurationError):

@@ -339,7 +339,9 @@ async def test_links_come_and_end(tmp_path) -> None:
 
 async def report_of(sandbox: Sandbox, stripe: Any, **options: Any) -> VerificationReport:
     sessions = stripe.identity.verification_sessions
-    session = await sessions.create(type="document", options={"document": options})
+    session = await sessions.create(
+        type="document", options={"document": options} if options else None
+    )
     sandbox.identity.verify(session.id)
     session = await sessions.retrieve(session.id)
     return await stripe.identity.verification_reports.retrieve(session.last_verification_report)

@@ -31,8 +31,8 @@ from pinstripe import (
 )
 from pinstripe._models.record import Listed, model
 from pinstripe._resources.endpoint import Endpoint
-from pinstripe._resources.pager import Walker
 from pinstripe._resources.walk import PAGE_SIZE, Paging, start_walk
+from pinstripe._resources.walkers import Walker
 from tests.support.waiting import settle
 
 pytestmark = pytest.mark.anyio
@@ -712,3 +712,8 @@ async def test_a_fresh_pager_stands_where_it_starts() -> None:
     assert pager(send, starting_after="it_1").cursor == "starting_after:it_1"
     assert pager(send, ending_before="it_1").cursor == "ending_before:it_1"
     assert pager(send, cursor="ending_before:it_1").cursor == "ending_before:it_1"
+
+
+def test_the_repr_of_a_pager_names_the_list_and_no_filter() -> None:
+    one = pager(Shelf([]).send, params={"client_reference_id": "PRIVATE"}, starting_after="t_9")
+    assert repr(one) == "Pager('/v1/things')"

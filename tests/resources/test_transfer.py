@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import errno
 import gc
 import gzip
 import hashlib
 import io
+import mmap
 import os
 import pickle
 import stat
 import sys
+import tempfile
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -152,7 +155,7 @@ async def test_nothing_is_left_of_a_download_that_is_always_cut(tmp_path) -> Non
         (faulty.redirect("https://elsewhere.example/"), ResponseError),
         (ok(b"part", 206), ResponseError),
         (raw(b"HTTP/1.1 204 No Content\r\nX-Y: z\r\n\r\n"), ResponseError),
-        (faulty.then_end(b"HTTP/1.1 200 OK\r\nX-Y: z\r\n\r\nwho knows"), ResponseError),
+        (faulty.then_end(b"HTTP/1.1 200 OK\r\nX-Y: z\r\n\r\nwho knows"), ConnectionLost),
         (ok(b"x", Content_Encoding="rot13"), ResponseError),
         (faulty.gzipped(BODY), ResponseError),
         (ok(gzip.compress(BODY)[:-9], Content_Encoding="gzip"), ResponseError),
@@ -593,6 +596,43 @@ async def test_a_file_object_is_sent_from_where_it_stands() -> None:
         assert b"\r\n\r\nsent\r\n--" in server.requests[0].body
 
 
+class Bare:
+    """A file object with the methods that a SpooledTemporaryFile has on Python 3.10."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> None:
+        self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+class Word(str, enum.Enum):
+    PATH = "enumerated.txt"
+
+
+async def test_every_kind_of_content_is_sent(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / Word.PATH.value).write_bytes(b"sent")
+    changeable = bytearray(b"sent")
+    with tempfile.SpooledTemporaryFile() as spooled, mmap.mmap(-1, 4) as mapped:
+        spooled.write(b"sent")
+        spooled.seek(0)
+        mapped[:] = b"sent"
+        view = memoryview(b"-s-e-n-t")[1::2]
+        contents: list[Any] = [changeable, view, Bare(b"sent"), spooled, mapped, Word.PATH]
+        for content in contents:
+            async with Faulty(ok(b"{}", 500), ok(FILE)) as server, client_of(server) as client:
+                await client.files.create(file=content, filename="a.txt", purpose="pci_document")
+                assert b"\r\n\r\nsent\r\n--" in server.requests[-1].body
+    changeable += b"more"  # the upload holds on to nothing of it
+
+
 @pytest.mark.parametrize("end", [False, True])
 async def test_a_refusal_before_the_end_of_the_body(tmp_path, end) -> None:
     path = tmp_path / "huge.pdf"
@@ -702,12 +742,26 @@ async def test_what_cannot_be_sent(tmp_path) -> None:
         pytest.skip("no named pipes")
     os.mkfifo(tmp_path / "pipe")
     reading, writing = os.pipe()
-    refused = [
+    released = memoryview(b"x")
+    released.release()
+
+    class Uploaded(Bare):
+        async def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+            return b""
+
+    refused: list[tuple[Any, str]] = [
         (io.StringIO("x"), "binary"),
+        (tempfile.SpooledTemporaryFile(mode="w+"), "binary"),  # noqa: SIM115 -- closed below
+        (tempfile.NamedTemporaryFile("w+"), "binary"),  # noqa: SIM115 -- closed below
+        ((tmp_path / "written").open("wb"), "reading"),
+        (released, "released"),
+        (Uploaded(b"x"), "UploadFile"),
+        ("a\0b", "character"),
+        ("a\ud800", "character"),
         ((tmp_path / "text").open(), "binary"),
         (closed, "closed"),
         (7, "int"),
-        (None, "NoneType"),
+        (None, "not None"),
         (tmp_path / "pipe", "regular"),
         (os.fdopen(reading, "rb"), "seek"),
     ]

@@ -165,15 +165,10 @@ WITHOUT_SIGNALS = """
 import asyncio, signal
 from pinstripe.sandbox._server import serve
 
-class Loop(asyncio.SelectorEventLoop):
-    def add_signal_handler(self, sig, callback, *args):
-        raise NotImplementedError  # as on Windows
+def refuse(loop, sig, callback, *args):
+    raise NotImplementedError  # as on Windows
 
-class Policy(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self):
-        return Loop()
-
-asyncio.set_event_loop_policy(Policy())
+asyncio.SelectorEventLoop.add_signal_handler = refuse
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may ignore it
 serve(0, announce=lambda line: print(line, flush=True))
 print("ended")

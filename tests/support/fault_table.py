@@ -78,8 +78,9 @@ def without(name: str) -> bytes:
 
 
 def refusal(status: int, code: str | None = None, kind: str = "api_error", **headers: str) -> Any:
+    """The API's own refusal: its error envelope, and a request id."""
     error = {"type": kind, "code": code, "message": "no"}
-    return ok(json.dumps({"error": error}).encode(), status, **headers)
+    return ok(json.dumps({"error": error}).encode(), status, **{"Request_Id": "req_1", **headers})
 
 
 @frozen
@@ -134,6 +135,10 @@ def _elsewhere(status: int) -> Row:
     return Row(str(status), ok(b"", status, Location="https://elsewhere.example"), ResponseError)
 
 
+def _not_whole(status: int) -> Row:
+    return Row(str(status), ok(order(), status), ResponseError)
+
+
 _MIB = 2**20
 _FAR = "Fri, 31 Dec 2100 23:59:59 GMT"
 
@@ -157,11 +162,33 @@ CONNECTIONS = [
             "endless_headers",
             "damaged_gzip",
             "not_gzip",
+            "late_broken_chunk",
+            "many_interim_answers",
         ),
+    ),
+    *(
+        Row(name, faulty.then_end(answer), ConnectionLost, 3)
+        for name, answer in {
+            "no length": b"HTTP/1.0 200 OK\r\n\r\n" + order(),
+            "no length, cut": b"HTTP/1.0 200 OK\r\n\r\n" + order()[:-9],
+            "no chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" + order(),
+            "gzip without its end": faulty.cut_encoding(order(), "gzip"),
+            "deflate without its end": faulty.cut_encoding(order(), "deflate"),
+            "gzip in chunks without its end": faulty.cut_encoding(order(), "gzip", chunked=True),
+        }.items()
     ),
     *map(_held, ("hang", "slow_headers", "slow_body")),
     Row("early hints", faulty.early_hints(order()), None),
     Row("two answers in one packet", faulty.two_answers(order(), b"poison"), None),
+    Row("a few interim answers", faulty.interim_answers(order(), 7), None),
+    *(
+        Row(f"{encoding} {name}", answer(order(), encoding), None)
+        for encoding in ("gzip", "deflate")
+        for name, answer in {"with a length": faulty.encoded, "in chunks": faulty.chunked}.items()
+    ),
+    Row("deflate without a header", faulty.raw_deflate(order()), None),
+    Row("gzip of several members", faulty.members(order()), None),
+    Row("gzip with more behind it", faulty.members(order(), b"more"), ConnectionLost, 3),
 ]
 SIZES = [
     Row("endless body", faulty.endless_body, ResponseTooLarge),
@@ -227,10 +254,35 @@ WORDS = [
     _said("401", refusal(401), AuthenticationError, 1),
     _said("403", refusal(403), PermissionDeniedError, 1),
     _said("404", refusal(404), NotFoundError, 1),
-    Row("204", raw(b"HTTP/1.1 204 No Content\r\nX-Y: z\r\n\r\n"), DecodeError, path="$"),
+    *map(_not_whole, (202, 203, 205, 206)),
+    Row("204", raw(b"HTTP/1.1 204 No Content\r\nX-Y: z\r\n\r\n"), ResponseError),
+    Row("html 404", faulty.html(404), NotFoundError),
+    Row("html 429", faulty.html(429), RateLimitError, 3),
+    Row("407", faulty.html(407), InvalidRequestError),
     *map(_elsewhere, (300, 301, 302, 303, 304, 307, 308)),
 ]
-ROWS = [*CONNECTIONS, *SIZES, *SHAPES, *WORDS]
+BODIES = [
+    Row(f"{status}, {name}", fault(status), error, attempts)
+    for status, (error, attempts) in {
+        401: (AuthenticationError, 1),
+        402: (InvalidRequestError, 1),
+        429: (RateLimitError, 3),
+        503: (ServerError, 3),
+    }.items()
+    for name, fault in {
+        "body cut": faulty.failure_cut,
+        "body reset": faulty.failure_reset,
+        "no length, and cut": faulty.failure_unframed,
+        "chunks cut": faulty.failure_chunks_cut,
+        "broken chunk": faulty.failure_broken_chunk,
+        "gzip cut": faulty.failure_gzip_cut,
+        "not gzip": faulty.failure_not_gzip,
+        "encoded as br": faulty.failure_br,
+    }.items()
+]
+"""Failures whose status came, and whose body did not come as it should."""
+
+ROWS = [*CONNECTIONS, *SIZES, *SHAPES, *WORDS, *BODIES]
 
 
 async def _retrieve(client: AsyncClient) -> Order:

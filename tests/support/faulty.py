@@ -98,7 +98,8 @@ class Faulty:
 
     Args:
         script: What to do with each request, over all connections.
-        on_accept: "reset", "close" or "speak": what to do with a connection before it is read.
+        on_accept: "reset", "close", "speak" or "hang": what to do with a connection before it is
+            read.
         tls: The certificate to show; plain HTTP by default.
 
     Attributes:
@@ -193,6 +194,9 @@ class Faulty:
         if self.on_accept == "reset":
             reset(writer)
             return
+        if self.on_accept == "hang":
+            await reader.read()  # until the other side gives up
+            return
         if self.on_accept == "speak":
             writer.write(raw_answer(status=400))
         while self.on_accept == "serve" and not writer.is_closing():
@@ -275,6 +279,50 @@ def then_end(data: bytes, *, with_reset: bool = False) -> Behaviour:
     return behave
 
 
+def pack(body: bytes, encoding: str) -> bytes:
+    """Compress a body."""
+    return gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+
+
+def encoded(body: bytes, encoding: str) -> Behaviour:
+    """A compressed body with its length."""
+    return ok(pack(body, encoding), Content_Encoding=encoding)
+
+
+def in_chunks(body: bytes, head: str = "HTTP/1.1 200 OK\r\n") -> bytes:
+    """Return the bytes of an answer in chunks of up to 100 bytes."""
+    pieces = [body[start : start + 100] for start in range(0, len(body), 100)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n"
+
+
+def chunked(body: bytes, encoding: str) -> Behaviour:
+    """A compressed body in chunks."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n"
+    return raw(in_chunks(pack(body, encoding), head))
+
+
+def cut_encoding(body: bytes, encoding: str, *, chunked: bool = False) -> bytes:
+    """Return the bytes of an answer that is whole but for the end of its compression."""
+    packer = zlib.compressobj(wbits=31 if encoding == "gzip" else 15)
+    data = packer.compress(body) + packer.flush(zlib.Z_SYNC_FLUSH)
+    if chunked:
+        return in_chunks(data, f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n")
+    return raw_answer(data, Content_Encoding=encoding)
+
+
+def raw_deflate(body: bytes) -> Behaviour:
+    """A body in deflate without the header of zlib, as some servers send it."""
+    packer = zlib.compressobj(wbits=-15)
+    return ok(packer.compress(body) + packer.flush(), Content_Encoding="deflate")
+
+
+def members(body: bytes, more: bytes = b"") -> Behaviour:
+    """A gzip body of two members."""
+    data = gzip.compress(body[:10]) + gzip.compress(body[10:]) + more
+    return ok(data, Content_Encoding="gzip")
+
+
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n"
 _HALF = _HEAD + b'Content-Length: 20\r\n\r\n{"id": "x'
@@ -296,6 +344,89 @@ many_headers = then_end(_HEAD + b"X: x\r\n" * 10_000 + b"Content-Length: 2\r\n\r
 def early_hints(body: bytes) -> Behaviour:
     """A right answer after a provisional one."""
     return raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + raw_answer(body))
+
+
+def endless(start: bytes, piece: bytes) -> Behaviour:
+    """Begin like this, and go on with the piece as long as the other side takes it."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(start)
+        while not exchange.writer.is_closing():
+            exchange.writer.write(piece)
+            await exchange.writer.drain()
+            exchange.server.written += len(piece)
+
+    return behave
+
+
+def interim_answers(body: bytes, count: int) -> Behaviour:
+    """A right answer after so many provisional ones."""
+    return raw(b"HTTP/1.1 102 Processing\r\n\r\n" * count + raw_answer(body))
+
+
+many_interim_answers = endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+
+
+async def late_broken_chunk(exchange: Exchange) -> None:
+    """A chunk that is none, once the client has had the chance to see what comes before it."""
+    await exchange.send(_CHUNKED + b'\r\n8\r\n{"id": "\r\n')
+    await exchange.server.release.wait()
+    await exchange.send(b"zz\r\n{}\r\n0\r\n\r\n")
+
+
+def _failure(status: int, body: bytes, *headers: str) -> bytes:
+    lines = "".join(f"{line}\r\n" for line in ("Request-Id: req_1", *headers))
+    return f"HTTP/1.1 {status} Word\r\n{lines}\r\n".encode() + body
+
+
+_ENVELOPE = b'{"error": {"type": "api_error", "message": "no"}}'
+
+
+def failure_cut(status: int) -> Behaviour:
+    """A failure whose body is shorter than it says."""
+    return then_end(_failure(status, _ENVELOPE[:10], "Content-Length: 200"))
+
+
+def failure_reset(status: int) -> Behaviour:
+    """A failure whose body is ended by a reset, after its head was seen."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(_failure(status, _ENVELOPE[:10], "Content-Length: 200"))
+        await exchange.server.release.wait()
+        exchange.reset()
+
+    return behave
+
+
+def failure_unframed(status: int) -> Behaviour:
+    """A failure whose body does not say where it ends."""
+    return then_end(_failure(status, _ENVELOPE[:10]))
+
+
+def failure_chunks_cut(status: int) -> Behaviour:
+    """A failure whose chunks have no end."""
+    return then_end(_failure(status, b"a\r\n" + _ENVELOPE[:10], "Transfer-Encoding: chunked"))
+
+
+def failure_broken_chunk(status: int) -> Behaviour:
+    """A failure whose chunks are none."""
+    return then_end(_failure(status, b"zz\r\n" + _ENVELOPE, "Transfer-Encoding: chunked"))
+
+
+def failure_gzip_cut(status: int) -> Behaviour:
+    """A failure whose body has a length, and whose compression has no end."""
+    data = gzip.compress(_ENVELOPE * 9)[:30]
+    return raw(_failure(status, data, "Content-Encoding: gzip", f"Content-Length: {len(data)}"))
+
+
+def failure_not_gzip(status: int) -> Behaviour:
+    """A failure whose body is not compressed as it says."""
+    return raw(_failure(status, b"x" * 20, "Content-Encoding: gzip", "Content-Length: 20"))
+
+
+def failure_br(status: int) -> Behaviour:
+    """A failure whose body is encoded in a way that was not asked for."""
+    return raw(_failure(status, b"x" * 20, "Content-Encoding: br", "Content-Length: 20"))
 
 
 def two_answers(body: bytes, second: bytes) -> Behaviour:
@@ -329,19 +460,6 @@ async def slow_body(exchange: Exchange) -> None:
     while not exchange.server.release.is_set() and not exchange.writer.is_closing():
         await exchange.send(b" ")
         await asyncio.sleep(0)
-
-
-def endless(start: bytes, piece: bytes) -> Behaviour:
-    """Begin like this, and go on with the piece as long as the other side takes it."""
-
-    async def behave(exchange: Exchange) -> None:
-        await exchange.send(start)
-        while not exchange.writer.is_closing():
-            exchange.writer.write(piece)
-            await exchange.writer.drain()
-            exchange.server.written += len(piece)
-
-    return behave
 
 
 def endless_after(start: bytes, status: int = 200) -> Behaviour:

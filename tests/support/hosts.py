@@ -28,12 +28,14 @@ class Adapter:
         host: Serves the app, and yields its URL.
         early: Whether a body that is too long is refused before it has ended.
         chunked: Whether the server takes a body without Content-Length.
+        ends: Whether the adapter can end a connection; WSGI gives an app no way to.
     """
 
-    app: Callable[[Router], Any]
+    app: Callable[..., Any]
     host: Callable[[Any], AbstractContextManager[str]]
     early: bool = True
     chunked: bool = True
+    ends: bool = False
 
 
 @contextmanager
@@ -127,12 +129,19 @@ def aiohttp_server(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{places[2]}"
 
 
-def aiohttp_app(router: Router) -> Any:
+def aiohttp_app(router: Router, *, read: bool = False) -> Any:
     from aiohttp import web
 
     from pinstripe.adapters.aiohttp import webhook_handler
 
-    app = web.Application()
+    @web.middleware
+    async def reads(request: web.Request, handler: Any) -> Any:
+        before = await request.text()
+        response = await handler(request)
+        assert await request.text() == before
+        return response
+
+    app = web.Application(middlewares=[reads] if read else [])
     app.router.add_post("/webhook", webhook_handler(router))
     return app
 
@@ -143,13 +152,21 @@ def asgi_app(router: Router) -> Any:
     return WebhookApp(router)
 
 
-def starlette_app(router: Router) -> Any:
+def starlette_app(router: Router, *, read: bool = False) -> Any:
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.routing import Route
 
     from pinstripe.adapters.asgi import WebhookApp
 
-    return Starlette(routes=[Route("/webhook", WebhookApp(router))])
+    class Reads(BaseHTTPMiddleware):
+        async def dispatch(self, request: Any, call_next: Any) -> Any:
+            await request.body()
+            return await call_next(request)
+
+    routes = [Route("/webhook", WebhookApp(router))]
+    return Starlette(routes=routes, middleware=[Middleware(Reads)] if read else [])
 
 
 def fastapi_app(router: Router) -> Any:
@@ -168,17 +185,45 @@ def wsgi_app(router: Router) -> Any:
     return WebhookApp(router)
 
 
-def flask_app(router: Router) -> Any:
-    from flask import Flask
+def flask_app(router: Router, *, read: bool = False) -> Any:
+    from flask import Flask, request
 
     from pinstripe.adapters.flask import webhook_view
 
+    def reads(response: Any = None) -> Any:
+        assert response is None or request.get_data()
+        request.get_data()
+        return response
+
     app = Flask("shop")
+    if read:
+        app.before_request(reads)
+        app.after_request(reads)
     app.add_url_rule("/webhook", view_func=webhook_view(router))
     return app
 
 
-def django_app(router: Router, *, view: str, server: str) -> Any:
+def reads_body(get_response: Callable[[Any], Any]) -> Any:
+    """A middleware of Django that looks at the body of each request afterwards."""
+    from asgiref.sync import iscoroutinefunction
+
+    async def answer_async(request: Any) -> Any:
+        response = await get_response(request)
+        assert request.body
+        return response
+
+    def answer(request: Any) -> Any:
+        response = get_response(request)
+        assert request.body
+        return response
+
+    return answer_async if iscoroutinefunction(get_response) else answer
+
+
+reads_body.sync_capable = reads_body.async_capable = True  # type: ignore[attr-defined]
+
+
+def django_app(router: Router, *, view: str, server: str, read: bool = False) -> Any:
     import django
     from django.conf import settings
     from django.core.handlers.asgi import ASGIHandler
@@ -188,29 +233,32 @@ def django_app(router: Router, *, view: str, server: str) -> Any:
     from pinstripe.adapters import django as adapter
 
     if not settings.configured:
-        middleware = ["common.CommonMiddleware", "csrf.CsrfViewMiddleware"]
+        file = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True}
         settings.configure(
             ALLOWED_HOSTS=["127.0.0.1"],
-            MIDDLEWARE=[f"django.middleware.{name}" for name in middleware],
+            DATABASES={"default": file, "other": file},
             SECRET_KEY="of tests",
             LOGGING_CONFIG=None,
             LOGGING={},
         )
         django.setup()
+    middleware = ["common.CommonMiddleware", "csrf.CsrfViewMiddleware"]
+    settings.MIDDLEWARE = [f"django.middleware.{name}" for name in middleware]
+    settings.MIDDLEWARE += ["tests.support.hosts.reads_body"] if read else []
     settings.ROOT_URLCONF = (path("webhook", getattr(adapter, view)(router)),)
     clear_url_caches()
     return ASGIHandler() if server == "asgi" else WSGIHandler()
 
 
-def django(view: str, server: str) -> Callable[[Router], Any]:
+def django(view: str, server: str) -> Callable[..., Any]:
     return partial(django_app, view=view, server=server)
 
 
 ADAPTERS = {
-    "aiohttp": Adapter(aiohttp_app, aiohttp_server),
-    "asgi": Adapter(asgi_app, uvicorn),
-    "starlette": Adapter(starlette_app, uvicorn),
-    "fastapi": Adapter(fastapi_app, uvicorn),
+    "aiohttp": Adapter(aiohttp_app, aiohttp_server, ends=True),
+    "asgi": Adapter(asgi_app, uvicorn, ends=True),
+    "starlette": Adapter(starlette_app, uvicorn, ends=True),
+    "fastapi": Adapter(fastapi_app, uvicorn, ends=True),
     "django-async-asgi": Adapter(django("webhook_view", "asgi"), uvicorn, early=False),
     "django-async-wsgi": Adapter(django("webhook_view", "wsgi"), runserver, chunked=False),
     "django-blocking-asgi": Adapter(django("blocking_webhook_view", "asgi"), uvicorn, early=False),
@@ -221,3 +269,11 @@ ADAPTERS = {
     "wsgi-terminated": Adapter(wsgi_app, werkzeug),
     "flask": Adapter(flask_app, werkzeug),
 }
+
+# The frameworks in which somebody else may read the body, before or after.
+READING = [
+    "aiohttp",
+    "starlette",
+    "flask",
+    *(name for name in ADAPTERS if name.startswith("django")),
+]

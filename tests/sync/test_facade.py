@@ -8,9 +8,12 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -174,12 +177,46 @@ class TestFanOut:
         with pytest.raises(pinstripe.ConfigurationError, match="function"):
             fan_out(stripe.events.list, [])
 
+    def test_takes_no_method_that_cannot_take_the_input(self, stripe) -> None:
+        for method in (
+            stripe.crypto.onramp_quotes.retrieve,
+            stripe.identity.verification_sessions.create,
+            partial(stripe.events.retrieve, "evt_1"),
+        ):
+            with pytest.raises(pinstripe.ConfigurationError, match="function: must take the input"):
+                fan_out(method, [1, 2])
+
     def test_takes_no_asynchronous_input(self, stripe) -> None:
         async def queries() -> Any:
             yield {}
 
         with pytest.raises(pinstripe.ConfigurationError, match="plain iterable"):
             stripe.crypto.onramp_quotes.retrieve_many(queries())
+
+
+def test_a_method_that_is_patched_is_patched_for_all_who_use_the_client(sandbox) -> None:
+    with sandbox.sync_client() as stripe:
+        before = stripe.identity.verification_sessions.list(limit=1).first().data[0]
+        with patch.object(stripe.identity.verification_sessions, "create") as create:
+            assert stripe.identity.verification_sessions.create(type="document") is create()
+        create.assert_any_call(type="document")
+        after = stripe.identity.verification_sessions.list(limit=1).first().data[0]
+        assert after.id == before.id
+        made = stripe.identity.verification_sessions.create(type="document")
+        assert made.status == "requires_input"
+
+
+@pytest.mark.parametrize("kind", [Client, pinstripe.AsyncClient])
+def test_a_client_has_each_namespace_and_resource_once(kind) -> None:
+    stripe = kind("sk_test_a")
+    for name in [name for name in dir(kind) if isinstance(getattr(kind, name), cached_property)]:
+        namespace = getattr(stripe, name)
+        assert getattr(stripe, name) is namespace
+        for part in [part for part in dir(namespace) if not part.startswith("_")]:
+            if not callable(getattr(namespace, part)):
+                assert getattr(namespace, part) is getattr(namespace, part)
+    assert stripe.identity.verification_sessions is stripe.identity.verification_sessions
+    assert stripe.with_options(timeout=1).identity is not stripe.identity
 
 
 def test_a_client_shows_its_address_and_nothing_else(sandbox) -> None:
@@ -300,3 +337,30 @@ class TestSecrets:
         for one in (stripe, stripe.identity, stripe.identity.verification_sessions):
             with pytest.raises(TypeError, match="neither pickled nor copied"):
                 pickle.dumps(one)
+
+
+class TestClosing:
+    @pytest.mark.parametrize("others", [0, 1])
+    @pytest.mark.parametrize("through", ["client", "sibling"])
+    def test_a_call_in_another_thread_ends_with_its_key_and_its_outcome(
+        self, through, others
+    ) -> None:
+        with holding() as server, ExitStack() as stack, ThreadPoolExecutor(3) as threads:
+            for _ in range(others):  # then the thread of the event loop goes on
+                other = stack.enter_context(Client("sk_test_a", base_url=server.url))
+                other.warm_up()
+            client = Client(
+                "sk_test_a", base_url=server.url, retry=pinstripe.RetryPolicy(base=30, cap=30)
+            )
+            caller = client.with_options(account="acct_1") if through == "sibling" else client
+            create = caller.identity.verification_sessions.create
+            calls = [threads.submit(create, type="document") for _ in range(3)]
+            heads = [server.came.get(timeout=WAIT).decode() for _ in calls]
+            client.close()
+            for call in calls:
+                error: Any = call.exception(timeout=WAIT)
+                assert type(error) is pinstripe.ConnectionLost
+                assert (error.outcome, error.attempts) == ("unknown", 1)
+                assert any(f"Idempotency-Key: {error.idempotency_key}\r\n" in one for one in heads)
+            with pytest.raises(pinstripe.ConfigurationError, match="is closed"):
+                create(type="document")

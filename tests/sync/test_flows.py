@@ -130,7 +130,7 @@ def test_a_forwarded_card(drive: Any, destination: str) -> None:
             payment_method="pm_card_visa",
             url=destination,
             replacements=["card_number"],
-            request={"body": '{"number": ""}', "headers": []},
+            request={"body": '{"number": ""}'},
         )
         assert made.destination_ok
         assert len(json.loads(Destination.bodies[-1])["number"]) == 16

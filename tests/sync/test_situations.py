@@ -237,6 +237,49 @@ class TestForks:
         assert lines[6].startswith(f"child fan_out: {elsewhere}")
         assert lines[7] == "parent 8 None"
 
+    @pytest.mark.parametrize("module", ["aiohttp.connector", "pinstripe.identity"])
+    def test_a_fork_in_the_middle_of_an_import_of_the_first_call(
+        self, sandbox, tmp_path, module
+    ) -> None:
+        """A thread that was importing does not exist in the child, and would hold its module."""
+        out = run(
+            f"""
+            import os, sys, threading, pinstripe
+
+            class Finder:
+                \"""Finds nothing; holds the import of a module until a fork was made.\"""
+                def find_spec(self, name, path=None, target=None):
+                    if name == {module!r}:
+                        importing.set()
+                        forked.wait(0.5)  # in vain if the fork waits for the import
+
+            def call():
+                return type(stripe.identity.verification_sessions.list().first()).__name__
+
+            importing, forked = threading.Event(), threading.Event()
+            stripe = pinstripe.Client(timeout=10)
+            sys.meta_path.insert(0, Finder())
+            other = threading.Thread(target=call)
+            other.start()
+            importing.wait()
+            child = os.fork()
+            forked.set()
+            if child == 0:
+                print(call())
+                stripe.close()
+                print("closed", flush=True)
+                os._exit(0)
+            other.join()
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            stripe.close()
+            """,
+            sandbox.url,
+            tmp_path,
+            "-W",
+            "ignore::DeprecationWarning",
+        )
+        assert out == "Page\nclosed\n"
+
     @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
     def test_processes_of_multiprocessing(self, sandbox, tmp_path, method) -> None:
         out = run(
@@ -380,6 +423,41 @@ class TestTheEnd:
             "dev",
         )
 
+    @pytest.mark.parametrize(
+        "work",
+        [
+            "with pinstripe.Client() as stripe: stripe.events.list().first()",
+            "with pinstripe.Client() as stripe: stripe.warm_up()",
+            "with pinstripe.Client() as stripe: to_file(stripe.events.list(), 'out.csv')",
+            "asyncio.run(main())",
+        ],
+    )
+    def test_of_the_main_thread_before_the_first_call_of_another(
+        self, sandbox, tmp_path, monkeypatch, work
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        out = run(
+            f"""
+            import asyncio, threading, pinstripe
+            from pinstripe.sync import to_file
+
+            async def main():
+                async with pinstripe.AsyncClient() as stripe:
+                    await stripe.warm_up()
+                    await stripe.events.list()
+
+            def outlive():
+                threading.main_thread().join()
+                {work}
+                print("done")
+
+            threading.Thread(target=outlive).start()
+            """,
+            sandbox.url,
+            tmp_path,
+        )
+        assert out == "done\n"
+
     def test_after_which_calls_are_refused(self, sandbox, tmp_path) -> None:
         out = run(
             """
@@ -429,18 +507,32 @@ def test_a_notebook(sandbox, monkeypatch) -> None:
     """The cells of a notebook run in a thread whose event loop runs."""
     for name, value in environment(sandbox.url).items():
         monkeypatch.setenv(name, value)
-    # The first call warns that it blocks the loop of the kernel; later ones do not.
-    cells = """
+    # A call of a cell does not warn that it blocks the loop of the kernel; one in a coroutine does.
+    cells = (
+        """
 import asyncio, warnings, pinstripe
 asyncio.get_running_loop()
 stripe = pinstripe.Client()
+def create():
+    return stripe.identity.verification_sessions.create(type="document")
+async def main():
+    return create()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    for _ in range(3):
-        session = stripe.identity.verification_sessions.create(type="document")
-print(session.status, len(caught), caught[0].category.__name__)
+    sessions = [create(), *stripe.identity.verification_sessions.list(max_items=1)]
+    print(*(session.status for session in sessions), len(caught))
+""",
+        """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    await asyncio.sleep(0)
+    session = create()
+    print(len(caught))
+    await main()
+    print(len(caught), caught[0].category.__name__)
 stripe.close()
-"""
+""",
+    )
     kernel = KernelManager(kernel_name="python3")
     kernel.start_kernel()
     client = kernel.blocking_client()
@@ -453,8 +545,9 @@ stripe.close()
             content = message["content"]
             out.append(content.get("text") or content.get("evalue") or "")
 
-        client.execute_interactive(cells, timeout=WAIT, output_hook=note)
-        assert "".join(out) == "requires_input 1 RuntimeWarning\n"
+        for cell in cells:
+            client.execute_interactive(cell, timeout=WAIT, output_hook=note)
+        assert "".join(out) == "requires_input requires_input 0\n0\n1 RuntimeWarning\n"
     finally:
         client.stop_channels()
         kernel.shutdown_kernel(now=True)

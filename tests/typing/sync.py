@@ -35,7 +35,6 @@ def sessions() -> None:
         resource.create(type="document", options={"document": {"require_live_capture": True}})
         resource.create(type=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         resource.retrieve()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-        stripe.identity = stripe.identity  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def pages(stripe: Client) -> None:

@@ -13,18 +13,30 @@ from pinstripe.crypto import OnrampSession
 from pinstripe.events import (
     Event,
     EventData,
+    EventRequest,
     OnrampSessionUpdated,
     OrderCanceled,
     OrderCreated,
     RelatedObject,
     ThinEvent,
+    ThinEventReason,
     VerificationSessionVerified,
 )
 from pinstripe.identity import VerificationSession, VerificationSessionVerifiedOutputs
 from pinstripe.pytest_plugin import SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
-from pinstripe.webhooks import DeliveryResult, MemoryStore, Receipt, Router, Store, Webhook
+from pinstripe.webhooks import (
+    Delivery,
+    DeliveryResult,
+    MemoryStore,
+    Receipt,
+    Router,
+    Store,
+    Webhook,
+    delivery_of,
+    parse_event,
+)
 
 
 async def endpoints(stripe: AsyncClient) -> None:
@@ -99,6 +111,10 @@ async def routed(router: Router, body: bytes) -> None:
     @router.on(OrderCreated, OrderCanceled, VerificationSessionVerified)
     def three(event: Event) -> None: ...
 
+    @router.on("payment_intent.succeeded", "v1.file.created")
+    def named(event: Event | ThinEvent) -> None:
+        assert_type(delivery_of(event), Delivery)
+
     @router.on(OrderCreated)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     def wrong(event: OrderCanceled) -> None: ...
 
@@ -107,6 +123,18 @@ async def routed(router: Router, body: bytes) -> None:
     assert_type(receipt.status, int)
     assert_type(receipt.ending, DeliveryResult)
     assert_type(receipt.event, Event | ThinEvent | None)
+
+
+def unsigned(message: dict[str, Any]) -> None:
+    assert_type(parse_event(message), Event | ThinEvent)
+    assert_type(parse_event(b"{}"), Event | ThinEvent)
+
+
+def old(event: Event, thin: ThinEvent) -> None:
+    assert_type(event.request, EventRequest | None)
+    assert_type(event.livemode, bool | None)
+    assert_type(thin.reason, ThinEventReason | None)
+    assert_type(thin.changes, dict[str, Any] | None)
 
 
 def stores() -> list[Store]:

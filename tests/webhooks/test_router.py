@@ -11,13 +11,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from pinstripe import ConfigurationError, SignatureError
+from pinstripe import ConfigurationError, DecodeError, SignatureError
 from pinstripe.events import (
     Event,
     FileCreated,
@@ -28,7 +29,16 @@ from pinstripe.events import (
 )
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
-from pinstripe.webhooks import MemoryStore, Receipt, Router, Webhook
+from pinstripe.webhooks import (
+    MemoryStore,
+    Receipt,
+    RedisStore,
+    Router,
+    SQLiteStore,
+    Store,
+    Webhook,
+)
+from tests.support import virtual
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
 
@@ -169,7 +179,165 @@ async def test_dispatch_runs_the_handlers_and_raises_what_they_raise(router: Rou
     assert called == ["first", "first"]
 
 
-@pytest.mark.parametrize("kinds", [(), (int,), (Event, "file.created"), (Event | ThinEvent,)])
+async def test_a_handler_may_be_for_any_type_by_its_name(router: Router) -> None:
+    called: list[tuple[str, str]] = []
+
+    @router.on("payment_intent.succeeded", VERIFIED)
+    async def by_name(event: Event) -> None:
+        called.append(("name", event.type))
+
+    @router.on("v1.file.created")
+    def thin(event: ThinEvent) -> None:
+        called.append(("thin", event.type))
+
+    for type in ("payment_intent.succeeded", VERIFIED, "payment_intent.created"):
+        await deliver(router, stripe_event(type))
+    body = json.dumps(THIN).encode()
+    await router.receive(body, router.webhook.sign(body))
+    assert called == [
+        ("name", "payment_intent.succeeded"),
+        ("name", VERIFIED),
+        ("thin", "v1.file.created"),
+    ]
+
+
+THIN: dict[str, Any] = {
+    "id": "evt_t",
+    "object": "v2.core.event",
+    "type": "v1.file.created",
+    "created": "2026-09-27T12:08:01.250Z",
+}
+
+
+# Events whose object does not fit
+
+
+def misfits() -> list[tuple[SignedEvent, str]]:
+    """Deliveries of verified sessions that fit no session, and where they do not."""
+    session = stripe_event(VERIFIED, metadata={"user": CANARY}).data["object"]
+    without = {name: value for name, value in session.items() if name != "livemode"}
+    unnamed = {name: value for name, value in session.items() if name != "object"}
+    order = stripe_event("climate.order.created").data["object"]
+    return [
+        (stripe_event(VERIFIED, object=session, metadata=None), "$.data.object.metadata"),
+        (stripe_event(VERIFIED, object=without), "$.data.object"),
+        (stripe_event(VERIFIED, object=unnamed), "$.data.object.object"),
+        (stripe_event(VERIFIED, object=order), "$.data.object.object"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [VerificationSessionVerified, VERIFIED])
+@pytest.mark.parametrize(("event", "path"), misfits())
+async def test_an_event_that_does_not_fit_its_handler_is_refused(
+    router: Router, caplog: pytest.LogCaptureFixture, kind: Any, event: SignedEvent, path: str
+) -> None:
+    router.on(Event)(lambda _: pytest.fail("was called"))
+    router.on(kind)(lambda _: pytest.fail("was called"))
+    for _ in range(2):
+        receipt = await deliver(router, event)
+        assert (receipt.ending, receipt.status) == ("failed", 500)
+        assert isinstance(receipt.error, DecodeError)
+        assert receipt.error.path.startswith(path)
+        assert receipt.text == receipt.error.message
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert f"{event.id} ({VERIFIED})" in record.message
+        assert record.message.endswith(path)
+        assert CANARY not in caplog.text + receipt.text
+        caplog.clear()
+    assert receipt.event is not None
+    with pytest.raises(DecodeError) as caught:
+        await router.dispatch(receipt.event)
+    assert caught.value.path.startswith(path)
+
+
+@pytest.mark.parametrize(("event", "path"), misfits())
+async def test_an_event_that_does_not_fit_is_handed_over_plain_where_asked_for(
+    event: SignedEvent, path: str
+) -> None:
+    router = Router(Webhook(SECRET), allow_plain=True)
+    called: list[Any] = []
+
+    @router.on(VerificationSessionVerified)
+    def verified(event: Event) -> None:
+        called.append(event)
+
+    @router.on(OrderCreated)
+    def order(event: Event) -> None:
+        pytest.fail(path)
+
+    @router.on(Event)
+    async def every(event: Event) -> None:
+        called.append(event)
+
+    assert (await deliver(router, event)).ending == "handled"
+    assert [type(event) for event in called] == [Event, Event]
+
+
+async def test_handlers_of_every_event_get_one_that_does_not_fit(router: Router) -> None:
+    called: list[str] = []
+    router.on(OrderCreated)(lambda _: None)
+    router.on(Event)(lambda event: called.append(event.id))
+    for event, _ in misfits():
+        assert (await deliver(router, event)).ending == "handled"
+        assert called.pop() == event.id
+
+
+# Routers that share a store
+
+
+async def test_each_router_of_a_store_handles_an_event_under_its_name() -> None:
+    store, runs = MemoryStore(), Counter[str]()
+    secrets = {"": SECRET, "b": "whsec_b", "a:b": "whsec_ab"}
+    routers = [Router(Webhook(key), store, name=name) for name, key in secrets.items()]
+    for router in routers:
+        router.on(Event)(lambda _, router=router: runs.update([router.name]))
+    event = stripe_event("file.created")
+    for ending in ("handled", "duplicate"):
+        for router in routers:
+            signed = router.webhook.sign(event.body)
+            assert (await router.receive(event.body, signed)).ending == ending
+    assert runs == dict.fromkeys(secrets, 1)
+
+
+async def test_the_newest_event_of_an_object_is_of_one_name() -> None:
+    store = MemoryStore()
+    routers = [Router(Webhook(SECRET), store, name=name, skip_older=True) for name in ("a", "b")]
+    events = [
+        stripe_event("file.created", id="file_1", event={"created": 100 - age}) for age in range(2)
+    ]
+    for router in routers:
+        router.on(Event)(lambda _: None)
+        assert endings([await deliver(router, event) for event in events]) == ["handled", "stale"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+@pytest.mark.parametrize("name", ["", "orders"])
+def test_two_routers_with_one_store_and_name_are_refused(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    def open() -> Store:
+        if kind == "redis":
+            return RedisStore(f"unix://{tmp_path}/none")
+        return memory if kind == "memory" else SQLiteStore(tmp_path / "x" / ".." / "once.db")
+
+    memory = MemoryStore()
+    first: Any = Router(Webhook(SECRET), open(), name=name)
+    first.on(Event)(first.dispatch)  # a circle, as handlers often make
+    with pytest.raises(ConfigurationError, match="name of its own") as caught:
+        Router(Webhook("whsec_other"), open(), name=name)
+    assert caught.value.argument == "name"
+    second = Router(Webhook("whsec_other"), open(), name="other")
+    assert len({first.store, second.store}) == 1
+    assert Router(Webhook(SECRET), MemoryStore(), name=name).store != first.store
+    del first, caught
+    Router(Webhook(SECRET), open(), name=name)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [(), (int,), (Event, 5), (Event | ThinEvent,), ("file.*",), ("",), ("file created",)],
+)
 def test_kinds_that_are_no_classes_of_events(router: Router, kinds: Any) -> None:
     with pytest.raises(ConfigurationError, match="kinds"):
         router.on(*kinds)
@@ -180,6 +348,10 @@ def test_arguments_that_are_wrong(router: Router) -> None:
         router.on(Event)(None)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="webhook"):
         Router(SECRET)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="store"):
+        Router(Webhook(SECRET), "events.db")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="name"):
+        Router(Webhook(SECRET), name=5)  # type: ignore[arg-type]
     for lease in (0, -1, True, "5", float("nan"), float("inf")):
         with pytest.raises(ConfigurationError, match="lease"):
             Router(Webhook(SECRET), lease=lease)  # type: ignore[arg-type]
@@ -188,7 +360,7 @@ def test_arguments_that_are_wrong(router: Router) -> None:
 # How a delivery is answered
 
 
-async def test_what_is_refused(router: Router) -> None:
+async def test_what_is_refused(router: Router, caplog: pytest.LogCaptureFixture) -> None:
     router.on(Event)(lambda _: pytest.fail("was called"))
     event = stripe_event(VERIFIED, metadata={"user": CANARY})
     large = b" " * (router.webhook.max_bytes + 1)
@@ -207,6 +379,11 @@ async def test_what_is_refused(router: Router) -> None:
         assert receipt.text == receipt.error.message
         assert receipt.error.__traceback__ is None
         assert CANARY not in f"{receipt} {receipt.text}"
+        (record,) = caplog.records
+        assert (record.name, record.levelno) == ("pinstripe.webhooks", logging.WARNING)
+        assert receipt.text in record.message
+        assert CANARY not in caplog.text
+        caplog.clear()
     assert isinstance((await router.receive(event.body, "")).error, SignatureError)
     with pytest.raises(ConfigurationError, match="raw bytes"):
         await router.receive(event.body.decode(), event.signature)  # type: ignore[arg-type]
@@ -266,7 +443,9 @@ async def test_the_handlers_of_an_event_are_one_unit(router: Router) -> None:
 # Once
 
 
-async def test_a_delivery_is_not_kept_waiting_for_another_one(router: Router) -> None:
+async def test_a_delivery_is_not_kept_waiting_for_another_one(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
     started, finish = anyio.Event(), anyio.Event()
 
     @router.on(Event)
@@ -279,6 +458,9 @@ async def test_a_delivery_is_not_kept_waiting_for_another_one(router: Router) ->
     await started.wait()
     receipt = await deliver(router, event)
     assert (receipt.ending, receipt.status) == ("busy", 409)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert event.id in record.message
     finish.set()
     assert (await running).ending == "handled"
     assert (await deliver(router, event)).ending == "duplicate"
@@ -431,6 +613,59 @@ async def test_a_store_that_fails(
     assert endings(receipts) == [ending, later]
     assert "no space left" in caplog.text
     assert len(runs) == (0 if method in ("claim", "last_handled") else 1)
+
+
+# The lease
+
+
+class Late(MemoryStore):
+    """A store that makes a claim at once, and answers late."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(clock=virtual.now)
+        self._seconds = seconds
+
+    async def claim(self, id: str, token: str, lease: float) -> Any:
+        claimed = await super().claim(id, token, lease)
+        await anyio.sleep(self._seconds)
+        return claimed
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        (0, ["start 0", "end 4", "handled", "duplicate"]),
+        (2, ["start 2", "cancelled 5", "failed", "start 8", "cancelled 11", "failed"]),
+        (6, ["failed", "failed"]),
+    ],
+)
+def test_the_lease_counts_from_before_the_claim(late: float, expected: list[str]) -> None:
+    # Else the handlers of the first delivery would run until second six or later, while the claim
+    # ends at second five, and those of the second delivery begin.
+    log: list[str] = []
+
+    async def main() -> None:
+        router = Router(Webhook(SECRET), Late(late), lease=5)
+
+        @router.on(Event)
+        async def handle(event: Event) -> None:
+            log.append(f"start {virtual.now():g}")
+            try:
+                await anyio.sleep(4)
+                log.append(f"end {virtual.now():g}")
+            except asyncio.CancelledError:
+                log.append(f"cancelled {virtual.now():g}")
+                raise
+
+        async def deliver_at(second: float) -> None:
+            await anyio.sleep(second)
+            log.append((await deliver(router, event)).ending)
+
+        event = stripe_event(VERIFIED)
+        await asyncio.gather(deliver_at(0), deliver_at(6))
+
+    virtual.run(main())
+    assert log == expected
 
 
 # The order of events
@@ -636,7 +871,6 @@ def test_a_plain_function_that_outlasts_its_lease_is_ended_first(time: Time) -> 
 
     @router.on(Event)
     async def after(event: Event) -> None:
-        await checkpoint()
         ended.append(False)
 
     event = stripe_event("file.created")

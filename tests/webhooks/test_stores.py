@@ -12,7 +12,7 @@ import time
 import tracemalloc
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 import pytest
 import redis.asyncio
+import redis.exceptions
 from anyio.lowlevel import checkpoint
 
 from pinstripe import ConfigurationError
@@ -35,6 +36,7 @@ from pinstripe.webhooks import (
     Store,
     Webhook,
 )
+from tests.support import virtual
 from tests.support.webhook_worker import LEASE, deliver, router_over, store_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
@@ -53,13 +55,18 @@ class Shop:
     def clock(self) -> float:
         return time.time() + self.ahead
 
+    def lease_clock(self) -> float:
+        return time.monotonic() + self.ahead
+
     def open(self) -> Store:
         if self.kind == "memory":
             return MemoryStore(clock=self.clock)
         if self.kind == "redis":
             return RedisStore(self.place, prefix=f"{uuid.uuid4()}:")
-        self._opened.append(SQLiteStore(self.place, clock=self.clock))
-        return self._opened[-1]
+        store = SQLiteStore(self.place, clock=self.clock)
+        store._lease_clock = self.lease_clock
+        self._opened.append(store)
+        return store
 
     async def let_pass(self, store: Store, seconds: float) -> None:
         """Let time pass: Redis has a clock of its own, so that its keys are brought nearer."""
@@ -269,17 +276,26 @@ async def test_a_delivery_cancelled_at_any_time_leaves_no_claim(store: Store, tu
     assert await deliver(router, "evt_1") == 200
 
 
+def watched(path: Path) -> tuple[SQLiteStore, asyncio.Event]:
+    """A store, and an event that is set whenever it has tried a step."""
+    tried, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    class Watched(SQLiteStore):
+        def _transact(self, step: Callable[[sqlite3.Connection], Any]) -> Any:
+            try:
+                return super()._transact(step)
+            finally:
+                loop.call_soon_threadsafe(tried.set)
+
+    return Watched(path), tried
+
+
 @pytest.mark.parametrize("cancels", [1, 2])
 async def test_a_claim_that_waits_for_the_file_ends_with_its_delivery(
     tmp_path: Path, cancels: int
 ) -> None:
-    path, begun, loop = tmp_path / "once.db", asyncio.Event(), asyncio.get_running_loop()
-
-    def clock() -> float:
-        loop.call_soon_threadsafe(begun.set)  # the thread looks at it first
-        return time.time()
-
-    store = SQLiteStore(path, clock=clock)
+    path = tmp_path / "once.db"
+    store, begun = watched(path)
     assert await store.claim("evt_0", "a", 60) == "claimed"
     await begun.wait()
     begun.clear()
@@ -296,6 +312,165 @@ async def test_a_claim_that_waits_for_the_file_ends_with_its_delivery(
     assert running.cancelled()
     assert await deliver(router, "evt_1") == 200
     store.close()
+
+
+# A file that another process has locked
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """The path of a store, which another connection keeps locked."""
+    path = tmp_path / "once.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield path
+        other.execute("ROLLBACK")
+
+
+def test_a_locked_file_costs_each_delivery_the_promised_time(
+    locked: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time is virtual: a look at the file takes none, only the wait until the next one does."""
+
+    async def in_thread(function: Callable[..., Any], *args: Any, limiter: object) -> Any:
+        assert isinstance(limiter, anyio.CapacityLimiter)  # not that of everybody's threads
+        return function(*args)
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", in_thread)
+    store = SQLiteStore(locked)
+    router = router_of(store)
+
+    async def refused(id: str) -> float:
+        assert await deliver(router, id) == 500
+        assert not store._lock.locked()
+        return virtual.now()
+
+    async def main() -> list[float]:
+        return await asyncio.gather(*[refused(f"evt_{number}") for number in range(6)])
+
+    ends = virtual.run(main())
+    assert max(ends) < 5
+    assert caplog.text.count("database is locked") >= 6
+
+
+async def test_a_locked_file_holds_no_thread_that_others_need(
+    locked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, tried = watched(locked)
+    running = [asyncio.create_task(store.claim(f"evt_{id}", "a", 60)) for id in range(6)]
+    everybody = anyio.to_thread.current_default_thread_limiter()
+    monkeypatch.setattr(everybody, "total_tokens", 1)
+    for _ in range(12):
+        await tried.wait()
+        tried.clear()
+        assert await anyio.to_thread.run_sync(lambda: "free") == "free"
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    store.close()
+
+
+async def test_a_claim_gets_a_file_that_is_unlocked_in_time(tmp_path: Path) -> None:
+    store, tried = watched(tmp_path / "once.db")
+    with closing(sqlite3.connect(tmp_path / "once.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        running = asyncio.create_task(store.claim("evt_1", "a", 60))
+        await tried.wait()
+        other.execute("ROLLBACK")
+        assert await running == "claimed"
+    store.close()
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_a_step_of_the_clock_neither_ends_a_lease_nor_prolongs_it(
+    tmp_path: Path, step: float
+) -> None:
+    ahead, later = 0.0, 0.0
+    stores = [SQLiteStore(tmp_path / "once.db", clock=lambda: time.time() + ahead) for _ in "ab"]
+    for store in stores:
+        store._lease_clock = lambda: time.monotonic() + later
+    first, second = stores
+    assert await first.claim("evt_1", "a", 60) == "claimed"
+    ahead = step
+    assert await second.claim("evt_1", "b", 60) == "busy"
+    assert await first.commit("evt_1", "a")
+    assert await second.claim("evt_1", "b", 60) == "done"
+    assert await first.claim("evt_2", "a", 60) == "claimed"
+    later = 61.0
+    assert await second.claim("evt_2", "b", 60) == "claimed"
+    assert not await first.commit("evt_2", "a")
+    for store in stores:
+        store.close()
+
+
+async def test_a_claim_from_before_a_restart_of_the_machine_is_over(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "once.db")
+    assert await store.claim("evt_1", "a", 60) == "claimed"
+    store._lease_clock = lambda: 5.0  # it counts from the start of the machine
+    assert await store.claim("evt_1", "b", 60) == "claimed"
+    store.close()
+
+
+async def test_a_claim_that_waited_for_the_file_has_its_whole_lease(tmp_path: Path) -> None:
+    store, tried = watched(tmp_path / "once.db")
+    now = 100.0
+    store._lease_clock = lambda: now
+    with closing(sqlite3.connect(tmp_path / "once.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        running = asyncio.create_task(store.claim("evt_1", "a", 5))
+        await tried.wait()
+        now = 106.0  # as if it had waited for longer than the lease
+        other.execute("ROLLBACK")
+        assert await running == "claimed"
+    assert await store.claim("evt_1", "b", 5) == "busy"
+    assert await store.commit("evt_1", "a")
+    store.close()
+
+
+@pytest.mark.parametrize("lease", [0.0001, 0.0015])
+async def test_a_claim_in_redis_is_never_shorter_than_its_lease(
+    redis_url: str, lease: float
+) -> None:
+    sent: list[Any] = []
+
+    class Noting(RedisStore):
+        async def _run(self, script: str, key: str, *arguments: str | int) -> int:
+            sent.extend(arguments)
+            return await super()._run(script, key, *arguments)
+
+    store = Noting(redis_url, prefix=f"{uuid.uuid4()}:")
+    assert await store.claim("evt_1", "a", lease) == "claimed"
+    assert sent[1] >= lease * 1000
+    await store.close_for_loop()
+
+
+async def test_redis_that_does_not_answer_is_asked_once(redis_url: str) -> None:
+    store = RedisStore(redis_url, prefix=f"{uuid.uuid4()}:")
+    store._client().connection_pool.connection_kwargs["socket_timeout"] = 0.05
+    assert await store.claim("evt_1", "a", 60) == "claimed"
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        before = (await client.info("stats"))["total_connections_received"]
+        await client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            with pytest.raises(redis.exceptions.TimeoutError):
+                await store.claim("evt_2", "a", 60)
+        finally:
+            await client.execute_command("CLIENT", "UNPAUSE")
+        # To ask again it would have to connect again.
+        assert (await client.info("stats"))["total_connections_received"] == before
+    await store.close_for_loop()
+
+
+async def test_redis_that_has_closed_an_idle_connection_is_asked_again(redis_url: str) -> None:
+    store = RedisStore(redis_url, prefix=f"{uuid.uuid4()}:")
+    assert await store.claim("evt_1", "a", 60) == "claimed"
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.client_kill_filter(_type="normal", skipme=True)
+    assert await store.commit("evt_1", "a")
+    await store.close_for_loop()
 
 
 # Processes, and their sudden end
@@ -326,7 +501,7 @@ def test_two_processes_handle_each_event_once(shared: str, tmp_path: Path) -> No
 async def end_leases(store: Store) -> None:
     """Let the leases of all claims end."""
     if isinstance(store, SQLiteStore):
-        store._clock = lambda: time.time() + LEASE + 1
+        store._lease_clock = lambda: time.monotonic() + LEASE + 1
         return
     assert isinstance(store, RedisStore)
     async with redis.asyncio.Redis.from_url(store._url) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import traceback
@@ -11,7 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pinstripe import ConfigurationError, DecodeError, PinstripeError, SignatureError
+from pinstripe import (
+    ConfigurationError,
+    DecodeError,
+    PinstripeError,
+    SignatureError,
+    response_of,
+)
 from pinstripe._event_samples import SAMPLED
 from pinstripe.events import (
     Event,
@@ -21,7 +28,7 @@ from pinstripe.events import (
     VerificationSessionVerified,
 )
 from pinstripe.pytest_plugin import SECRET, StripeEvent
-from pinstripe.webhooks import Webhook
+from pinstripe.webhooks import Webhook, delivery_of, parse_event
 
 NOW = 1_790_510_400
 CANARY = "canary-7f2a"
@@ -49,7 +56,7 @@ def parse(body: bytes) -> Any:
     return webhook.parse(body, webhook.sign(body))
 
 
-def refusal_of(*arguments: Any, by: Webhook = webhook) -> PinstripeError:
+def refusal_of(*arguments: Any, by: Any = webhook) -> PinstripeError:
     """The error of a delivery, of which no channel shows what was in it."""
     with pytest.raises(PinstripeError) as caught:
         by.parse(*arguments)
@@ -102,7 +109,7 @@ def test_only_the_raw_bytes_will_do(body: Any) -> None:
 
 
 def test_a_header_is_text() -> None:
-    with pytest.raises(ConfigurationError, match="header: must be the text"):
+    with pytest.raises(ConfigurationError, match="signature: must be the text"):
         webhook.parse(b"{}", b"t=1")  # type: ignore[arg-type]
 
 
@@ -137,7 +144,7 @@ def test_an_event_says_that_it_is_one() -> None:
     event = event_with()
     del event["object"]
     body = json.dumps(event).encode()
-    assert "`object`" in str(refusal_of(body, webhook.sign(body)))
+    assert "$.object" in str(refusal_of(body, webhook.sign(body)))
 
 
 def test_what_cannot_be_trusted() -> None:
@@ -191,6 +198,8 @@ def test_secrets_that_change_later_change_nothing() -> None:
         ({"secrets": None}, "secrets"),
         ({"secrets": SECRET, "tolerance": 0}, "tolerance"),
         ({"secrets": SECRET, "max_bytes": 0}, "max_bytes"),
+        ({"secrets": SECRET, "max_bytes": 1e6}, "max_bytes"),
+        ({"secrets": SECRET, "clock": 5}, "clock"),
     ],
 )
 def test_settings_that_are_wrong(arguments: Any, name: str) -> None:
@@ -209,6 +218,87 @@ def test_secrets_stay_inside() -> None:
 def test_a_delivery_of_now_without_a_clock() -> None:
     delivered = stripe_event("file.created")
     assert Webhook(SECRET).parse(delivered.body, delivered.signature).id == delivered.id
+
+
+# What was delivered
+
+
+@pytest.mark.parametrize("thin", [True, False])
+def test_what_was_delivered_stays_reachable(thin: bool) -> None:
+    event = {**(THIN if thin else event_with()), "brand_new": "private-9"}
+    body = json.dumps(event).encode()
+    headers = {"Stripe-Signature": webhook.sign(body), "User-Agent": "Stripe/1.0"}
+    parsed = webhook.parse(body, headers["Stripe-Signature"], headers=headers)
+    delivery = delivery_of(parsed)
+    assert delivery.body == body
+    assert delivery.headers["user-agent"] == "Stripe/1.0"
+    assert "private-9" not in repr(delivery) + repr(parsed)
+    with pytest.raises(TypeError):
+        pickle.dumps(delivery)
+    alone = delivery_of(webhook.parse(body, headers["Stripe-Signature"]))
+    assert dict(alone.headers) == {"Stripe-Signature": headers["Stripe-Signature"]}
+    # Neither a copy nor a pickle of the event takes it along.
+    for copied in (copy.deepcopy(parsed), pickle.loads(pickle.dumps(parsed))):
+        assert copied == parsed
+        with pytest.raises(ConfigurationError, match="was not itself delivered"):
+            delivery_of(copied)
+    with pytest.raises(ConfigurationError, match="was not itself returned by a call"):
+        response_of(parsed)
+
+
+# Payloads without a signature
+
+BRIDGE = {"version": "0", "id": "x", "detail-type": "file.created", "source": "aws.partner/x"}
+GRID = {"specversion": "1.0", "type": "file.created", "source": "/providers/stripe/x"}
+
+
+@pytest.mark.parametrize("encode", [dict, json.dumps, lambda event: json.dumps(event).encode()])
+@pytest.mark.parametrize("thin", [True, False])
+def test_an_event_without_a_signature(encode: Any, thin: bool) -> None:
+    event = THIN if thin else event_with()
+    for payload in (
+        event,
+        {**event, "detail": {"object": "event"}, "specversion": "x"},
+        {**BRIDGE, "detail": event},
+        {**GRID, "data": event},
+        {"id": "x", "eventType": "file.created", "dataVersion": "1", "data": event},
+    ):
+        parsed = parse_event(encode(payload))
+        assert parsed == parse(json.dumps(event).encode())
+        assert type(parsed) is (ThinEvent if thin else VerificationSessionVerified)
+        delivery = delivery_of(parsed)
+        assert json.loads(delivery.body) == payload
+        assert not delivery.headers
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *NO_EVENTS.values(),
+        {},
+        {**BRIDGE, "detail": None},
+        {**BRIDGE, "detail": {**BRIDGE, "detail": event_with()}},
+        json.dumps([event_with(account=CANARY)]),
+        {**GRID, "data": {"object": CANARY}},
+    ],
+)
+def test_a_payload_that_is_no_event(payload: Any) -> None:
+    error = refusal_of(payload, by=Unsigned())
+    assert isinstance(error, DecodeError)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, [CANARY], 5, {CANARY: {CANARY: object()}}, bytearray(b"{}"), CANARY + "\ud800"],
+)
+def test_a_payload_that_is_no_json(payload: Any) -> None:
+    assert isinstance(refusal_of(payload, by=Unsigned()), ConfigurationError)
+
+
+class Unsigned:
+    """Parses without a signature, as a webhook parses with one."""
+
+    parse = staticmethod(parse_event)
 
 
 # Whatever comes

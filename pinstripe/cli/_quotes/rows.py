@@ -1,17 +1,26 @@
 """The rows of the output: JSON lines, or CSV with a row for each network and currency.
 
-    {"line":2,"quotes":{...}}
-    {"line":3,"error":{"class":"RateLimitError","code":...,"message":...,...}}
+    {"line":2,"query_digest":"q_1f...","quotes":{...}}
+    {"line":3,"query_digest":"q_9c...","error":{"class":"RateLimitError","code":...,...}}
 
 Every row is one line of UTF-8 that ends with a line feed and starts with the line number of its
 query. So a file that was cut off anywhere can be read back up to its last complete row.
+
+The digest of a row is that of its query, of the columns that are kept, and of the options that
+change what a row says. With the number of the line it shows that a row belongs to an input; so an
+output needs no file beside it, and an input may have grown at its end.
+
+As in exports, times are in UTC as ISO 8601, and the network Base is `base` and not the API's
+`base_network`.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
@@ -20,12 +29,16 @@ from attrs import frozen
 from pinstripe._core.errors import PinstripeError
 from pinstripe._core.redaction import clean_text
 from pinstripe._models.convert import to_dict
+from pinstripe._resources.onramp_params import WIRE_KEYS
 from pinstripe.bulk import Outcome
 from pinstripe.cli._quotes.queries import Format, Query
-from pinstripe.crypto import Quotes
-from pinstripe.export._formats import csv_lines
+from pinstripe.crypto import Quotes, check_query
+from pinstripe.export._formats import csv_lines, guard_formula, iso_in_utc
 
 QuoteOutcome: TypeAlias = Outcome[Query, Quotes]
+
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_NETWORKS = {key: name for name, key in WIRE_KEYS.items()}
 
 
 class RowError(Exception):
@@ -38,22 +51,52 @@ class RowFacts:
 
     Attributes:
         line: The line of its query in the input.
+        digest: The digest of its query.
         failed: Whether it reports an error.
     """
 
     line: int
+    digest: str
     failed: bool
+
+
+@frozen
+class RowOptions:
+    """What changes the rows of an output besides its format.
+
+    Attributes:
+        keep: The columns of the input that are passed through; None for none.
+        escape_formulas: Whether texts that a spreadsheet would run are guarded.
+        sandbox: Whether the quotes are those of the embedded sandbox.
+    """
+
+    keep: tuple[str, ...] | None = None
+    escape_formulas: bool = False
+    sandbox: bool = False
+
+    def digest(self, query: Query) -> str:
+        """Return what distinguishes the rows of a query from those of any other.
+
+        Args:
+            query: A query of the input.
+        """
+        kept = None if self.keep is None else query.kept
+        facts = [check_query(query.params), kept, self.escape_formulas, self.sandbox]
+        # The letter in front keeps a spreadsheet from reading a number.
+        return f"q_{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
 
 
 class Rows(Protocol):
     """A format of the output.
 
     Attributes:
+        options: What changes its rows.
         header: What comes before all rows.
         several: Whether a query can have more than one row.
         start: The beginning of every row.
     """
 
+    options: RowOptions
     header: bytes
     several: bool
     start: bytes
@@ -109,14 +152,21 @@ class JsonRows:
     several = False
     start = b'{"line":'
 
+    def __init__(self, options: RowOptions) -> None:
+        self.options = options
+
     def encode(self, outcome: QuoteOutcome) -> bytes:
         """Return the row of one query; see `Rows.encode`."""
-        row: dict[str, Any] = {"line": outcome.input.line}
+        query = outcome.input
+        parts = [f'"line":{query.line}', f'"query_digest":"{self.options.digest(query)}"']
+        if self.options.keep is not None:
+            kept = ",".join(f"{_json(name)}:{value}" for name, value in query.kept.items())
+            parts.append(f'"columns":{{{kept}}}')
         if outcome.value is not None:
-            row["quotes"] = to_dict(outcome.value)
+            parts.append(f'"quotes":{_json(_plain(outcome.value))}')
         else:
-            row["error"] = error_facts(outcome.error)
-        return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+            parts.append(f'"error":{_json(error_facts(outcome.error))}')
+        return f"{{{','.join(parts)}}}\n".encode()
 
     def decode(self, row: bytes) -> RowFacts:
         """Read a row back; see `Rows.decode`."""
@@ -125,12 +175,25 @@ class JsonRows:
         except (ValueError, RecursionError):
             value = None
         match value:
-            case {"line": int(line), "quotes": dict()}:
-                return RowFacts(line, failed=False)
-            case {"line": int(line), "error": dict()}:
-                return RowFacts(line, failed=True)
+            case {"line": int(line), "query_digest": str(digest), "quotes": dict()}:
+                return RowFacts(line, digest, failed=False)
+            case {"line": int(line), "query_digest": str(digest), "error": dict()}:
+                return RowFacts(line, digest, failed=True)
             case _:
-                raise RowError("not a JSON object with line and quotes or error")
+                raise RowError("not a JSON object with line, query_digest and quotes or error")
+
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _plain(quotes: Quotes) -> dict[str, Any]:
+    plain = to_dict(quotes)
+    by_network = plain["destination_network_quotes"]
+    return {
+        **plain,
+        "rate_fetched_at": iso_in_utc(quotes.rate_fetched_at),
+        "destination_network_quotes": {_NETWORKS.get(k, k): v for k, v in by_network.items()},
+    }
 
 
 CSV_COLUMNS = (
@@ -149,8 +212,12 @@ CSV_COLUMNS = (
     "message",
     "request_id",
     "outcome",
+    "query_digest",
 )
-"""The columns of the CSV output; those of the error are empty if there is none."""
+"""The columns of the CSV output; those of the error are empty if there is none.
+
+Columns of the input that are kept come after them.
+"""
 
 
 class CsvRows:
@@ -162,36 +229,46 @@ class CsvRows:
     several = True
     start = b""
 
-    def __init__(self) -> None:
-        self.header = csv_lines([CSV_COLUMNS])
+    def __init__(self, options: RowOptions) -> None:
+        self.options = options
+        self.header = self._lines([[*CSV_COLUMNS, *(options.keep or ())]])
 
     def encode(self, outcome: QuoteOutcome) -> bytes:
         """Return the rows of one query; see `Rows.encode`."""
-        line = {"line": outcome.input.line}
+        query = outcome.input
+        line = {"line": query.line, "query_digest": self.options.digest(query)}
         if outcome.value is None:
             facts = error_facts(outcome.error)
             rows: Iterable[Mapping[str, Any]] = [{**line, **facts, "error": facts["class"]}]
         else:
             rows = ({**line, **row} for row in _quote_rows(outcome.value))
-        return csv_lines([_cell(row.get(name)) for name in CSV_COLUMNS] for row in rows)
+        kept = [_kept_cell(query.kept.get(name)) for name in self.options.keep or ()]
+        return self._lines([*(_cell(row.get(name)) for name in CSV_COLUMNS), *kept] for row in rows)
 
     def decode(self, row: bytes) -> RowFacts:
         """Read a row back; see `Rows.decode`."""
         try:
             cells = next(csv.reader([row.decode()], strict=True))
-            facts = dict(zip(CSV_COLUMNS, cells, strict=True))
-            return RowFacts(int(facts["line"]), failed=bool(facts["error"]))
+            columns = [*CSV_COLUMNS, *(self.options.keep or ())]
+            facts = dict(zip(CSV_COLUMNS, cells, strict=False))
+            if len(cells) == len(columns):
+                return RowFacts(int(facts["line"]), facts["query_digest"], bool(facts["error"]))
+            problem = f"has {len(cells)} cells in place of {len(columns)}"
         except (ValueError, csv.Error, StopIteration):
-            raise RowError(
-                f"not a row of {len(CSV_COLUMNS)} cells that starts with a number"
-            ) from None
+            problem = "does not start with a number"
+        raise RowError(f"not a row of this output: it {problem}")
+
+    def _lines(self, rows: Iterable[Sequence[str]]) -> bytes:
+        if self.options.escape_formulas:
+            rows = ([_guard(cell) for cell in row] for row in rows)
+        return csv_lines(rows)
 
 
 def _quote_rows(quotes: Quotes) -> Iterable[dict[str, Any]]:
     common = {
         "source_amount": quotes.source_amount,
         "source_currency": quotes.source_currency,
-        "rate_fetched_at": quotes.rate_fetched_at.isoformat(),
+        "rate_fetched_at": iso_in_utc(quotes.rate_fetched_at),
     }
     rows = [
         {
@@ -216,10 +293,21 @@ def _cell(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else clean_text(str(value))
 
 
-def rows_for(form: Format) -> Rows:
+def _kept_cell(value: str | None) -> str:
+    """Return the cell of a kept value: a text as it is, anything else as JSON."""
+    text = "null" if value is None else value
+    return json.loads(text) if text.startswith('"') else text if text != "null" else ""
+
+
+def _guard(cell: str) -> str:
+    return cell if _NUMBER.fullmatch(cell) else guard_formula(cell)
+
+
+def rows_for(form: Format, options: RowOptions) -> Rows:
     """Return the rows of a format.
 
     Args:
         form: Its name.
+        options: What changes them.
     """
-    return CsvRows() if form == "csv" else JsonRows()
+    return CsvRows(options) if form == "csv" else JsonRows(options)

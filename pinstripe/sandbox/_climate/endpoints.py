@@ -81,7 +81,7 @@ def update_order(call: Call) -> Json:
     """Change the beneficiary of an order, or its metadata."""
     value, params = order(call), call.params
     if "beneficiary" in params and value["status"] in ("canceled", "delivered"):
-        text = f"The beneficiary of a {value['status']} order cannot be changed."
+        text = f"The beneficiary of an order cannot be changed when it is {value['status']}."
         raise invalid(text, "beneficiary", "status_transition_invalid")
     changes: Json = {}
     if "metadata" in params:

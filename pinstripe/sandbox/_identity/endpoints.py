@@ -195,7 +195,7 @@ def update_session(call: Call) -> Json:
     if value["redaction"] is not None:
         raise _wrong_status("A session cannot be updated after its redaction has started.")
     if value["status"] != "requires_input" and params.keys() - {"metadata"}:
-        raise _wrong_status(f"Only metadata can be changed on a {value['status']} session.")
+        raise _wrong_status(f"Only metadata can be changed when a session is {value['status']}.")
     changed = dict(value)
     if "metadata" in params:
         changed["metadata"] = METADATA.merge(value["metadata"], params["metadata"])

@@ -255,7 +255,7 @@ class Metadata:
             return None
         if not isinstance(raw, dict):
             raise invalid(f"Invalid object: {shortened(path)}", path)
-        if len(raw) > self.max_keys:
+        if sum(value != "" for value in raw.values()) > self.max_keys:
             raise self._too_many(path)
         values: dict[str, str] = {}
         for key, value in raw.items():

@@ -64,7 +64,7 @@ class Lifecycle:
             if row.source == state and row.action == action:
                 return row
         raise invalid(
-            f"A {self.name} with the status {state} cannot take the step {action}.",
+            f"This {self.name} has the status {state} and cannot take the step {action}.",
             code="status_transition_invalid",
         )
 
@@ -78,7 +78,8 @@ class Lifecycle:
             if row.source == state and row.target == target:
                 return row
         raise invalid(
-            f"A {self.name} cannot go from {state} to {target}.", code="status_transition_invalid"
+            f"This {self.name} cannot go from {state} to {target}.",
+            code="status_transition_invalid",
         )
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import pty
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from pinstripe.cli._quotes.rows import CSV_COLUMNS
 from pinstripe.sandbox import Sandbox
@@ -24,6 +26,7 @@ from tests.support.cli_process import (
     run,
     start,
 )
+from tests.support.nonsense import http, nonsense
 
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[bytes]
@@ -53,13 +56,14 @@ def test_json_lines_to_standard_output(
     first, second, refused, last = json_rows(out)
     assert numbers([first, second, refused, last]) == [2, 3, 5, 6]
     assert first["quotes"]["source_amount"] == "100.00"
-    (eth,) = second["quotes"]["destination_network_quotes"]["base_network"]
+    (eth,) = second["quotes"]["destination_network_quotes"]["base"]
     assert eth["destination_amount"].startswith("0.5")
     assert refused["error"]["class"] == "InvalidRequestError"
     assert refused["error"]["request_id"].startswith("req_")
     assert refused["error"]["outcome"] == "rejected"
     assert last["quotes"]["source_currency"] == "eur"
-    assert err == b"1 of 4 queries failed.\n"
+    assert err == b"4 queries to standard output, 1 failed\n"
+    assert first["quotes"]["rate_fetched_at"].endswith("Z")
 
 
 def test_csv_to_a_file_by_its_name(sandbox: Sandbox, pinstripe: Command, tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_csv_to_a_file_by_its_name(sandbox: Sandbox, pinstripe: Command, tmp_pat
 def test_the_real_command_from_standard_input_with_the_embedded_sandbox() -> None:
     queries = lines('{"source_amount": 1.10}', '{"destination_networks": ["base"]}')
     done = run("quotes", "-", "--sandbox", stdin=queries)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, b"2 queries to standard output\n")
     rows = json_rows(done.stdout)
     assert numbers(rows) == [1, 2]
     assert rows[0]["quotes"]["source_amount"] == "1.10"
@@ -167,6 +171,7 @@ def test_input_that_is_wrong_is_found_before_anything_is_sent(
         file.write("-5\n")
     message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out)
     assert message.startswith(f"Error: {queries}:502:1: source_amount: must be a decimal number")
+    assert message.endswith("; it is '-5'")
     assert not out.exists()
 
 
@@ -254,14 +259,19 @@ def test_a_resumed_run_remembers_failures(
     assert pinstripe("quotes", queries, "-o", out) == 1
     out.write_bytes(out.read_bytes()[:-5])
     assert pinstripe("quotes", queries, "-o", out, "--resume") == 1
-    assert capfdbinary.readouterr().err == b"1 of 4 queries failed.\n" * 2
+    summary = f"4 queries in {out}, 1 failed: --retry-failed asks again\n"
+    assert capfdbinary.readouterr().err.decode() == summary * 2
 
 
 def test_resume_refuses_another_file(
     sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 2), tmp_path / "out.jsonl"
-    for content in (b"notes\n", b'{"line":9,"quotes":{}}\n', b'{"line":2,"quotes":{}}\n{}\n'):
+    for content in (
+        b"notes\n",
+        b'{"line":9,"query_digest":"q","quotes":{}}\n',
+        b'{"line":2,"quotes":{}}\n',
+    ):
         out.write_bytes(content)
         for words in (["--resume"], ["--resume", "--overwrite"]):
             message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out, *words)
@@ -395,3 +405,295 @@ def test_a_temporary_copy_is_not_left(
     env = {**environment(sandbox), "TMPDIR": str(spool)}
     assert run("quotes", "-", stdin=b"source_amount\n5\n", env=env).returncode == 0
     assert list(spool.iterdir()) == []
+
+
+# --- what is wrong with an input -----------------------------------------------------------------
+
+
+def test_all_lines_that_are_wrong_are_reported_at_once(
+    pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries, out = tmp_path / "q.csv", tmp_path / "out.csv"
+    queries.write_text("source_amount\n" + "".join(f"bad{n}\n{n}.00\n" for n in range(1, 51)))
+    assert pinstripe("quotes", queries, "-o", out, "--sandbox") == 2
+    first, *middle, last = capfdbinary.readouterr().err.decode().splitlines()
+    assert first == f"Error: 50 faults in {queries}, nothing was sent:"
+    assert [line.partition(": ")[0] for line in middle] == [
+        f"{queries}:{n}:1" for n in range(2, 42, 2)
+    ]
+    assert "'bad1'" in middle[0]
+    assert last == "... and 30 more"
+    assert not out.exists()
+
+
+def test_columns_are_passed_through(
+    sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries = tmp_path / "q.csv"
+    queries.write_text("ref,source_amount,source_currency\nA-1,5,usd\n=1+1,7,xyz\n")
+    out, rows = tmp_path / "out.csv", tmp_path / "out.jsonl"
+    assert pinstripe("quotes", queries, "-o", out) == 2
+    assert pinstripe("quotes", queries, "-o", out, "--keep-columns", "--escape-formulas") == 1
+    found = list(csv.DictReader(out.read_text().splitlines()))
+    assert tuple(found[0]) == (*CSV_COLUMNS, "ref")
+    assert {(row["line"], row["ref"]) for row in found} == {("2", "A-1"), ("3", "'=1+1")}
+    assert pinstripe("quotes", queries, "-o", rows, "--keep-columns") == 1
+    assert [row["columns"]["ref"] for row in json_rows(rows.read_bytes())] == ["A-1", "=1+1"]
+    assert pinstripe("quotes", queries, "-o", rows, "--resume") == 2  # other options
+    assert pinstripe("quotes", queries, "-o", rows, "--escape-formulas", "--overwrite") == 2
+    capfdbinary.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ('{"line": 1, "source_amount": 5}', "the output has its own columns line: rename yours"),
+        ('{"ref": "a\\nb", "source_amount": 5}', ":1:1: the line break in 'ref' fits into no row"),
+    ],
+)
+def test_what_csv_cannot_hold_is_refused(
+    *, query: str, problem: str, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries = tmp_path / "q.jsonl"
+    queries.write_text(f"{query}\n")
+    words = ("quotes", queries, "--sandbox", "--keep-columns")
+    assert pinstripe(*words, "--format", "csv") == 2
+    out, err = capfdbinary.readouterr()
+    assert (out, problem in err.decode()) == (b"", True)
+    assert pinstripe(*words) == 0
+    assert json_rows(capfdbinary.readouterr().out)[0]["columns"]
+
+
+# --- outputs of other inputs, and of runs that had no use ----------------------------------------
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("option", ["--resume", "--retry-failed"])
+def test_the_output_of_another_input_is_refused(
+    *,
+    form: str,
+    option: str,
+    sandbox: Sandbox,
+    pinstripe: Command,
+    tmp_path: Path,
+    capfdbinary: Captured,
+) -> None:
+    out, theirs = tmp_path / f"out.{form}", tmp_path / "theirs.csv"
+    assert pinstripe("quotes", amounts(tmp_path / "q.csv", 5), "-o", out) == 0
+    whole = out.read_bytes()
+    theirs.write_text("source_amount\n" + "".join(f"{n}.50\n" for n in range(1, 9)))
+    for size in (len(whole), len(whole) * 2 // 3):
+        out.write_bytes(whole[:size])
+        capfdbinary.readouterr()
+        message = refused(pinstripe, capfdbinary, "quotes", theirs, "-o", out, option)
+        assert "the row is of another query than line 2" in message
+        assert out.read_bytes() == whole[:size]
+    words = ("quotes", tmp_path / "q.csv", "-o", out, option, "--sandbox")
+    assert "other options" in refused(pinstripe, capfdbinary, *words)
+
+
+def test_an_input_may_grow_and_be_written_in_another_way(
+    sandbox: Sandbox, pinstripe: Command, tmp_path: Path
+) -> None:
+    queries, out = amounts(tmp_path / "q.csv", 3), tmp_path / "out.jsonl"
+    assert pinstripe("quotes", queries, "-o", out) == 0
+    before = out.read_bytes()
+    queries.write_text('"source_amount"\n1.00\n 2.00 \n"3.00"\n4.00\n')
+    assert pinstripe("quotes", queries, "-o", out, "--resume") == 0
+    assert out.read_bytes().startswith(before)
+    assert numbers(json_rows(out.read_bytes())) == [2, 3, 4, 5]
+
+
+class Api:
+    """An API that refuses the next calls with these statuses, and has a quote for all others."""
+
+    def __init__(self) -> None:
+        self.refusals: list[int] = []
+        self.asked = 0
+
+    def reply(self, target: str) -> bytes:
+        self.asked += 1
+        headers = ("Content-Type: application/json", f"Request-Id: req_{self.asked}")
+        if self.refusals:
+            error = {"error": {"message": "no", "type": "invalid_request_error"}}
+            return http(json.dumps(error), f"{self.refusals.pop(0)} No", *headers)
+        amount = URL(target).query["source_amount"]
+        quote = {
+            "destination_amount": amount,
+            "destination_currency": "eth",
+            "destination_network": "base",
+            "fees": {"network_fee_monetary": "0", "transaction_fee_monetary": "0"},
+            "source_total_amount": amount,
+        }
+        quotes = {
+            "id": "q",
+            "object": "crypto.onramp.quotes",
+            "destination_network_quotes": {"base_network": [quote]},
+            "livemode": False,
+            "rate_fetched_at": 1_790_000_000.5,
+            "source_amount": amount,
+            "source_currency": "usd",
+        }
+        return http(json.dumps(quotes), "200 OK", *headers)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    api = Api()
+    with nonsense(api.reply) as server:
+        monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
+        yield api
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_run_stops_when_its_key_is_refused_and_resumes_with_a_good_one(
+    *, status: int, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries, out = amounts(tmp_path / "q.csv", 100), tmp_path / "out.jsonl"
+    words = ("quotes", queries, "-o", out, "--concurrency", "4")
+    api.refusals = [400, *[status] * 1000]
+    assert pinstripe(*words) == 1
+    assert api.asked <= 1 + 2 * 4
+    (message,) = capfdbinary.readouterr().err.decode().splitlines()
+    assert message.startswith("Error: the API refuses the key: ")
+    assert message.endswith(" queries are written; the same command with --resume does the rest")
+    assert numbers(json_rows(out.read_bytes())) in ([], [2], [2, 3], [2, 3, 4])
+    api.refusals = []
+    assert pinstripe(*words, "--resume") in (0, 1)
+    assert numbers(json_rows(out.read_bytes())) == list(range(2, 102))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_failed_queries_are_asked_again_and_no_others(
+    *, form: str, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries, out = amounts(tmp_path / "q.csv", 6), tmp_path / f"out.{form}"
+    words = ("quotes", queries, "-o", out, "--concurrency", "1")
+    assert pinstripe(*words) == 0
+    good, api.refusals = out.read_bytes(), [400, 422]
+    assert pinstripe(*words, "--overwrite") == 1
+    summary = f"6 queries in {out}, 2 failed: --retry-failed asks again\n"
+    assert capfdbinary.readouterr().err.decode().endswith(summary)
+    bad, api.refusals, api.asked = out.read_bytes(), [400], 0
+    assert pinstripe(*words, "--retry-failed") == 1
+    last = form == "csv"  # nothing shows that the rows of the last query are complete
+    assert (out.read_bytes() in (bad, good), api.asked) == (False, 2 + last)
+    assert pinstripe(*words, "--resume", "--retry-failed") == 0
+    assert (out.read_bytes(), api.asked) == (good, 3 + 2 * last)
+    assert pinstripe(*words, "--retry-failed") == 0
+    assert (out.read_bytes(), api.asked) == (good, 3 + 3 * last)
+    assert sorted(tmp_path.iterdir()) == sorted([queries, out])
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_retry_that_is_stopped_keeps_every_row(
+    *, status: int, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    queries, out = amounts(tmp_path / "q.csv", 4), tmp_path / "out.jsonl"
+    words = ("quotes", queries, "-o", out, "--concurrency", "1")
+    api.refusals = [400] * 4
+    assert pinstripe(*words) == 1
+    before, api.refusals = out.read_bytes(), [status] * 9
+    assert pinstripe(*words, "--retry-failed") == 1
+    assert b"the API refuses the key: " in capfdbinary.readouterr().err
+    assert out.read_bytes() == before
+    api.refusals = []
+    assert pinstripe(*words, "--retry-failed") == 0
+    assert all("quotes" in row for row in json_rows(out.read_bytes()))
+
+
+def test_a_retry_does_the_rest_too(api: Api, pinstripe: Command, tmp_path: Path) -> None:
+    queries, out = amounts(tmp_path / "q.csv", 4), tmp_path / "out.jsonl"
+    api.refusals = [400]
+    assert pinstripe("quotes", queries, "-o", out, "--concurrency", "1") == 1
+    out.write_bytes(b"".join(out.read_bytes().splitlines(keepends=True)[:2]) + b'{"line":4,"qu')
+    assert pinstripe("quotes", queries, "-o", out, "--retry-failed") == 0
+    rows = json_rows(out.read_bytes())
+    assert numbers(rows) == [2, 3, 4, 5]
+    assert all("quotes" in row for row in rows)
+
+
+def test_a_few_queries_without_an_answer_are_rows_with_an_error(
+    api: Api, pinstripe: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of the API after them shows that it can be reached."""
+    queries, out = amounts(tmp_path / "q.csv", 20), tmp_path / "out.jsonl"
+    silent = [f"source_amount={n}.00" for n in (*range(2, 11), 20)]
+
+    def reply(target: str) -> bytes:
+        return b"" if target.rpartition("?")[2] in silent else api.reply(target)
+
+    with nonsense(reply) as server:
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
+        assert pinstripe("quotes", queries, "-o", out) == 1
+    failed = [row["line"] for row in json_rows(out.read_bytes()) if "error" in row]
+    assert failed == [*range(3, 12), 21]
+
+
+# --- where the output goes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_by_its_names(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    queries = amounts(tmp_path / "q.csv", 2)
+    words = ("quotes", queries, "-o", name)
+    done = run(*words, sandbox=sandbox)
+    assert (done.returncode, numbers(json_rows(done.stdout))) == (0, [2, 3])
+    with (tmp_path / "out").open("wb", buffering=0) as out:
+        out.write(b"before\n")
+        assert run(*words, "--overwrite", sandbox=sandbox, stdout=out).returncode == 0
+        out.write(b"after\n")
+    written = (tmp_path / "out").read_bytes()
+    assert (written[:7], written[-6:], written.count(b"\n")) == (b"before\n", b"after\n", 4)
+    assert run(*words, "--resume", sandbox=sandbox).returncode == 2
+
+
+def test_the_output_is_for_its_owner_and_a_link_to_it_stays(
+    api: Api, pinstripe: Command, tmp_path: Path
+) -> None:
+    link, target = tmp_path / "link.csv", tmp_path / "rows"
+    link.symlink_to(target)
+    words = ("quotes", amounts(tmp_path / "q.csv", 2), "-o", link)
+    api.refusals = [400]
+    assert pinstripe(*words) == 1
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert pinstripe(*words, "--retry-failed") == 0
+    assert (link.is_symlink(), target.stat().st_mode & 0o777) == (True, 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "q.csv", "rows"]
+
+
+def test_a_link_in_the_place_of_the_lock_is_refused(
+    sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
+    out, theirs = tmp_path / "out.csv", tmp_path / "theirs"
+    (tmp_path / ".out.csv.lock").symlink_to(theirs)
+    message = refused(pinstripe, capfdbinary, "quotes", amounts(tmp_path / "q.csv", 1), "-o", out)
+    assert message.startswith("Error: the output cannot be opened: ")
+    assert not theirs.exists()
+
+
+def test_a_terminal_gets_no_control_character(tmp_path: Path) -> None:
+    queries = tmp_path / "q.csv"
+    queries.write_text("ref,destination_networks\n\x9b31mred\u202e,bitcoin\n")
+    master, slave = pty.openpty()
+    seen: list[bytes] = []
+    reader = threading.Thread(target=lambda: seen.append(watch(master)))
+    reader.start()
+    words = ("quotes", queries, "--sandbox", "--keep-columns", "--format", "csv")
+    with start(*words, stdout=slave) as process:
+        os.close(slave)
+    reader.join(SECONDS)
+    os.close(master)
+    assert process.returncode == 0
+    assert rb"\x9b31mred\u202e" in seen[0]
+    assert "\x9b31mred\u202e".encode() in run(*words).stdout
+
+
+def test_an_exit_status_needs_no_reader_of_messages(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ("quotes", amounts(tmp_path / "q.csv", 1), "--sandbox")
+    assert run(*words, stderr=writer).returncode == 0
+    assert run("quotes", "missing", stderr=writer).returncode == 2
+    os.close(writer)

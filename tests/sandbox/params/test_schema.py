@@ -144,6 +144,13 @@ def test_metadata_merges(old: dict[str, str], patch: dict[str, str]) -> None:
     assert METADATA.merge(old, None) == {}
 
 
+def test_keys_that_are_removed_do_not_count() -> None:
+    keys: dict[str, Tree] = {f"a{index}": "x" for index in range(50)}
+    assert METADATA.read({**keys, "gone": ""}, "metadata") == {**keys, "gone": ""}
+    with pytest.raises(Refusal):
+        METADATA.read({**keys, "b": "y"}, "metadata")
+
+
 def test_metadata_cannot_outgrow_its_bound_by_merging() -> None:
     old = {f"a{index}": "x" for index in range(50)}
     assert METADATA.merge(old, {"a0": "", "b": "y"})["b"] == "y"

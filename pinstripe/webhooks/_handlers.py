@@ -1,0 +1,153 @@
+"""Which handlers an event has, and how each is called.
+
+A handler is registered for classes of events, or for types by their names. An event is of the class
+for its type only if its object fits that class; otherwise it is a plain `Event`. So the class that
+an event should have decides who is called with it, and not the class that it has.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+from attrs import frozen
+
+from pinstripe._concurrency.callbacks import CallInThread
+from pinstripe._core.errors import ConfigurationError, DecodeError
+from pinstripe._models.convert import structure, to_dict
+from pinstripe.events import Event, ThinEvent, event_class
+from pinstripe.webhooks._webhook import Received
+
+_A = TypeVar("_A", bound=Received)
+
+Handler: TypeAlias = Callable[[_A], object]
+"""A function that is called with an event: a coroutine function, or a plain one."""
+
+_TYPE = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*"
+
+
+@frozen
+class Registered:
+    """A handler, and the classes and types of the events that it wants."""
+
+    kinds: Sequence[type[Received] | str]
+    handler: Handler[Any]
+
+    def wants(self, kind: type[Received], type: str) -> bool:
+        """Return whether it wants the events of a class, or those of a type."""
+        return any(
+            type == each if isinstance(each, str) else issubclass(kind, each) for each in self.kinds
+        )
+
+
+def check_kinds(kinds: Sequence[Any]) -> None:
+    """Refuse what is neither a class of events nor the type of one.
+
+    Args:
+        kinds: What a handler is registered for.
+
+    Raises:
+        ConfigurationError: One of them is neither, or there is none.
+    """
+    for kind in kinds:
+        if isinstance(kind, str):
+            # A pattern, or a typing error, would never match: its events would be lost.
+            if re.fullmatch(_TYPE, kind) is None:
+                problem = f"{kind!r} is no type of events; name each type, or register for Event"
+                raise ConfigurationError("kinds", problem)
+        elif not isinstance(kind, type) or not issubclass(kind, (Event, ThinEvent)):
+            problem = "must be classes from pinstripe.events, or types such as 'file.created'"
+            raise ConfigurationError("kinds", problem)
+    if not kinds:
+        raise ConfigurationError("kinds", "must be at least one class or type of events")
+
+
+def handlers_of(
+    event: Received, registered: Sequence[Registered], *, allow_plain: bool
+) -> list[Handler[Any]]:
+    """Return the handlers of an event, in the order of their registration.
+
+    Args:
+        event: The event.
+        registered: All handlers.
+        allow_plain: Whether a handler of the class for the type of the event, or of that type, may
+            get it as a plain `Event`.
+
+    Raises:
+        DecodeError: It may not, and the object of the event does not fit that class.
+    """
+    kind = event_class(event.type) if type(event) is Event else type(event)
+    wanted = [each for each in registered if each.wants(kind, event.type)]
+    if kind is not type(event) and not allow_plain:
+        for each in wanted:
+            if not each.wants(type(event), ""):  # then it is no handler of every `Event`
+                raise _misfit(event, kind)
+    return [each.handler for each in wanted]
+
+
+def _misfit(event: Received, kind: type[Received]) -> DecodeError:
+    """Return an error that says where the object of an event does not fit."""
+    try:
+        structure(to_dict(event), kind)
+    except DecodeError as error:
+        return error.with_traceback(None)
+    # It would fit, if only it said what it is.
+    unnamed = DecodeError(f"the object does not say that it is that of {kind.__name__}")
+    unnamed.path = "$.data.object.object"
+    return unnamed
+
+
+async def run_handlers(
+    handlers: Sequence[Handler[Any]], event: Received, call_plain: CallInThread, deadline: float
+) -> None:
+    """Call handlers one after the other, until one fails or the lease of the event ends.
+
+    Args:
+        handlers: The handlers.
+        event: The event.
+        call_plain: Calls plain functions.
+        deadline: When the lease ends, on the clock of the event loop.
+
+    Raises:
+        TimeoutError: The lease has ended.
+        Exception: What the first handler that fails raises.
+    """
+    with anyio.fail_after(deadline - anyio.current_time()):
+        for handler in handlers:
+            # A cancellation comes with an `await`, and a handler may do all its work before one.
+            if anyio.current_time() >= deadline:
+                raise TimeoutError("the lease ended before every handler was called")
+            await call(handler, event, call_plain)
+
+
+async def call(handler: Handler[Any], event: Received, call_plain: CallInThread) -> None:
+    """Call a handler, and wait for its end.
+
+    Args:
+        handler: The handler.
+        event: The event.
+        call_plain: Calls plain functions.
+    """
+    # A handler may also be an object with an async `__call__`, or a plain function that returns an
+    # awaitable, such as a wrapped coroutine function.
+    method = cast("Any", handler).__call__
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method):
+        result = handler(event)
+    else:
+        result = await call_plain(handler, event)
+    if inspect.isawaitable(result):
+        await cast("Awaitable[object]", result)
+
+
+async def in_thread(function: Callable[..., object], /, *args: Any) -> object:
+    """Call a plain function in a worker thread.
+
+    Args:
+        function: The function.
+        args: Its arguments.
+    """
+    return await anyio.to_thread.run_sync(function, *args)
