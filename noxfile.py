@@ -106,7 +106,7 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--project", str(blocks))
 
 
-@nox.session
+@nox.session(python=None if sys.version_info >= (3, 11) else "3.11")  # zensical needs it
 def docs(session: nox.Session) -> None:
     """Build the site of guides and API reference into build/docs; a warning is an error."""
     session.install(*nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "docs"))
