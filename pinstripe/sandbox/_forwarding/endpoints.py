@@ -3,8 +3,7 @@
 A forwarded request exists in two forms. The outgoing one has the card details in its blanks and is
 never stored. The stored one is the same draft, filled with the masked card; the answer of the
 destination is masked too before it is stored. The destination is a server on loopback, or a host
-that the settings allow by name. Each request has its own connection: one that is kept alive can be
-dead when the next request uses it, and a POST must not be sent twice.
+that the settings allow by name; `outbound` has the rules.
 
 Choices where the published facts are silent:
 
@@ -24,12 +23,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import field, frozen
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -47,7 +45,7 @@ from pinstripe.sandbox._forwarding.cards import (
 )
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
-from pinstripe.sandbox._http.outbound import is_loopback, may_call, read_url
+from pinstripe.sandbox._http.outbound import Way, is_loopback, may_call, read_url
 from pinstripe.sandbox._http.retention import get_recent, recent_range
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
 from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
@@ -232,11 +230,15 @@ def _not_valid(path: str, problem: str) -> Refusal:
 
 
 async def _forward(outgoing: _Outgoing, settings: Settings) -> _Incoming:
+    way = Way(outgoing.url)
     try:
-        return await asyncio.wait_for(_exchange(outgoing), settings.forward_seconds)
+        return await asyncio.wait_for(_exchange(outgoing, way), settings.forward_seconds)
     except asyncio.TimeoutError:
         raise _upstream("connection_timeout", "did not answer in time") from None
     except aiohttp.ClientConnectionError:
+        if way.refused:
+            problem = f"{outgoing.url.host} is at {way.address}, where a sandbox forwards nothing"
+            raise _not_valid("url", problem) from None
         raise _upstream("connection_error", "could not be reached, or gave no answer") from None
     except aiohttp.ClientError:
         raise _upstream("error", "gave an answer that cannot be read") from None
@@ -247,14 +249,9 @@ def _upstream(what: str, problem: str) -> Refusal:
     return Refusal(text, status=424, code=f"forwarding_api_upstream_{what}")
 
 
-async def _exchange(outgoing: _Outgoing) -> _Incoming:
-    socket_factory = _SocketFactory()
-    # Addresses are tried one after the other, so that the last one tried is the one that answered.
-    connector = aiohttp.TCPConnector(
-        force_close=True, socket_factory=socket_factory.make, happy_eyeballs_delay=None
-    )
+async def _exchange(outgoing: _Outgoing, way: Way) -> _Incoming:
     session = aiohttp.ClientSession(
-        connector=connector,
+        connector=way.connector(),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -277,21 +274,7 @@ async def _exchange(outgoing: _Outgoing) -> _Incoming:
             if len(body) > MAX_ANSWER:
                 raise aiohttp.ClientPayloadError("too long")
         answered = [(_text(name), _text(value)) for name, value in response.raw_headers]
-        return _Incoming(response.status, answered, _text(body), socket_factory.address)
-
-
-@define
-class _SocketFactory:
-    """Makes the sockets of a connection, and notes the address that it last tried."""
-
-    address: str = ""
-
-    def make(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        self.address = address[0]
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
+        return _Incoming(response.status, answered, _text(body), way.address)
 
 
 def _text(data: bytes | bytearray) -> str:

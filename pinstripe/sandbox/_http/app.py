@@ -2,8 +2,8 @@
 
 A request passes these steps in order; each may refuse it:
 
-1. the Host header, the API key, and the version and account headers;
-2. the route;
+1. the route is looked up, and `guard` keeps out what a page of another site sends;
+2. the API key, and the version and account headers; only then an unknown route is told;
 3. the rate limit;
 4. a fault, which may delay, refuse or cut the request here, or after its endpoint;
 5. the idempotency key, which is in use from here on;
@@ -34,7 +34,8 @@ from aiohttp.abc import AbstractAccessLogger
 from attrs import define
 
 from pinstripe.sandbox._http import dispatch
-from pinstripe.sandbox._http.auth import Access, check_host, echoed_headers, read_access
+from pinstripe.sandbox._http.auth import Access, echoed_headers, read_access
+from pinstripe.sandbox._http.guard import check_host, check_site
 from pinstripe.sandbox._http.routes import Match, RouteTable
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
@@ -88,13 +89,8 @@ class Application:
         path, _, query = request.raw_path.partition("?")
         # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
         path = path.encode("utf-8", "replace").decode()
-        if self.routes.needs_key(path):
-            access = read_access(request.headers, request.method)
-        else:
-            check_host(request.headers.get("Host", ""))
-            access = _NO_KEY
+        match, access = self._admit(request, path)
         account = self.world.account(access.account)
-        match = self.routes.match(request.method, path)
         exchange = _Exchange(match, account, access, request_id, path)
         if match.route.control:
             return await exchange.run(await _read_form(request, match, query))
@@ -113,6 +109,22 @@ class Application:
             await self.world.journal.wait_saved()
             raise fault.refusal()
         return answer
+
+    def _admit(self, request: web.BaseRequest, path: str) -> tuple[Match, Access]:
+        """Return the route of a request, and what its headers say.
+
+        Raises:
+            Refusal: 403 for a page of another site, 401 for a key that is not accepted, 404 or 405
+                for a route that is not there, 400 for other headers.
+        """
+        found = self.routes.find(request.method, path)
+        open = not isinstance(found, Refusal) and found.route.open
+        check_host(request.headers.get("Host", ""), self.world.settings.reachable_as)
+        check_site(request.headers, visit=open and request.method == "GET")
+        access = _NO_KEY if open else read_access(request.headers, request.method)
+        if isinstance(found, Refusal):
+            raise found
+        return found, access
 
     async def _run_once(
         self, request: web.BaseRequest, exchange: _Exchange, query: str
@@ -236,8 +248,9 @@ class _Protocol(web.RequestHandler):
 
 
 def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
-    content_type = {"Content-Type": answer.content_type}
-    return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
+    # No answer is taken for a page or a script unless it says that it is one.
+    always = {"Content-Type": answer.content_type, "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=answer.body, status=answer.status, headers={**headers, **always})
 
 
 async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:

@@ -64,7 +64,8 @@ class Route:
         listed: Whether the answer is a list of that kind.
         control: Whether the route belongs to the sandbox itself and not to the API.
         upload: The largest `multipart/form-data` body in bytes; 0 if the route takes none.
-        open: Whether no API key is needed, as for what a browser opens.
+        open: Whether no API key is needed, as for what a browser opens. A GET of such a route may
+            come from any site, so it must not change anything.
     """
 
     method: str
@@ -91,7 +92,11 @@ def control_route(method: str, path: str, handler: Handler, params: Object = NO_
 
 
 def page_route(method: str, path: str, handler: Handler, params: Object = NO_PARAMS) -> Route:
-    """Return a route that a browser opens: it needs no key, and meets no limit and no fault."""
+    """Return a route that a browser opens: it needs no key, and meets no limit and no fault.
+
+    A GET may come from any site, so it must not change anything; a POST only from a page of the
+    sandbox.
+    """
     return Route(method, path, handler, params, control=True, open=True)
 
 
@@ -130,13 +135,6 @@ class RouteTable:
                     node = node.children.setdefault(part, _Node())
             # The schema is built here, once, and not for each request.
             node.routes[route.method] = (route, route.schema)
-        paths = [route.path for route in self.routes if route.open]
-        self._open = frozenset(path for path in paths if "{" not in path)
-        self._open_below = tuple(path.partition("{")[0] for path in paths if "{" in path)
-
-    def needs_key(self, path: str) -> bool:
-        """Return whether a request for a path needs an API key, even if no route matches it."""
-        return path not in self._open and not path.startswith(self._open_below)
 
     def match(self, method: str, path: str) -> Match:
         """Return the route of a request.
@@ -147,6 +145,18 @@ class RouteTable:
 
         Raises:
             Refusal: 404 for an unknown path, 405 for a method that the path does not take.
+        """
+        found = self.find(method, path)
+        if isinstance(found, Refusal):
+            raise found
+        return found
+
+    def find(self, method: str, path: str) -> Match | Refusal:
+        """Return the route of a request, or the refusal if there is none.
+
+        Args:
+            method: The HTTP method.
+            path: The path as it was sent, with its percent escapes.
         """
         node: _Node | None = self._root
         ids: list[str] = []
@@ -162,11 +172,11 @@ class RouteTable:
             node = child
         if node is None or not node.routes:
             text = f"Unrecognized request URL ({method}: {shortened(path)})."
-            raise Refusal(text, status=404)
+            return Refusal(text, status=404)
         if method not in node.routes:
             allow = ", ".join(sorted(node.routes))
             text = f"{method} is not a method of this URL ({shortened(path)}); use {allow}."
-            raise Refusal(text, status=405, headers={"Allow": allow})
+            return Refusal(text, status=405, headers={"Allow": allow})
         route, schema = node.routes[method]
         return Match(route, schema, tuple(ids))
 

@@ -18,7 +18,8 @@ Choices where the published facts are silent:
 - three attempts: at once, after one hour and after two more hours;
 - a receiver has ten seconds of real time for the head of its answer; the body is not read;
 - at most eight attempts of an endpoint run at the same time;
-- an address that is neither loopback nor allowed by name is never called: each attempt fails;
+- an address that is neither loopback nor allowed by name is never called, also if its name only
+  turns out to be one when it is resolved: each attempt fails with `not_allowed`;
 - `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
   delivery failed or was dropped;
 - the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
@@ -36,11 +37,10 @@ from typing import Final
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from pinstripe._signature import sign
 from pinstripe.sandbox._control.clock import run_due_jobs
-from pinstripe.sandbox._http.outbound import may_call, read_url
+from pinstripe.sandbox._http.outbound import Way, may_call, read_url
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT, Account, World
@@ -150,12 +150,10 @@ class WebhookDeliverer:
 
     Args:
         world: The world whose events are delivered.
-        session: The HTTP session that sends them.
     """
 
-    def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._session = session
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_RUNNING))
 
@@ -222,19 +220,27 @@ class WebhookDeliverer:
         if url is None or not may_call(url, settings.allow_hosts):
             return None, "not_allowed"
         body = body_of(event, endpoint)
-        sending = self._post(url, body, headers_of(body, endpoint, now))
+        way = Way(url)
+        sending = _post(way, body, headers_of(body, endpoint, now))
         try:
             return await asyncio.wait_for(sending, settings.webhook_seconds), None
         except asyncio.TimeoutError:
             return None, "timeout"
         except (aiohttp.ClientError, OSError, ValueError):
-            return None, "connection"
+            return None, "not_allowed" if way.refused else "connection"
 
-    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            return response.status
+
+async def _post(way: Way, body: bytes, headers: Mapping[str, str]) -> int:
+    async with (
+        aiohttp.ClientSession(
+            connector=way.connector(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        ) as session,
+        session.post(way.url, data=body, headers=headers, allow_redirects=False) as response,
+    ):
+        return response.status
 
 
 async def flush(world: World) -> None:
@@ -249,19 +255,12 @@ async def flush(world: World) -> None:
 @contextlib.asynccontextmanager
 async def deliver(world: World) -> AsyncGenerator[None, None]:
     """Deliver the events of a world until the block ends."""
-    async with aiohttp.ClientSession(
-        # Each attempt has its own connection: a kept one breaks when a receiver restarts.
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        auto_decompress=False,
-    ) as session:
-        deliverer = world.deliverer = WebhookDeliverer(world, session)
-        world.subscribers.append(schedule_deliveries)
-        deliverer.resume()
-        try:
-            yield
-        finally:
-            world.subscribers.remove(schedule_deliveries)
-            world.deliverer = None
-            await deliverer.close()
+    deliverer = world.deliverer = WebhookDeliverer(world)
+    world.subscribers.append(schedule_deliveries)
+    deliverer.resume()
+    try:
+        yield
+    finally:
+        world.subscribers.remove(schedule_deliveries)
+        world.deliverer = None
+        await deliverer.close()
