@@ -44,9 +44,13 @@ from pinstripe.sandbox._state.world import API_VERSION, Account, EventOrigin, Wo
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 
-# Own choices: far above what the API's requests and a test's client need.
+# Own choices: far above what the API's requests and a test's client need. The connections leave
+# room for other files below 1024, the usual limit of a process.
 MAX_BODY = 1024 * 1024
-MAX_CONNECTIONS = 4096
+MAX_CONNECTIONS = 768
+# How long a new connection may take for the head of its first request, and a kept one for the next.
+HEAD_SECONDS = 10.0
+KEEP_SECONDS = 75.0
 
 _log = logging.getLogger("pinstripe.sandbox.requests")
 
@@ -182,14 +186,16 @@ class _Exchange:
 
 
 class LoopbackServer(web.Server):
-    """aiohttp's low-level server, with a bound on connections and JSON for malformed HTTP.
+    """aiohttp's low-level server, with bounds on connections and JSON for malformed HTTP.
+
+    A connection that sends no whole head in time is closed, and so is one above the bound.
 
     Args:
         application: Answers the requests.
     """
 
     def __init__(self, application: Application) -> None:
-        super().__init__(application.handle)
+        super().__init__(application.handle, request_factory=_heard)
         self._request_id = application.world.new_request_id
 
     def __call__(self) -> web.RequestHandler:
@@ -218,7 +224,7 @@ class _AccessLog(AbstractAccessLogger):
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_new_request_id",)
+    __slots__ = ("_new_request_id", "head_timer")
 
     def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
         super().__init__(
@@ -226,10 +232,17 @@ class _Protocol(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=_log,
             access_log_class=_AccessLog,
+            keepalive_timeout=KEEP_SECONDS,
             # A compressed body is refused, and never decompressed: it could be a bomb.
             auto_decompress=False,
         )
         self._new_request_id = new_request_id
+        self.head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End a connection, and the wait for its head."""
+        self.head_timer.cancel()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -245,6 +258,13 @@ class _Protocol(web.RequestHandler):
         response = _response(dispatch.error_answer(refusal), headers)
         response.force_close()
         return response
+
+
+def _heard(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Return a request as aiohttp does by itself, now that its head is there."""
+    protocol.head_timer.cancel()
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop)
 
 
 def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Generator
 
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import Content, Match
+from pinstripe.sandbox._http.slices import run_in_slices
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
@@ -70,7 +72,10 @@ async def run(match: Match, call: Call) -> EncodedAnswer:
     try:
         reply = route.handler(call)
         if not isinstance(reply, (dict, Content)):
-            reply = await reply
+            if isinstance(reply, Generator):
+                reply = await run_in_slices(reply, account.world.journal)
+            else:
+                reply = await reply
         if isinstance(reply, Content):
             return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
         if route.method != "GET" and not route.control:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from attrs import evolve, field, frozen
 
 from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._http.slices import Steps
 from pinstripe.sandbox._params.errors import Refusal, shortened
 from pinstripe.sandbox._params.schema import CREATED, STRING, STRINGS, Integer, Object, Spec
 from pinstripe.sandbox._state.table import Json
@@ -36,7 +37,7 @@ class Content:
 
 
 Reply: TypeAlias = "Json | Content"
-Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply]"]
+Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply] | Steps"]
 
 # https://docs.stripe.com/api/pagination
 LIST_PARAMS: Mapping[str, Spec] = {
@@ -58,7 +59,7 @@ class Route:
         path: The path, such as `/v1/events/{id}`; the name in braces is the `param` of the error
             for a missing object.
         handler: Turns a call into the answer, a JSON object or `Content`; a coroutine function if
-            it has to wait for something.
+            it has to wait for something, a generator function if it takes long.
         params: The parameters, without `expand`.
         kind: The name of the kind of the answer, for `expand`; None if nothing can be expanded.
         listed: Whether the answer is a list of that kind.

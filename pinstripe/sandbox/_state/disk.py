@@ -260,7 +260,6 @@ class StoreFile:
             OSError: If the file cannot be used, or another process uses it.
             ValueError: If the file is not a store of this version of the sandbox.
         """
-        # SQLite gives the journal beside the file the same permissions.
         self._path.touch(mode=0o600)
         try:
             self._connection = sqlite3.connect(
@@ -322,6 +321,7 @@ class StoreFile:
         if tables and (application, layout) != (APPLICATION_ID, LAYOUT):
             text = "is not a file of this version of the sandbox; choose another path"
             raise ValueError(f"store {self._path} {text}")
+        self._make_private()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if not tables:
@@ -329,3 +329,11 @@ class StoreFile:
         # An empty transaction takes the lock now, and fails if another process has it.
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
+
+    def _make_private(self) -> None:
+        """Let only the owner read the file and what SQLite keeps beside it, whatever was there."""
+        # SQLite gives what it creates from now on the same permissions as the file.
+        for ending in ("", "-wal", "-shm", "-journal"):
+            path = self._path.with_name(self._path.name + ending)
+            if path.exists():
+                path.chmod(0o600)
