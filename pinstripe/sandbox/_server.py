@@ -1,4 +1,4 @@
-"""Runs a sandbox on loopback: in a running event loop, in a thread, or as a process.
+"""Runs a sandbox: in a running event loop, in a thread, or as a process.
 
 Here all products come together: their kinds of objects, routes, scheduled jobs and drivers.
 """
@@ -14,7 +14,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from ipaddress import ip_address
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
@@ -25,7 +24,7 @@ from pinstripe.sandbox._climate import control as climate_control
 from pinstripe.sandbox._climate import endpoints as climate
 from pinstripe.sandbox._climate import orders
 from pinstripe.sandbox._climate.driver import ClimateDriver
-from pinstripe.sandbox._control import clock, faults
+from pinstripe.sandbox._control import clock, faults, reset
 from pinstripe.sandbox._crypto import control as crypto_control
 from pinstripe.sandbox._crypto import endpoints as crypto
 from pinstripe.sandbox._crypto.driver import CryptoDriver
@@ -40,6 +39,7 @@ from pinstripe.sandbox._identity import endpoints as identity
 from pinstripe.sandbox._identity import steps
 from pinstripe.sandbox._identity.driver import IdentityDriver
 from pinstripe.sandbox._pages import rendering
+from pinstripe.sandbox._pages.index import index_route
 from pinstripe.sandbox._params.forms import from_json
 from pinstripe.sandbox._state.disk import ADDRESS, keep_on_disk
 from pinstripe.sandbox._state.kinds import Registry
@@ -82,7 +82,7 @@ Service: TypeAlias = Callable[[World], AbstractAsyncContextManager[object]]
 
 # Started in this order, and stopped in the reverse order.
 SERVICES: Final[tuple[Service, ...]] = (deliver, run_scheduler)
-ROUTES: Final = (
+_ROUTES: Final = (
     *identity.ROUTES,
     *identity_control.ROUTES,
     *crypto.ROUTES,
@@ -96,8 +96,13 @@ ROUTES: Final = (
     *webhook_control.ROUTES,
     *clock.ROUTES,
     *faults.ROUTES,
+    *reset.ROUTES,
     *rendering.ROUTES,
 )
+ROUTES: Final = (*_ROUTES, index_route(_ROUTES))
+# A table of routes and a registry never change, so all sandboxes of a process share them.
+_TABLE: Final = RouteTable(ROUTES)
+_REGISTRY: Final = Registry.of(KINDS)
 
 
 class Server:
@@ -105,23 +110,18 @@ class Server:
 
     Args:
         settings: How the sandbox behaves.
-        host: A loopback address or `localhost`.
+        host: The address to listen at. Anybody who reaches it can use the sandbox.
         port: TCP port, 0 for a free one.
-
-    Raises:
-        ValueError: If other machines could reach the host.
     """
 
     def __init__(
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        check_loopback(host)
-        self.world = World(Registry.of(KINDS), settings or Settings(), JOBS)
+        self.world = World(_REGISTRY, settings or Settings(), JOBS)
         self.identity = IdentityDriver(self)
         self.crypto = CryptoDriver(self)
         self.climate = ClimateDriver(self)
         self.webhooks = WebhookDriver(self)
-        self._routes = RouteTable(ROUTES)
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
@@ -139,8 +139,11 @@ class Server:
         """
         if self._runner is None:
             raise RuntimeError("the sandbox is not running")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        names = self.world.settings.reachable_as
+        # A server that listens at every address of the machine is at loopback, too.
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened at here
+        host = names[0] if names else everywhere.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     async def start(self) -> None:
         """Load the state from the file in the settings, start background work, and listen.
@@ -184,7 +187,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncGenerator[None, None]:
-        server = LoopbackServer(Application(self.world, self._routes))
+        server = LoopbackServer(Application(self.world, _TABLE))
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -262,7 +265,7 @@ class Server:
         self, path: str, params: Mapping[str, object], account: str | None, method: str
     ) -> Json | Steps:
         full_path = f"/_sandbox/{path}"
-        match = self._routes.match(method, full_path)
+        match = _TABLE.match(method, full_path)
         call = dispatch.prepare(
             match,
             from_json(dict(params)),
@@ -332,32 +335,17 @@ def serve(
 
     Args:
         port: TCP port, 0 for a free one.
-        host: A loopback address or `localhost`.
+        host: The address to listen at. Anybody who reaches it can use the sandbox.
         settings: How the sandbox behaves.
         announce: Called once with the line `url=... api_key=... restricted_key=...`.
 
     Raises:
         OSError: If the port is taken, or the file in the settings cannot be used.
-        ValueError: If other machines could reach the host, or the file is not the store of a
-            sandbox.
+        ValueError: If the file is not the store of a sandbox.
     """
     # On Windows the loop handles no signals, and Ctrl-C raises KeyboardInterrupt here.
     with contextlib.suppress(KeyboardInterrupt), _short_collections():
         asyncio.run(_serve(Server(settings, host=host, port=port), announce))
-
-
-def check_loopback(host: str) -> None:
-    """Check that other machines cannot reach a host.
-
-    Raises:
-        ValueError: If it is neither `localhost` nor a loopback address.
-    """
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(f"host must be a loopback address or localhost, got {host!r}")
 
 
 @contextlib.contextmanager

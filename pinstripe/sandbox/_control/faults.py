@@ -49,6 +49,7 @@ _EFFECTS: Final = Object({"idempotency_key": STRING})
 
 
 def _add_fault(call: Call) -> Json:
+    """Make matching requests fail from now on."""
     fault = Fault(**call.params)
     # What each parameter takes is in the schema. Here are the rules between them.
     if fault.status is not None and fault.status != 429 and fault.status < 500:
@@ -69,20 +70,24 @@ def _add_fault(call: Call) -> Json:
 
 
 def _list_faults(call: Call) -> Json:
+    """List the faults, each with its hits."""
     return {"faults": [_plain(fault) for fault in call.account.world.faults.added]}
 
 
 def _clear_faults(call: Call) -> Json:
+    """Remove all faults."""
     call.account.world.faults.clear()
     return _list_faults(call)
 
 
 def _read_rate_limit(call: Call) -> Json:
+    """Return the rate limits."""
     limits = call.account.world.rate_limiter.limits
     return {"account": None, "endpoint": None, "files": None} if limits is None else _plain(limits)
 
 
 def _set_rate_limit(call: Call) -> Json:
+    """Change the rate limits, or end them."""
     # No parameters at all mean no limit.
     if call.params and "account" not in call.params:
         raise invalid("Missing required param: account.", "account", "parameter_missing")
@@ -91,6 +96,7 @@ def _set_rate_limit(call: Call) -> Json:
 
 
 def _list_effects(call: Call) -> Json:
+    """List what requests really changed."""
     found = call.account.world.effects.find(call.params.get("idempotency_key"))
     return {"effects": [_plain(effect) for effect in found]}
 

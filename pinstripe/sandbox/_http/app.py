@@ -97,6 +97,7 @@ class Application:
         account = self.world.account(access.account)
         exchange = _Exchange(match, account, access, request_id, path)
         if match.route.control:
+            exchange.html = "text/html" in request.headers.get("Accept", "")
             return await exchange.run(await _read_form(request, match, query))
         if not match.route.open:
             limiter = self.world.rate_limiter
@@ -164,6 +165,7 @@ class _Exchange:
     request_id: str
     path: str
     fault: Fault | None = None
+    html: bool = False
 
     async def run(self, form: Form) -> EncodedAnswer:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
@@ -178,6 +180,7 @@ class _Exchange:
             restricted=self.access.restricted,
             origin=origin,
             path=self.path,
+            html=self.html,
         )
         answer = await dispatch.run(self.match, call)
         if self.fault is not None and self.fault.replaces_answer:

@@ -38,6 +38,7 @@ def prepare(
     restricted: bool,
     origin: EventOrigin,
     path: str,
+    html: bool = False,
 ) -> Call:
     """Run the due jobs of the account and check the parameters of a request.
 
@@ -48,6 +49,7 @@ def prepare(
         restricted: Whether the API key is a restricted one.
         origin: The request, as events report it.
         path: The path of the request.
+        html: Whether a browser asks.
 
     Raises:
         Refusal: For parameters that the endpoint does not accept.
@@ -63,7 +65,7 @@ def prepare(
         )
     elif paths:
         raise Refusal("This endpoint has nothing to expand.", param="expand")
-    return Call(account, params, match.ids, expand, origin, path, restricted)
+    return Call(account, params, match.ids, expand, origin, path, restricted, html)
 
 
 async def run(match: Match, call: Call) -> EncodedAnswer:

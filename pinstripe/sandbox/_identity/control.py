@@ -65,20 +65,24 @@ _SEED: Final = Object(
 
 
 def _submit(call: Call) -> Json:
+    """Let the person submit."""
     return call.show(steps.submit(call.account, _session(call)))
 
 
 def _verify(call: Call) -> Json:
+    """Let all checks pass."""
     outputs, document = get_object(call.params, "outputs"), get_object(call.params, "document")
     return call.show(steps.verify(call.account, _session(call), outputs, document))
 
 
 def _fail(call: Call) -> Json:
+    """Let a check fail, or the person give up."""
     code, reason = call.params["code"], call.params.get("reason")
     return call.show(steps.fail(call.account, _session(call), code, reason))
 
 
 def _finish_redaction(call: Call) -> Json:
+    """Finish a redaction now."""
     return call.show(steps.finish_redaction(call.account, _session(call)))
 
 

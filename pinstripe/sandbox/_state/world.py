@@ -16,7 +16,9 @@ import heapq
 import random
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -57,6 +59,14 @@ class EventOrigin:
     idempotency_key: str | None = None
 
 
+@frozen
+class _History:
+    """The time that an account is in while its past is filled in."""
+
+    now: float
+    events: bool
+
+
 Job: TypeAlias = "Callable[[Account, str], object]"
 """Does scheduled work on the object with an id."""
 
@@ -69,6 +79,10 @@ class Deliverer(Protocol):
 
     def start(self, account: Account, id: str) -> None:
         """Start an attempt at a delivery that is due."""
+        ...
+
+    def forget(self, account: Account) -> None:
+        """Stop the attempts at deliveries of an account that is gone."""
         ...
 
     async def flush(self) -> None:
@@ -97,10 +111,26 @@ class Account:
         # in which they were scheduled.
         self._jobs: list[tuple[float, int, str, str]] = []
         self._last_job = 0
+        self._gone = False
+        self._history: _History | None = None
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
-        return self.settings.clock()
+        return self.settings.clock() if self._history is None else self._history.now
+
+    @contextmanager
+    def in_the_past(self, now: float, *, events: bool) -> Generator[None, None, None]:
+        """Let an earlier time be now, for this account and inside the block only.
+
+        Args:
+            now: The time, in seconds since the epoch.
+            events: Whether what happens adds events to the log. They are not delivered.
+        """
+        self._history = _History(now, events)
+        try:
+            yield
+        finally:
+            self._history = None
 
     def timestamp(self) -> int:
         """Return the time in whole seconds, as the field `created` holds it."""
@@ -177,6 +207,8 @@ class Account:
     ) -> Json:
         """Append an event to the log, and call the subscribers of the world with it.
 
+        In the past, no subscriber is called, and the event is only kept if it is wanted.
+
         Args:
             type: The event type.
             value: The object as it is stored now; the event leaves out hidden fields.
@@ -200,7 +232,10 @@ class Account:
             "request": {"id": origin.request_id, "idempotency_key": origin.idempotency_key},
             "type": type,
         }
-        event = self.put({**event, "account": self.id} if self.id else event)
+        event = {**event, "account": self.id} if self.id else event
+        if self._history is not None:
+            return self.put(event) if self._history.events else event
+        event = self.put(event)
         for subscriber in self.world.subscribers:
             subscriber(self, event)
         # A subscriber may have replaced the event: `pending_webhooks` counts its deliveries.
@@ -254,8 +289,24 @@ class Account:
             stored = msgspec.json.decode(value, type=dict[str, Any])
             self.tables[place.removeprefix(OBJECT)].put(stored)
 
+    def leave(self) -> Generator[None, None, None]:
+        """Take the account out of its world: what still runs for it changes nothing any more.
+
+        Returns:
+            The steps that give its memory back; it may take long.
+        """
+        self._gone = True
+        return self._release()
+
+    def _release(self) -> Generator[None, None, None]:
+        for table in self.tables.values():
+            yield from table.drain()
+        self._contents.clear()
+        self._jobs.clear()
+
     def _record(self, place: str, name: str, value: object) -> None:
-        self.world.journal.record(place, self.id or "", name, value)
+        if not self._gone:
+            self.world.journal.record(place, self.id or "", name, value)
 
 
 class World:
@@ -293,11 +344,13 @@ class World:
         self.form_secret = secrets.token_bytes(32)
         self._accounts: dict[str | None, Account] = {}
         self._run_number = 0
+        self._resets = 0
         self._random = self.random("requests")
 
     def random(self, name: str) -> random.Random:
         """Return the random source for a part of this world."""
         run = f":{self._run_number}" if self._run_number else ""
+        run += f":reset {self._resets}" if self._resets else ""
         return random.Random(f"{self.settings.seed}:{name}{run}")  # noqa: S311 -- has to be repeatable
 
     def begin_run(self, number: int) -> None:
@@ -336,6 +389,32 @@ class World:
     def accounts(self) -> list[Account]:
         """Return all accounts, in the order of their creation."""
         return list(self._accounts.values())
+
+    def reset(self, *accounts: Account) -> Iterator[None]:
+        """Forget accounts, or everything if none is given; the clock stays as it is.
+
+        Ids never repeat: each reset takes new random sources, which depend on the seed and on the
+        number of resets before.
+
+        Args:
+            accounts: The accounts.
+
+        Returns:
+            The steps that give the memory back; they may take long.
+        """
+        self._resets += 1
+        ids = [account.id for account in accounts] or list(self._accounts)
+        gone = [account for id in ids if (account := self._accounts.pop(id, None))]
+        for account in gone:
+            self.journal.forget(account.id or "")
+            if self.deliverer is not None:
+                self.deliverer.forget(account)
+        if not accounts:
+            self.journal.forget(None)
+            self.rate_limiter.set(self.settings.rate_limit)
+            self.faults = Faults(self.settings.seed)
+            self.effects = Effects()
+        return chain.from_iterable([account.leave() for account in gone])
 
 
 def _random_text(source: random.Random, length: int) -> str:

@@ -34,17 +34,20 @@ _DELIVERIES: Final = Object(
 
 
 async def _flush(call: Call) -> Json:
+    """Wait until no delivery is under way."""
     await flush(call.account.world)
     return {"pending": len(call.account.tables[DELIVERY].find_by("status", "pending"))}
 
 
 def _resend(call: Call) -> Json:
+    """Deliver an event again."""
     event = call.account.get(EVENT, call.params["event"], "event")
     schedule_deliveries(call.account, event)
     return call.show(call.account.get(EVENT, event["id"]))
 
 
 def _deliveries(call: Call) -> Json:
+    """List the deliveries, newest first."""
     return list_objects(call, DELIVERY, equals=("event", "status"))
 
 

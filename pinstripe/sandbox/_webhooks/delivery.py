@@ -154,7 +154,7 @@ class WebhookDeliverer:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Account] = {}
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_RUNNING))
 
     def start(self, account: Account, id: str) -> None:
@@ -173,14 +173,20 @@ class WebhookDeliverer:
         account.put({**delivery, "status": "sending"})
         attempt = self._attempt(account, id, endpoint)
         task = asyncio.create_task(attempt, name=f"pinstripe-delivery-{id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = account
+        task.add_done_callback(self._tasks.pop)
 
     def resume(self) -> None:
         """Schedule the attempts again that the last stop of the sandbox interrupted."""
         for account in self._world.accounts():
             for delivery in account.tables[DELIVERY].find_by("status", "sending"):
                 account.schedule(0, _ATTEMPT_JOB, delivery["id"])
+
+    def forget(self, account: Account) -> None:
+        """Cancel the attempts of an account that is gone."""
+        for task, owner in self._tasks.items():
+            if owner is account:
+                task.cancel()
 
     async def flush(self) -> None:
         """Start the attempts that are due, and wait until none is running."""
