@@ -7,10 +7,18 @@ A spec that is not one of the common ones says it by the first sentence of its d
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pinstripe.sandbox._params import schema
 from pinstripe.sandbox._params.schema import Object, Spec
+
+_COMMON: Final[Mapping[type, str]] = {
+    schema.String: "text",
+    schema.PositiveDecimal: "number above zero",
+    schema.Boolean: "true or false",
+    schema.CreatedFilter: "seconds since the epoch, or an object of gt, gte, lt and lte",
+}
 
 
 def describe(params: Object) -> dict[str, Any]:
@@ -32,24 +40,15 @@ def describe(params: Object) -> dict[str, Any]:
 
 def _text_of(spec: Spec) -> str:
     match spec:
-        case schema.Word(words, open=False):
-            return f"one of {', '.join(words)}"
-        case schema.Word(words):
-            return f"text such as {', '.join(words)}"
-        case schema.String():
-            return "text"
+        case schema.Word(words, others):
+            text = f"{'text such as' if others else 'one of'} {', '.join(words)}"
         case schema.Integer(low, high):
-            return f"whole number from {low} to {high}"
-        case schema.PositiveDecimal():
-            return "number above zero"
-        case schema.Boolean():
-            return "true or false"
-        case schema.CreatedFilter():
-            return "seconds since the epoch, or an object of gt, gte, lt and lte"
+            text = f"whole number from {low} to {high}"
         case schema.Array(item):
-            return f"list; each: {_text_of(item)}"
+            text = f"list; each: {_text_of(item)}"
         case schema.Nullable(inner):
-            return f"{_text_of(inner)}, or null"
+            text = f"{_text_of(inner)}, or null"
         case _:
             sentence = (inspect.getdoc(type(spec)) or "").splitlines()[0]
-            return sentence.removeprefix("A parameter: ").rstrip(".")
+            text = _COMMON.get(type(spec)) or sentence.removeprefix("A parameter: ").rstrip(".")
+    return text

@@ -83,7 +83,7 @@ ON CONFLICT (place, account, name) DO UPDATE SET value = excluded.value
 """
 _REMOVE = "DELETE FROM rows WHERE place = ? AND account = ? AND name = ?"
 _FORGET = "DELETE FROM rows WHERE place != 'meta' AND account = ?"
-_FORGET_ALL = "DELETE FROM rows WHERE place != 'meta'"
+_META_ROWS = "SELECT place, account, name, value FROM rows WHERE place = 'meta'"
 _ROWS = "SELECT place, account, name, value FROM rows WHERE place != 'meta' ORDER BY number"
 _ONE = "SELECT value FROM rows WHERE place = ? AND account = ? AND name = ?"
 _TABLES = "SELECT count(*) FROM sqlite_master"
@@ -333,11 +333,12 @@ class StoreFile:
         removals = [key for key, value in changes.items() if value is None]
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            for account in forgotten:
-                if account is None:
-                    self._connection.execute(_FORGET_ALL)
-                else:
-                    self._connection.execute(_FORGET, (account,))
+            if None in forgotten:
+                # SQLite empties a whole table at once, but deletes some of its rows one by one.
+                kept = self._connection.execute(_META_ROWS).fetchall()
+                self._connection.execute("DELETE FROM rows")
+                self._connection.executemany(_PUT, kept)
+            self._connection.executemany(_FORGET, [(account,) for account in forgotten])
             self._connection.executemany(_PUT, puts)
             self._connection.executemany(_REMOVE, removals)
             self._connection.execute("COMMIT")

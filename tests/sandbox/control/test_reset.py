@@ -79,7 +79,7 @@ async def everything(api: Api, **headers: str) -> list[Any]:
 async def test_a_reset_forgets_everything(api: Api, server: Server, clock: ManualClock) -> None:
     await one_of_each(api)
     await api.ok("POST", SESSIONS, {"type": "document"}, Stripe_Account="acct_1")
-    server.faults.add(cut=True, path="/never")
+    await api.ok("POST", "/_sandbox/faults", {"cut": "true", "path": "/never"})
     await api.ok("POST", "/_sandbox/rate_limit", {"account": "1000"})
     file = (await api.ok("GET", "/v1/files"))["data"][0]
     assert await api.ok("POST", RESET) == {"scope": "all"}
