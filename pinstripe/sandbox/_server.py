@@ -25,6 +25,7 @@ from pinstripe.sandbox._climate import endpoints as climate
 from pinstripe.sandbox._climate import orders
 from pinstripe.sandbox._climate.driver import ClimateDriver
 from pinstripe.sandbox._control import clock, faults, reset
+from pinstripe.sandbox._control.seeding import seed_route
 from pinstripe.sandbox._crypto import control as crypto_control
 from pinstripe.sandbox._crypto import endpoints as crypto
 from pinstripe.sandbox._crypto.driver import CryptoDriver
@@ -99,7 +100,8 @@ _ROUTES: Final = (
     *reset.ROUTES,
     *rendering.ROUTES,
 )
-ROUTES: Final = (*_ROUTES, index_route(_ROUTES))
+_SEEDED: Final = (*_ROUTES, seed_route(RouteTable(_ROUTES)))
+ROUTES: Final = (*_SEEDED, index_route(_SEEDED))
 # A table of routes and a registry never change, so all sandboxes of a process share them.
 _TABLE: Final = RouteTable(ROUTES)
 _REGISTRY: Final = Registry.of(KINDS)
@@ -330,6 +332,7 @@ def serve(
     host: str = "127.0.0.1",
     settings: Settings | None = None,
     announce: Callable[[str], object] = _print,
+    prepare: Callable[[Server], object] = lambda _: None,
 ) -> None:
     """Run a sandbox until the process receives SIGINT or SIGTERM.
 
@@ -338,6 +341,7 @@ def serve(
         host: The address to listen at. Anybody who reaches it can use the sandbox.
         settings: How the sandbox behaves.
         announce: Called once with the line `url=... api_key=... restricted_key=...`.
+        prepare: Called with the running server before that; may raise ValueError.
 
     Raises:
         OSError: If the port is taken, or the file in the settings cannot be used.
@@ -345,7 +349,7 @@ def serve(
     """
     # On Windows the loop handles no signals, and Ctrl-C raises KeyboardInterrupt here.
     with contextlib.suppress(KeyboardInterrupt), _short_collections():
-        asyncio.run(_serve(Server(settings, host=host, port=port), announce))
+        asyncio.run(_serve(Server(settings, host=host, port=port), announce, prepare))
 
 
 @contextlib.contextmanager
@@ -369,7 +373,11 @@ def _short_collections() -> Generator[None, None, None]:
         gc.unfreeze()
 
 
-async def _serve(server: Server, announce: Callable[[str], object]) -> None:
+async def _serve(
+    server: Server,
+    announce: Callable[[str], object],
+    prepare: Callable[[Server], object],
+) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Windows has no such handlers: there Ctrl-C cancels this task.
@@ -378,6 +386,7 @@ async def _serve(server: Server, announce: Callable[[str], object]) -> None:
             loop.add_signal_handler(number, stopped.set)
     await server.start()
     try:
+        prepare(server)
         announce(f"url={server.url} api_key={API_KEY} restricted_key={RESTRICTED_KEY}")
         await stopped.wait()
     finally:

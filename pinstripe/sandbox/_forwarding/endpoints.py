@@ -34,6 +34,7 @@ from yarl import URL
 from pinstripe._signature import sign
 from pinstripe.sandbox._forwarding.cards import (
     CARD_REPLACEMENTS,
+    JSON,
     MASK,
     PAYMENT_METHODS,
     Card,
@@ -47,7 +48,7 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
 from pinstripe.sandbox._http.outbound import Way, is_loopback, may_call, read_url
 from pinstripe.sandbox._http.retention import get_recent, recent_range
-from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
+from pinstripe.sandbox._http.routes import LIST_PARAMS, Route, control_route
 from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
 from pinstripe.sandbox._params.forms import Tree
 from pinstripe.sandbox._params.schema import (
@@ -138,8 +139,29 @@ class _Incoming:
     address: str = ""
 
 
+@frozen
+class _Draft:
+    """A request before it is sent: what goes out, and what will be stored of it."""
+
+    outgoing: _Outgoing
+    card: Card
+    details: Json
+
+
 async def create_request(call: Call) -> Json:
     """Forward a request and store it with its answer, masked."""
+    draft, started = _draft(call), call.account.now()
+    answer = await _forward(draft.outgoing, call.account.settings)
+    return _store(call, draft, answer, round((call.account.now() - started) * 1000))
+
+
+def invent_request(call: Call) -> Json:
+    """Store a request as if its destination had answered; nothing is sent."""
+    headers = [("Content-Type", JSON)]
+    return _store(call, _draft(call), _Incoming(200, headers, "{}", "127.0.0.1"), 25)
+
+
+def _draft(call: Call) -> _Draft:
     account, params = call.account, call.params
     card = PAYMENT_METHODS.get(params["payment_method"])
     if card is None:
@@ -160,17 +182,20 @@ async def create_request(call: Call) -> Json:
     if _SIGNATURE in replacements:
         signature = sign(body, SIGNING_SECRET, account.timestamp())
         headers.append(("Stripe-Signature", signature))
-    started = account.now()
-    answer = await _forward(_Outgoing(url, headers, body), account.settings)
-    context = {
-        "destination_duration": round((account.now() - started) * 1000),
-        "destination_ip_address": answer.address,
-    }
 
     # The stored body is filled again from the draft, with the masked card.
     stored = fill(draft, card.masked().values(replacements))
     details = {"body": mask_credentials(stored), "headers": headers, "http_method": "POST"}
-    return call.show(account.put(_object(call, card, context, details, answer)))
+    return _Draft(_Outgoing(url, headers, body), card, details)
+
+
+def _store(call: Call, draft: _Draft, answer: _Incoming, milliseconds: int) -> Json:
+    context = {
+        "destination_duration": milliseconds,
+        "destination_ip_address": answer.address,
+    }
+    value = _object(call, draft.card, context, draft.details, answer)
+    return call.show(call.account.put(value))
 
 
 def _object(call: Call, card: Card, context: Json, details: Json, answer: _Incoming) -> Json:
@@ -292,6 +317,7 @@ def _list(call: Call) -> Json:
 _REQUESTS: Final = "/v1/forwarding/requests"
 
 ROUTES: Final = (
+    control_route("POST", "forwarding/requests", invent_request, _CREATE),
     Route("POST", _REQUESTS, create_request, _CREATE, REQUEST),
     Route("GET", _REQUESTS, _list, _LIST, REQUEST, listed=True),
     Route("GET", _REQUESTS + "/{id}", _retrieve, kind=REQUEST),

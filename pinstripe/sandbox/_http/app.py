@@ -223,7 +223,10 @@ class _AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
         path = request.raw_path.partition("?")[0]
-        self.logger.info("%s %s: %d in %.3f s", request.method, path, response.status, time)
+        # The headers of the answer repeat the account of the request only if it is well-formed.
+        names = [response.headers.get(name) for name in ("Request-Id", "Stripe-Account")]
+        what = request.method, path, response.status, time, ", ".join(filter(None, names))
+        self.logger.info("%s %s: %d in %.3f s (%s)", *what)
 
 
 class _Protocol(web.RequestHandler):
