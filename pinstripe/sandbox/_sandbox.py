@@ -113,6 +113,15 @@ class Sandbox:
         """
         return self._server.url
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point the clients of another process at the sandbox.
+
+        Raises:
+            RuntimeError: If the `with` block is not open.
+        """
+        return {"STRIPE_API_KEY": self.api_key, "PINSTRIPE_BASE_URL": self.url}
+
     def effects(self, idempotency_key: str | None = None) -> list[Json]:
         """Return what requests really changed, even if their answers were lost.
 

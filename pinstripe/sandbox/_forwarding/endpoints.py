@@ -12,7 +12,8 @@ Choices where the published facts are silent:
   `forwarding_api_upstream_connection_timeout` if it takes too long,
   `forwarding_api_upstream_error` if the answer is broken, or longer than 1 MiB;
 - `http` is accepted for destinations on loopback; redirects are answers like any other;
-- `request_signature` adds `Stripe-Signature`, made as for webhooks with `SIGNING_SECRET`;
+- `request_signature` adds `Stripe-Signature`, made as for webhooks, in real time, with
+  `SIGNING_SECRET`;
 - headers that frame the request (`Host`, `Content-Length` and others) are refused; a
   `Content-Type` of the caller replaces the one of the service;
 - an unknown payment method is a 400 `resource_missing`; after 30 days a request is a 404;
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -180,7 +182,7 @@ def _draft(call: Call) -> _Draft:
     # The signature covers the body with the card details, as it is sent.
     body = fill(draft, card.values(replacements)).encode()
     if _SIGNATURE in replacements:
-        signature = sign(body, SIGNING_SECRET, account.timestamp())
+        signature = sign(body, SIGNING_SECRET, int(time.time()))
         headers.append(("Stripe-Signature", signature))
 
     # The stored body is filled again from the draft, with the masked card.

@@ -23,7 +23,8 @@ Choices where the published facts are silent:
 - `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
   delivery failed or was dropped;
 - the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
-- signatures have the time of the sandbox's clock, and an invented `v0` as in test mode.
+- signatures have the real time, whatever the clock of the sandbox shows, since a receiver compares
+  it with its own clock; and an invented `v0` as in test mode.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final
@@ -118,15 +120,14 @@ def body_of(event: Json, endpoint: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode({**event, "api_version": version}))
 
 
-def headers_of(body: bytes, endpoint: Json, now: float) -> dict[str, str]:
-    """Return the headers of a delivery, with a signature of its body.
+def headers_of(body: bytes, endpoint: Json) -> dict[str, str]:
+    """Return the headers of a delivery that is sent now, with a signature of its body.
 
     Args:
         body: The body.
         endpoint: The webhook endpoint, which has the secret.
-        now: The time of the signature, in seconds since the epoch.
     """
-    signed = sign(body, endpoint["secret"], int(now))
+    signed = sign(body, endpoint["secret"], int(time.time()))
     # Receivers have to ignore every scheme but v1, so the value of v0 means nothing.
     invented = hashlib.sha256(signed.encode()).hexdigest()
     return {**HEADERS, "Stripe-Signature": f"{signed},v0={invented}"}
@@ -208,7 +209,7 @@ class WebhookDeliverer:
         async with self._slots[endpoint["id"]]:
             event = account.get(EVENT, account.get(DELIVERY, id)["event"])
             at = account.now()
-            status, error = await self._send(event, endpoint, at)
+            status, error = await self._send(event, endpoint)
 
         # Then the attempt is stored, and the delivery ends or gets its next attempt.
         delivery = account.get(DELIVERY, id)
@@ -220,14 +221,14 @@ class WebhookDeliverer:
         if wait is not None:
             account.schedule(wait, _ATTEMPT_JOB, id)
 
-    async def _send(self, event: Json, endpoint: Json, now: float) -> tuple[int | None, str | None]:
+    async def _send(self, event: Json, endpoint: Json) -> tuple[int | None, str | None]:
         """Send an event, and return the status of the answer or the reason why there is none."""
         url, settings = read_url(endpoint["url"]), self._world.settings
         if url is None or not may_call(url, settings.allow_hosts):
             return None, "not_allowed"
         body = body_of(event, endpoint)
         way = Way(url)
-        sending = _post(way, body, headers_of(body, endpoint, now))
+        sending = _post(way, body, headers_of(body, endpoint))
         try:
             return await asyncio.wait_for(sending, settings.webhook_seconds), None
         except asyncio.TimeoutError:
