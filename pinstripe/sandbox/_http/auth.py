@@ -1,12 +1,9 @@
-"""The headers of a request: Host check, API key, version, account and idempotency key.
+"""The headers of a request: API key, version, account and idempotency key.
 
 Choices of the sandbox, because the published facts are silent: any well-formed test key is
 accepted, `sk_test_` as a plain and `rk_test_` as a restricted key; a publishable key gets a 401
 `secret_key_required`; a malformed `Stripe-Version`, `Stripe-Account` or `Stripe-Context` is a 400;
 the last account of a `Stripe-Context` path counts.
-
-A Host that is not a loopback name is a 403. Otherwise a page in a browser could reach the sandbox
-through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ from typing import Final
 
 from attrs import frozen
 
-from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.world import API_VERSION
 
@@ -37,8 +33,6 @@ _VERSION = re.compile(
 )
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Pinstripe sandbox"'}
 
 LIVE_KEY = (
     "The sandbox never takes a live key. It cannot act on your live account, so a live key here is"
@@ -73,9 +67,8 @@ def read_access(headers: Mapping[str, str], method: str) -> Access:
         method: The HTTP method; an idempotency key only has an effect on a POST.
 
     Raises:
-        Refusal: 403 for a foreign Host, 401 for a key that is not accepted, 400 for other headers.
+        Refusal: 401 for a key that is not accepted, 400 for other headers.
     """
-    check_host(headers.get("Host", ""))
     restricted = check_key(headers.get("Authorization", ""))
     version = headers.get("Stripe-Version")
     if version is not None and not _VERSION.fullmatch(version):
@@ -102,18 +95,6 @@ def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if value is not None and _PRINTABLE.fullmatch(value):
             out[name] = value
     return out
-
-
-@lru_cache(maxsize=64)
-def check_host(host: str) -> None:
-    """Refuse a Host header that is not a loopback name of this machine.
-
-    Raises:
-        Refusal: 403.
-    """
-    name = host.rpartition(":")[0] if re.fullmatch(r".*:[0-9]{1,5}", host) else host
-    if not is_loopback_host(name.strip("[]")):
-        raise Refusal("The sandbox only answers to loopback names such as localhost.", status=403)
 
 
 @lru_cache(maxsize=64)
@@ -150,4 +131,4 @@ def check_key(authorization: str) -> bool:
 
 
 def _unauthorized(message: str, code: str | None = None) -> Refusal:
-    return Refusal(message, status=401, code=code, headers=_CHALLENGE)
+    return Refusal(message, status=401, code=code)

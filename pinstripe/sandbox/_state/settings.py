@@ -36,6 +36,8 @@ class Settings:
         forward_seconds: Real time in which the destination of a forwarded request has to answer.
         rate_limit: Requests a second of an account, or all limits; None for no limit.
         store: A SQLite file that keeps everything, created if missing; None for memory only.
+        reachable_as: Names besides loopback by which requests may address the sandbox. The first
+            is in the links that it makes.
 
     Raises:
         ValueError: For a rate limit that is not above zero.
@@ -49,3 +51,4 @@ class Settings:
     forward_seconds: float = 55.0
     rate_limit: RateLimits | None = field(default=None, converter=as_limits)
     store: Path | None = field(default=None, converter=optional(Path))
+    reachable_as: tuple[str, ...] = field(default=(), converter=_host_names)
