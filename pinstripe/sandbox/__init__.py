@@ -86,8 +86,8 @@ the `Stripe-Account` header of any request. Both answer with the object as the A
 Each is an attribute of `Sandbox`, such as `sandbox.identity.verify(session.id)`; its docstring has
 the arguments, which are also the parameters of the path. `GET /_sandbox/` lists all paths with
 their parameters: as a page in a browser, as JSON for a program. `POST clock` with `advance` or
-`now` moves a manual clock, and `POST rate_limit` changes the limits. A step that the status of an object does not allow
-raises `Refusal`; over HTTP it is a 400 `status_transition_invalid`.
+`now` moves a manual clock, and `POST rate_limit` changes the limits. A step that the status of an
+object does not allow raises `Refusal`; over HTTP it is a 400 `status_transition_invalid`.
 
 ## Seeds and a fresh start
 
@@ -132,9 +132,10 @@ Objects belong to an account. Requests without a `Stripe-Account` header act on 
 key, which is the same for all keys. With the header they act on a connected account, which exists
 as soon as it is named. Each account is a world of its own, with its objects, events, webhook
 endpoints and idempotency keys: tests that run at the same time share one sandbox if each has an
-account. The clock, the faults and the rate limits are those of the whole sandbox. Drivers act on the account of the key, except the webhook driver, which
-takes an `account`. A restricted key
-(`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
+account. The clock, the faults and the rate limits are those of the whole sandbox.
+
+Drivers act on the account of the key; `seed`, `reset` and the webhook driver take an `account`. A
+restricted key (`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
 
 ## Storing the state
 
