@@ -152,9 +152,10 @@ Objects belong to an account. Requests without a `Stripe-Account` header act on 
 key, which is the same for all keys. With the header they act on a connected account, which exists
 as soon as it is named. Each account is a world of its own, with its objects, events, webhook
 endpoints and idempotency keys: tests that run at the same time share one sandbox if each has an
-account. The clock, the faults and the rate limits are those of the whole sandbox. Drivers act on
-the account of the key, except the webhook driver, which takes an `account`. A restricted key
-(`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
+account. The clock, the faults and the rate limits are those of the whole sandbox.
+
+Drivers act on the account of the key; `seed`, `reset` and the webhook driver take an `account`. A
+restricted key (`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
 
 ## Storing the state
 

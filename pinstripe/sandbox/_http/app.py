@@ -37,7 +37,7 @@ from attrs import define
 
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.auth import Access, echoed_headers, read_access
-from pinstripe.sandbox._http.guard import check_host, check_site
+from pinstripe.sandbox._http.guard import HOST, check_host, check_site
 from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
@@ -92,11 +92,12 @@ class Application:
             return web.Response()
         except Exception:  # noqa: BLE001 -- no traceback leaves the sandbox
             answer = dispatch.internal_error("reading a request or saving its changes")
-        headers = {**echoed_headers(request.headers), "Request-Id": entry.id}
+        headers = echoed_headers(request.headers)
+        headers["Request-Id"] = entry.id
         if isinstance(answer, Stream):
             return await _send_stream(request, answer, headers)
         self._log(entry, answer, started)
-        return _response(answer, {**headers, **answer.headers})
+        return _response(answer, headers)
 
     def _log(self, entry: LoggedRequest, answer: EncodedAnswer | None, started: float) -> None:
         if entry.hidden:
@@ -114,8 +115,10 @@ class Application:
         self, request: web.BaseRequest, entry: LoggedRequest
     ) -> EncodedAnswer | Stream:
         path, _, query = request.raw_path.partition("?")
-        # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
-        entry.path = path = path.encode("utf-8", "replace").decode()
+        if not path.isascii():
+            # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
+            path = path.encode("utf-8", "replace").decode()
+        entry.path = path
         match, access = self._admit(request, path)
         account = self.world.account(access.account)
         entry.account = account.id
@@ -150,7 +153,7 @@ class Application:
         """
         found = self.routes.find(request.method, path)
         open = not isinstance(found, Refusal) and found.route.open
-        check_host(request.headers.get("Host", ""), self.world.settings.reachable_as)
+        check_host(request.headers.get(HOST, ""), self.world.settings.reachable_as)
         check_site(request.headers, visit=open and request.method == "GET")
         access = _NO_KEY if open else read_access(request.headers, request.method)
         if isinstance(found, Refusal):
@@ -267,7 +270,7 @@ class _AccessLog(AbstractAccessLogger):
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_new_request_id", "head_timer")
+    __slots__ = ("_head_timer", "_new_request_id")
 
     def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
         super().__init__(
@@ -280,11 +283,19 @@ class _Protocol(web.RequestHandler):
             auto_decompress=False,
         )
         self._new_request_id = new_request_id
-        self.head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.force_close)
+        loop = asyncio.get_running_loop()
+        self._head_timer: asyncio.TimerHandle | None
+        self._head_timer = loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def end_head_timer(self) -> None:
+        """End the wait for the first head."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End a connection, and the wait for its head."""
-        self.head_timer.cancel()
+        self.end_head_timer()
         super().connection_lost(exc)
 
     def handle_error(
@@ -305,15 +316,18 @@ class _Protocol(web.RequestHandler):
 
 def _heard(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     """Return a request as aiohttp does by itself, now that its head is there."""
-    protocol.head_timer.cancel()
+    protocol.end_head_timer()
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop)
 
 
-def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
+def _response(answer: EncodedAnswer, headers: dict[str, str]) -> web.Response:
+    """Return the response of an answer; the headers are added to."""
+    headers.update(answer.headers)
+    headers["Content-Type"] = answer.content_type
     # No answer is taken for a page or a script unless it says that it is one.
-    always = {"Content-Type": answer.content_type, "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=answer.body, status=answer.status, headers={**headers, **always})
+    headers["X-Content-Type-Options"] = "nosniff"
+    return web.Response(body=answer.body, status=answer.status, headers=headers)
 
 
 async def _send_stream(

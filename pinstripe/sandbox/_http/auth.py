@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
+from multidict import istr
 
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.world import API_VERSION
@@ -23,6 +24,13 @@ from pinstripe.sandbox._state.world import API_VERSION
 # Any test key will do; these are the ones that the sandbox names.
 API_KEY: Final = "sk_test_pinstripe_sandbox"
 RESTRICTED_KEY: Final = "rk_test_pinstripe_sandbox"
+
+# Every request is looked at: names that are already folded save the folding of each look-up.
+_AUTHORIZATION = istr("Authorization")
+_STRIPE_VERSION = istr("Stripe-Version")
+_STRIPE_ACCOUNT = istr("Stripe-Account")
+_STRIPE_CONTEXT = istr("Stripe-Context")
+_IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
 
@@ -69,28 +77,30 @@ def read_access(headers: Mapping[str, str], method: str) -> Access:
     Raises:
         Refusal: 401 for a key that is not accepted, 400 for other headers.
     """
-    restricted = check_key(headers.get("Authorization", ""))
-    version = headers.get("Stripe-Version")
+    restricted = check_key(headers.get(_AUTHORIZATION, ""))
+    version = headers.get(_STRIPE_VERSION)
     if version is not None and not _VERSION.fullmatch(version):
         raise invalid("Invalid Stripe API version.")
     # `Stripe-Context` is a path of accounts, `Stripe-Account` a path of one.
-    context = headers.get("Stripe-Context", headers.get("Stripe-Account"))
+    context = headers.get(_STRIPE_CONTEXT, headers.get(_STRIPE_ACCOUNT))
     account: str | None = None
     if context is not None:
         accounts = context.split("/")
         if not all(_ACCOUNT.fullmatch(each) for each in accounts):
             raise invalid("The account header must hold the id of an account (acct_...).")
         account = accounts[-1]
-    key = headers.get("Idempotency-Key") if method == "POST" else None
+    key = headers.get(_IDEMPOTENCY_KEY) if method == "POST" else None
     return Access(restricted, account, key)
 
 
 def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of an answer that repeat headers of its request."""
     # Errors carry them too, so they are not checked yet: what is not well-formed is left out.
-    version = headers.get("Stripe-Version", "")
-    out = {"Stripe-Version": version if _VERSION.fullmatch(version) else API_VERSION}
-    for name in ("Stripe-Account", "Idempotency-Key"):
+    version = headers.get(_STRIPE_VERSION)
+    if version is None or not _VERSION.fullmatch(version):
+        version = API_VERSION
+    out = {"Stripe-Version": version}
+    for name in (_STRIPE_ACCOUNT, _IDEMPOTENCY_KEY):
         value = headers.get(name)
         if value is not None and _PRINTABLE.fullmatch(value):
             out[name] = value

@@ -22,9 +22,15 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
+from multidict import istr
+
 from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal
 
+# Every request is looked at: names that are already folded save the folding of each look-up.
+HOST: Final = istr("Host")
+_ORIGIN: Final = istr("Origin")
+_SITE: Final = istr("Sec-Fetch-Site")
 _ELSEWHERE: Final = ("cross-site", "same-site")
 _OTHER_SITE: Final = (
     "This request comes from a page of another site ({site}). The sandbox only takes requests from"
@@ -63,8 +69,8 @@ def check_site(headers: Mapping[str, str], *, visit: bool) -> None:
     Raises:
         Refusal: 403.
     """
-    origin = headers.get("Origin")
-    if origin is not None and origin.lower() != f"http://{headers.get('Host', '').lower()}":
+    origin = headers.get(_ORIGIN)
+    if origin is not None and origin.lower() != f"http://{headers.get(HOST, '').lower()}":
         raise Refusal(_OTHER_SITE.format(site="Origin"), status=403)
-    if not visit and headers.get("Sec-Fetch-Site") in _ELSEWHERE:
+    if not visit and headers.get(_SITE) in _ELSEWHERE:
         raise Refusal(_OTHER_SITE.format(site="Sec-Fetch-Site"), status=403)
