@@ -20,6 +20,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 after a stop, 2 if the address, the file or an option cannot be used.
     """
+    options = _parser().parse_args(arguments)
+    clock = system_clock if options.clock is None else ManualClock(options.clock)
+    try:
+        settings = Settings(
+            options.seed,
+            clock,
+            options.redaction_seconds,
+            allow_hosts=options.allow_host,
+            rate_limit=options.rate_limit,
+            store=options.store,
+            accounts=options.account,
+        )
+        serve(options.port, host=options.host, settings=settings)
+    except (OSError, OverflowError, ValueError) as error:
+        sys.stderr.write(f"pinstripe.sandbox: {error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pinstripe.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=12111, help="TCP port, 0 for a free one")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
@@ -49,22 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--store", metavar="FILE", help="SQLite file that keeps the state between runs"
     )
-    options = parser.parse_args(arguments)
-    clock = system_clock if options.clock is None else ManualClock(options.clock)
-    try:
-        settings = Settings(
-            options.seed,
-            clock,
-            options.redaction_seconds,
-            allow_hosts=options.allow_host,
-            rate_limit=options.rate_limit,
-            store=options.store,
-        )
-        serve(options.port, host=options.host, settings=settings)
-    except (OSError, OverflowError, ValueError) as error:
-        sys.stderr.write(f"pinstripe.sandbox: {error}\n")
-        return 2
-    return 0
+    parser.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="a connected account (acct_...), can be repeated; other accounts are refused then",
+    )
+    return parser
 
 
 if __name__ == "__main__":

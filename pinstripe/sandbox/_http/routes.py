@@ -53,7 +53,7 @@ Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply]"]
 
 # https://docs.stripe.com/api/pagination
 LIST_PARAMS: Mapping[str, Spec] = {
-    "limit": Integer(1, 100),
+    "limit": Integer(1, 100, clamp=True),
     "starting_after": STRING,
     "ending_before": STRING,
     "created": CREATED,
