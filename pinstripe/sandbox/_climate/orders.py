@@ -130,8 +130,8 @@ def check_cancelable(account: Account, value: Json) -> None:
     starts = ((value[name], seconds) for name, seconds in CANCELLATION_SECONDS.items())
     if not any(at is not None and now - at < seconds for at, seconds in starts):
         raise invalid(
-            "An order can only be canceled within 24 hours, or within 30 days after a delay or a "
-            "substitution of its product.",
+            "An order can only be canceled within 24 hours of its creation, or within 30 days after"
+            " its delay or the substitution of its product.",
             code="status_transition_invalid",
         )
 

@@ -173,7 +173,7 @@ def _list_files(call: Call) -> Json:
 def _read_file(call: Call) -> Content:
     value = _file(call)
     if not PURPOSES[value["purpose"]].readable:
-        raise invalid(f"The content of a file for {value['purpose']} cannot be read back.")
+        raise invalid(f"The content of a file for {value['purpose']} cannot be downloaded.")
     _check_key(call, value["purpose"])
     return _content_of(call.account, value)
 
@@ -253,7 +253,7 @@ def _check_link(call: Call, purpose: str, expires_at: int | None, parent: str = 
 def _check_expiry(call: Call, purpose: str, expires_at: int | None, param: str) -> None:
     now = call.account.now()
     if expires_at is not None and expires_at <= now:
-        raise invalid("A link can only expire in the future.", param)
+        raise invalid("The time at which a link expires must be in the future.", param)
     if purpose in IDENTITY_IMAGES and (expires_at is None or expires_at > now + MAX_LIFETIME):
         text = f"A link to an image of an identity check must expire within {MAX_LIFETIME} seconds."
         raise invalid(text, param)

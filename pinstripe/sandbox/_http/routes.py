@@ -178,7 +178,7 @@ class RouteTable:
             raise Refusal(text, status=404)
         if method not in node.routes:
             allow = ", ".join(sorted(node.routes))
-            text = f"{method} is not a method of this URL ({shortened(path)}); use {allow}."
+            text = f"This URL ({shortened(path)}) does not accept {method}; use {allow}."
             raise Refusal(text, status=405, headers={"Allow": allow})
         route, schema = node.routes[method]
         return Match(route, schema, tuple(ids))

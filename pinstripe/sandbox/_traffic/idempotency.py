@@ -139,5 +139,5 @@ def _with_headers(answer: EncodedAnswer, headers: Mapping[str, str]) -> EncodedA
 
 
 def _reused(what: str) -> Refusal:
-    text = f"This idempotency key was used before with {what}."
+    text = f"This idempotency key was used before with {what}. Use a new key."
     return Refusal(text, type=IDEMPOTENCY)

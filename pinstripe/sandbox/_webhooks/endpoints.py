@@ -53,7 +53,9 @@ KINDS: Final = (
 
 
 def _version_problem(text: str) -> str | None:
-    return None if is_version(text) else f"no version of the API; the newest is {API_VERSION}"
+    if is_version(text):
+        return None
+    return f"there is no such version of the API; the newest is {API_VERSION}"
 
 
 _EVENTS: Final = Array(Word(ENABLED_EVENTS), max_items=500)
