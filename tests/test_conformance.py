@@ -40,6 +40,8 @@ from pinstripe.identity import VerificationError
 from pinstripe.sandbox._pages.refusals import REFUSALS
 from pinstripe.sandbox._params.schema import Array, Nullable, Object
 from pinstripe.sandbox._server import ROUTES
+from pinstripe.sandbox._state.versions import API_VERSION, VERSIONS
+from pinstripe.sandbox._webhooks.event_types import ENABLED_EVENTS
 
 yaml = pytest.importorskip("yaml")
 
@@ -476,6 +478,19 @@ def test_every_model_has_every_field(product: str, name: str) -> None:
     ]
     problems += [f"{name} is not the API's" for name in set(attrs.fields_dict(model)) - set(specs)]
     assert not problems
+
+
+# What the sandbox refuses because it does not exist
+
+
+def test_the_sandbox_knows_every_version_and_every_type_of_event() -> None:
+    words = facts("webhook_endpoints")["enums"]
+    assert {str(version) for version in words["api_versions"]} == VERSIONS
+    assert facts("common")["versioning"]["current"] == API_VERSION
+    types = facts("events")["event_types"]
+    spellings = {spec["other_spelling"] for spec in types.values() if "other_spelling" in spec}
+    assert {*ENABLED_EVENTS} == {*words["enabled_events"], *types, *spellings}
+    assert len(ENABLED_EVENTS) == len({*ENABLED_EVENTS})
 
 
 # The examples

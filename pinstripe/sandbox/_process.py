@@ -95,6 +95,13 @@ OPTIONS: Final = (
         float,
         "NUMBER",
     ),
+    Option(
+        "account",
+        "A connected account (acct_...), can be given several times; other accounts are refused"
+        " then.",
+        metavar="ID",
+        many=True,
+    ),
     Option("store", "SQLite file that keeps the state between runs.", metavar="FILE"),
     Option("verbose", "Write a line to standard error for each request.", bool, short="-v"),
 )
@@ -120,6 +127,7 @@ def run(name: str, options: Mapping[str, Any]) -> int:
             rate_limit=options["rate_limit"],
             store=options["store"],
             reachable_as=options["reachable_as"],
+            accounts=options["account"],
         )
         seeds = _read_seeds(options["seed_file"])
         if options["verbose"]:

@@ -44,10 +44,12 @@ class Sandbox:
             limits for each endpoint and for files. `RateLimits` sets all of them; None is no limit.
         store: A SQLite file that keeps the state, created if it does not exist; None keeps the
             state in memory.
+        accounts: The ids of the connected accounts (`acct_...`); any other gets the API's refusal.
+            Without any, each account that a request names is there, as a world of its own.
 
     Raises:
-        ValueError: If a rate limit is not above zero; at the start, if the file is not the store of
-            a sandbox.
+        ValueError: If a rate limit is not above zero, or an account is no id (`acct_...`); at the
+            start, if the file is not the store of a sandbox.
         OSError: At the start, if the port or the file cannot be used.
 
     Attributes:
@@ -83,6 +85,7 @@ class Sandbox:
         forward_seconds: float = 55.0,
         rate_limit: RateLimits | float | None = None,
         store: str | Path | None = None,
+        accounts: Iterable[str] = (),
     ) -> None:
         self.api_key = api_key
         self.restricted_key = RESTRICTED_KEY
@@ -96,6 +99,7 @@ class Sandbox:
             forward_seconds=forward_seconds,
             rate_limit=rate_limit,
             store=store,
+            accounts=accounts,
         )
         self._server = Server(settings, port=port)
         self._thread = ServerThread(self._server)

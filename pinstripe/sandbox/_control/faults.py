@@ -69,14 +69,14 @@ def _add_fault(call: Call) -> Json:
     # What each parameter takes is in the schema. Here are the rules between them.
     worded = [name for name in ("code", "type", "message", "param") if name in call.params]
     if worded and fault.status is None:
-        raise invalid(f"{worded[0]} needs status.", "status", "parameter_missing")
+        raise invalid(f"Send status with {worded[0]}.", "status", "parameter_missing")
     if fault.status is not None and fault.cut:
         text = "You may only specify one of status and cut."
         raise invalid(text, "cut", "parameters_exclusive")
     if fault.effect and not (fault.cut or (fault.status or 0) >= 500):
-        raise invalid("An effect needs cut, or a status from 500 to 599.", "effect")
+        raise invalid("Send effect with cut, or with a status from 500 to 599.", "effect")
     if not (fault.latency or fault.cut or fault.status):
-        raise invalid("A fault needs latency, status or cut.", "latency", "parameter_missing")
+        raise invalid("Send latency, status or cut.", "latency", "parameter_missing")
     if fault.probability > 1:
         raise invalid("Invalid probability: must be at most 1", "probability")
     if fault.latency > MAX_LATENCY:

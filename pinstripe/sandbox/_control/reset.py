@@ -19,7 +19,7 @@ from pinstripe.sandbox._http.routes import control_route, page_route
 from pinstripe.sandbox._http.slices import SLICE_SECONDS
 from pinstripe.sandbox._params.schema import Object, Word
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import API_VERSION
+from pinstripe.sandbox._state.versions import API_VERSION
 
 _RESET: Final = Object({"scope": Word(("all", "account"))})
 

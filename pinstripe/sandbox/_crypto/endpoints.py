@@ -190,7 +190,7 @@ def _prices(market: Market, source: str, params: dict[str, Any]) -> list[Price]:
     pairs = existing_pairs(currencies, networks)
     if not pairs:
         raise invalid(
-            "No pair of destination_currencies and destination_networks exists.",
+            "None of destination_currencies exists on any of destination_networks.",
             code="crypto_onramp_quote_invalid_destination_currencies_and_networks",
         )
     if wanted is not None:

@@ -33,7 +33,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
-from attrs import define
+from attrs import define, evolve
 
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.auth import Access, echoed_headers, read_access
@@ -42,7 +42,8 @@ from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
-from pinstripe.sandbox._state.world import API_VERSION, Account, EventOrigin, World
+from pinstripe.sandbox._state.versions import API_VERSION
+from pinstripe.sandbox._state.world import Account, EventOrigin, World
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 from pinstripe.sandbox._traffic.feed import REQUESTS
@@ -155,7 +156,8 @@ class Application:
         open = not isinstance(found, Refusal) and found.route.open
         check_host(request.headers.get(HOST, ""), self.world.settings.reachable_as)
         check_site(request.headers, visit=open and request.method == "GET")
-        access = _NO_KEY if open else read_access(request.headers, request.method)
+        accounts = self.world.settings.accounts
+        access = _NO_KEY if open else read_access(request.headers, request.method, accounts)
         if isinstance(found, Refusal):
             raise found
         return found, access
@@ -177,8 +179,7 @@ class Application:
             digest = dispatch.fingerprint(form)
             answer = keys.replay(key, digest)
             if answer is None:
-                answer = await exchange.run_api(form)
-                keys.store(key, digest, answer)
+                answer = keys.store(key, digest, await exchange.run_api(form))
             return answer
         finally:
             keys.release(key)
@@ -205,6 +206,10 @@ class _Exchange:
     async def run_api(self, form: Form) -> EncodedAnswer:
         answer = await self.run(form)
         assert isinstance(answer, EncodedAnswer), "only control routes stream"
+        # As recorded answers have it: 200 and 402 say it, other answers leave it to the status.
+        if self.match.route.method == "POST" and answer.status in (200, 402):
+            headers = {"Stripe-Should-Retry": "false", **answer.headers}
+            answer = evolve(answer, headers=headers)
         return answer
 
     async def run(self, form: Form) -> EncodedAnswer | Stream:

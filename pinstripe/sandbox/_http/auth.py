@@ -2,8 +2,8 @@
 
 Choices of the sandbox, because the published facts are silent: any well-formed test key is
 accepted, `sk_test_` as a plain and `rk_test_` as a restricted key; a publishable key gets a 401
-`secret_key_required`; a malformed `Stripe-Version`, `Stripe-Account` or `Stripe-Context` is a 400;
-the last account of a `Stripe-Context` path counts.
+`secret_key_required`; a malformed `Stripe-Account` or `Stripe-Context` is a 400 without a code, and
+so is a `Stripe-Version` that does not exist; the last account of a `Stripe-Context` path counts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -19,7 +19,8 @@ from attrs import frozen
 from multidict import istr
 
 from pinstripe.sandbox._params.errors import Refusal, invalid
-from pinstripe.sandbox._state.world import API_VERSION
+from pinstripe.sandbox._state.settings import ACCOUNT_ID
+from pinstripe.sandbox._state.versions import API_VERSION, is_version
 
 # Any test key will do; these are the ones that the sandbox names.
 API_KEY: Final = "sk_test_pinstripe_sandbox"
@@ -34,12 +35,8 @@ _IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
 
-# A date, the name of a release and beta flags: `2026-10-28.endive; some_beta=v1`.
-_VERSION = re.compile(
-    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"(\.[a-z]{1,32})?(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*"
-)
-_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
+# Flags after the version of a request: `2026-10-28.endive; some_beta=v1`.
+_FLAGS = re.compile(r"(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
 LIVE_KEY = (
@@ -67,28 +64,35 @@ class Access:
     idempotency_key: str | None
 
 
-def read_access(headers: Mapping[str, str], method: str) -> Access:
+def read_access(
+    headers: Mapping[str, str], method: str, known_accounts: Collection[str] = ()
+) -> Access:
     """Check the headers of a request.
 
     Args:
         headers: The headers; their names are case-insensitive.
         method: The HTTP method; an idempotency key only has an effect on a POST.
+        known_accounts: The connected accounts that exist; all exist if there are none here.
 
     Raises:
-        Refusal: 401 for a key that is not accepted, 400 for other headers.
+        Refusal: 403 for an account that does not exist, 401 for a key that is not accepted, 400
+            for other headers.
     """
     restricted = check_key(headers.get(_AUTHORIZATION, ""))
     version = headers.get(_STRIPE_VERSION)
-    if version is not None and not _VERSION.fullmatch(version):
-        raise invalid("Invalid Stripe API version.")
+    if version is not None and not _is_version(version):
+        shown = f": {version}" if _PRINTABLE.fullmatch(version) else ""
+        raise invalid(f"Invalid Stripe API version{shown}. The newest is {API_VERSION}.")
     # `Stripe-Context` is a path of accounts, `Stripe-Account` a path of one.
     context = headers.get(_STRIPE_CONTEXT, headers.get(_STRIPE_ACCOUNT))
     account: str | None = None
     if context is not None:
         accounts = context.split("/")
-        if not all(_ACCOUNT.fullmatch(each) for each in accounts):
+        if not all(ACCOUNT_ID.fullmatch(each) for each in accounts):
             raise invalid("The account header must hold the id of an account (acct_...).")
         account = accounts[-1]
+        if known_accounts and account not in known_accounts:
+            raise _account_refused(_key_of(headers[_AUTHORIZATION]), account)
     key = headers.get(_IDEMPOTENCY_KEY) if method == "POST" else None
     return Access(restricted, account, key)
 
@@ -97,7 +101,7 @@ def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of an answer that repeat headers of its request."""
     # Errors carry them too, so they are not checked yet: what is not well-formed is left out.
     version = headers.get(_STRIPE_VERSION)
-    if version is None or not _VERSION.fullmatch(version):
+    if version is None or not _is_version(version):
         version = API_VERSION
     out = {"Stripe-Version": version}
     for name in (_STRIPE_ACCOUNT, _IDEMPOTENCY_KEY):
@@ -117,16 +121,7 @@ def check_key(authorization: str) -> bool:
     Raises:
         Refusal: 401.
     """
-    # Bearer authentication holds the key itself, basic authentication has it as the user name.
-    scheme, _, key = authorization.strip().partition(" ")
-    key = key.strip()
-    if scheme.lower() == "basic":
-        try:
-            key = base64.b64decode(key, validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, ValueError):
-            raise _unauthorized("The basic authentication header is not valid base64.") from None
-    elif scheme.lower() != "bearer":
-        key = ""
+    key = _key_of(authorization)
     if not key:
         raise _unauthorized(MISSING_KEY)
     if "_live_" in key:
@@ -138,6 +133,32 @@ def check_key(authorization: str) -> bool:
         text = "Invalid API key: the sandbox accepts sk_test_... and rk_test_... keys."
         raise _unauthorized(text)
     return key.startswith("rk_")
+
+
+def _key_of(authorization: str) -> str:
+    # Bearer authentication holds the key itself, basic authentication has it as the user name.
+    scheme, _, key = authorization.strip().partition(" ")
+    key = key.strip()
+    if scheme.lower() == "bearer":
+        return key
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(key, validate=True).decode("utf-8").partition(":")[0]
+    except (binascii.Error, ValueError):
+        raise _unauthorized("The basic authentication header is not valid base64.") from None
+
+
+def _is_version(text: str) -> bool:
+    version, flags, rest = text.partition(";")
+    return is_version(version) and _FLAGS.fullmatch(flags + rest) is not None
+
+
+def _account_refused(key: str, account: str) -> Refusal:
+    # As in the API, the message does not tell whether the account exists.
+    masked = f"{key[:8]}{'*' * 8}{key[-4:]}"
+    text = f"The key {masked} has no access to the account {account}, or there is no such account."
+    return Refusal(text, status=403, code="account_invalid")
 
 
 def _unauthorized(message: str, code: str | None = None) -> Refusal:

@@ -54,7 +54,7 @@ Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply] | Steps"]
 
 # https://docs.stripe.com/api/pagination
 LIST_PARAMS: Mapping[str, Spec] = {
-    "limit": Integer(1, 100),
+    "limit": Integer(1, 100, clamp=True),
     "starting_after": STRING,
     "ending_before": STRING,
     "created": CREATED,
@@ -189,7 +189,7 @@ class RouteTable:
             return Refusal(text, status=404)
         if method not in node.routes:
             allow = ", ".join(sorted(node.routes))
-            text = f"{method} is not a method of this URL ({shortened(path)}); use {allow}."
+            text = f"This URL ({shortened(path)}) does not accept {method}; use {allow}."
             return Refusal(text, status=405, headers={"Allow": allow})
         route, schema = node.routes[method]
         return Match(route, schema, tuple(ids))

@@ -38,7 +38,8 @@ from pinstripe.sandbox._params.schema import METADATA, Object, TimeRange
 from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json, Query, Table
-from pinstripe.sandbox._state.world import API_VERSION, EVENT
+from pinstripe.sandbox._state.versions import API_VERSION
+from pinstripe.sandbox._state.world import EVENT
 
 # A field with more values than this is searched by a text and not by a choice.
 MAX_CHOICES: Final = 20

@@ -7,7 +7,8 @@ Work that happens later by the clock, such as the end of a redaction, is a sched
 runs the due jobs of its account before it looks at anything, so that it never sees a stale object.
 
 Choice of the sandbox, because the published facts are silent: an account that `Stripe-Account`
-names exists from then on, and its events carry its id.
+names exists from then on, and its events carry its id. A sandbox that was given its accounts takes
+no others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pinstripe.sandbox._state.kinds import Expansion, Registry
 from pinstripe.sandbox._state.randomness import Randomness, random_text
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
+from pinstripe.sandbox._state.versions import API_VERSION
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
 from pinstripe.sandbox._traffic.feed import TOPICS, Feed
@@ -35,7 +37,6 @@ from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
 from pinstripe.sandbox._traffic.rate_limits import RateLimiter
 from pinstripe.sandbox._traffic.request_log import RequestLog
 
-API_VERSION: Final = "2026-10-28.endive"
 EVENT: Final = "event"
 
 # Own choice: a request can name any account, and each costs memory.

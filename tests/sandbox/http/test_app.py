@@ -18,7 +18,7 @@ from pinstripe.sandbox import ManualClock, Server, Settings
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.app import MAX_BODY
 from pinstripe.sandbox._state.table import Table
-from tests.support.sandbox_api import QUOTES, SESSIONS, Api, raw, request
+from tests.support.sandbox_api import QUOTES, SESSIONS, Api, Reply, raw, request
 
 pytestmark = pytest.mark.anyio
 
@@ -208,8 +208,27 @@ async def test_the_same_key_gets_the_same_answer(api: Api) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.headers["Original-Request"] == first.headers["Request-Id"]
     assert again.headers["Request-Id"] != first.headers["Request-Id"]
-    assert not {"Idempotent-Replayed", "Original-Request"} & first.headers.keys()
+    assert first.headers["Original-Request"] == first.headers["Request-Id"]
+    assert "Idempotent-Replayed" not in first.headers
     assert len((await api.ok("GET", SESSIONS))["data"]) == 1
+
+
+async def test_only_the_answers_of_posts_name_their_request_and_advise_on_retries(
+    api: Api, server: Server
+) -> None:
+    def told(reply: Reply) -> tuple[str | None, bool]:
+        advice = reply.headers.get("Stripe-Should-Retry")
+        return advice, reply.headers.get("Original-Request") == reply.headers["Request-Id"]
+
+    made = {"type": "document"}
+    assert told(await api("POST", SESSIONS, made)) == ("false", False)
+    assert told(await api("POST", SESSIONS, made, Idempotency_Key="a")) == ("false", True)
+    missing = f"{SESSIONS}/vs_none/cancel"
+    assert told(await api("POST", missing, Idempotency_Key="b")) == (None, True)
+    assert told(await api("GET", SESSIONS, Idempotency_Key="c")) == (None, False)
+    # A refusal of the parameters is not kept for the key, and so no request's original answer.
+    refused = await api("POST", SESSIONS, {"type": "x"}, Idempotency_Key="d")
+    assert (refused.status, told(refused)) == (400, (None, False))
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ async def test_an_error_is_tried(tab: Tab, sandbox: Sandbox) -> None:
     await button(tab, "Try lock_timeout").click()
     await tab.shows('"code": "lock_timeout"')
     await button(tab, "Try status_transition_invalid").click()
-    await tab.shows("cannot take the step cancel")
+    await tab.shows("which does not allow the step cancel")
     await button(tab, "Try selfie_manipulated").click()
     await tab.shows('"reason": "The selfie was altered."')
     tab.errors.clear()  # Chromium counts each refusal as an error
