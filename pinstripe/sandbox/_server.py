@@ -48,7 +48,7 @@ from pinstripe.sandbox._state.kinds import Registry
 from pinstripe.sandbox._state.scheduler import run_scheduler
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import EventOrigin, World
+from pinstripe.sandbox._state.world import NO_REQUEST, World
 from pinstripe.sandbox._webhooks import control as webhook_control
 from pinstripe.sandbox._webhooks import delivery, events
 from pinstripe.sandbox._webhooks import endpoints as webhook_endpoints
@@ -277,7 +277,7 @@ class Server:
             from_json(dict(params)),
             self.world.account(account),
             restricted=False,
-            origin=EventOrigin(),
+            origin=NO_REQUEST,
             path=full_path,
         )
         if inspect.iscoroutinefunction(match.route.handler):

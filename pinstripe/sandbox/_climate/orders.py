@@ -28,12 +28,11 @@ from typing import Any, Final
 
 from pinstripe.sandbox._climate import stock
 from pinstripe.sandbox._climate.catalogue import PRODUCT
-from pinstripe.sandbox._climate.stock import NO_REQUEST
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import MAX_TIMESTAMP, METADATA
 from pinstripe.sandbox._state.lifecycles import CLIMATE_ORDER, Transition
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin, Job
 
 ORDER: Final = "climate.order"
 ACCOUNT_NAME: Final = "Pinstripe Sandbox"

@@ -30,10 +30,7 @@ from pinstripe.sandbox._climate.catalogue import OFFERS, PRODUCT, SUPPLIER, SUPP
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-NO_REQUEST: Final = EventOrigin()
-"""The origin of changes that no API request causes."""
+from pinstripe.sandbox._state.world import NO_REQUEST, Account
 
 # A metric ton in kilograms.
 TON: Final = 1000

@@ -33,7 +33,7 @@ from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.forms import Form, Tree, Upload
 from pinstripe.sandbox._params.schema import BOOLEAN, Integer, Object, Word
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._state.world import NO_REQUEST, Account
 
 MAX_COUNT: Final = 1_000_000
 DEFAULT_INTERVAL: Final = 60
@@ -235,7 +235,7 @@ class _Maker:
         match = self.table.match("POST", path)
         form = cast("Form", _filled({**step.params, **params}, names))
         call = dispatch.prepare(
-            match, form, self.account, restricted=False, origin=EventOrigin(), path=path
+            match, form, self.account, restricted=False, origin=NO_REQUEST, path=path
         )
         answer = cast("Json", match.route.handler(call))
         id: str = answer["id"]

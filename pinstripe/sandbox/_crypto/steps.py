@@ -29,7 +29,7 @@ from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
 from pinstripe.sandbox._state.table import Json, get_object, replaced
-from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._state.world import NO_REQUEST, Account
 
 SESSION: Final = "crypto.onramp_session"
 PAGE: Final = "/_sandbox/onramp/"
@@ -176,7 +176,7 @@ def _store(account: Account, value: Json, row: Transition, changes: Json) -> Jso
     new = {**value, "status": row.target, "transaction_details": details}
     account.put(new)
     if row.event:
-        account.emit(row.event, new, EventOrigin(), replaced(value, new))
+        account.emit(row.event, new, NO_REQUEST, replaced(value, new))
     return new
 
 

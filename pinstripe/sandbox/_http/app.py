@@ -43,7 +43,7 @@ from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
 from pinstripe.sandbox._state.versions import API_VERSION
-from pinstripe.sandbox._state.world import Account, EventOrigin, World
+from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin, World
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 from pinstripe.sandbox._traffic.feed import REQUESTS
@@ -215,7 +215,7 @@ class _Exchange:
     async def run(self, form: Form) -> EncodedAnswer | Stream:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
         # Events name the request of the API that caused them; a control route is none.
-        origin = EventOrigin()
+        origin = NO_REQUEST
         if not self.match.route.control:
             origin = EventOrigin(self.entry.id, self.access.idempotency_key)
         call = dispatch.prepare(

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from attrs import field, frozen
 
 from pinstripe.sandbox._params.schema import Params
 from pinstripe.sandbox._state.kinds import Expansion
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-_SANDBOX_ITSELF: Final = EventOrigin()
-"""The origin of changes that no request causes."""
+from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin
 
 
 @frozen
@@ -34,7 +29,7 @@ class Call:
     params: Params
     ids: tuple[str, ...] = ()
     expand: Expansion = field(factory=dict[str, "Expansion"])
-    origin: EventOrigin = _SANDBOX_ITSELF
+    origin: EventOrigin = NO_REQUEST
     path: str = ""
     restricted: bool = False
     html: bool = False

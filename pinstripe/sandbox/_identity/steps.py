@@ -20,11 +20,11 @@ from typing import Any, Final
 
 from pinstripe.sandbox._identity import people
 from pinstripe.sandbox._identity.access import new_access, no_access
-from pinstripe.sandbox._identity.images import NO_REQUEST, delete_images, make_images
+from pinstripe.sandbox._identity.images import delete_images, make_images
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._state.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import EVENT, Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import EVENT, NO_REQUEST, Account, EventOrigin, Job
 
 SESSION: Final = "identity.verification_session"
 REPORT: Final = people.REPORT

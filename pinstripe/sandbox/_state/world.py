@@ -68,6 +68,9 @@ class _History:
     events: bool
 
 
+NO_REQUEST: Final = EventOrigin()
+"""The origin of changes that no request of the API causes."""
+
 Job: TypeAlias = "Callable[[Account, str], object]"
 """Does scheduled work on the object with an id."""
 
