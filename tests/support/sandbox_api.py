@@ -94,6 +94,18 @@ async def one_of_each(api: Api) -> None:
     await api.ok("POST", "/v1/file_links", {"file": file["id"]})
 
 
+async def calls_during_seeding(api: Api) -> int:
+    """Seed many sessions, and return how many other calls are answered meanwhile."""
+    data = {"count": "5000"}
+    seeding = asyncio.create_task(api.ok("POST", "/_sandbox/identity/seed", data))
+    calls = 0
+    while not seeding.done():
+        await api.ok("GET", f"{SESSIONS}?limit=1")
+        calls += 1
+    assert await seeding == {"created": 5000}
+    return calls
+
+
 async def raw(server: Server, data: bytes, *, more: bytes = b"") -> tuple[int, dict[str, Any]]:
     """Send bytes without any encoding and read the first answer."""
     host, port = server.url.removeprefix("http://").split(":")

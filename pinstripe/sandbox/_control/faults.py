@@ -64,6 +64,7 @@ _EFFECTS: Final = Object({"idempotency_key": STRING})
 
 
 def _add_fault(call: Call) -> Json:
+    """Make matching requests fail from now on."""
     fault = Fault(**call.params)
     # What each parameter takes is in the schema. Here are the rules between them.
     worded = [name for name in ("code", "type", "message", "param") if name in call.params]
@@ -86,10 +87,12 @@ def _add_fault(call: Call) -> Json:
 
 
 def _list_faults(call: Call) -> Json:
+    """List the faults, each with its hits."""
     return {"faults": [_plain(fault) for fault in call.account.world.faults.added]}
 
 
 def _clear_faults(call: Call) -> Json:
+    """Remove all faults."""
     call.account.world.faults.clear()
     call.account.world.feed.publish(None, FAULTS)
     return _list_faults(call)
@@ -103,11 +106,13 @@ def _remove_fault(call: Call) -> Json:
 
 
 def _read_rate_limit(call: Call) -> Json:
+    """Return the rate limits."""
     limits = call.account.world.rate_limiter.limits
     return {"account": None, "endpoint": None, "files": None} if limits is None else _plain(limits)
 
 
 def _set_rate_limit(call: Call) -> Json:
+    """Change the rate limits, or end them."""
     # No parameters at all mean no limit.
     if call.params and "account" not in call.params:
         raise invalid("Missing required param: account.", "account", "parameter_missing")
@@ -117,6 +122,7 @@ def _set_rate_limit(call: Call) -> Json:
 
 
 def _list_effects(call: Call) -> Json:
+    """List what requests really changed."""
     found = call.account.world.effects.find(call.params.get("idempotency_key"))
     return {"effects": [_plain(effect) for effect in found]}
 

@@ -27,10 +27,12 @@ _ADVANCE: Final = Object(
 
 
 def _advance(call: Call) -> Json:
+    """Move an onramp session to a status that is one step away."""
     return call.show(steps.advance(call.account, _session(call), call.params["status"]))
 
 
 def _complete(call: Call) -> Json:
+    """Move an onramp session through every remaining step."""
     return call.show(steps.complete(call.account, _session(call)))
 
 

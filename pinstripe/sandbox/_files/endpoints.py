@@ -234,7 +234,12 @@ def _content_of(account: Account, file: Json) -> Content:
     data = account.content(file["id"])
     if data is None:
         raise missing("file content", file["id"], "file")
-    return Content(data, TYPES.get(file["type"], UNKNOWN_TYPE))
+    # What somebody uploaded is never shown as a page of the sandbox: an SVG could run a script.
+    headers = {
+        "Content-Disposition": "attachment",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+    return Content(data, TYPES.get(file["type"], UNKNOWN_TYPE), headers=headers)
 
 
 def _check_key(call: Call, purpose: str) -> None:

@@ -2,8 +2,8 @@
 
 A request passes these steps in order; each may refuse it:
 
-1. the Host header, the API key, and the version and account headers;
-2. the route;
+1. the route is looked up, and `guard` keeps out what a page of another site sends;
+2. the API key, and the version and account headers; only then an unknown route is told;
 3. the rate limit;
 4. a fault, which may delay, refuse or cut the request here, or after its endpoint;
 5. the idempotency key, which is in use from here on;
@@ -36,7 +36,8 @@ from aiohttp.abc import AbstractAccessLogger
 from attrs import define, evolve
 
 from pinstripe.sandbox._http import dispatch
-from pinstripe.sandbox._http.auth import Access, check_host, echoed_headers, read_access
+from pinstripe.sandbox._http.auth import Access, echoed_headers, read_access
+from pinstripe.sandbox._http.guard import check_host, check_site
 from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
@@ -48,9 +49,13 @@ from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 from pinstripe.sandbox._traffic.feed import REQUESTS
 from pinstripe.sandbox._traffic.request_log import MAX_KEPT, LoggedRequest
 
-# Own choices: far above what the API's requests and a test's client need.
+# Own choices: far above what the API's requests and a test's client need. The connections leave
+# room for other files below 1024, the usual limit of a process.
 MAX_BODY = 1024 * 1024
-MAX_CONNECTIONS = 4096
+MAX_CONNECTIONS = 768
+# How long a new connection may take for the head of its first request, and a kept one for the next.
+HEAD_SECONDS = 10.0
+KEEP_SECONDS = 75.0
 
 _log = logging.getLogger("pinstripe.sandbox.requests")
 
@@ -112,18 +117,13 @@ class Application:
         path, _, query = request.raw_path.partition("?")
         # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
         entry.path = path = path.encode("utf-8", "replace").decode()
-        if self.routes.needs_key(path):
-            accounts = self.world.settings.accounts
-            access = read_access(request.headers, request.method, accounts)
-        else:
-            check_host(request.headers.get("Host", ""))
-            access = _NO_KEY
+        match, access = self._admit(request, path)
         account = self.world.account(access.account)
         entry.account = account.id
-        match = self.routes.match(request.method, path)
         entry.hidden = match.route.control
         exchange = _Exchange(match, account, access, entry)
         if match.route.control:
+            exchange.html = "text/html" in request.headers.get("Accept", "")
             return await exchange.run(await _read_form(request, match, query))
         if not match.route.open:
             limiter = self.world.rate_limiter
@@ -141,6 +141,24 @@ class Application:
             await self.world.journal.wait_saved()
             raise fault.refusal()
         return answer
+
+    def _admit(self, request: web.BaseRequest, path: str) -> tuple[Match, Access]:
+        """Return the route of a request, and what its headers say.
+
+        Raises:
+            Refusal: 403 for a page of another site or an account that does not exist, 401 for a
+                key that is not accepted, 404 or 405 for a route that is not there, 400 for other
+                headers.
+        """
+        found = self.routes.find(request.method, path)
+        open = not isinstance(found, Refusal) and found.route.open
+        check_host(request.headers.get("Host", ""), self.world.settings.reachable_as)
+        check_site(request.headers, visit=open and request.method == "GET")
+        accounts = self.world.settings.accounts
+        access = _NO_KEY if open else read_access(request.headers, request.method, accounts)
+        if isinstance(found, Refusal):
+            raise found
+        return found, access
 
     async def _run_once(
         self, request: web.BaseRequest, exchange: _Exchange, query: str
@@ -174,6 +192,7 @@ class _Exchange:
     access: Access
     entry: LoggedRequest
     fault: Fault | None = None
+    html: bool = False
 
     async def read_form(self, request: web.BaseRequest, query: str) -> Form:
         form = await _read_form(request, self.match, query)
@@ -204,6 +223,7 @@ class _Exchange:
             restricted=self.access.restricted,
             origin=origin,
             path=self.entry.path,
+            html=self.html,
         )
         answer = await dispatch.run(self.match, call)
         if self.fault is not None and self.fault.replaces_answer:
@@ -212,14 +232,16 @@ class _Exchange:
 
 
 class LoopbackServer(web.Server):
-    """aiohttp's low-level server, with a bound on connections and JSON for malformed HTTP.
+    """aiohttp's low-level server, with bounds on connections and JSON for malformed HTTP.
+
+    A connection that sends no whole head in time is closed, and so is one above the bound.
 
     Args:
         application: Answers the requests.
     """
 
     def __init__(self, application: Application) -> None:
-        super().__init__(application.handle)
+        super().__init__(application.handle, request_factory=_heard)
         self._request_id = application.world.new_request_id
 
     def __call__(self) -> web.RequestHandler:
@@ -244,11 +266,14 @@ class _AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
         path = request.raw_path.partition("?")[0]
-        self.logger.info("%s %s: %d in %.3f s", request.method, path, response.status, time)
+        # The headers of the answer repeat the account of the request only if it is well-formed.
+        names = [response.headers.get(name) for name in ("Request-Id", "Stripe-Account")]
+        what = request.method, path, response.status, time, ", ".join(filter(None, names))
+        self.logger.info("%s %s: %d in %.3f s (%s)", *what)
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_new_request_id",)
+    __slots__ = ("_new_request_id", "head_timer")
 
     def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
         super().__init__(
@@ -256,10 +281,17 @@ class _Protocol(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=_log,
             access_log_class=_AccessLog,
+            keepalive_timeout=KEEP_SECONDS,
             # A compressed body is refused, and never decompressed: it could be a bomb.
             auto_decompress=False,
         )
         self._new_request_id = new_request_id
+        self.head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End a connection, and the wait for its head."""
+        self.head_timer.cancel()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -277,9 +309,17 @@ class _Protocol(web.RequestHandler):
         return response
 
 
+def _heard(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Return a request as aiohttp does by itself, now that its head is there."""
+    protocol.head_timer.cancel()
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop)
+
+
 def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
-    content_type = {"Content-Type": answer.content_type}
-    return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
+    # No answer is taken for a page or a script unless it says that it is one.
+    always = {"Content-Type": answer.content_type, "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=answer.body, status=answer.status, headers={**headers, **always})
 
 
 async def _send_stream(

@@ -1,12 +1,9 @@
-"""The headers of a request: Host check, API key, version, account and idempotency key.
+"""The headers of a request: API key, version, account and idempotency key.
 
 Choices of the sandbox, because the published facts are silent: any well-formed test key is
 accepted, `sk_test_` as a plain and `rk_test_` as a restricted key; a publishable key gets a 401
 `secret_key_required`; a malformed `Stripe-Account` or `Stripe-Context` is a 400 without a code, and
 so is a `Stripe-Version` that does not exist; the last account of a `Stripe-Context` path counts.
-
-A Host that is not a loopback name is a 403. Otherwise a page in a browser could reach the sandbox
-through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ from typing import Final
 
 from attrs import frozen
 
-from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._state.settings import ACCOUNT_ID
 from pinstripe.sandbox._state.versions import API_VERSION, is_version
@@ -34,8 +30,6 @@ _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
 # Flags after the version of a request: `2026-10-28.endive; some_beta=v1`.
 _FLAGS = re.compile(r"(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Pinstripe sandbox"'}
 
 LIVE_KEY = (
     "The sandbox never takes a live key. It cannot act on your live account, so a live key here is"
@@ -73,10 +67,9 @@ def read_access(
         known_accounts: The connected accounts that exist; all exist if there are none here.
 
     Raises:
-        Refusal: 403 for a foreign Host and for an account that does not exist, 401 for a key that
-            is not accepted, 400 for other headers.
+        Refusal: 401 for a key that is not accepted, 403 for an account that does not exist, 400 for
+            other headers.
     """
-    check_host(headers.get("Host", ""))
     restricted = check_key(headers.get("Authorization", ""))
     version = headers.get("Stripe-Version")
     if version is not None and not _is_version(version):
@@ -106,18 +99,6 @@ def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if value is not None and _PRINTABLE.fullmatch(value):
             out[name] = value
     return out
-
-
-@lru_cache(maxsize=64)
-def check_host(host: str) -> None:
-    """Refuse a Host header that is not a loopback name of this machine.
-
-    Raises:
-        Refusal: 403.
-    """
-    name = host.rpartition(":")[0] if re.fullmatch(r".*:[0-9]{1,5}", host) else host
-    if not is_loopback_host(name.strip("[]")):
-        raise Refusal("The sandbox only answers to loopback names such as localhost.", status=403)
 
 
 @lru_cache(maxsize=64)
@@ -171,4 +152,4 @@ def _account_refused(key: str, account: str) -> Refusal:
 
 
 def _unauthorized(message: str, code: str | None = None) -> Refusal:
-    return Refusal(message, status=401, code=code, headers=_CHALLENGE)
+    return Refusal(message, status=401, code=code)

@@ -27,6 +27,7 @@ class Call:
         origin: The request that causes the changes.
         path: The path of the request.
         restricted: Whether the API key is a restricted one.
+        html: Whether a browser asks, which shows a page rather than JSON.
     """
 
     account: Account
@@ -36,6 +37,7 @@ class Call:
     origin: EventOrigin = _SANDBOX_ITSELF
     path: str = ""
     restricted: bool = False
+    html: bool = False
 
     def show(self, value: Json) -> Json:
         """Return a stored object as the answer of this call."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Generator
 
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import Content, Match, Stream
+from pinstripe.sandbox._http.slices import run_in_slices
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
@@ -36,6 +38,7 @@ def prepare(
     restricted: bool,
     origin: EventOrigin,
     path: str,
+    html: bool = False,
 ) -> Call:
     """Run the due jobs of the account and check the parameters of a request.
 
@@ -46,6 +49,7 @@ def prepare(
         restricted: Whether the API key is a restricted one.
         origin: The request, as events report it.
         path: The path of the request.
+        html: Whether a browser asks.
 
     Raises:
         Refusal: For parameters that the endpoint does not accept.
@@ -61,7 +65,7 @@ def prepare(
         )
     elif paths:
         raise Refusal("This endpoint has nothing to expand.", param="expand")
-    return Call(account, params, match.ids, expand, origin, path, restricted)
+    return Call(account, params, match.ids, expand, origin, path, restricted, html)
 
 
 async def run(match: Match, call: Call) -> EncodedAnswer | Stream:
@@ -69,7 +73,9 @@ async def run(match: Match, call: Call) -> EncodedAnswer | Stream:
     route, account, origin = match.route, call.account, call.origin
     try:
         reply = route.handler(call)
-        if not isinstance(reply, (dict, Content, Stream)):
+        if isinstance(reply, Generator):
+            reply = await run_in_slices(reply, account.world.journal)
+        elif not isinstance(reply, (dict, Content, Stream)):
             reply = await reply
         if isinstance(reply, Stream):
             return reply

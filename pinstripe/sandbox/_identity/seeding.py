@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from pinstripe.sandbox._identity import people
@@ -16,8 +17,12 @@ DEFAULT_INTERVAL: Final = 60
 _MIX: Final = ("requires_input", "verified", "processing", "canceled")
 
 
-def seed_sessions(account: Account, count: int, interval: int, status: str | None = None) -> None:
+def seed_sessions(
+    account: Account, count: int, interval: int, status: str | None = None
+) -> Iterator[None]:
     """Store verification sessions that reach back in time; the newest is created now.
+
+    Each step of the iterator stores one.
 
     Args:
         account: The account that stores them.
@@ -30,6 +35,7 @@ def seed_sessions(account: Account, count: int, interval: int, status: str | Non
     for age in range(count - 1, -1, -1):
         created = max(0, now - age * interval)
         _store(account, count - age, created, status or _MIX[age % len(_MIX)])
+        yield
 
 
 def _store(account: Account, number: int, created: int, status: str) -> None:

@@ -42,8 +42,7 @@ def headers_of(*, framed: bool = False) -> dict[str, str]:
         "Content-Security-Policy": _POLICY.format(
             ancestors=_LOOPBACK_SITES if framed else "'none'"
         ),
-        "X-Content-Type-Options": "nosniff",
-        # `no-referrer` would make the browser send `Origin: null` with a form.
+        # With `no-referrer`, a browser would say `Origin: null` when it sends a form of the page.
         "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
@@ -84,7 +83,7 @@ def _file(name: str) -> Content:
     found = {path.name: path for path in (_HERE / "static").iterdir()}.get(name)
     if found is None:
         raise Refusal("There is no such file.", status=404)
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    headers = {"Cache-Control": "no-cache"}
     return Content(found.read_bytes(), _TYPES[found.suffix], headers=headers)
 
 

@@ -49,6 +49,8 @@ class Settings:
         store: A SQLite file that keeps everything, created if missing; None for memory only.
         accounts: The ids of the connected accounts, and there are no others; without any, each id
             that a request names is an account.
+        reachable_as: Names besides loopback by which requests may address the sandbox. The first
+            is in the links that it makes.
 
     Raises:
         ValueError: For a rate limit that is not above zero, or an id that is not one of an account.
@@ -63,3 +65,4 @@ class Settings:
     rate_limit: RateLimits | None = field(default=None, converter=as_limits)
     store: Path | None = field(default=None, converter=optional(Path))
     accounts: tuple[str, ...] = field(default=(), converter=_account_ids)
+    reachable_as: tuple[str, ...] = field(default=(), converter=_host_names)

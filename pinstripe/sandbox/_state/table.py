@@ -12,7 +12,7 @@ is still being written, holds a snapshot.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -137,6 +137,14 @@ class Table:
         _discard(self._keys, key)
         for name, extract in self._extracts.items():
             _discard(self._indexes[name][extract(value)], key)
+
+    def drain(self) -> Generator[None, None, None]:
+        """Remove everything, one object at a step: to free many takes long."""
+        while self._rows:
+            self._rows.popitem()
+            yield
+        self._keys.clear()
+        self._indexes.clear()
 
     def find_by(self, name: str, value: object) -> list[Json]:
         """Return the objects whose indexed field has a value, oldest first."""

@@ -45,17 +45,20 @@ _DELIVERIES: Final = Object(
 
 
 async def _flush(call: Call) -> Json:
+    """Wait until no delivery is under way."""
     await flush(call.account.world)
     return {"pending": len(call.account.tables[DELIVERY].find_by("status", "pending"))}
 
 
 def _resend(call: Call) -> Json:
+    """Deliver an event again."""
     event = call.account.get(EVENT, call.params["event"], "event")
     schedule_deliveries(call.account, event, call.params.get("webhook_endpoint"))
     return call.show(call.account.get(EVENT, event["id"]))
 
 
 def _deliveries(call: Call) -> Json:
+    """List the deliveries, newest first."""
     found = list_objects(call, DELIVERY, equals=("event", "status"))
     for delivery in found["data"]:
         delivery["attempts"] = [
@@ -65,6 +68,7 @@ def _deliveries(call: Call) -> Json:
 
 
 def _delivery(call: Call) -> Json:
+    """Show a delivery, and what each attempt sent and got."""
     delivery = call.account.get(DELIVERY, call.ids[0], "delivery")
     return {**delivery, "attempts": exchanges_of(call.account, delivery)}
 

@@ -19,11 +19,13 @@ Choices where the published facts are silent:
 - a receiver has ten seconds of real time for the head of its answer; of the body, the first 2,000
   bytes are kept that arrive within a second;
 - at most eight attempts of an endpoint run at the same time;
-- an address that is neither loopback nor allowed by name is never called: each attempt fails;
+- an address that is neither loopback nor allowed by name is never called, also if its name only
+  turns out to be one when it is resolved: each attempt fails with `not_allowed`;
 - `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
   delivery failed or was dropped;
 - the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
-- signatures have the time of the sandbox's clock, and an invented `v0` as in test mode.
+- signatures have the real time, whatever the clock of the sandbox shows, since a receiver compares
+  it with its own clock; and an invented `v0` as in test mode.
 
 An attempt keeps the address, the signature and the answer, but no second copy of the event. So what
 was sent can be shown byte for byte, until the event is redacted: then the answers are forgotten as
@@ -35,17 +37,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from pinstripe._signature import sign
 from pinstripe.sandbox._control.clock import run_due_jobs
-from pinstripe.sandbox._http.outbound import may_call, read_url
+from pinstripe.sandbox._http.outbound import Way, may_call, read_url
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT, Account, World
@@ -157,15 +159,14 @@ def _encoded(event: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode(event))
 
 
-def headers_of(body: bytes, endpoint: Json, now: float) -> dict[str, str]:
-    """Return the headers of a delivery, with a signature of its body.
+def headers_of(body: bytes, endpoint: Json) -> dict[str, str]:
+    """Return the headers of a delivery that is sent now, with a signature of its body.
 
     Args:
         body: The body.
         endpoint: The webhook endpoint, which has the secret.
-        now: The time of the signature, in seconds since the epoch.
     """
-    signed = sign(body, endpoint["secret"], int(now))
+    signed = sign(body, endpoint["secret"], int(time.time()))
     # Receivers have to ignore every scheme but v1, so the value of v0 means nothing.
     invented = hashlib.sha256(signed.encode()).hexdigest()
     return {**HEADERS, "Stripe-Signature": f"{signed},v0={invented}"}
@@ -189,13 +190,11 @@ class WebhookDeliverer:
 
     Args:
         world: The world whose events are delivered.
-        session: The HTTP session that sends them.
     """
 
-    def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._session = session
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Account] = {}
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_RUNNING))
 
     def start(self, account: Account, id: str) -> None:
@@ -214,14 +213,20 @@ class WebhookDeliverer:
         account.put({**delivery, "status": "sending"})
         attempt = self._attempt(account, id, endpoint)
         task = asyncio.create_task(attempt, name=f"pinstripe-delivery-{id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = account
+        task.add_done_callback(self._tasks.pop)
 
     def resume(self) -> None:
         """Schedule the attempts again that the last stop of the sandbox interrupted."""
         for account in self._world.accounts():
             for delivery in account.tables[DELIVERY].find_by("status", "sending"):
                 account.schedule(0, _ATTEMPT_JOB, delivery["id"])
+
+    def forget(self, account: Account) -> None:
+        """Cancel the attempts of an account that is gone."""
+        for task, owner in self._tasks.items():
+            if owner is account:
+                task.cancel()
 
     async def flush(self) -> None:
         """Start the attempts that are due, and wait until none is running."""
@@ -243,7 +248,7 @@ class WebhookDeliverer:
         async with self._slots[endpoint["id"]]:
             event = account.get(EVENT, account.get(DELIVERY, id)["event"])
             at = account.now()
-            sent = await self._send(event, endpoint, at)
+            sent = await self._send(event, endpoint)
 
         # Then the attempt is stored, and the delivery ends or gets its next attempt.
         delivery = account.get(DELIVERY, id)
@@ -255,7 +260,7 @@ class WebhookDeliverer:
         if wait is not None:
             account.schedule(wait, _ATTEMPT_JOB, id)
 
-    async def _send(self, event: Json, endpoint: Json, now: float) -> Json:
+    async def _send(self, event: Json, endpoint: Json) -> Json:
         """Send an event, and return what an attempt keeps: request, answer, status and error."""
         kept: Json = {"answer": None, "error": None, "request": None, "status": None}
         url, settings = read_url(endpoint["url"]), self._world.settings
@@ -265,23 +270,27 @@ class WebhookDeliverer:
         version = endpoint["api_version"] or event["api_version"]
         as_sent = {"api_version": version, "pending_webhooks": event["pending_webhooks"]}
         body = _encoded({**event, **as_sent})
-        headers = headers_of(body, endpoint, now)
+        headers = headers_of(body, endpoint)
         kept["request"] = {"event": as_sent, "headers": headers, "url": endpoint["url"]}
-        sending = self._post(url, body, headers, settings.webhook_seconds)
+        way = Way(url)
         try:
-            answer = await sending
+            answer = await _post(way, body, headers, settings.webhook_seconds)
         except asyncio.TimeoutError:
             return {**kept, "error": "timeout"}
         except (aiohttp.ClientError, OSError, ValueError):
-            return {**kept, "error": "connection"}
+            return {**kept, "error": "not_allowed" if way.refused else "connection"}
         return {**kept, "answer": answer, "status": answer["status"]}
 
-    async def _post(
-        self, url: URL, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> Json:
-        opening = self._session.post(url, data=body, headers=headers, allow_redirects=False)
-        response = await asyncio.wait_for(opening, seconds)
-        async with response:
+
+async def _post(way: Way, body: bytes, headers: Mapping[str, str], seconds: float) -> Json:
+    async with aiohttp.ClientSession(
+        connector=way.connector(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+    ) as session:
+        opening = session.post(way.url, data=body, headers=headers, allow_redirects=False)
+        async with await asyncio.wait_for(opening, seconds) as response:
             start = bytearray()
             # Only the head counts: a body that breaks or does not end is no failure.
             with contextlib.suppress(asyncio.TimeoutError, aiohttp.ClientError):
@@ -307,19 +316,12 @@ async def flush(world: World) -> None:
 @contextlib.asynccontextmanager
 async def deliver(world: World) -> AsyncGenerator[None, None]:
     """Deliver the events of a world until the block ends."""
-    async with aiohttp.ClientSession(
-        # Each attempt has its own connection: a kept one breaks when a receiver restarts.
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        auto_decompress=False,
-    ) as session:
-        deliverer = world.deliverer = WebhookDeliverer(world, session)
-        world.subscribers.append(take_event)
-        deliverer.resume()
-        try:
-            yield
-        finally:
-            world.subscribers.remove(take_event)
-            world.deliverer = None
-            await deliverer.close()
+    deliverer = world.deliverer = WebhookDeliverer(world)
+    world.subscribers.append(take_event)
+    deliverer.resume()
+    try:
+        yield
+    finally:
+        world.subscribers.remove(take_event)
+        world.deliverer = None
+        await deliverer.close()

@@ -327,6 +327,45 @@ async def test_connections_are_bounded(server: Server, monkeypatch: pytest.Monke
         writer.close()
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
+async def test_a_connection_without_a_head_is_dropped(
+    server: Server, api: Api, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.HEAD_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(begun)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_has_sent_a_head_is_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.HEAD_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request("POST", SESSIONS, b"").replace(b"Length: 0", b"Length: 13") + b"type=")
+    # A second connection is opened later than the first one and dropped, so its time is over too.
+    silent, other = await asyncio.open_connection(host, int(port))
+    assert await silent.read() == b""
+    writer.write(b"document")
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+    for each in (writer, other):
+        each.close()
+
+
+async def test_a_kept_connection_without_a_new_head_is_dropped(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.KEEP_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request("GET", SESSIONS) + b"GET / HTTP/1.1\r\nHost: loc")
+    assert (await reader.read()).count(b"HTTP/1.1 ") == 1
+    writer.close()
+
+
 def test_fingerprints_do_not_depend_on_order() -> None:
     assert dispatch.fingerprint({"a": "1", "b": {"c": "2", "d": "3"}}) == dispatch.fingerprint(
         {"b": {"d": "3", "c": "2"}, "a": "1"}
