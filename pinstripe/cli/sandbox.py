@@ -46,7 +46,8 @@ def sandbox(**options: Any) -> int:
     """
     once = [value for value in options.values() if isinstance(value, str)]
     # Messages of the server would repeat them as they are.
-    for text in (*once, *options["allow_host"], *options["reachable_as"]):
+    several = ("allow_host", "reachable_as", "account")
+    for text in (*once, *(text for name in several for text in options[name])):
         if not text.isprintable():
             raise BadInput(f"{shown(text)} has control characters")
     from pinstripe.sandbox._process import run  # noqa: PLC0415 -- slow, so only if needed

@@ -157,6 +157,9 @@ account. The clock, the faults and the rate limits are those of the whole sandbo
 Drivers act on the account of the key; `seed`, `reset` and the webhook driver take an `account`. A
 restricted key (`sandbox.restricted_key`) can expand personal fields that a plain key cannot.
 
+`Sandbox(accounts=["acct_1"])`, or `--account acct_1` once or more, says which connected accounts
+exist. Any other is refused then, with a 403 `account_invalid` as in the API.
+
 ## Storing the state
 
 `Sandbox(store="sandbox.db")`, or `--store FILE`, keeps the state in a SQLite file. An answer is

@@ -103,6 +103,13 @@ OPTIONS: Final = (
         many=True,
     ),
     Option("store", "SQLite file that keeps the state between runs.", metavar="FILE"),
+    Option(
+        "account",
+        "A connected account (acct_...); can be given several times. Any other account is refused"
+        " then; without this option, each account that a request names is there.",
+        metavar="ID",
+        many=True,
+    ),
     Option("verbose", "Write a line to standard error for each request.", bool, short="-v"),
 )
 
@@ -181,6 +188,9 @@ def _seed(server: Server, seeds: list[dict[str, Any]]) -> None:
     """Create what a seed file asks for; raises Refusal."""
     for number, seed in enumerate(seeds):
         account = seed.pop("account", None)
+        known = server.world.settings.accounts
+        if known and account not in (None, *known):
+            raise ValueError(f"seed file, element {number}: {account!r} is not in --account")
         try:
             server.control("seed", seed, account)
         except Refusal as refusal:

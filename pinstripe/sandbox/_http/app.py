@@ -149,8 +149,9 @@ class Application:
         """Return the route of a request, and what its headers say.
 
         Raises:
-            Refusal: 403 for a page of another site, 401 for a key that is not accepted, 404 or 405
-                for a route that is not there, 400 for other headers.
+            Refusal: 403 for a page of another site or an account that does not exist, 401 for a
+                key that is not accepted, 404 or 405 for a route that is not there, 400 for other
+                headers.
         """
         found = self.routes.find(request.method, path)
         open = not isinstance(found, Refusal) and found.route.open
