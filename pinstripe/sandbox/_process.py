@@ -95,13 +95,6 @@ OPTIONS: Final = (
         float,
         "NUMBER",
     ),
-    Option(
-        "account",
-        "A connected account (acct_...), can be given several times; other accounts are refused"
-        " then.",
-        metavar="ID",
-        many=True,
-    ),
     Option("store", "SQLite file that keeps the state between runs.", metavar="FILE"),
     Option(
         "account",

@@ -45,10 +45,11 @@ from pinstripe.sandbox._pages.index import index_route
 from pinstripe.sandbox._params.forms import from_json
 from pinstripe.sandbox._state.disk import ADDRESS, keep_on_disk
 from pinstripe.sandbox._state.kinds import Registry
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.scheduler import run_scheduler
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import NO_REQUEST, World
+from pinstripe.sandbox._state.world import World
 from pinstripe.sandbox._webhooks import control as webhook_control
 from pinstripe.sandbox._webhooks import delivery, events
 from pinstripe.sandbox._webhooks import endpoints as webhook_endpoints

@@ -31,8 +31,9 @@ from pinstripe.sandbox._climate.catalogue import PRODUCT
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import MAX_TIMESTAMP, METADATA
 from pinstripe.sandbox._state.lifecycles import CLIMATE_ORDER, Transition
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import Account, Job
 
 ORDER: Final = "climate.order"
 ACCOUNT_NAME: Final = "Pinstripe Sandbox"

@@ -29,8 +29,9 @@ from typing import Any, Final
 from pinstripe.sandbox._climate.catalogue import OFFERS, PRODUCT, SUPPLIER, SUPPLIERS, Offer
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import NO_REQUEST, Account
+from pinstripe.sandbox._state.world import Account
 
 # A metric ton in kilograms.
 TON: Final = 1000

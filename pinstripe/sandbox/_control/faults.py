@@ -99,6 +99,7 @@ def _clear_faults(call: Call) -> Json:
 
 
 def _remove_fault(call: Call) -> Json:
+    """Remove one fault."""
     if not call.account.world.faults.remove(call.ids[0]):
         raise missing("fault", call.ids[0], "fault")
     call.account.world.feed.publish(None, FAULTS)

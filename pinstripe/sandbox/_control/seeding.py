@@ -32,8 +32,9 @@ from pinstripe.sandbox._http.slices import Steps
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.forms import Form, Tree, Upload
 from pinstripe.sandbox._params.schema import BOOLEAN, Integer, Object, Word
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import NO_REQUEST, Account
+from pinstripe.sandbox._state.world import Account
 
 MAX_COUNT: Final = 1_000_000
 DEFAULT_INTERVAL: Final = 60

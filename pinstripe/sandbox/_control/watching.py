@@ -43,6 +43,7 @@ _REQUESTS: Final = Object({"limit": Integer(1, MAX_ENTRIES), "before": _NUMBER, 
 
 
 def _list_accounts(call: Call) -> Json:
+    """List the accounts in use."""
     accounts = [
         {"id": account.id, "objects": {name: len(table) for name, table in account.tables.items()}}
         for account in call.account.world.accounts()
@@ -51,6 +52,7 @@ def _list_accounts(call: Call) -> Json:
 
 
 def _list_requests(call: Call) -> Json:
+    """List the latest requests to the API, newest first."""
     limit = call.params.get("limit", DEFAULT_LIMIT)
     found = call.account.world.requests.find(
         limit=limit + 1, before=call.params.get("before"), after=call.params.get("after", 0)
@@ -60,12 +62,14 @@ def _list_requests(call: Call) -> Json:
 
 
 def _clear_requests(call: Call) -> Json:
+    """Forget the requests."""
     call.account.world.requests.clear()
     call.account.world.feed.publish(None, REQUESTS)
     return _list_requests(call)
 
 
 def _stream(call: Call) -> Stream:
+    """Follow what changes, as server-sent events."""
     return Stream(_follow(call.account.world))
 
 

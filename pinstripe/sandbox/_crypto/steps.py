@@ -28,8 +28,9 @@ from pinstripe.sandbox._crypto.pricing import (
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.table import Json, get_object, replaced
-from pinstripe.sandbox._state.world import NO_REQUEST, Account
+from pinstripe.sandbox._state.world import Account
 
 SESSION: Final = "crypto.onramp_session"
 PAGE: Final = "/_sandbox/onramp/"

@@ -42,8 +42,9 @@ from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.versions import API_VERSION
-from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin, World
+from pinstripe.sandbox._state.world import Account, World
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
 from pinstripe.sandbox._traffic.feed import REQUESTS

@@ -6,8 +6,9 @@ from attrs import field, frozen
 
 from pinstripe.sandbox._params.schema import Params
 from pinstripe.sandbox._state.kinds import Expansion
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import NO_REQUEST, Account, EventOrigin
+from pinstripe.sandbox._state.world import Account
 
 
 @frozen

@@ -21,7 +21,8 @@ from pinstripe.sandbox._http.slices import run_in_slices
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
-from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._state.origin import EventOrigin
+from pinstripe.sandbox._state.world import Account
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.effects import Effect
 

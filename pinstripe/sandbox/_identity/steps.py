@@ -23,8 +23,9 @@ from pinstripe.sandbox._identity.access import new_access, no_access
 from pinstripe.sandbox._identity.images import delete_images, make_images
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._state.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import EVENT, NO_REQUEST, Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import EVENT, Account, Job
 
 SESSION: Final = "identity.verification_session"
 REPORT: Final = people.REPORT

@@ -56,6 +56,7 @@ def _open_console(call: Call) -> Content:
 
 
 def _describe(call: Call) -> Json:
+    """Describe the kinds of objects and what the console can do."""
     account = call.account
     return {
         "api_version": API_VERSION,
@@ -70,6 +71,7 @@ def _describe(call: Call) -> Json:
 
 
 def _list_objects(call: Call) -> Json:
+    """List the objects of a kind, newest first."""
     kind, params = _kind(call), call.params
     table = call.account.tables[kind.name]
     exclusive(call, "starting_after", "ending_before")
@@ -97,6 +99,7 @@ def _list_objects(call: Call) -> Json:
 
 
 def _show_object(call: Call) -> Json:
+    """Show an object, the steps that fit it, and what changed it."""
     kind = _kind(call).name
     value = call.account.get(kind, call.ids[1])
     changes = changes_of(call.account, value) if kind == EVENT else None

@@ -26,6 +26,7 @@ from pinstripe.sandbox._params.errors import Refusal, missing
 from pinstripe.sandbox._state.jobs import JobQueue
 from pinstripe.sandbox._state.journal import ANSWER, CONTENT, JOB, OBJECT, Journal, NullJournal
 from pinstripe.sandbox._state.kinds import Expansion, Registry
+from pinstripe.sandbox._state.origin import EventOrigin
 from pinstripe.sandbox._state.randomness import Randomness, random_text
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
@@ -48,28 +49,12 @@ _REQUEST_ID_LENGTH = 14
 
 
 @frozen
-class EventOrigin:
-    """What caused a change: an API request, or something that the API does not know.
-
-    Attributes:
-        request_id: The id of the request; None if a driver or the clock caused the change.
-        idempotency_key: The key of the request.
-    """
-
-    request_id: str | None = None
-    idempotency_key: str | None = None
-
-
-@frozen
 class _History:
     """The time that an account is in while its past is filled in."""
 
     now: float
     events: bool
 
-
-NO_REQUEST: Final = EventOrigin()
-"""The origin of changes that no request of the API causes."""
 
 Job: TypeAlias = "Callable[[Account, str], object]"
 """Does scheduled work on the object with an id."""

