@@ -353,7 +353,7 @@ async def _send_stream(
 async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:
     """Return the parameters of a request, from its body and its query string."""
     if request.method != "POST":
-        return decode(query)
+        return decode(query) if query else {}
     media_type, _, rest = request.headers.get("Content-Type", _FORM).partition(";")
     media_type = media_type.strip().lower()
     multipart = media_type == MEDIA_TYPE and match.route.upload > 0

@@ -60,12 +60,12 @@ def prepare(
     paths = tuple(params.pop("expand", ()))
     route = match.route
     expand: Expansion = {}
-    if route.kind is not None:
+    if paths:
+        if route.kind is None:
+            raise Refusal("This endpoint has nothing to expand.", param="expand")
         expand = account.registry.parse_expand(
             route.kind, paths, restricted=restricted, listed=route.listed
         )
-    elif paths:
-        raise Refusal("This endpoint has nothing to expand.", param="expand")
     return Call(account, params, match.ids, expand, origin, path, restricted, html)
 
 
