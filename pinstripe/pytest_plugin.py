@@ -33,9 +33,12 @@ def test_only_what_stripe_signed_is_accepted(stripe_event: StripeEvent) -> None:
 |---|---|
 | `stripe_sandbox` | a running `Sandbox`, new for each test, in a thread of its own |
 | `stripe_sandbox_options` | the arguments of that sandbox; override it for a seed or a clock |
+| `stripe_sandbox_env` | points the app under test at that sandbox by its environment |
 | `stripe_client` | an `AsyncClient` for that sandbox; you need not close it |
 | `stripe_sync_client` | a blocking `Client` for that sandbox, closed after the test |
 | `stripe_event` | builds signed events, as a webhook receives them |
+| `module_stripe_sandbox`, `session_stripe_sandbox` | a `Sandbox` for a module or for all tests |
+| `shared_stripe_sandbox_options` | the arguments of these two |
 
 **Your own settings.** Override `stripe_sandbox_options` in a `conftest.py`:
 
@@ -50,12 +53,33 @@ def stripe_sandbox_options() -> dict[str, Any]:
     return {"seed": 7, "clock": ManualClock(1_790_000_000)}
 ```
 
-**Events.** `stripe_event(type, **fields)` builds an event of any type. Give the code under test the
-secret `stripe_event.secret`.
+**The app under test.** While a test has `stripe_sandbox_env`, the variables `STRIPE_API_KEY` and
+`PINSTRIPE_BASE_URL` are those of its sandbox, so that `AsyncClient()` and `Client()` of the app
+use it. Its value is a `dict` of them, for another process.
+
+**One sandbox for many tests.** A `Sandbox` starts in milliseconds, so a new one for each test is
+the best choice. Where the app under test keeps running, `module_stripe_sandbox` or
+`session_stripe_sandbox` keeps running too: `reset()` forgets everything between two tests. Tests
+that run at the same time take an account each, which is a world of its own:
+
+```python
+from uuid import uuid4
+from pinstripe.sandbox import Sandbox
+
+
+def test_an_account_is_a_world(session_stripe_sandbox: Sandbox) -> None:
+    with session_stripe_sandbox.sync_client(account=f"acct_{uuid4().hex}") as stripe:
+        stripe.identity.verification_sessions.create(type="document")
+        assert len(list(stripe.identity.verification_sessions.list())) == 1
+```
+
+**Events.** `stripe_event(type, **fields)` builds an event, and refuses a type or a field that it
+does not know. Give the code under test the secret `stripe_event.secret`.
 
 **Deliveries.** The sandbox delivers events over HTTP to the endpoints on this machine that a test
 creates with `stripe_client.webhook_endpoints.create(url=...)`. `await
-stripe_sandbox.webhooks.flush()` returns when no delivery is under way.
+stripe_sandbox.webhooks.flush()` returns when no delivery is under way. A `Webhook` with the secret
+of the endpoint accepts them, also if the clock of the sandbox is a `ManualClock`.
 
 **Private values.** If an `assert` compares two models that differ, the report names the fields and
 does not print the values of private ones.
@@ -63,6 +87,7 @@ does not print the values of private ones.
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
 import uuid
@@ -75,7 +100,7 @@ from attrs import field, frozen
 
 from pinstripe._config.options import DEFAULT_API_VERSION
 from pinstripe._core.errors import ConfigurationError
-from pinstripe._event_samples import Sample, sample
+from pinstripe._event_samples import SAMPLED, Sample, sample
 from pinstripe._models.convert import to_dict
 from pinstripe._models.record import Model, Record
 from pinstripe._signature import sign
@@ -89,9 +114,13 @@ __all__ = [
     "SECRET",
     "SignedEvent",
     "StripeEvent",
+    "module_stripe_sandbox",
+    "session_stripe_sandbox",
+    "shared_stripe_sandbox_options",
     "stripe_client",
     "stripe_event",
     "stripe_sandbox",
+    "stripe_sandbox_env",
     "stripe_sandbox_options",
     "stripe_sync_client",
 ]
@@ -173,8 +202,7 @@ class StripeEvent:
 
         Args:
             type: The type of the event. An event of one of Pinstripe's resources has a sample as
-                its object. Any other has an object with only an `id` and an `object`, which is the
-                type without its last part.
+                its object; any other needs an `object`.
             object: The object of the event, in place of the sample: a model, or plain data such as
                 the drivers of the sandbox return.
             previous_attributes: The values that an update replaced.
@@ -183,20 +211,16 @@ class StripeEvent:
                 signed with a secret it does not know.
             timestamp: When the event is signed, in seconds since the Unix epoch; now by default.
                 Give an early one for a delivery that is too old.
-            fields: Fields of the object, in place of those of the sample.
+            fields: Fields of the object, in place of those of the sample or of `object`.
 
         Raises:
-            ConfigurationError: An argument is wrong.
+            ConfigurationError: An argument is wrong, such as an unknown type or field.
         """
         if not isinstance(type, str) or not type.rpartition(".")[0]:
             raise ConfigurationError("type", "must be the type of an event, such as file.created")
         now = int(time.time()) if timestamp is None else timestamp
-        # The object comes from the caller, or from the samples, or is as small as an object can be.
-        if object is not None:
-            about = Sample(dict(object) if isinstance(object, Mapping) else to_dict(object))
-        else:
-            plain = {"id": f"obj_{_random_id()}", "object": type.rpartition(".")[0]}
-            about = sample(type, now, _random_id()) or Sample(plain)
+        about = _object_of(type, object, now)
+        _check_fields(about.object, fields)
         replaced = about.previous_attributes if previous_attributes is None else previous_attributes
         data: dict[str, Any] = {"object": {**about.object, **fields}}
         if replaced is not None:
@@ -218,6 +242,36 @@ class StripeEvent:
         body = json.dumps(whole, indent=2, ensure_ascii=False).encode()
         key = self.secret if secret is None else secret
         return SignedEvent(event=whole, body=body, signature=sign(body, key, now), secret=key)
+
+
+def _object_of(type: str, given: Mapping[str, Any] | Model | None, now: int) -> Sample:
+    """Return the object of an event: the one that is given, or the sample of the type."""
+    if given is not None:
+        return Sample(dict(given) if isinstance(given, Mapping) else to_dict(given))
+    found = sample(type, now, _random_id())
+    if found is None:
+        known = ", ".join(sorted(SAMPLED))
+        problem = (
+            f"is not a type with a sample; give its object with object=, or use one of {known}"
+        )
+        raise ConfigurationError("type", f"{problem}; got {type!r}")
+    return found
+
+
+def _check_fields(object: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Refuse fields that the object cannot have: a misspelled one would change nothing."""
+    from pinstripe.events import _MODELS  # noqa: PLC0415 -- slow, so only when needed
+
+    model = _MODELS.get(object.get("object", ""))
+    # Of an object that Pinstripe does not know, nobody can say which fields it has.
+    if model is None:
+        return
+    known = {attribute.name for attribute in attrs.fields(model)}
+    for name in fields:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigurationError(name, f"is not a field of {object['object']}{hint}")
 
 
 def _random_id() -> str:
@@ -248,10 +302,41 @@ def stripe_sandbox_options() -> dict[str, Any]:
 @pytest.fixture
 def stripe_sandbox(stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
     """Run a sandbox, a new one for each test."""
+    yield from _running(stripe_sandbox_options)
+
+
+@pytest.fixture(scope="session")
+def shared_stripe_sandbox_options() -> dict[str, Any]:
+    """Return the arguments of `module_stripe_sandbox` and `session_stripe_sandbox`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def module_stripe_sandbox(shared_stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
+    """Run a sandbox, one for each module."""
+    yield from _running(shared_stripe_sandbox_options)
+
+
+@pytest.fixture(scope="session")
+def session_stripe_sandbox(shared_stripe_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
+    """Run a sandbox, one for all tests of this process."""
+    yield from _running(shared_stripe_sandbox_options)
+
+
+def _running(options: dict[str, Any]) -> Iterator[Sandbox]:
     from pinstripe.sandbox import Sandbox  # noqa: PLC0415 -- slow, so only when needed
 
-    with Sandbox(**stripe_sandbox_options) as sandbox:
+    with Sandbox(**options) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def stripe_sandbox_env(stripe_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Point the app under test at the sandbox of this test, by the environment."""
+    variables = stripe_sandbox.environment
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
 
 
 @pytest.fixture

@@ -62,6 +62,19 @@ WINGS: dict[str, set[str]] = {
         }
         for product in ("_identity", "_crypto", "_climate", "_files", "_forwarding", "_webhooks")
     },
+    "sandbox._pages": {
+        "sandbox._params",
+        "sandbox._traffic",
+        "sandbox._state",
+        "sandbox._http",
+        "sandbox._control",
+        "sandbox._identity",
+        "sandbox._crypto",
+        "sandbox._climate",
+        "sandbox._files",
+        "sandbox._forwarding",
+        "sandbox._webhooks",
+    },
     "pytest_plugin": BASE
     | PRODUCTS
     | {"_client", "_event_samples", "_signature", "sync", "sandbox"},
@@ -76,6 +89,8 @@ WINGS: dict[str, set[str]] = {
 WINGS["sandbox._forwarding"] |= {"_signature"}
 WINGS["sandbox._webhooks"] |= {"_signature"}
 WINGS["sandbox._identity"] |= {"sandbox._files"}
+# The console hides what the client's models call private. It shows objects, and makes none.
+WINGS["sandbox._pages"] |= PRODUCTS | {"_models"}
 
 AIOHTTP = {
     "_http.exchange",

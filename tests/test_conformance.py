@@ -37,8 +37,11 @@ from pinstripe.forwarding import (
     ForwardingResponseDetails,
 )
 from pinstripe.identity import VerificationError
+from pinstripe.sandbox._pages.refusals import REFUSALS
 from pinstripe.sandbox._params.schema import Array, Nullable, Object
 from pinstripe.sandbox._server import ROUTES
+from pinstripe.sandbox._state.versions import API_VERSION, VERSIONS
+from pinstripe.sandbox._webhooks.event_types import ENABLED_EVENTS
 
 yaml = pytest.importorskip("yaml")
 
@@ -477,6 +480,19 @@ def test_every_model_has_every_field(product: str, name: str) -> None:
     assert not problems
 
 
+# What the sandbox refuses because it does not exist
+
+
+def test_the_sandbox_knows_every_version_and_every_type_of_event() -> None:
+    words = facts("webhook_endpoints")["enums"]
+    assert {str(version) for version in words["api_versions"]} == VERSIONS
+    assert facts("common")["versioning"]["current"] == API_VERSION
+    types = facts("events")["event_types"]
+    spellings = {spec["other_spelling"] for spec in types.values() if "other_spelling" in spec}
+    assert {*ENABLED_EVENTS} == {*words["enabled_events"], *types, *spellings}
+    assert len(ENABLED_EVENTS) == len({*ENABLED_EVENTS})
+
+
 # The examples
 
 
@@ -568,3 +584,15 @@ def test_lists_are_lists() -> None:
     for name in ENDPOINTS:
         if name.endswith(".list"):
             assert isinstance(method_of(client, name)(), Pager)
+
+
+def test_every_error_code_has_a_way_to_it() -> None:
+    """The console lists a request for each; tests/sandbox/pages/test_refusals.py sends them."""
+    errors = facts("crypto")["errors"]
+    wanted = {each["code"] for each in facts("common")["error_codes_of_interest"]}
+    wanted |= {each["code"] for each in errors["session_create"]}
+    wanted |= {each["code"] for each in facts("forwarding")["errors"]["codes"]}
+    wanted |= {*errors["seen_also"], *errors["quotes"]["likely"]}
+    wanted |= {*errors["headless_catalog"]["codes"]}
+    wanted |= {*facts("identity")["failure_codes"]["by_code"]}
+    assert wanted - {row.code for row in REFUSALS} == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -72,8 +73,9 @@ def test_the_fixtures_are_documented(run: Any) -> None:
     result = run("", "--fixtures", "-v")
     lines = "\n".join(result.outlines)
     clients = ("stripe_client", "stripe_sync_client")
-    for name in ("stripe_sandbox", "stripe_sandbox_options", *clients, "stripe_event"):
-        assert f"\n{name} -- " in lines
+    shared = ("module_stripe_sandbox", "session_stripe_sandbox", "stripe_sandbox_env")
+    for name in ("stripe_sandbox", "stripe_sandbox_options", *shared, *clients, "stripe_event"):
+        assert re.search(rf"^{name} (\[\w+ scope\] )?-- ", lines, re.MULTILINE)
     assert "Run a sandbox" in lines
 
 
@@ -184,6 +186,121 @@ def test_options_of_the_sandbox(run: Any) -> None:
     result.assert_outcomes(passed=2)
 
 
+def test_the_app_is_pointed_at_the_sandbox_by_its_environment(run: Any) -> None:
+    result = run(
+        """
+        import os
+        import subprocess
+        import sys
+
+        from pinstripe.sync import Client
+
+        def test_in_this_process(stripe_sandbox, stripe_sandbox_env):
+            with Client() as stripe:
+                made = stripe.identity.verification_sessions.create(type="document")
+            assert stripe_sandbox.identity.submit(made.id)["status"] == "processing"
+
+        APP = (
+            "from pinstripe.sync import Client\\n"
+            "with Client() as stripe:\\n"
+            "    print(stripe.identity.verification_sessions.create(type='document').id)\\n"
+        )
+
+        def test_in_another_process(stripe_sandbox, stripe_sandbox_env):
+            environment = {**os.environ, **stripe_sandbox_env}
+            command = [sys.executable, "-c", APP]
+            done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            made = done.stdout.decode().strip()
+            assert stripe_sandbox.identity.submit(made)["status"] == "processing"
+
+        def test_only_as_long_as_the_test():
+            assert "PINSTRIPE_BASE_URL" not in os.environ
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_sandboxes_of_a_module_and_of_the_session(run: Any) -> None:
+    result = run(
+        """
+        import pytest
+        from pinstripe.sandbox import ManualClock
+
+        @pytest.fixture(scope="session")
+        def shared_stripe_sandbox_options():
+            return {"clock": ManualClock(1_790_000_000)}
+
+        SEEN = []
+
+        @pytest.mark.parametrize("account", [None, "acct_1", "acct_2"])
+        def test_accounts_are_worlds(session_stripe_sandbox, module_stripe_sandbox, account):
+            assert session_stripe_sandbox is not module_stripe_sandbox
+            SEEN.append((session_stripe_sandbox.url, module_stripe_sandbox.url))
+            assert len(set(SEEN)) == 1
+            for sandbox in (session_stripe_sandbox, module_stripe_sandbox):
+                with sandbox.sync_client(account=account) as stripe:
+                    made = stripe.identity.verification_sessions.create(type="document")
+                    assert made.created.timestamp() == 1_790_000_000
+                    listed = list(stripe.identity.verification_sessions.list())
+                    assert [session.id for session in listed] == [made.id]
+
+        def test_a_fresh_start(session_stripe_sandbox):
+            session_stripe_sandbox.reset()
+            with session_stripe_sandbox.sync_client() as stripe:
+                assert list(stripe.identity.verification_sessions.list()) == []
+        """
+    )
+    result.assert_outcomes(passed=4)
+
+
+def test_deliveries_of_a_manual_clock_are_accepted(run: Any) -> None:
+    result = run(
+        """
+        import threading
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+
+        import pytest
+        from pinstripe.sandbox import ManualClock
+        from pinstripe.webhooks import Webhook
+
+        @pytest.fixture
+        def stripe_sandbox_options():
+            return {"clock": ManualClock(1_790_000_000)}
+
+        def test_a_delivery(stripe_sandbox, stripe_sync_client):
+            received = []
+
+            class App(BaseHTTPRequestHandler):
+                def do_POST(self):
+                    body = self.rfile.read(int(self.headers["Content-Length"]))
+                    received.append((body, self.headers["Stripe-Signature"]))
+                    self.send_response(204)
+                    self.end_headers()
+
+                def log_message(self, *arguments):
+                    pass
+
+            with HTTPServer(("127.0.0.1", 0), App) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                endpoint = stripe_sync_client.webhook_endpoints.create(
+                    url=f"http://127.0.0.1:{server.server_port}/", enabled_events=["*"]
+                )
+                made = stripe_sync_client.identity.verification_sessions.create(type="document")
+                stripe_sandbox.webhooks.wait()
+                stripe_sandbox.clock.advance(10 * 86_400)
+                stripe_sandbox.identity.submit(made.id)
+                stripe_sandbox.webhooks.wait()
+                server.shutdown()
+                thread.join()
+            webhook = Webhook(endpoint.secret)
+            types = [webhook.parse(*each).type.rpartition(".")[2] for each in received]
+            assert types == ["created", "processing"]
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_events_and_deliveries(run: Any) -> None:
     result = run(
         """
@@ -288,9 +405,9 @@ def test_fields_and_objects_of_ones_own(stripe_event) -> None:
     again = stripe_event(type, object=object_of(event), status="canceled")
     assert object_of(again).id == "vs_1"
     assert object_of(again).status == "canceled"
-    plain = stripe_event("charge.succeeded", amount=5)
-    assert plain.data["object"]["object"] == "charge"
-    assert plain.data["object"]["amount"] == 5
+    charge = {"id": "ch_1", "object": "charge"}
+    plain = stripe_event("charge.succeeded", object=charge, amount=5)
+    assert plain.data["object"] == {**charge, "amount": 5}
     updated = stripe_event("climate.product.pricing_updated", previous_attributes={"name": "old"})
     assert updated.data["previous_attributes"] == {"name": "old"}
     connected = stripe_event("file.created", event={"account": "acct_1", "id": "evt_1"})
@@ -308,6 +425,27 @@ def test_objects_of_the_sandbox(stripe_event) -> None:
         )
     event = stripe_event("identity.verification_session.verified", object=session)
     assert object_of(event).id == session["id"]
+
+
+@pytest.mark.parametrize(
+    "type", ["charge.succeeded", "climate.order.create", "identity.verification_session"]
+)
+def test_a_type_without_a_sample_needs_an_object(stripe_event, type) -> None:
+    with pytest.raises(ConfigurationError, match=r"object=.*climate\.order\.created") as caught:
+        stripe_event(type)
+    assert type in str(caught.value)
+
+
+def test_fields_that_an_object_cannot_have_are_refused(stripe_event) -> None:
+    type = "identity.verification_session.verified"
+    with pytest.raises(ConfigurationError, match=r"statuss: .* did you mean status"):
+        stripe_event(type, statuss="verified")
+    with pytest.raises(ConfigurationError, match="nothing_like_it: is not a field of"):
+        stripe_event(type, nothing_like_it=1)
+    with pytest.raises(ConfigurationError, match="meta"):
+        stripe_event(type, object=object_of(stripe_event(type)), meta={})
+    for field in ("verified_outputs", "verification_flow", "related_person"):
+        assert stripe_event(type, **{field: None}).data["object"][field] is None
 
 
 @pytest.mark.parametrize("type", ["", "created", ".created", None, 1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from pinstripe.sandbox._server import serve
-from pinstripe.sandbox._state.clock import ManualClock, system_clock
-from pinstripe.sandbox._state.settings import Settings
+from pinstripe.sandbox._process import ABOUT, OPTIONS, run
+
+_NAME = "pinstripe.sandbox"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,53 +19,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program; None for the one of the process.
 
     Returns:
-        The exit status: 0 after a stop, 2 if the address, the file or an option cannot be used.
+        The exit status: 0 after a stop, 2 if the address, a file or an option cannot be used.
     """
-    parser = argparse.ArgumentParser(prog="pinstripe.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=12111, help="TCP port, 0 for a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--seed", type=int, help="makes ids, secrets and prices repeatable")
-    parser.add_argument(
-        "--clock",
-        type=float,
-        metavar="SECONDS",
-        help="stop the clock at this time since the epoch; POST /_sandbox/clock moves it",
-    )
-    parser.add_argument(
-        "--redaction-seconds", type=float, default=1.0, help="how long a redaction takes"
-    )
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a host beside loopback to which webhooks may be sent; can be repeated",
-    )
-    parser.add_argument(
-        "--rate-limit",
-        type=float,
-        metavar="NUMBER",
-        help="requests per second that an account may make (Stripe: 25 in test mode)",
-    )
-    parser.add_argument(
-        "--store", metavar="FILE", help="SQLite file that keeps the state between runs"
-    )
-    options = parser.parse_args(arguments)
-    clock = system_clock if options.clock is None else ManualClock(options.clock)
-    try:
-        settings = Settings(
-            options.seed,
-            clock,
-            options.redaction_seconds,
-            allow_hosts=options.allow_host,
-            rate_limit=options.rate_limit,
-            store=options.store,
-        )
-        serve(options.port, host=options.host, settings=settings)
-    except (OSError, OverflowError, ValueError) as error:
-        sys.stderr.write(f"pinstripe.sandbox: {error}\n")
-        return 2
-    return 0
+    parser = argparse.ArgumentParser(prog=_NAME, description=ABOUT)
+    for option in OPTIONS:
+        how: dict[str, Any] = {"action": "store_true"}
+        if option.type is not bool:
+            how = {"type": option.type, "metavar": option.metavar, "default": option.default}
+        if option.many:
+            how |= {"action": "append", "default": []}
+        parser.add_argument(*option.flags, help=option.help, **how)
+    return run(_NAME, vars(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

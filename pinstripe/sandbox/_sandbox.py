@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from pinstripe._client import AsyncClient
 from pinstripe.sandbox._climate.driver import ClimateDriver
 from pinstripe.sandbox._control.fault_driver import FaultDriver, effects
 from pinstripe.sandbox._crypto.driver import CryptoDriver
+from pinstripe.sandbox._http.auth import API_KEY, RESTRICTED_KEY
 from pinstripe.sandbox._identity.driver import IdentityDriver
-from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, Server, ServerThread
+from pinstripe.sandbox._server import Server, ServerThread
 from pinstripe.sandbox._state.clock import Clock, system_clock
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
@@ -43,10 +44,12 @@ class Sandbox:
             limits for each endpoint and for files. `RateLimits` sets all of them; None is no limit.
         store: A SQLite file that keeps the state, created if it does not exist; None keeps the
             state in memory.
+        accounts: The ids of the connected accounts (`acct_...`); any other gets the API's refusal.
+            Without any, each account that a request names is there, as a world of its own.
 
     Raises:
-        ValueError: If a rate limit is not above zero; at the start, if the file is not the store of
-            a sandbox.
+        ValueError: If a rate limit is not above zero, or an account is no id (`acct_...`); at the
+            start, if the file is not the store of a sandbox.
         OSError: At the start, if the port or the file cannot be used.
 
     Attributes:
@@ -82,6 +85,7 @@ class Sandbox:
         forward_seconds: float = 55.0,
         rate_limit: RateLimits | float | None = None,
         store: str | Path | None = None,
+        accounts: Iterable[str] = (),
     ) -> None:
         self.api_key = api_key
         self.restricted_key = RESTRICTED_KEY
@@ -95,6 +99,7 @@ class Sandbox:
             forward_seconds=forward_seconds,
             rate_limit=rate_limit,
             store=store,
+            accounts=accounts,
         )
         self._server = Server(settings, port=port)
         self._thread = ServerThread(self._server)
@@ -113,6 +118,15 @@ class Sandbox:
         """
         return self._server.url
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point the clients of another process at the sandbox.
+
+        Raises:
+            RuntimeError: If the `with` block is not open.
+        """
+        return {"STRIPE_API_KEY": self.api_key, "PINSTRIPE_BASE_URL": self.url}
+
     def effects(self, idempotency_key: str | None = None) -> list[Json]:
         """Return what requests really changed, even if their answers were lost.
 
@@ -127,6 +141,51 @@ class Sandbox:
             RuntimeError: If the `with` block is not open.
         """
         return effects(self._server, idempotency_key)
+
+    def seed(
+        self,
+        kind: str,
+        count: int = 1,
+        *,
+        interval: int = 60,
+        status: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        events: bool = False,
+        account: str | None = None,
+    ) -> list[str]:
+        """Create objects of any kind as if they were made earlier, without deliveries.
+
+        Args:
+            kind: What the field `object` of each will be, such as `climate.order`.
+            count: The number of objects.
+            interval: Seconds between two of them; the newest is created now.
+            status: The status of all of them; None for every status of the kind in turn.
+            params: Parameters of the call that creates one; `{number}` in a text is its number.
+            events: Whether their events are in the log.
+            account: The connected account that they belong to; None for the account of the key.
+
+        Returns:
+            The ids of the newest hundred, newest first.
+
+        Raises:
+            Refusal: If a value is not valid.
+            RuntimeError: If the `with` block is not open.
+        """
+        given = {"status": status, "params": params}
+        given = {name: value for name, value in given.items() if value is not None}
+        seed = {"kind": kind, "count": count, "interval": interval, "events": events, **given}
+        return cast("list[str]", self._server.control("seed", seed, account)["ids"])
+
+    def reset(self, account: str | None = None) -> None:
+        """Forget everything, or one account; the clock stays as it is.
+
+        Args:
+            account: The connected account; None for everything: all accounts, faults and effects.
+
+        Raises:
+            RuntimeError: If the `with` block is not open.
+        """
+        self._server.control("reset", {}, account)
 
     def client(self, **options: Any) -> AsyncClient:
         """Return a client for this sandbox.

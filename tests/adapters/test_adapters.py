@@ -109,7 +109,7 @@ def site(request: pytest.FixtureRequest, sandbox: Sandbox, stripe: Client) -> It
     with adapter.host(adapter.app(router)) as url:
         endpoint = stripe.webhook_endpoints.create(url=f"{url}/webhook", enabled_events=[VERIFIED])
         assert endpoint.secret is not None
-        router.webhook = Webhook(endpoint.secret, clock=sandbox.clock, max_bytes=MAX_BYTES)
+        router.webhook = Webhook(endpoint.secret, max_bytes=MAX_BYTES)
         site = Site(request.param, adapter, url, sandbox, stripe, router)
         site.listen()
         yield site

@@ -224,7 +224,7 @@ async def test_an_endpoint_lives_in_the_sandbox() -> None:
         resource = stripe.webhook_endpoints
         made = await resource.create(
             url="https://hooks.example/stripe",
-            enabled_events=["climate.order.canceled", "some.new_type"],
+            enabled_events=["climate.order.canceled", "crypto.onramp_session.updated"],
             description="first",
             metadata={"a": "1", "b": "2"},
         )

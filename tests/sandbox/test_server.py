@@ -19,7 +19,7 @@ import pytest
 
 from pinstripe.sandbox import Refusal, Server, ServerThread, Settings
 from pinstripe.sandbox.__main__ import main
-from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, check_loopback, serve
+from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, serve
 from tests.support.sandbox_api import SESSIONS, Api
 
 QUIET = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -29,17 +29,6 @@ def fetch(url: str, data: bytes | None = None) -> Any:
     request = urllib.request.Request(url, data, {"Authorization": f"Bearer {API_KEY}"})
     with QUIET.open(request, timeout=10) as response:
         return json.load(response)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_loopback_hosts_are_taken(host: str) -> None:
-    check_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "example.com", "localhost.x"])
-def test_other_hosts_are_not(host: str) -> None:
-    with pytest.raises(ValueError, match="loopback"):
-        Server(host=host)
 
 
 @pytest.mark.anyio
@@ -199,7 +188,7 @@ def test_serving_announces_and_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--host", "0.0.0.0"], ["--port", "70000"], ["--host", "example.com"]]
+    "arguments", [["--port", "70000"], ["--host", "nowhere.invalid"], ["--host", "192.0.2.1"]]
 )
 def test_bad_addresses_are_status_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

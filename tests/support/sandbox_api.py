@@ -34,7 +34,7 @@ def refusal_of(action: Callable[[], object]) -> Refusal | None:
 
 @frozen
 class Reply:
-    """What tests look at in an answer."""
+    """What tests look at in an answer; the body is text unless it is JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,7 +49,7 @@ class Reply:
 
 @frozen
 class Api:
-    """Sends requests with a key, and reads JSON."""
+    """Sends requests with a key, and reads the answers."""
 
     session: aiohttp.ClientSession
     key: str = API_KEY
@@ -63,8 +63,9 @@ class Api:
         async with self.session.request(
             method, path, data=data, json=json, headers=sent, allow_redirects=False
         ) as response:
-            assert response.content_type == "application/json"
-            return Reply(response.status, dict(response.headers), await response.json())
+            json_body = response.content_type == "application/json"
+            body = await (response.json() if json_body else response.text())
+            return Reply(response.status, dict(response.headers), body)
 
     async def ok(self, method: str, path: str, data: Any = None, **headers: str) -> Any:
         """Return the body of an answer, which has to be a 200."""
@@ -91,6 +92,18 @@ async def one_of_each(api: Api) -> None:
     form.add_field("file", PNG, filename="a.png", content_type="image/png")
     file = await api.ok("POST", "/v1/files", form)
     await api.ok("POST", "/v1/file_links", {"file": file["id"]})
+
+
+async def calls_during_seeding(api: Api) -> int:
+    """Seed many sessions, and return how many other calls are answered meanwhile."""
+    data = {"count": "5000"}
+    seeding = asyncio.create_task(api.ok("POST", "/_sandbox/identity/seed", data))
+    calls = 0
+    while not seeding.done():
+        await api.ok("GET", f"{SESSIONS}?limit=1")
+        calls += 1
+    assert await seeding == {"created": 5000}
+    return calls
 
 
 async def raw(server: Server, data: bytes, *, more: bytes = b"") -> tuple[int, dict[str, Any]]:

@@ -48,7 +48,7 @@ def router_over(store: Store, log: Path, *, deadly: bool) -> Router:
 
 
 async def deliver(router: Router, id: str) -> int:
-    event = StripeEvent()("charge.succeeded", event={"id": id})
+    event = StripeEvent()("file.created", event={"id": id})
     return (await router.receive(event.body, event.signature)).status
 
 

@@ -99,7 +99,8 @@ async def test_handlers_get_the_events_of_their_classes(router: Router) -> None:
         called.append(("thin", event.type))
 
     for type in (VERIFIED, "climate.order.canceled", "charge.succeeded"):
-        event = stripe_event(type, id="x_1")
+        plain = {"id": "x_1", "object": "charge"} if type.startswith("charge") else None
+        event = stripe_event(type, object=plain, id="x_1")
         receipt = await deliver(router, event)
         assert (receipt.ending, receipt.status, receipt.text) == ("handled", 200, "handled")
         assert receipt.event is not None
@@ -190,8 +191,13 @@ async def test_a_handler_may_be_for_any_type_by_its_name(router: Router) -> None
     def thin(event: ThinEvent) -> None:
         called.append(("thin", event.type))
 
-    for type in ("payment_intent.succeeded", VERIFIED, "payment_intent.created"):
-        await deliver(router, stripe_event(type))
+    intent = {"id": "pi_1", "object": "payment_intent"}
+    for type, object in (
+        ("payment_intent.succeeded", intent),
+        (VERIFIED, None),
+        ("payment_intent.created", intent),
+    ):
+        await deliver(router, stripe_event(type, object=object))
     body = json.dumps(THIN).encode()
     await router.receive(body, router.webhook.sign(body))
     assert called == [
@@ -227,10 +233,11 @@ def misfits() -> list[tuple[SignedEvent, str]]:
 
 
 @pytest.mark.parametrize("kind", [VerificationSessionVerified, VERIFIED])
-@pytest.mark.parametrize(("event", "path"), misfits())
+@pytest.mark.parametrize("number", range(4))
 async def test_an_event_that_does_not_fit_its_handler_is_refused(
-    router: Router, caplog: pytest.LogCaptureFixture, kind: Any, event: SignedEvent, path: str
+    router: Router, caplog: pytest.LogCaptureFixture, kind: Any, number: int
 ) -> None:
+    event, path = misfits()[number]
     router.on(Event)(lambda _: pytest.fail("was called"))
     router.on(kind)(lambda _: pytest.fail("was called"))
     for _ in range(2):
@@ -251,10 +258,9 @@ async def test_an_event_that_does_not_fit_its_handler_is_refused(
     assert caught.value.path.startswith(path)
 
 
-@pytest.mark.parametrize(("event", "path"), misfits())
-async def test_an_event_that_does_not_fit_is_handed_over_plain_where_asked_for(
-    event: SignedEvent, path: str
-) -> None:
+@pytest.mark.parametrize("number", range(4))
+async def test_an_event_that_does_not_fit_is_handed_over_plain_where_asked_for(number: int) -> None:
+    event, path = misfits()[number]
     router = Router(Webhook(SECRET), allow_plain=True)
     called: list[Any] = []
 
@@ -955,7 +961,7 @@ async def test_a_thousand_events_delivered_five_times_in_disorder(
         await checkpoint()
         handled[event.id] += 1
 
-    events = [stripe_event("charge.succeeded") for _ in range(1000)]
+    events = [stripe_event("file.created") for _ in range(1000)]
     deliveries = events * 5
     draw.shuffle(deliveries)
     caplog.set_level(logging.CRITICAL, "pinstripe.webhooks")

@@ -679,7 +679,7 @@ assert asyncio.run(store.commit("evt_1", "a"))
 assert asyncio.run(store.claim("evt_2", "c", 60)) == "busy"
 store.close()
 """
-    quiet = ("-W", "error", "-W", "ignore:.*fork:DeprecationWarning")
+    quiet = ("-W", "error", "-W", "ignore::DeprecationWarning")
     command = [sys.executable, *quiet, "-c", script, tmp_path / "once.db"]
     subprocess.run(command, check=True, timeout=60)
 

@@ -85,7 +85,8 @@ def test_both_spellings_previous_attributes_and_unknown_types() -> None:
         event = parse(json.dumps({**updated, "type": type}).encode())
         assert isinstance(event, OnrampSessionUpdated)
         assert event.data.previous_attributes == {"status": "fulfillment_processing"}
-    unknown = stripe_event("charge.succeeded", amount=5, timestamp=NOW)
+    charge = {"id": "ch_1", "object": "charge", "amount": 5}
+    unknown = stripe_event("charge.succeeded", object=charge, timestamp=NOW)
     event = webhook.parse(unknown.body, unknown.signature)
     assert type_of(event) is Event
     assert event.data.object == unknown.data["object"]

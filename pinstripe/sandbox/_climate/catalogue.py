@@ -2,8 +2,9 @@
 
 None of these suppliers exists. Each product has prices by currency, in minor units per metric ton
 and without fees; yen have no minor unit. The products cover the cases that a client has to handle:
-one has four suppliers (a portfolio), one has a delivery year in the past, and one is nearly sold
-out and has prices in two currencies only.
+one has four suppliers (a portfolio) and no delivery year, one has a delivery year in the past, and
+one is nearly sold out and has prices in two currencies only. The newest, and so the first of every
+list, can be ordered in any quantity: it has the id and the price of Stripe's own example.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from attrs import frozen
 SUPPLIER: Final = "climate.supplier"
 PRODUCT: Final = "climate.product"
 
-# Ids of the products below. The API documents no form for them beyond the prefix.
+# docs.stripe.com/api/climate/order/create
+EXAMPLE: Final = "climsku_frontier_offtake_portfolio_2027"
+# Ids of the other products. The API documents no form for them beyond the prefix.
 PORTFOLIO: Final = "climsku_mixed_portfolio"
 WEATHERING: Final = "climsku_enhanced_weathering_skerrystone_2028"
 BIOCHAR: Final = "climsku_biochar_emberloam_2024"
@@ -146,5 +149,14 @@ OFFERS: Final = (
         "0.75",
         (KELPWATER,),
         {"eur": 47150, "usd": 55025},
+    ),
+    Offer(
+        EXAMPLE,
+        "Offtake portfolio, 2027",
+        1_755_648_000,
+        2027,
+        "25000",
+        (SKERRYSTONE, EMBERLOAM, HIGHVANE),
+        {"chf": 44100, "eur": 47130, "gbp": 40880, "jpy": 81520, "usd": 55000},
     ),
 )

@@ -96,36 +96,43 @@ _ADD: Final = Object(
 
 
 def _confirm(call: Call) -> Json:
+    """Let the payment of an order succeed."""
     return call.show(orders.confirm(call.account, order(call)))
 
 
 def _deliver(call: Call) -> Json:
+    """Deliver an order."""
     return call.show(orders.deliver(call.account, order(call)))
 
 
 def _delay(call: Call) -> Json:
+    """Postpone the delivery of an order."""
     year = call.params.get("expected_delivery_year")
     return call.show(orders.delay(call.account, order(call), year))
 
 
 def _substitute(call: Call) -> Json:
+    """Replace the product of an order."""
     value = order(call)
     product = stock.product(call.account, call.params["product"], status=400)
     return call.show(orders.substitute(call.account, value, product))
 
 
 def _cancel(call: Call) -> Json:
+    """Cancel an order, whatever the time limits say."""
     reason = call.params.get("reason", "requested")
     return call.show(orders.cancel(call.account, order(call), reason))
 
 
 def _change_price(call: Call) -> Json:
+    """Change the prices of a product, or what is left of it."""
     product = stock.product(call.account, call.ids[0])
     prices, kilograms = call.params.get("prices"), call.params.get("metric_tons_available")
     return call.show(stock.change(call.account, product, prices, kilograms))
 
 
 def _add_product(call: Call) -> Json:
+    """Add a product."""
     account, params = call.account, call.params
     stock.fill(account)
     suppliers = [account.get(SUPPLIER, id, "suppliers", 400) for id in params["suppliers"]]

@@ -36,8 +36,15 @@ DEFAULT_CURRENCY: Final = "usd"
 MAX_AMOUNT: Final = 10**12
 
 KINDS: Final = (
-    Kind(ORDER, "climorder_", {"product": Field(link=PRODUCT)}),
-    Kind(PRODUCT, "climsku_"),
+    Kind(
+        ORDER,
+        "climorder_",
+        {
+            "delivery_details": Field(inner={"supplier": Field(embedded=True)}),
+            "product": Field(link=PRODUCT),
+        },
+    ),
+    Kind(PRODUCT, "climsku_", {"suppliers": Field(embedded=True)}),
     Kind(SUPPLIER, "climsup_"),
 )
 

@@ -14,6 +14,8 @@ Choices where the published facts are silent:
   already canceled, this is a 400 `status_transition_invalid`;
 - a cancellation makes the tons available again, unless the product could not be delivered;
 - an order of a product without a delivery year is expected four years after its creation;
+- an order without a beneficiary shows the account: `Pinstripe Sandbox`, and a connected account by
+  its id;
 - a delivery is complete at once, in equal parts by all suppliers of the product; marine removals
   have no registry, and a place without a city is not shown.
 """
@@ -26,14 +28,15 @@ from typing import Any, Final
 
 from pinstripe.sandbox._climate import stock
 from pinstripe.sandbox._climate.catalogue import PRODUCT
-from pinstripe.sandbox._climate.stock import NO_REQUEST
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import MAX_TIMESTAMP, METADATA
 from pinstripe.sandbox._state.lifecycles import CLIMATE_ORDER, Transition
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import Account, Job
 
 ORDER: Final = "climate.order"
+ACCOUNT_NAME: Final = "Pinstripe Sandbox"
 STATUS_METADATA: Final = "sandbox_status"
 
 HOUR: Final = 60 * 60
@@ -127,8 +130,8 @@ def check_cancelable(account: Account, value: Json) -> None:
     starts = ((value[name], seconds) for name, seconds in CANCELLATION_SECONDS.items())
     if not any(at is not None and now - at < seconds for at, seconds in starts):
         raise invalid(
-            "An order can only be canceled within 24 hours, or within 30 days after a delay or a "
-            "substitution of its product.",
+            "An order can only be canceled within 24 hours of its creation, or within 30 days after"
+            " its delay or the substitution of its product.",
             code="status_transition_invalid",
         )
 
@@ -227,7 +230,7 @@ def _new(account: Account, product: Json, kilograms: int, params: Mapping[str, A
         "id": account.new_id(ORDER),
         "object": ORDER,
         **stock.cost(kilograms, per_ton, stock.fee_percent(product)),
-        "beneficiary": params.get("beneficiary"),
+        "beneficiary": params.get("beneficiary", {"public_name": account.id or ACCOUNT_NAME}),
         "canceled_at": None,
         "cancellation_reason": None,
         "certificate": None,

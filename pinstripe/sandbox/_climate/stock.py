@@ -29,11 +29,9 @@ from typing import Any, Final
 from pinstripe.sandbox._climate.catalogue import OFFERS, PRODUCT, SUPPLIER, SUPPLIERS, Offer
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-NO_REQUEST: Final = EventOrigin()
-"""The origin of changes that no API request causes."""
+from pinstripe.sandbox._state.world import Account
 
 # A metric ton in kilograms.
 TON: Final = 1000
@@ -146,9 +144,11 @@ def wanted(value: Json, currency: str, metric_tons: Decimal | None, amount: int 
         Refusal: 400 if the product has no price in the currency, or if the quantity is below the
             minimum or above what is left.
     """
-    price = value["current_prices_per_metric_ton"].get(currency)
+    prices = value["current_prices_per_metric_ton"]
+    price = prices.get(currency)
     if price is None:
-        raise invalid(f"{value['id']} has no price in this currency.", "currency")
+        text = f"The currency must be one in which {value['id']} has a price: {', '.join(prices)}."
+        raise invalid(text, "currency")
     if metric_tons is not None:
         if decimals(metric_tons) > 3:
             raise invalid("metric_tons can have at most three decimals.", "metric_tons")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from pinstripe.sandbox._control.driver import Control, as_text, without_none
 from pinstripe.sandbox._state.table import Json
@@ -23,13 +24,17 @@ class FaultDriver:
         *,
         latency: float | None = None,
         status: int | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        message: str | None = None,
+        param: str | None = None,
         cut: bool = False,
         effect: bool = False,
         method: str | None = None,
         path: str | None = None,
         count: int | None = None,
         probability: float = 1.0,
-    ) -> None:
+    ) -> str:
         """Make matching requests fail from now on.
 
         A request meets at most one fault: the oldest that matches. Without `effect` the endpoint
@@ -39,13 +44,20 @@ class FaultDriver:
 
         Args:
             latency: Seconds of real time before anything happens; alone, it only delays.
-            status: 429, or a status from 500 to 599, instead of the answer.
+            status: A status from 400 to 599, instead of the answer.
+            code: The error code of the answer with that status, such as `lock_timeout`.
+            type: Its error type; None for the usual one of the status.
+            message: Its message; None for one that names the sandbox.
+            param: The parameter that it names.
             cut: Cut the connection instead of answering.
-            effect: Run the endpoint all the same.
+            effect: Run the endpoint all the same; with `cut`, or a status of 500 or more.
             method: Only requests with this HTTP method.
             path: Only requests with this path, where `*` matches any text.
             count: How many requests fail; None for all until `clear`.
             probability: The share of matching requests that fail, repeatable by the seed.
+
+        Returns:
+            The id of the fault, for `remove`.
 
         Raises:
             Refusal: If a value is not valid, or the values do not go together.
@@ -53,6 +65,10 @@ class FaultDriver:
         params = {
             "latency": as_text(latency),
             "status": status,
+            "code": code,
+            "type": type,
+            "message": message,
+            "param": param,
             "cut": cut,
             "effect": effect,
             "method": method,
@@ -60,12 +76,24 @@ class FaultDriver:
             "count": count,
             "probability": as_text(probability),
         }
-        self._server.control("faults", without_none(params), None)
+        fault = self._server.control("faults", without_none(params), None)
+        return str(fault["id"])
 
     def list(self) -> Sequence[Json]:
         """Return the faults that were added, each with its number of `hits`."""
         found: Sequence[Json] = self._server.control("faults", {}, None, "GET")["faults"]
         return found
+
+    def remove(self, fault: str) -> None:
+        """Remove one fault.
+
+        Args:
+            fault: Its id.
+
+        Raises:
+            Refusal: 404, if there is none with this id.
+        """
+        self._server.control(f"faults/{quote(fault, safe='')}", {}, None, "DELETE")
 
     def clear(self) -> None:
         """Remove all faults, so that requests succeed again."""

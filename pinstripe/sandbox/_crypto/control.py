@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pinstripe.sandbox._crypto import endpoints
+from pinstripe.sandbox._crypto import steps
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
 from pinstripe.sandbox._params.schema import Object, Word
@@ -27,15 +27,17 @@ _ADVANCE: Final = Object(
 
 
 def _advance(call: Call) -> Json:
-    return call.show(endpoints.advance(call.account, _session(call), call.params["status"]))
+    """Move an onramp session to a status that is one step away."""
+    return call.show(steps.advance(call.account, _session(call), call.params["status"]))
 
 
 def _complete(call: Call) -> Json:
-    return call.show(endpoints.complete(call.account, _session(call)))
+    """Move an onramp session through every remaining step."""
+    return call.show(steps.complete(call.account, _session(call)))
 
 
 def _session(call: Call) -> Json:
-    return call.account.get(endpoints.SESSION, call.ids[0], "id")
+    return call.account.get(steps.SESSION, call.ids[0], "id")
 
 
 ROUTES: Final = (

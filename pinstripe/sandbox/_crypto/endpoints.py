@@ -1,4 +1,4 @@
-"""The crypto onramp as the API offers it: sessions and quotes, and the steps of a customer.
+"""The crypto onramp as the API offers it: sessions and quotes.
 
 Choices where the published facts are silent:
 
@@ -8,9 +8,7 @@ Choices where the published facts are silent:
   `crypto_onramp_quote_invalid_destination_currencies_and_networks`; optimism is missing from the
   map; both spellings of the path give the same answer;
 - equal queries in the same minute give equal quotes, ids included;
-- sessions: wallet addresses can be sent without networks; amounts are fixed and fees are known when
-  the customer signs in; if no currency was chosen, it is 100.00 usd for usdc on solana;
-- a session gets its wallet address when it is fulfilled; a rejected session keeps its fields.
+- sessions: wallet addresses can be sent without networks.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import hashlib
 from decimal import Decimal
 from typing import Any, Final
 
+from pinstripe.sandbox._crypto import steps
 from pinstripe.sandbox._crypto.pricing import (
     CURRENCIES,
     NETWORK_KEYS,
@@ -32,6 +31,7 @@ from pinstripe.sandbox._crypto.pricing import (
     round_down,
 )
 from pinstripe.sandbox._crypto.rules import CREATE, check_session, first_pair
+from pinstripe.sandbox._crypto.steps import DEFAULT_AMOUNT, SESSION
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
@@ -39,13 +39,9 @@ from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.numbers import decimals
 from pinstripe.sandbox._params.schema import METADATA, Array, Object, PositiveDecimal, Word
 from pinstripe.sandbox._state.kinds import Kind
-from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION, Transition
-from pinstripe.sandbox._state.table import Json, get_object
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-SESSION: Final = "crypto.onramp_session"
-DEFAULT_AMOUNT: Final = Decimal("100.00")
-DEFAULT_PAIR: Final = ("usdc", "solana")
+from pinstripe.sandbox._state.lifecycles import ONRAMP_SESSION
+from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.world import Account
 
 KINDS: Final = (
     Kind(
@@ -108,7 +104,7 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
         "kyc_details_provided": bool(details),
         "livemode": False,
         "metadata": METADATA.merge({}, params.get("metadata", {})),
-        "redirect_url": f"https://crypto.link.com?session_hash={account.random_text(36)}",
+        "redirect_url": steps.page_of(account, id),
         "status": ONRAMP_SESSION.initial,
         "transaction_details": _details(params),
     }
@@ -140,48 +136,6 @@ def retrieve_quotes(call: Call) -> Json:
         "source_amount": as_text(amount),
         "source_currency": source,
     }
-
-
-def advance(account: Account, value: Json, status: str) -> Json:
-    """Move a session to a status that is one step away, and send the event.
-
-    Raises:
-        Refusal: 400 if no single step leads there.
-    """
-    return enter(account, value, ONRAMP_SESSION.step_to(value["status"], status))
-
-
-def complete(account: Account, value: Json) -> Json:
-    """Move a session through every remaining step until it is fulfilled.
-
-    Raises:
-        Refusal: 400 if the session is rejected or already fulfilled.
-    """
-    actions = {"initialized": "sign_in", "requires_payment": "pay", "quote_ready": "checkout"}
-    while value["status"] in actions:
-        row = ONRAMP_SESSION.step(value["status"], actions[value["status"]])
-        value = enter(account, value, row)
-    return enter(account, value, ONRAMP_SESSION.step(value["status"], "deliver"))
-
-
-def enter(account: Account, value: Json, row: Transition) -> Json:
-    """Apply a transition to a session: store its new state, and send the event.
-
-    Args:
-        account: The account that stores the session.
-        value: The session.
-        row: The transition.
-
-    Returns:
-        The session as it is stored now.
-    """
-    changes = _changes_on_entering(account, value, row.target)
-    details = {**value["transaction_details"], **changes}
-    new = {**value, "status": row.target, "transaction_details": details}
-    account.put(new)
-    if row.event:
-        account.emit(row.event, new, EventOrigin(), _replaced(value, new))
-    return new
 
 
 def _retrieve_session(call: Call) -> Json:
@@ -219,58 +173,6 @@ def _details(params: dict[str, Any]) -> Json:
     }
 
 
-def _changes_on_entering(account: Account, value: Json, status: str) -> Json:
-    details = value["transaction_details"]
-    if status in ("requires_payment", "quote_ready"):
-        return _priced(account, details)
-    if status == "fulfillment_complete":
-        key = NETWORK_KEYS[details["destination_network"]]
-        wallet = get_object(details, "wallet_addresses").get(key)
-        return {
-            "transaction_id": _digest(f"{account.settings.seed}:{value['id']}"),
-            "wallet_address": wallet or "wallet" + account.random_text(34),
-        }
-    return {}
-
-
-def _priced(account: Account, details: Json) -> Json:
-    """Return the amounts and fees of a session, by the market of this minute."""
-    market = Market.at(account.settings.seed, account.now())
-    # The customer may have chosen both, one or none of currency and network.
-    currency, network = details["destination_currency"], details["destination_network"]
-    if currency is None and network is None:
-        currency, network = DEFAULT_PAIR
-    else:
-        currency, network = existing_pairs(currency and [currency], network and [network])[0]
-    source = details["source_currency"] or "usd"
-    if details["destination_amount"] is not None:
-        price = market.receive(Decimal(details["destination_amount"]), source, currency, network)
-    else:
-        amount = Decimal(details["source_amount"] or DEFAULT_AMOUNT)
-        price = market.spend(amount, source, currency, network)
-    return {
-        "destination_amount": as_text(price.destination_amount),
-        "destination_currency": currency,
-        "destination_network": network,
-        "fees": {
-            "network_fee_amount": as_text(price.network_fee),
-            "transaction_fee_amount": as_text(price.transaction_fee),
-        },
-        "source_amount": as_text(price.source_amount),
-        "source_currency": source,
-    }
-
-
-def _replaced(old: Json, new: Json) -> Json:
-    """Return the old values of the fields that differ, in nested objects too."""
-    out: Json = {}
-    for name, value in old.items():
-        if value != new[name]:
-            nested = isinstance(value, dict) and isinstance(new[name], dict)
-            out[name] = _replaced(get_object(old, name), get_object(new, name)) if nested else value
-    return out
-
-
 def _source_amount(params: dict[str, Any]) -> Decimal:
     return round_down(params.get("source_amount", DEFAULT_AMOUNT), 2)
 
@@ -288,7 +190,7 @@ def _prices(market: Market, source: str, params: dict[str, Any]) -> list[Price]:
     pairs = existing_pairs(currencies, networks)
     if not pairs:
         raise invalid(
-            "No pair of destination_currencies and destination_networks exists.",
+            "None of destination_currencies exists on any of destination_networks.",
             code="crypto_onramp_quote_invalid_destination_currencies_and_networks",
         )
     if wanted is not None:

@@ -115,9 +115,9 @@ def _check_amounts(params: dict[str, Any]) -> None:
         text = "Only one of source_amount and destination_amount can be sent."
         raise _broken("invalid_source_destination_pair", text)
     if "source_amount" in params and "source_currency" not in params:
-        raise _broken("missing_source_currency", "source_amount needs source_currency.")
+        raise _broken("missing_source_currency", "Send source_currency with source_amount.")
     if "destination_amount" in params and "destination_currency" not in params:
-        text = "destination_amount needs destination_currency."
+        text = "Send destination_currency with destination_amount."
         raise _broken("missing_destination_currency", text)
     if decimals(params.get("source_amount", Decimal(0))) > 2:
         raise _broken("invalid_source_amount", "source_amount can have at most two decimals.")
@@ -130,7 +130,7 @@ def _check_destination(params: dict[str, Any]) -> None:
         raise _broken("incomplete_destination_currency_and_network_pair", text)
     currencies, networks = params.get("destination_currencies"), params.get("destination_networks")
     if not existing_pairs(currencies, networks):
-        text = "No pair of destination_currencies and destination_networks exists."
+        text = "None of destination_currencies exists on any of destination_networks."
         raise _broken("invalid_destination_currencies_and_networks", text)
     if currency is None or network is None:
         return
@@ -154,7 +154,7 @@ def _check_destination(params: dict[str, Any]) -> None:
 def _check_wallets(params: dict[str, Any]) -> None:
     wallets = params.get("wallet_addresses", {}).keys() - {"destination_tags"}
     if params.get("lock_wallet_address") and not wallets:
-        text = "lock_wallet_address needs an address in wallet_addresses."
+        text = "Send the address to lock in wallet_addresses."
         raise _broken("no_wallet_address_to_lock", text)
     networks = params.get("destination_networks")
     if networks is None and "destination_network" in params:

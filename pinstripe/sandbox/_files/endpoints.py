@@ -5,7 +5,7 @@ is found by the token in its address, without a key. What expires does so by a s
 
 Choices where the published facts are silent:
 
-- a file shows `links` once it has one: the ten newest, expired ones too;
+- a file shows its ten newest `links`, expired ones too;
 - a file that has expired remains, without content and `url`, and its links expire with it;
 - the content of a file that cannot be read back is a 400 without a code; content that was deleted
   is a 404, as is an expired link; no answer redirects;
@@ -64,7 +64,7 @@ def _token_of(link: Json) -> object:
 
 
 KINDS: Final = (
-    Kind(FILE, "file_", indexes={"purpose": itemgetter("purpose")}),
+    Kind(FILE, "file_", {"links": Field(embedded=True)}, {"purpose": itemgetter("purpose")}),
     Kind(
         LINK,
         "link_",
@@ -127,6 +127,7 @@ def store_file(
         "created": now,
         "expires_at": None if rules.expires is None else now + rules.expires,
         "filename": name,
+        "links": _list_of_links(id, [], has_more=False),
         "purpose": purpose,
         "size": len(data),
         "title": None,
@@ -172,7 +173,7 @@ def _list_files(call: Call) -> Json:
 def _read_file(call: Call) -> Content:
     value = _file(call)
     if not PURPOSES[value["purpose"]].readable:
-        raise invalid(f"The content of a file for {value['purpose']} cannot be read back.")
+        raise invalid(f"The content of a file for {value['purpose']} cannot be downloaded.")
     _check_key(call, value["purpose"])
     return _content_of(call.account, value)
 
@@ -233,7 +234,12 @@ def _content_of(account: Account, file: Json) -> Content:
     data = account.content(file["id"])
     if data is None:
         raise missing("file content", file["id"], "file")
-    return Content(data, TYPES.get(file["type"], UNKNOWN_TYPE))
+    # What somebody uploaded is never shown as a page of the sandbox: an SVG could run a script.
+    headers = {
+        "Content-Disposition": "attachment",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+    return Content(data, TYPES.get(file["type"], UNKNOWN_TYPE), headers=headers)
 
 
 def _check_key(call: Call, purpose: str) -> None:
@@ -252,7 +258,7 @@ def _check_link(call: Call, purpose: str, expires_at: int | None, parent: str = 
 def _check_expiry(call: Call, purpose: str, expires_at: int | None, param: str) -> None:
     now = call.account.now()
     if expires_at is not None and expires_at <= now:
-        raise invalid("A link can only expire in the future.", param)
+        raise invalid("The time at which a link expires must be in the future.", param)
     if purpose in IDENTITY_IMAGES and (expires_at is None or expires_at > now + MAX_LIFETIME):
         text = f"A link to an image of an identity check must expire within {MAX_LIFETIME} seconds."
         raise invalid(text, param)
@@ -277,12 +283,16 @@ def _create_link_to(account: Account, file: str, params: dict[str, Any]) -> Json
 def _store_link(account: Account, link: Json) -> Json:
     """Store a link, and update the list of links that its file shows."""
     account.put(link)
-    path = f"/v1/file_links?file={link['file']}"
     found = account.tables[LINK].find(Query(LINKS_SHOWN, equals={"file": link["file"]}))
     assert found is not None, "a query without a cursor always finds a page"
-    links = {"object": "list", "data": found.objects, "has_more": found.has_more, "url": path}
+    links = _list_of_links(link["file"], found.objects, has_more=found.has_more)
     account.put({**account.get(FILE, link["file"]), "links": links})
     return link
+
+
+def _list_of_links(file: str, links: list[Json], *, has_more: bool) -> Json:
+    path = f"/v1/file_links?file={file}"
+    return {"object": "list", "data": links, "has_more": has_more, "url": path}
 
 
 def _schedule_expiry(account: Account, link: Json) -> None:

@@ -108,7 +108,8 @@ def check_upload(purpose: str, file: Upload) -> str | None:
     if not file.data:
         raise invalid("The file is empty.", "file")
     if rules.types and found not in rules.types:
-        raise invalid(f"A file for {purpose} must be one of {', '.join(rules.types)}.", "file")
+        text = f"A file for {purpose} must have one of these types: {', '.join(rules.types)}."
+        raise invalid(text, "file")
     if len(file.data) > rules.max_bytes:
         raise invalid(f"A file for {purpose} can have at most {rules.max_bytes} bytes.", "file")
     pixels = pixels_of(file.data) if rules.max_pixels else None

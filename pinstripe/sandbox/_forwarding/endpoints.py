@@ -3,8 +3,7 @@
 A forwarded request exists in two forms. The outgoing one has the card details in its blanks and is
 never stored. The stored one is the same draft, filled with the masked card; the answer of the
 destination is masked too before it is stored. The destination is a server on loopback, or a host
-that the settings allow by name. Each request has its own connection: one that is kept alive can be
-dead when the next request uses it, and a POST must not be sent twice.
+that the settings allow by name; `outbound` has the rules.
 
 Choices where the published facts are silent:
 
@@ -13,7 +12,8 @@ Choices where the published facts are silent:
   `forwarding_api_upstream_connection_timeout` if it takes too long,
   `forwarding_api_upstream_error` if the answer is broken, or longer than 1 MiB;
 - `http` is accepted for destinations on loopback; redirects are answers like any other;
-- `request_signature` adds `Stripe-Signature`, made as for webhooks with `SIGNING_SECRET`;
+- `request_signature` adds `Stripe-Signature`, made as for webhooks, in real time, with
+  `SIGNING_SECRET`;
 - headers that frame the request (`Host`, `Content-Length` and others) are refused; a
   `Content-Type` of the caller replaces the one of the service;
 - an unknown payment method is a 400 `resource_missing`; after 30 days a request is a 404;
@@ -24,18 +24,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
-from attrs import define, field, frozen
+from attrs import field, frozen
 from multidict import CIMultiDict
 from yarl import URL
 
 from pinstripe._signature import sign
 from pinstripe.sandbox._forwarding.cards import (
     CARD_REPLACEMENTS,
+    JSON,
     MASK,
     PAYMENT_METHODS,
     Card,
@@ -47,9 +48,9 @@ from pinstripe.sandbox._forwarding.cards import (
 )
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
-from pinstripe.sandbox._http.outbound import is_loopback, may_call, read_url
+from pinstripe.sandbox._http.outbound import Way, is_loopback, may_call, read_url
 from pinstripe.sandbox._http.retention import get_recent, recent_range
-from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
+from pinstripe.sandbox._http.routes import LIST_PARAMS, Route, control_route
 from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
 from pinstripe.sandbox._params.forms import Tree
 from pinstripe.sandbox._params.schema import (
@@ -140,8 +141,29 @@ class _Incoming:
     address: str = ""
 
 
+@frozen
+class _Draft:
+    """A request before it is sent: what goes out, and what will be stored of it."""
+
+    outgoing: _Outgoing
+    card: Card
+    details: Json
+
+
 async def create_request(call: Call) -> Json:
     """Forward a request and store it with its answer, masked."""
+    draft, started = _draft(call), call.account.now()
+    answer = await _forward(draft.outgoing, call.account.settings)
+    return _store(call, draft, answer, round((call.account.now() - started) * 1000))
+
+
+def invent_request(call: Call) -> Json:
+    """Store a request as if its destination had answered; nothing is sent."""
+    headers = [("Content-Type", JSON)]
+    return _store(call, _draft(call), _Incoming(200, headers, "{}", "127.0.0.1"), 25)
+
+
+def _draft(call: Call) -> _Draft:
     account, params = call.account, call.params
     card = PAYMENT_METHODS.get(params["payment_method"])
     if card is None:
@@ -160,19 +182,22 @@ async def create_request(call: Call) -> Json:
     # The signature covers the body with the card details, as it is sent.
     body = fill(draft, card.values(replacements)).encode()
     if _SIGNATURE in replacements:
-        signature = sign(body, SIGNING_SECRET, account.timestamp())
+        signature = sign(body, SIGNING_SECRET, int(time.time()))
         headers.append(("Stripe-Signature", signature))
-    started = account.now()
-    answer = await _forward(_Outgoing(url, headers, body), account.settings)
-    context = {
-        "destination_duration": round((account.now() - started) * 1000),
-        "destination_ip_address": answer.address,
-    }
 
     # The stored body is filled again from the draft, with the masked card.
     stored = fill(draft, card.masked().values(replacements))
     details = {"body": mask_credentials(stored), "headers": headers, "http_method": "POST"}
-    return call.show(account.put(_object(call, card, context, details, answer)))
+    return _Draft(_Outgoing(url, headers, body), card, details)
+
+
+def _store(call: Call, draft: _Draft, answer: _Incoming, milliseconds: int) -> Json:
+    context = {
+        "destination_duration": milliseconds,
+        "destination_ip_address": answer.address,
+    }
+    value = _object(call, draft.card, context, draft.details, answer)
+    return call.show(call.account.put(value))
 
 
 def _object(call: Call, card: Card, context: Json, details: Json, answer: _Incoming) -> Json:
@@ -232,11 +257,15 @@ def _not_valid(path: str, problem: str) -> Refusal:
 
 
 async def _forward(outgoing: _Outgoing, settings: Settings) -> _Incoming:
+    way = Way(outgoing.url)
     try:
-        return await asyncio.wait_for(_exchange(outgoing), settings.forward_seconds)
+        return await asyncio.wait_for(_exchange(outgoing, way), settings.forward_seconds)
     except asyncio.TimeoutError:
         raise _upstream("connection_timeout", "did not answer in time") from None
     except aiohttp.ClientConnectionError:
+        if way.refused:
+            problem = f"{outgoing.url.host} is at {way.address}, where a sandbox forwards nothing"
+            raise _not_valid("url", problem) from None
         raise _upstream("connection_error", "could not be reached, or gave no answer") from None
     except aiohttp.ClientError:
         raise _upstream("error", "gave an answer that cannot be read") from None
@@ -247,14 +276,9 @@ def _upstream(what: str, problem: str) -> Refusal:
     return Refusal(text, status=424, code=f"forwarding_api_upstream_{what}")
 
 
-async def _exchange(outgoing: _Outgoing) -> _Incoming:
-    socket_factory = _SocketFactory()
-    # Addresses are tried one after the other, so that the last one tried is the one that answered.
-    connector = aiohttp.TCPConnector(
-        force_close=True, socket_factory=socket_factory.make, happy_eyeballs_delay=None
-    )
+async def _exchange(outgoing: _Outgoing, way: Way) -> _Incoming:
     session = aiohttp.ClientSession(
-        connector=connector,
+        connector=way.connector(),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -277,21 +301,7 @@ async def _exchange(outgoing: _Outgoing) -> _Incoming:
             if len(body) > MAX_ANSWER:
                 raise aiohttp.ClientPayloadError("too long")
         answered = [(_text(name), _text(value)) for name, value in response.raw_headers]
-        return _Incoming(response.status, answered, _text(body), socket_factory.address)
-
-
-@define
-class _SocketFactory:
-    """Makes the sockets of a connection, and notes the address that it last tried."""
-
-    address: str = ""
-
-    def make(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        self.address = address[0]
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
+        return _Incoming(response.status, answered, _text(body), way.address)
 
 
 def _text(data: bytes | bytearray) -> str:
@@ -309,6 +319,7 @@ def _list(call: Call) -> Json:
 _REQUESTS: Final = "/v1/forwarding/requests"
 
 ROUTES: Final = (
+    control_route("POST", "forwarding/requests", invent_request, _CREATE),
     Route("POST", _REQUESTS, create_request, _CREATE, REQUEST),
     Route("GET", _REQUESTS, _list, _LIST, REQUEST, listed=True),
     Route("GET", _REQUESTS + "/{id}", _retrieve, kind=REQUEST),

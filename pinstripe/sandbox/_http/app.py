@@ -2,8 +2,8 @@
 
 A request passes these steps in order; each may refuse it:
 
-1. the Host header, the API key, and the version and account headers;
-2. the route;
+1. the route is looked up, and `guard` keeps out what a page of another site sends;
+2. the API key, and the version and account headers; only then an unknown route is told;
 3. the rate limit;
 4. a fault, which may delay, refuse or cut the request here, or after its endpoint;
 5. the idempotency key, which is in use from here on;
@@ -26,26 +26,37 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from time import perf_counter
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
-from attrs import define
+from attrs import define, evolve
 
 from pinstripe.sandbox._http import dispatch
-from pinstripe.sandbox._http.auth import Access, check_host, echoed_headers, read_access
-from pinstripe.sandbox._http.routes import Match, RouteTable
+from pinstripe.sandbox._http.auth import Access, echoed_headers, read_access
+from pinstripe.sandbox._http.guard import HOST, check_host, check_site
+from pinstripe.sandbox._http.routes import Match, RouteTable, Stream
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.forms import Form, decode, from_json
 from pinstripe.sandbox._params.multipart import MEDIA_TYPE, decode_multipart
-from pinstripe.sandbox._state.world import API_VERSION, Account, EventOrigin, World
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
+from pinstripe.sandbox._state.versions import API_VERSION
+from pinstripe.sandbox._state.world import Account, World
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.faults import ConnectionCut, Fault
+from pinstripe.sandbox._traffic.feed import REQUESTS
+from pinstripe.sandbox._traffic.request_log import MAX_KEPT, LoggedRequest
 
-# Own choices: far above what the API's requests and a test's client need.
+# Own choices: far above what the API's requests and a test's client need. The connections leave
+# room for other files below 1024, the usual limit of a process.
 MAX_BODY = 1024 * 1024
-MAX_CONNECTIONS = 4096
+MAX_CONNECTIONS = 768
+# How long a new connection may take for the head of its first request, and a kept one for the next.
+HEAD_SECONDS = 10.0
+KEEP_SECONDS = 75.0
 
 _log = logging.getLogger("pinstripe.sandbox.requests")
 
@@ -68,9 +79,10 @@ class Application:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
-        request_id = self.world.new_request_id()
+        started = perf_counter()
+        entry = LoggedRequest(self.world.new_request_id(), request.method)
         try:
-            answer = await self._answer(request, request_id)
+            answer = await self._answer(request, entry)
             if self.world.journal.unsaved:
                 await self.world.journal.wait_saved()
         except Refusal as refusal:
@@ -78,25 +90,44 @@ class Application:
         except (ConnectionCut, ConnectionResetError):  # the latter: the client hung up
             if request.transport is not None:
                 request.transport.abort()
+            self._log(entry, None, started)
             return web.Response()
         except Exception:  # noqa: BLE001 -- no traceback leaves the sandbox
             answer = dispatch.internal_error("reading a request or saving its changes")
-        headers = {**echoed_headers(request.headers), "Request-Id": request_id, **answer.headers}
+        headers = echoed_headers(request.headers)
+        headers["Request-Id"] = entry.id
+        if isinstance(answer, Stream):
+            return await _send_stream(request, answer, headers)
+        self._log(entry, answer, started)
         return _response(answer, headers)
 
-    async def _answer(self, request: web.BaseRequest, request_id: str) -> EncodedAnswer:
+    def _log(self, entry: LoggedRequest, answer: EncodedAnswer | None, started: float) -> None:
+        if entry.hidden:
+            return
+        entry.at = self.world.settings.clock()
+        entry.seconds = perf_counter() - started
+        if answer is not None:
+            entry.status = answer.status
+            entry.body = answer.body if answer.status >= 400 else b""
+            entry.replayed = "Idempotent-Replayed" in answer.headers
+        self.world.requests.add(entry)
+        self.world.feed.publish(None, REQUESTS)
+
+    async def _answer(
+        self, request: web.BaseRequest, entry: LoggedRequest
+    ) -> EncodedAnswer | Stream:
         path, _, query = request.raw_path.partition("?")
-        # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
-        path = path.encode("utf-8", "replace").decode()
-        if self.routes.needs_key(path):
-            access = read_access(request.headers, request.method)
-        else:
-            check_host(request.headers.get("Host", ""))
-            access = _NO_KEY
+        if not path.isascii():
+            # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
+            path = path.encode("utf-8", "replace").decode()
+        entry.path = path
+        match, access = self._admit(request, path)
         account = self.world.account(access.account)
-        match = self.routes.match(request.method, path)
-        exchange = _Exchange(match, account, access, request_id, path)
+        entry.account = account.id
+        entry.hidden = match.route.control
+        exchange = _Exchange(match, account, access, entry)
         if match.route.control:
+            exchange.html = "text/html" in request.headers.get("Accept", "")
             return await exchange.run(await _read_form(request, match, query))
         if not match.route.open:
             limiter = self.world.rate_limiter
@@ -104,6 +135,7 @@ class Application:
         fault = exchange.fault = self.world.faults.pick(request.method, path)
         if fault is None:
             return await self._run_once(request, exchange, query)
+        entry.fault = True
         await asyncio.sleep(fault.latency)
         if fault.skips_endpoint:
             raise fault.refusal()
@@ -114,25 +146,42 @@ class Application:
             raise fault.refusal()
         return answer
 
+    def _admit(self, request: web.BaseRequest, path: str) -> tuple[Match, Access]:
+        """Return the route of a request, and what its headers say.
+
+        Raises:
+            Refusal: 403 for a page of another site or an account that does not exist, 401 for a
+                key that is not accepted, 404 or 405 for a route that is not there, 400 for other
+                headers.
+        """
+        found = self.routes.find(request.method, path)
+        open = not isinstance(found, Refusal) and found.route.open
+        check_host(request.headers.get(HOST, ""), self.world.settings.reachable_as)
+        check_site(request.headers, visit=open and request.method == "GET")
+        accounts = self.world.settings.accounts
+        access = _NO_KEY if open else read_access(request.headers, request.method, accounts)
+        if isinstance(found, Refusal):
+            raise found
+        return found, access
+
     async def _run_once(
         self, request: web.BaseRequest, exchange: _Exchange, query: str
     ) -> EncodedAnswer:
         """Read the parameters and run the endpoint, unless the key has a stored answer."""
         key = exchange.access.idempotency_key
         if key is None:
-            return await exchange.run(await _read_form(request, exchange.match, query))
+            return await exchange.run_api(await exchange.read_form(request, query))
         keys = exchange.account.idempotency_keys
-        endpoint = f"{request.method} {exchange.path}"
+        endpoint = f"{request.method} {exchange.entry.path}"
         # The key is in use before the body is read: a second request that arrives meanwhile gets
         # a 409 and cannot run the endpoint as well.
-        keys.acquire(key, endpoint, exchange.request_id, exchange.account.now())
+        keys.acquire(key, endpoint, exchange.entry.id, exchange.account.now())
         try:
-            form = await _read_form(request, exchange.match, query)
+            form = await exchange.read_form(request, query)
             digest = dispatch.fingerprint(form)
             answer = keys.replay(key, digest)
             if answer is None:
-                answer = await exchange.run(form)
-                keys.store(key, digest, answer)
+                answer = keys.store(key, digest, await exchange.run_api(form))
             return answer
         finally:
             keys.release(key)
@@ -145,23 +194,40 @@ class _Exchange:
     match: Match
     account: Account
     access: Access
-    request_id: str
-    path: str
+    entry: LoggedRequest
     fault: Fault | None = None
+    html: bool = False
 
-    async def run(self, form: Form) -> EncodedAnswer:
+    async def read_form(self, request: web.BaseRequest, query: str) -> Form:
+        form = await _read_form(request, self.match, query)
+        # A body whose length is not announced counts as large.
+        body = MAX_KEPT + 1 if request.can_read_body else 0
+        self.entry.keep_params(form, len(query) + (request.content_length or body))
+        return form
+
+    async def run_api(self, form: Form) -> EncodedAnswer:
+        answer = await self.run(form)
+        assert isinstance(answer, EncodedAnswer), "only control routes stream"
+        # As recorded answers have it: 200 and 402 say it, other answers leave it to the status.
+        if self.match.route.method == "POST" and answer.status in (200, 402):
+            headers = {"Stripe-Should-Retry": "false", **answer.headers}
+            answer = evolve(answer, headers=headers)
+        return answer
+
+    async def run(self, form: Form) -> EncodedAnswer | Stream:
         """Check the parameters, which may raise, and run the endpoint, which may not."""
         # Events name the request of the API that caused them; a control route is none.
-        origin = EventOrigin()
+        origin = NO_REQUEST
         if not self.match.route.control:
-            origin = EventOrigin(self.request_id, self.access.idempotency_key)
+            origin = EventOrigin(self.entry.id, self.access.idempotency_key)
         call = dispatch.prepare(
             self.match,
             form,
             self.account,
             restricted=self.access.restricted,
             origin=origin,
-            path=self.path,
+            path=self.entry.path,
+            html=self.html,
         )
         answer = await dispatch.run(self.match, call)
         if self.fault is not None and self.fault.replaces_answer:
@@ -170,14 +236,16 @@ class _Exchange:
 
 
 class LoopbackServer(web.Server):
-    """aiohttp's low-level server, with a bound on connections and JSON for malformed HTTP.
+    """aiohttp's low-level server, with bounds on connections and JSON for malformed HTTP.
+
+    A connection that sends no whole head in time is closed, and so is one above the bound.
 
     Args:
         application: Answers the requests.
     """
 
     def __init__(self, application: Application) -> None:
-        super().__init__(application.handle)
+        super().__init__(application.handle, request_factory=_heard)
         self._request_id = application.world.new_request_id
 
     def __call__(self) -> web.RequestHandler:
@@ -202,11 +270,14 @@ class _AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
         path = request.raw_path.partition("?")[0]
-        self.logger.info("%s %s: %d in %.3f s", request.method, path, response.status, time)
+        # The headers of the answer repeat the account of the request only if it is well-formed.
+        names = [response.headers.get(name) for name in ("Request-Id", "Stripe-Account")]
+        what = request.method, path, response.status, time, ", ".join(filter(None, names))
+        self.logger.info("%s %s: %d in %.3f s (%s)", *what)
 
 
 class _Protocol(web.RequestHandler):
-    __slots__ = ("_new_request_id",)
+    __slots__ = ("_head_timer", "_new_request_id")
 
     def __init__(self, server: LoopbackServer, new_request_id: Any) -> None:
         super().__init__(
@@ -214,10 +285,25 @@ class _Protocol(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=_log,
             access_log_class=_AccessLog,
+            keepalive_timeout=KEEP_SECONDS,
             # A compressed body is refused, and never decompressed: it could be a bomb.
             auto_decompress=False,
         )
         self._new_request_id = new_request_id
+        loop = asyncio.get_running_loop()
+        self._head_timer: asyncio.TimerHandle | None
+        self._head_timer = loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def end_head_timer(self) -> None:
+        """End the wait for the first head."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End a connection, and the wait for its head."""
+        self.end_head_timer()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -235,15 +321,39 @@ class _Protocol(web.RequestHandler):
         return response
 
 
-def _response(answer: EncodedAnswer, headers: Mapping[str, str]) -> web.Response:
-    content_type = {"Content-Type": answer.content_type}
-    return web.Response(body=answer.body, status=answer.status, headers={**headers, **content_type})
+def _heard(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Return a request as aiohttp does by itself, now that its head is there."""
+    protocol.end_head_timer()
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop)
+
+
+def _response(answer: EncodedAnswer, headers: dict[str, str]) -> web.Response:
+    """Return the response of an answer; the headers are added to."""
+    headers.update(answer.headers)
+    headers["Content-Type"] = answer.content_type
+    # No answer is taken for a page or a script unless it says that it is one.
+    headers["X-Content-Type-Options"] = "nosniff"
+    return web.Response(body=answer.body, status=answer.status, headers=headers)
+
+
+async def _send_stream(
+    request: web.BaseRequest, stream: Stream, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    kept = {"Content-Type": stream.type, "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers={**headers, **kept})
+    async with aclosing(stream.parts) as parts:
+        with suppress(ConnectionResetError):  # the client hung up
+            await response.prepare(request)
+            async for part in parts:
+                await response.write(part)
+    return response
 
 
 async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form:
     """Return the parameters of a request, from its body and its query string."""
     if request.method != "POST":
-        return decode(query)
+        return decode(query) if query else {}
     media_type, _, rest = request.headers.get("Content-Type", _FORM).partition(";")
     media_type = media_type.strip().lower()
     multipart = media_type == MEDIA_TYPE and match.route.upload > 0

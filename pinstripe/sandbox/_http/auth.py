@@ -1,12 +1,9 @@
-"""The headers of a request: Host check, API key, version, account and idempotency key.
+"""The headers of a request: API key, version, account and idempotency key.
 
 Choices of the sandbox, because the published facts are silent: any well-formed test key is
 accepted, `sk_test_` as a plain and `rk_test_` as a restricted key; a publishable key gets a 401
-`secret_key_required`; a malformed `Stripe-Version`, `Stripe-Account` or `Stripe-Context` is a 400;
-the last account of a `Stripe-Context` path counts.
-
-A Host that is not a loopback name is a 403. Otherwise a page in a browser could reach the sandbox
-through a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+`secret_key_required`; a malformed `Stripe-Account` or `Stripe-Context` is a 400 without a code, and
+so is a `Stripe-Version` that does not exist; the last account of a `Stripe-Context` path counts.
 """
 
 from __future__ import annotations
@@ -14,26 +11,33 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
+from typing import Final
 
 from attrs import frozen
+from multidict import istr
 
-from pinstripe.sandbox._http.outbound import is_loopback_host
 from pinstripe.sandbox._params.errors import Refusal, invalid
-from pinstripe.sandbox._state.world import API_VERSION
+from pinstripe.sandbox._state.settings import ACCOUNT_ID
+from pinstripe.sandbox._state.versions import API_VERSION, is_version
+
+# Any test key will do; these are the ones that the sandbox names.
+API_KEY: Final = "sk_test_pinstripe_sandbox"
+RESTRICTED_KEY: Final = "rk_test_pinstripe_sandbox"
+
+# Every request is looked at: names that are already folded save the folding of each look-up.
+_AUTHORIZATION = istr("Authorization")
+_STRIPE_VERSION = istr("Stripe-Version")
+_STRIPE_ACCOUNT = istr("Stripe-Account")
+_STRIPE_CONTEXT = istr("Stripe-Context")
+_IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
 _KEY = re.compile(r"(sk|rk)_test_[A-Za-z0-9_]{1,240}")
 
-# A date, the name of a release and beta flags: `2026-10-28.endive; some_beta=v1`.
-_VERSION = re.compile(
-    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"(\.[a-z]{1,32})?(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*"
-)
-_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,64}")
+# Flags after the version of a request: `2026-10-28.endive; some_beta=v1`.
+_FLAGS = re.compile(r"(; ?[a-z0-9_]{1,64}=v[0-9]{1,9})*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
-
-_CHALLENGE = {"WWW-Authenticate": 'Basic realm="Pinstripe sandbox"'}
 
 LIVE_KEY = (
     "The sandbox never takes a live key. It cannot act on your live account, so a live key here is"
@@ -60,55 +64,51 @@ class Access:
     idempotency_key: str | None
 
 
-def read_access(headers: Mapping[str, str], method: str) -> Access:
+def read_access(
+    headers: Mapping[str, str], method: str, known_accounts: Collection[str] = ()
+) -> Access:
     """Check the headers of a request.
 
     Args:
         headers: The headers; their names are case-insensitive.
         method: The HTTP method; an idempotency key only has an effect on a POST.
+        known_accounts: The connected accounts that exist; all exist if there are none here.
 
     Raises:
-        Refusal: 403 for a foreign Host, 401 for a key that is not accepted, 400 for other headers.
+        Refusal: 403 for an account that does not exist, 401 for a key that is not accepted, 400
+            for other headers.
     """
-    check_host(headers.get("Host", ""))
-    restricted = check_key(headers.get("Authorization", ""))
-    version = headers.get("Stripe-Version")
-    if version is not None and not _VERSION.fullmatch(version):
-        raise invalid("Invalid Stripe API version.")
+    restricted = check_key(headers.get(_AUTHORIZATION, ""))
+    version = headers.get(_STRIPE_VERSION)
+    if version is not None and not _is_version(version):
+        shown = f": {version}" if _PRINTABLE.fullmatch(version) else ""
+        raise invalid(f"Invalid Stripe API version{shown}. The newest is {API_VERSION}.")
     # `Stripe-Context` is a path of accounts, `Stripe-Account` a path of one.
-    context = headers.get("Stripe-Context", headers.get("Stripe-Account"))
+    context = headers.get(_STRIPE_CONTEXT, headers.get(_STRIPE_ACCOUNT))
     account: str | None = None
     if context is not None:
         accounts = context.split("/")
-        if not all(_ACCOUNT.fullmatch(each) for each in accounts):
+        if not all(ACCOUNT_ID.fullmatch(each) for each in accounts):
             raise invalid("The account header must hold the id of an account (acct_...).")
         account = accounts[-1]
-    key = headers.get("Idempotency-Key") if method == "POST" else None
+        if known_accounts and account not in known_accounts:
+            raise _account_refused(_key_of(headers[_AUTHORIZATION]), account)
+    key = headers.get(_IDEMPOTENCY_KEY) if method == "POST" else None
     return Access(restricted, account, key)
 
 
 def echoed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of an answer that repeat headers of its request."""
     # Errors carry them too, so they are not checked yet: what is not well-formed is left out.
-    version = headers.get("Stripe-Version", "")
-    out = {"Stripe-Version": version if _VERSION.fullmatch(version) else API_VERSION}
-    for name in ("Stripe-Account", "Idempotency-Key"):
+    version = headers.get(_STRIPE_VERSION)
+    if version is None or not _is_version(version):
+        version = API_VERSION
+    out = {"Stripe-Version": version}
+    for name in (_STRIPE_ACCOUNT, _IDEMPOTENCY_KEY):
         value = headers.get(name)
         if value is not None and _PRINTABLE.fullmatch(value):
             out[name] = value
     return out
-
-
-@lru_cache(maxsize=64)
-def check_host(host: str) -> None:
-    """Refuse a Host header that is not a loopback name of this machine.
-
-    Raises:
-        Refusal: 403.
-    """
-    name = host.rpartition(":")[0] if re.fullmatch(r".*:[0-9]{1,5}", host) else host
-    if not is_loopback_host(name.strip("[]")):
-        raise Refusal("The sandbox only answers to loopback names such as localhost.", status=403)
 
 
 @lru_cache(maxsize=64)
@@ -121,16 +121,7 @@ def check_key(authorization: str) -> bool:
     Raises:
         Refusal: 401.
     """
-    # Bearer authentication holds the key itself, basic authentication has it as the user name.
-    scheme, _, key = authorization.strip().partition(" ")
-    key = key.strip()
-    if scheme.lower() == "basic":
-        try:
-            key = base64.b64decode(key, validate=True).decode("utf-8").partition(":")[0]
-        except (binascii.Error, ValueError):
-            raise _unauthorized("The basic authentication header is not valid base64.") from None
-    elif scheme.lower() != "bearer":
-        key = ""
+    key = _key_of(authorization)
     if not key:
         raise _unauthorized(MISSING_KEY)
     if "_live_" in key:
@@ -144,5 +135,31 @@ def check_key(authorization: str) -> bool:
     return key.startswith("rk_")
 
 
+def _key_of(authorization: str) -> str:
+    # Bearer authentication holds the key itself, basic authentication has it as the user name.
+    scheme, _, key = authorization.strip().partition(" ")
+    key = key.strip()
+    if scheme.lower() == "bearer":
+        return key
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(key, validate=True).decode("utf-8").partition(":")[0]
+    except (binascii.Error, ValueError):
+        raise _unauthorized("The basic authentication header is not valid base64.") from None
+
+
+def _is_version(text: str) -> bool:
+    version, flags, rest = text.partition(";")
+    return is_version(version) and _FLAGS.fullmatch(flags + rest) is not None
+
+
+def _account_refused(key: str, account: str) -> Refusal:
+    # As in the API, the message does not tell whether the account exists.
+    masked = f"{key[:8]}{'*' * 8}{key[-4:]}"
+    text = f"The key {masked} has no access to the account {account}, or there is no such account."
+    return Refusal(text, status=403, code="account_invalid")
+
+
 def _unauthorized(message: str, code: str | None = None) -> Refusal:
-    return Refusal(message, status=401, code=code, headers=_CHALLENGE)
+    return Refusal(message, status=401, code=code)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from attrs import field, frozen
 
 from pinstripe.sandbox._params.schema import Params
 from pinstripe.sandbox._state.kinds import Expansion
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-_SANDBOX_ITSELF: Final = EventOrigin()
-"""The origin of changes that no request causes."""
+from pinstripe.sandbox._state.world import Account
 
 
 @frozen
@@ -27,15 +23,17 @@ class Call:
         origin: The request that causes the changes.
         path: The path of the request.
         restricted: Whether the API key is a restricted one.
+        html: Whether a browser asks, which shows a page rather than JSON.
     """
 
     account: Account
     params: Params
     ids: tuple[str, ...] = ()
     expand: Expansion = field(factory=dict[str, "Expansion"])
-    origin: EventOrigin = _SANDBOX_ITSELF
+    origin: EventOrigin = NO_REQUEST
     path: str = ""
     restricted: bool = False
+    html: bool = False
 
     def show(self, value: Json) -> Json:
         """Return a stored object as the answer of this call."""

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Generator
 
 import msgspec
 
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._http.routes import Content, Match
+from pinstripe.sandbox._http.routes import Content, Match, Stream
+from pinstripe.sandbox._http.slices import run_in_slices
 from pinstripe.sandbox._params.errors import API, Refusal
 from pinstripe.sandbox._params.forms import Form
 from pinstripe.sandbox._state.kinds import Expansion
-from pinstripe.sandbox._state.world import Account, EventOrigin
+from pinstripe.sandbox._state.origin import EventOrigin
+from pinstripe.sandbox._state.world import Account
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 from pinstripe.sandbox._traffic.effects import Effect
 
@@ -36,6 +39,7 @@ def prepare(
     restricted: bool,
     origin: EventOrigin,
     path: str,
+    html: bool = False,
 ) -> Call:
     """Run the due jobs of the account and check the parameters of a request.
 
@@ -46,6 +50,7 @@ def prepare(
         restricted: Whether the API key is a restricted one.
         origin: The request, as events report it.
         path: The path of the request.
+        html: Whether a browser asks.
 
     Raises:
         Refusal: For parameters that the endpoint does not accept.
@@ -55,22 +60,26 @@ def prepare(
     paths = tuple(params.pop("expand", ()))
     route = match.route
     expand: Expansion = {}
-    if route.kind is not None:
+    if paths:
+        if route.kind is None:
+            raise Refusal("This endpoint has nothing to expand.", param="expand")
         expand = account.registry.parse_expand(
             route.kind, paths, restricted=restricted, listed=route.listed
         )
-    elif paths:
-        raise Refusal("This endpoint has nothing to expand.", param="expand")
-    return Call(account, params, match.ids, expand, origin, path, restricted)
+    return Call(account, params, match.ids, expand, origin, path, restricted, html)
 
 
-async def run(match: Match, call: Call) -> EncodedAnswer:
+async def run(match: Match, call: Call) -> EncodedAnswer | Stream:
     """Call the handler and return its answer, or its error as an answer."""
     route, account, origin = match.route, call.account, call.origin
     try:
         reply = route.handler(call)
-        if not isinstance(reply, (dict, Content)):
+        if isinstance(reply, Generator):
+            reply = await run_in_slices(reply, account.world.journal)
+        elif not isinstance(reply, (dict, Content, Stream)):
             reply = await reply
+        if isinstance(reply, Stream):
+            return reply
         if isinstance(reply, Content):
             return EncodedAnswer(reply.status, reply.data, reply.headers, reply.type)
         if route.method != "GET" and not route.control:

@@ -1,8 +1,8 @@
 """Answers list endpoints: cursors, filters and the list envelope.
 
 Choices of the sandbox, because the published facts are silent: a cursor that no stored object has
-is a 400 `resource_missing` that names the parameter; both cursors at once are a 400
-`parameters_exclusive`.
+is a 400 `resource_missing` that names the parameter. Both cursors at once are a 400 without a code
+and a parameter, and a `limit` out of range counts as the nearest one: this was seen at the API.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def list_objects(
         Refusal: 400, for a cursor that is not stored or for two cursors.
     """
     params = call.params
-    exclusive(call, "starting_after", "ending_before")
+    if "starting_after" in params and "ending_before" in params:
+        raise invalid("You may only specify one of starting_after and ending_before.")
     query = Query(
         limit=params.get("limit", DEFAULT_LIMIT),
         starting_after=params.get("starting_after"),

@@ -6,13 +6,14 @@ one segment, percent-decoded.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 
 from pinstripe.sandbox._http.call import Call
+from pinstripe.sandbox._http.slices import Steps
 from pinstripe.sandbox._params.errors import Refusal, shortened
 from pinstripe.sandbox._params.schema import CREATED, STRING, STRINGS, Integer, Object, Spec
 from pinstripe.sandbox._state.table import Json
@@ -35,12 +36,25 @@ class Content:
     headers: Mapping[str, str] = field(factory=dict[str, str])
 
 
-Reply: TypeAlias = "Json | Content"
-Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply]"]
+@frozen
+class Stream:
+    """An answer of a control route that goes on until its parts end.
+
+    Attributes:
+        parts: Makes the parts; closed if the client hangs up.
+        type: Their media type.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    type: str = "text/event-stream"
+
+
+Reply: TypeAlias = "Json | Content | Stream"
+Handler: TypeAlias = Callable[[Call], "Reply | Awaitable[Reply] | Steps"]
 
 # https://docs.stripe.com/api/pagination
 LIST_PARAMS: Mapping[str, Spec] = {
-    "limit": Integer(1, 100),
+    "limit": Integer(1, 100, clamp=True),
     "starting_after": STRING,
     "ending_before": STRING,
     "created": CREATED,
@@ -58,13 +72,14 @@ class Route:
         path: The path, such as `/v1/events/{id}`; the name in braces is the `param` of the error
             for a missing object.
         handler: Turns a call into the answer, a JSON object or `Content`; a coroutine function if
-            it has to wait for something.
+            it has to wait for something, a generator function if it takes long.
         params: The parameters, without `expand`.
         kind: The name of the kind of the answer, for `expand`; None if nothing can be expanded.
         listed: Whether the answer is a list of that kind.
         control: Whether the route belongs to the sandbox itself and not to the API.
         upload: The largest `multipart/form-data` body in bytes; 0 if the route takes none.
-        open: Whether no API key is needed; then the path has to start with a segment of its own.
+        open: Whether no API key is needed, as for what a browser opens. A GET of such a route may
+            come from any site, so it must not change anything.
     """
 
     method: str
@@ -88,6 +103,15 @@ class Route:
 def control_route(method: str, path: str, handler: Handler, params: Object = NO_PARAMS) -> Route:
     """Return a route that controls the sandbox and is not part of the API."""
     return Route(method, f"/_sandbox/{path}", handler, params, control=True)
+
+
+def page_route(method: str, path: str, handler: Handler, params: Object = NO_PARAMS) -> Route:
+    """Return a route that a browser opens: it needs no key, and meets no limit and no fault.
+
+    A GET may come from any site, so it must not change anything; a POST only from a page of the
+    sandbox.
+    """
+    return Route(method, path, handler, params, control=True, open=True)
 
 
 @frozen(eq=False)
@@ -125,11 +149,6 @@ class RouteTable:
                     node = node.children.setdefault(part, _Node())
             # The schema is built here, once, and not for each request.
             node.routes[route.method] = (route, route.schema)
-        self._open = tuple(route.path.partition("{")[0] for route in self.routes if route.open)
-
-    def needs_key(self, path: str) -> bool:
-        """Return whether a request for a path needs an API key, even if no route matches it."""
-        return not path.startswith(self._open)
 
     def match(self, method: str, path: str) -> Match:
         """Return the route of a request.
@@ -140,6 +159,18 @@ class RouteTable:
 
         Raises:
             Refusal: 404 for an unknown path, 405 for a method that the path does not take.
+        """
+        found = self.find(method, path)
+        if isinstance(found, Refusal):
+            raise found
+        return found
+
+    def find(self, method: str, path: str) -> Match | Refusal:
+        """Return the route of a request, or the refusal if there is none.
+
+        Args:
+            method: The HTTP method.
+            path: The path as it was sent, with its percent escapes.
         """
         node: _Node | None = self._root
         ids: list[str] = []
@@ -155,11 +186,11 @@ class RouteTable:
             node = child
         if node is None or not node.routes:
             text = f"Unrecognized request URL ({method}: {shortened(path)})."
-            raise Refusal(text, status=404)
+            return Refusal(text, status=404)
         if method not in node.routes:
             allow = ", ".join(sorted(node.routes))
-            text = f"{method} is not a method of this URL ({shortened(path)}); use {allow}."
-            raise Refusal(text, status=405, headers={"Allow": allow})
+            text = f"This URL ({shortened(path)}) does not accept {method}; use {allow}."
+            return Refusal(text, status=405, headers={"Allow": allow})
         route, schema = node.routes[method]
         return Match(route, schema, tuple(ids))
 

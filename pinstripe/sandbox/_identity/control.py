@@ -4,7 +4,7 @@ Parameters, by path below `/_sandbox/`:
 
 - `POST identity/verification_sessions/{session}/submit`: none
 - `POST .../verify`: `outputs` and `document`, objects whose values replace the invented ones
-- `POST .../fail`: `code` (required, a code of `last_error`), `reason`
+- `POST .../fail`: `code` (required, a code of `last_error` that fits the session), `reason`
 - `POST .../finish_redaction`: none
 - `POST identity/seed`: `count` (required), `interval` (seconds between two sessions), `status`
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.routes import control_route
+from pinstripe.sandbox._http.slices import Steps
 from pinstripe.sandbox._identity import people, seeding, steps
 from pinstripe.sandbox._identity.steps import SESSION
 from pinstripe.sandbox._params.schema import STRING, Integer, Nullable, Object, Spec, Word
@@ -37,7 +38,7 @@ _PERSON: Final[dict[str, Spec]] = {
     "sex": _SEX,
     **dict.fromkeys(("first_name", "last_name", "unparsed_place_of_birth", "unparsed_sex"), _TEXT),
 }
-_VERIFY: Final = Object(
+VERIFY: Final = Object(
     {
         "outputs": Object(
             {**_PERSON, **dict.fromkeys(("email", "id_number", "id_number_type", "phone"), _TEXT)}
@@ -64,28 +65,32 @@ _SEED: Final = Object(
 
 
 def _submit(call: Call) -> Json:
+    """Let the person submit."""
     return call.show(steps.submit(call.account, _session(call)))
 
 
 def _verify(call: Call) -> Json:
+    """Let all checks pass."""
     outputs, document = get_object(call.params, "outputs"), get_object(call.params, "document")
     return call.show(steps.verify(call.account, _session(call), outputs, document))
 
 
 def _fail(call: Call) -> Json:
+    """Let a check fail, or the person give up."""
     code, reason = call.params["code"], call.params.get("reason")
     return call.show(steps.fail(call.account, _session(call), code, reason))
 
 
 def _finish_redaction(call: Call) -> Json:
+    """Finish a redaction now."""
     return call.show(steps.finish_redaction(call.account, _session(call)))
 
 
-def _seed(call: Call) -> Json:
-    params = call.params
-    interval = params.get("interval", seeding.DEFAULT_INTERVAL)
-    seeding.seed_sessions(call.account, params["count"], interval, params.get("status"))
-    return {"created": params["count"]}
+def _seed(call: Call) -> Steps:
+    """Store sessions that reach back in time with their reports, and nothing else."""
+    count, interval = call.params["count"], call.params.get("interval", seeding.DEFAULT_INTERVAL)
+    yield from seeding.seed_sessions(call.account, count, interval, call.params.get("status"))
+    return {"created": count}
 
 
 def _session(call: Call) -> Json:
@@ -94,7 +99,7 @@ def _session(call: Call) -> Json:
 
 ROUTES: Final = (
     control_route("POST", f"{_PATH}/submit", _submit),
-    control_route("POST", f"{_PATH}/verify", _verify, _VERIFY),
+    control_route("POST", f"{_PATH}/verify", _verify, VERIFY),
     control_route("POST", f"{_PATH}/fail", _fail, _FAIL),
     control_route("POST", f"{_PATH}/finish_redaction", _finish_redaction),
     control_route("POST", "identity/seed", _seed, _SEED),

@@ -54,14 +54,15 @@ class IdentityDriver(Driver):
 
         Args:
             session: Id of the session.
-            code: A code of `last_error`.
+            code: A code of `last_error` that belongs to a check of the session, or to any.
             reason: The text for the person; None for the usual one.
 
         Returns:
             The session as the API shows it, waiting for input again.
 
         Raises:
-            Refusal: If the id or the code is unknown, or the status does not allow it.
+            Refusal: If the id or the code is unknown, the session makes no check that has the code,
+                or the status does not allow it.
         """
         return self._session(session, "fail", code=code, reason=reason)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import list_objects
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
-from pinstripe.sandbox._identity import steps
+from pinstripe.sandbox._identity import access, steps
 from pinstripe.sandbox._identity.steps import REPORT, SESSION
 from pinstripe.sandbox._params.errors import Refusal, invalid
 from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, Object, String, Word
@@ -34,6 +34,7 @@ KINDS: Final = (
         SESSION,
         "vs_",
         {
+            **access.FIELDS,
             "last_verification_report": Field(link=REPORT),
             "verified_outputs": Field(
                 hidden=True,
@@ -159,7 +160,7 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
         "id": id,
         "object": SESSION,
         "client_reference_id": params.get("client_reference_id"),
-        **steps.fresh_access(account, id),
+        **access.new_access(account, id),
         "created": account.timestamp(),
         "last_error": None,
         "last_verification_report": None,
@@ -170,6 +171,7 @@ def new_session(account: Account, params: dict[str, Any]) -> Json:
         "redaction": None,
         "related_customer": params.get("related_customer"),
         "related_customer_account": params.get("related_customer_account"),
+        "return_url": params.get("return_url"),
         "status": VERIFICATION_SESSION.initial,
         "type": kind,
         "verified_outputs": None,
@@ -185,7 +187,7 @@ def retrieve_session(call: Call) -> Json:
     """Return a session; while it waits for input, with a new client secret and address."""
     value = _session(call)
     if value["status"] == "requires_input":
-        value = call.account.put({**value, **steps.fresh_access(call.account, value["id"])})
+        value = call.account.put({**value, **access.renew_access(call.account, value)})
     return call.show(value)
 
 

@@ -13,11 +13,9 @@ from typing import Final
 from pinstripe.sandbox._files import media
 from pinstripe.sandbox._files.endpoints import FILE, delete_content, store_file
 from pinstripe.sandbox._files.purposes import DOCUMENT_IMAGE, SELFIE
+from pinstripe.sandbox._state.origin import NO_REQUEST
 from pinstripe.sandbox._state.table import Json, get_object
-from pinstripe.sandbox._state.world import Account, EventOrigin
-
-NO_REQUEST: Final = EventOrigin()
-"""The origin of changes that no API request causes."""
+from pinstripe.sandbox._state.world import Account
 
 _SIDES: Final = ("front", "back")
 # Greys that `media.jpeg` can make.

@@ -2,16 +2,25 @@
 
 A verification makes checks (document, selfie, id number, email, phone). Each attempt in which a
 check ran has a report with one finding per check; if the attempt failed, one of them has the error.
-Every person here is invented.
+Every person here is invented. A session always gets the same person, so that the hosted page can
+show the data before they come out.
 
-Choices where the published facts are silent: errors of the `session` group have no report; a
-redaction replaces every personal text with `[redacted]`, even if it was null, except email and
-phone, which stay null.
+Choices where the published facts are silent:
+
+- errors of the `session` group have no report;
+- the finding of a failed check agrees with its error: a document that has expired has a date in the
+  past; one of a type that is not supported has a type that the session does not allow, or null if
+  it allows all; one that lacks data for the check of the number has no date of birth;
+- a redaction replaces every personal text with `[redacted]`, even if it was null, except email and
+  phone, which stay null.
 """
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any, Final
 
 from pinstripe.sandbox._state.table import Json, get_object
@@ -59,6 +68,8 @@ GROUP_OF: Final = {code: group for group, codes in ERROR_REASONS.items() for cod
 # Errors of a person who gives up: they need no submission before.
 GIVEN_UP: Final = ("abandoned", "consent_declined")
 
+DOCUMENT_TYPES: Final = ("driving_license", "id_card", "passport")
+ID_NUMBER_TYPES: Final = ("br_cpf", "sg_nric", "us_ssn")
 ADDRESS_FIELDS: Final = ("city", "country", "line1", "line2", "postal_code", "state")
 
 _PEOPLE: Final[tuple[Json, ...]] = (
@@ -92,16 +103,15 @@ _PEOPLE: Final[tuple[Json, ...]] = (
 )
 
 
-def verified_outputs(account: Account, session: Json, overrides: Mapping[str, Any]) -> Json:
+def verified_outputs(session: Json, overrides: Mapping[str, Any]) -> Json:
     """Return the outputs of a successful verification.
 
     Args:
-        account: The account, which draws the person.
         session: The session as it is stored.
         overrides: Values that replace the invented ones, by field. An `address` or `dob` replaces
             only the parts that it has.
     """
-    person = dict(_PEOPLE[account.random_below(len(_PEOPLE))])
+    person = dict(_source(session).choice(_PEOPLE))
     line1, city, postal_code, state, country = person.pop("address")
     checks = checks_of(session)
     provided = get_object(session, "provided_details")
@@ -124,6 +134,25 @@ def verified_outputs(account: Account, session: Json, overrides: Mapping[str, An
     return dict(sorted(_merged(invented, overrides).items()))
 
 
+def document_of(account: Account, session: Json, outputs: Json) -> Json:
+    """Return what a document says besides the data of its person.
+
+    Args:
+        account: The account, which gives the time.
+        session: The session as it is stored.
+        outputs: The result of `verified_outputs`.
+    """
+    year = datetime.fromtimestamp(account.now(), timezone.utc).year
+    number = "".join(_source(session).choices(string.ascii_uppercase + string.digits, k=7))
+    return {
+        "expiration_date": {"day": 30, "month": 6, "year": min(year + 7, 9999)},
+        "issued_date": {"day": 30, "month": 6, "year": year - 3},
+        "issuing_country": get_object(outputs, "address").get("country"),
+        "number": f"XX{number}",
+        "type": (_allowed_types(session) or ["passport"])[0],
+    }
+
+
 def checks_of(session: Json) -> tuple[str, ...]:
     """Return the checks that a session makes: document, selfie, id_number, email, phone."""
     # A flow is configured outside of the API. Here every flow makes the same checks.
@@ -136,6 +165,16 @@ def checks_of(session: Json) -> tuple[str, ...]:
     if document.get("require_id_number"):
         checks.append("id_number")
     return tuple(checks)
+
+
+def codes_of(session: Json) -> tuple[str, ...]:
+    """Return the error codes that a session can fail with: those of its checks, and of any."""
+    checks = checks_of(session)
+    codes = [code for code, group in GROUP_OF.items() if group in ("session", *checks)]
+    # Only a document that was checked can lack data for the check of the number.
+    if "document" not in checks:
+        codes.remove("id_number_insufficient_document_data")
+    return tuple(codes)
 
 
 def report(
@@ -164,14 +203,13 @@ def report(
     if "verification_flow" in session:
         value["verification_flow"] = session["verification_flow"]
 
-    # A test can ask for the error of any check, so the failed check is added if it was not made.
-    failed = GROUP_OF[code] if code else None
-    checks = checks_of(session)
-    for check in checks if failed is None or failed in checks else (*checks, failed):
-        finding = _finding(account, session, outputs, check)
-        if check == "document":
-            finding = _merged(finding, document)
-        error = last_error(code) if code and check == failed else None
+    findings = {check: _finding(account, session, outputs, check) for check in checks_of(session)}
+    if "document" in findings:
+        findings["document"] = _merged(findings["document"], document)
+    if code:
+        _let_fail(account, session, findings, code)
+    for check, finding in findings.items():
+        error = last_error(code) if code and check == GROUP_OF[code] else None
         value[check] = {**finding, "error": error, "status": "unverified" if error else "verified"}
     return value
 
@@ -183,16 +221,11 @@ def last_error(code: str) -> Json:
 
 def _finding(account: Account, session: Json, outputs: Json, check: str) -> Json:
     if check == "document":
-        allowed = get_object(session["options"], "document").get("allowed_types") or ["passport"]
         names = ("address", "dob", "first_name", "last_name", "sex")
         return {
             **{name: outputs[name] for name in names},
-            "expiration_date": {"day": 30, "month": 6, "year": 2033},
+            **document_of(account, session, outputs),
             "files": [account.new_file_id(), account.new_file_id()],
-            "issued_date": {"day": 30, "month": 6, "year": 2023},
-            "issuing_country": get_object(outputs, "address").get("country"),
-            "number": "XX" + account.random_text(7).upper(),
-            "type": allowed[0],
             "unparsed_place_of_birth": outputs["unparsed_place_of_birth"],
             "unparsed_sex": outputs["unparsed_sex"],
         }
@@ -202,6 +235,29 @@ def _finding(account: Account, session: Json, outputs: Json, check: str) -> Json
         names = ("dob", "first_name", "id_number", "id_number_type", "last_name")
         return {name: outputs[name] for name in names}
     return {check: outputs[check] or get_object(session, "provided_details").get(check)}
+
+
+def _let_fail(account: Account, session: Json, findings: dict[str, Json], code: str) -> None:
+    """Change the findings of an attempt so that they agree with its error."""
+    if code == "document_expired":
+        year = datetime.fromtimestamp(account.now(), timezone.utc).year
+        for name, age in (("expiration_date", 1), ("issued_date", 11)):
+            findings["document"][name] = {"day": 30, "month": 6, "year": year - age}
+    elif code == "document_type_not_supported":
+        allowed = _allowed_types(session) or DOCUMENT_TYPES
+        others = [name for name in DOCUMENT_TYPES if name not in allowed]
+        findings["document"]["type"] = others[0] if others else None
+    elif code == "id_number_insufficient_document_data":
+        findings["document"]["dob"] = findings["id_number"]["dob"] = None
+
+
+def _allowed_types(session: Json) -> list[str]:
+    return get_object(session["options"], "document").get("allowed_types") or []
+
+
+def _source(session: Json) -> random.Random:
+    """Return the random source of what is invented for a session."""
+    return random.Random(session["id"])  # noqa: S311 -- has to be repeatable
 
 
 def _merged(base: Json, overrides: Mapping[str, Any]) -> Json:
@@ -234,10 +290,12 @@ def redacted_session(session: Json) -> Json:
     details, outputs = session["provided_details"], session["verified_outputs"]
     return {
         **session,
+        "access_key": None,
         "client_secret": None,
         "metadata": {},
         "provided_details": details and dict.fromkeys(details, REDACTED),
         "redaction": {"status": "redacted"},
+        "return_url": None,
         "url": None,
         "verified_outputs": outputs and _redacted(outputs),
     }

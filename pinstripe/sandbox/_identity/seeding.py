@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from pinstripe.sandbox._identity import people
+from pinstripe.sandbox._identity.access import no_access
 from pinstripe.sandbox._identity.endpoints import new_session
 from pinstripe.sandbox._state.world import Account
 
@@ -15,8 +17,12 @@ DEFAULT_INTERVAL: Final = 60
 _MIX: Final = ("requires_input", "verified", "processing", "canceled")
 
 
-def seed_sessions(account: Account, count: int, interval: int, status: str | None = None) -> None:
+def seed_sessions(
+    account: Account, count: int, interval: int, status: str | None = None
+) -> Iterator[None]:
     """Store verification sessions that reach back in time; the newest is created now.
+
+    Each step of the iterator stores one.
 
     Args:
         account: The account that stores them.
@@ -29,15 +35,16 @@ def seed_sessions(account: Account, count: int, interval: int, status: str | Non
     for age in range(count - 1, -1, -1):
         created = max(0, now - age * interval)
         _store(account, count - age, created, status or _MIX[age % len(_MIX)])
+        yield
 
 
 def _store(account: Account, number: int, created: int, status: str) -> None:
     params = {"type": "document", "client_reference_id": f"seed-{number:07}"}
     value = {**new_session(account, params), "created": created, "status": status}
     if status != "requires_input":
-        value.update(client_secret=None, url=None)
+        value.update(no_access())
     if status == "verified":
-        outputs = people.verified_outputs(account, value, {})
+        outputs = people.verified_outputs(value, {})
         report = people.report(account, value, outputs, {}, None)
         account.put({**report, "created": created})
         value.update(last_verification_report=report["id"], verified_outputs=outputs)

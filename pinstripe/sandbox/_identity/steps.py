@@ -19,23 +19,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pinstripe.sandbox._identity import people
-from pinstripe.sandbox._identity.images import NO_REQUEST, delete_images, make_images
+from pinstripe.sandbox._identity.access import new_access, no_access
+from pinstripe.sandbox._identity.images import delete_images, make_images
+from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._state.lifecycles import REDACTION, VERIFICATION_SESSION, Transition
+from pinstripe.sandbox._state.origin import NO_REQUEST, EventOrigin
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.world import EVENT, Account, EventOrigin, Job
+from pinstripe.sandbox._state.world import EVENT, Account, Job
 
 SESSION: Final = "identity.verification_session"
 REPORT: Final = people.REPORT
 
 REDACTION_JOB: Final = "finish_redaction"
-
-
-def fresh_access(account: Account, id: str) -> Json:
-    """Return a new client secret and a new address for the person."""
-    return {
-        "client_secret": f"{id}_secret_test_{account.random_text(32)}",
-        "url": f"https://verify.stripe.com/start/test_{account.random_text(40)}",
-    }
 
 
 def enter(
@@ -54,9 +49,8 @@ def enter(
         The session as it is stored now.
     """
     # Only a session that waits for input can be opened by its person.
-    access: Json = {"client_secret": None, "url": None}
-    if row.target == "requires_input":
-        access = fresh_access(account, value["id"])
+    waits = row.target == "requires_input"
+    access = new_access(account, value["id"]) if waits else no_access()
     value = account.put({**value, **access, **changes, "status": row.target})
     if row.event:
         account.emit(row.event, value, origin)
@@ -92,7 +86,7 @@ def verify(
     """
     value = _processing(account, value)
     row = VERIFICATION_SESSION.step(value["status"], "verify")
-    found = people.verified_outputs(account, value, outputs)
+    found = people.verified_outputs(value, outputs)
     report = people.report(account, value, found, document, None)
     _store_report(account, report)
     changes = {"last_error": None, "last_verification_report": report["id"]}
@@ -112,8 +106,10 @@ def fail(account: Account, value: Json, code: str, reason: str | None = None) ->
         The session as it is stored now.
 
     Raises:
-        Refusal: 400 if the session is verified or canceled.
+        Refusal: 400 if the session is verified or canceled, or makes no check that has the code.
     """
+    if code not in people.codes_of(value):
+        raise invalid(_unfit(value, code), "code")
     usual = people.last_error(code)
     error = {**usual, "reason": reason or usual["reason"]}
     # A person who gives up does not submit first: only the error of the session changes.
@@ -125,7 +121,7 @@ def fail(account: Account, value: Json, code: str, reason: str | None = None) ->
     changes: Json = {"last_error": error}
     # Errors of the `session` group happen before any check, so there is nothing to report.
     if people.GROUP_OF[code] != "session":
-        outputs = people.verified_outputs(account, value, {})
+        outputs = people.verified_outputs(value, {})
         report = people.report(account, value, outputs, {}, code)
         _store_report(account, report)
         changes["last_verification_report"] = report["id"]
@@ -165,6 +161,12 @@ def finish_redaction(account: Account, value: Json) -> Json:
         account.put({**event, "data": data})
     account.emit(str(row.event), value, NO_REQUEST)
     return value
+
+
+def _unfit(value: Json, code: str) -> str:
+    listed = ", ".join(people.codes_of(value))
+    text = f"This session makes no check that fails with {code}; it can fail with {listed}."
+    return f"{text} Checks follow from the type and the options of the session."
 
 
 def _processing(account: Account, value: Json) -> Json:

@@ -168,7 +168,10 @@ def _unescape(text: str) -> str:
         # Bytes of a body that are not UTF-8 arrive here as surrogates; `checked_text` refuses them.
         raw = text.encode("utf-8", "surrogateescape")
         if _BROKEN_ESCAPE.search(raw):
-            raise invalid("The request holds a broken percent escape.", code="invalid_characters")
+            raise invalid(
+                "The request has a % without two hexadecimal digits after it.",
+                code="invalid_characters",
+            )
         return checked_text(unquote_to_bytes(raw))
     if "\0" in text:
         raise _bad_characters()
@@ -176,7 +179,9 @@ def _unescape(text: str) -> str:
 
 
 def _bad_characters() -> Refusal:
-    return invalid("The request must be UTF-8 without NUL.", code="invalid_characters")
+    return invalid(
+        "The request must be UTF-8 text without null characters.", code="invalid_characters"
+    )
 
 
 def _descend(form: Form, name: str, path: Sequence[str]) -> Form:
@@ -190,7 +195,7 @@ def _descend(form: Form, name: str, path: Sequence[str]) -> Form:
 
 
 def _two_ways(name: str) -> Refusal:
-    return invalid(f"The parameter is given in two ways: {name[:100]}", param=name)
+    return invalid(f"The parameter has a value and values below it: {name[:100]}", param=name)
 
 
 def _tree(value: object, depth: int) -> Tree:

@@ -92,7 +92,7 @@ def _field(head: bytes, data: bytes) -> tuple[str, str | Upload]:
     if kind != "form-data" or "name" not in parameters:
         raise _malformed("a part has no name")
     if headers.get("content-transfer-encoding", "binary").lower() not in _PLAIN_ENCODINGS:
-        raise invalid("Parts must be sent as they are, not base64 or quoted-printable.")
+        raise invalid("Send each part as it is, without base64 or quoted-printable.")
     name = checked_text(parameters["name"].encode())
     # `filename*` (RFC 5987) can hold any character, and goes before the plain one.
     filename = parameters.get("filename*", parameters.get("filename"))

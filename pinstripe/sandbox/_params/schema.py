@@ -100,16 +100,20 @@ class Integer:
     Attributes:
         low: The smallest value.
         high: The largest value.
+        clamp: Whether a number out of range is read as the nearest one in it, and not refused.
     """
 
     low: int
     high: int
+    clamp: bool = False
 
     def read(self, raw: Tree, path: str) -> int:
         """Return the number."""
         text = _text(raw, path, "integer")
         if not _INTEGER.fullmatch(text):
             raise invalid(f"Invalid integer: {shortened(text)}", path, "parameter_invalid_integer")
+        if self.clamp:
+            return max(self.low, min(int(text), self.high))
         if not self.low <= int(text) <= self.high:
             problem = f"must be between {self.low} and {self.high}"
             raise invalid(

@@ -32,7 +32,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
@@ -55,9 +55,10 @@ _log = logging.getLogger("pinstripe.sandbox")
 T = TypeVar("T")
 
 # What is kept beside the world. The texts are part of the layout, so they do not follow a rename.
-ADDRESS: Final = ("meta", "", "address")
-_RUNS: Final = ("meta", "", "lives")
-_NOW: Final = ("meta", "", "now")
+META: Final = "meta"
+ADDRESS: Final = (META, "", "address")
+_RUNS: Final = (META, "", "lives")
+_NOW: Final = (META, "", "now")
 
 # Own choice: time for another process that is just ending to unlock the file.
 _LOCK_SECONDS = 0.5
@@ -81,6 +82,8 @@ INSERT INTO rows (place, account, name, value) VALUES (?, ?, ?, ?)
 ON CONFLICT (place, account, name) DO UPDATE SET value = excluded.value
 """
 _REMOVE = "DELETE FROM rows WHERE place = ? AND account = ? AND name = ?"
+_FORGET = "DELETE FROM rows WHERE place != 'meta' AND account = ?"
+_META_ROWS = "SELECT place, account, name, value FROM rows WHERE place = 'meta'"
 _ROWS = "SELECT place, account, name, value FROM rows WHERE place != 'meta' ORDER BY number"
 _ONE = "SELECT value FROM rows WHERE place = ? AND account = ? AND name = ?"
 _TABLES = "SELECT count(*) FROM sqlite_master"
@@ -109,8 +112,23 @@ async def keep_on_disk(world: World) -> AsyncGenerator[None, None]:
 
 @frozen
 class _Batch:
+    """Changes that become one transaction.
+
+    Attributes:
+        forgotten: The accounts whose rows go before anything is put; None stands for all.
+        changes: The last value of each row.
+        done: Ends when all is written.
+    """
+
+    forgotten: set[str | None]
     changes: dict[RowKey, object]
     done: asyncio.Future[None]
+
+    def forget(self, account: str | None) -> None:
+        """Forget an account, or all of them, and the changes of it so far."""
+        self.forgotten.add(account)
+        for key in [key for key in self.changes if key[0] != META and account in (None, key[1])]:
+            del self.changes[key]
 
 
 class DiskJournal:
@@ -165,9 +183,12 @@ class DiskJournal:
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
         """Record a change; it is written soon, even if nobody waits."""
-        if self._next is None:
-            self._next = _Batch({}, self._loop.create_future())
-        self._next.changes[place, account, name] = value
+        self._collecting().changes[place, account, name] = value
+        self._start_writer()
+
+    def forget(self, account: str | None) -> None:
+        """Record that nothing of an account is left, or nothing at all."""
+        self._collecting().forget(account)
         self._start_writer()
 
     async def wait_saved(self) -> None:
@@ -182,6 +203,11 @@ class DiskJournal:
             self._start_writer()
             await asyncio.shield(batch.done)
 
+    def _collecting(self) -> _Batch:
+        if self._next is None:
+            self._next = _Batch(set(), {}, self._loop.create_future())
+        return self._next
+
     def _start_writer(self) -> None:
         if self._writer is None:
             self._writer = self._loop.create_task(self._write(), name="pinstripe-disk")
@@ -192,20 +218,24 @@ class DiskJournal:
             while self._next is not None:
                 batch = self._current = self._next
                 self._next = None
-                await self._loop.run_in_executor(self._thread, self._file.write, batch.changes)
+                await self._loop.run_in_executor(
+                    self._thread, self._file.write, batch.changes, batch.forgotten
+                )
                 batch.done.set_result(None)
         except Exception as error:  # noqa: BLE001 -- the requests that wait get it
             _log.error("The sandbox cannot write to its file: %s", error)
             # Both batches fail and become one new batch. The newer one is added last, so that its
             # values win.
-            changes: dict[RowKey, object] = {}
+            merged = _Batch(set(), {}, self._loop.create_future())
             for failed in (self._current, self._next):
                 if failed is not None:
-                    changes.update(failed.changes)
+                    for account in failed.forgotten:
+                        merged.forget(account)
+                    merged.changes.update(failed.changes)
                     failed.done.set_exception(error)
                     # Mark the exception as seen: nobody may be waiting for it.
                     failed.done.exception()
-            self._next = _Batch(changes, self._loop.create_future())
+            self._next = merged
         finally:
             self._writer = self._current = None
 
@@ -260,7 +290,6 @@ class StoreFile:
             OSError: If the file cannot be used, or another process uses it.
             ValueError: If the file is not a store of this version of the sandbox.
         """
-        # SQLite gives the journal beside the file the same permissions.
         self._path.touch(mode=0o600)
         try:
             self._connection = sqlite3.connect(
@@ -283,8 +312,14 @@ class StoreFile:
         row = self._connection.execute(_ONE, key).fetchone()
         return default if row is None else msgspec.json.decode(row[0], type=type)
 
-    def write(self, changes: Mapping[RowKey, object]) -> None:
+    def write(
+        self, changes: Mapping[RowKey, object], forgotten: Collection[str | None] = ()
+    ) -> None:
         """Write changes as one transaction.
+
+        Args:
+            changes: The new value of each row; None for a row that goes.
+            forgotten: The accounts whose rows go first; None stands for all.
 
         Raises:
             sqlite3.Error: If the changes cannot be written; then none of them is.
@@ -298,6 +333,12 @@ class StoreFile:
         removals = [key for key, value in changes.items() if value is None]
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            if None in forgotten:
+                # SQLite empties a whole table at once, but deletes some of its rows one by one.
+                kept = self._connection.execute(_META_ROWS).fetchall()
+                self._connection.execute("DELETE FROM rows")
+                self._connection.executemany(_PUT, kept)
+            self._connection.executemany(_FORGET, [(account,) for account in forgotten])
             self._connection.executemany(_PUT, puts)
             self._connection.executemany(_REMOVE, removals)
             self._connection.execute("COMMIT")
@@ -322,6 +363,7 @@ class StoreFile:
         if tables and (application, layout) != (APPLICATION_ID, LAYOUT):
             text = "is not a file of this version of the sandbox; choose another path"
             raise ValueError(f"store {self._path} {text}")
+        self._make_private()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if not tables:
@@ -329,3 +371,11 @@ class StoreFile:
         # An empty transaction takes the lock now, and fails if another process has it.
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
+
+    def _make_private(self) -> None:
+        """Let only the owner read the file and what SQLite keeps beside it, whatever was there."""
+        # SQLite gives what it creates from now on the same permissions as the file.
+        for ending in ("", "-wal", "-shm", "-journal"):
+            path = self._path.with_name(self._path.name + ending)
+            if path.exists():
+                path.chmod(0o600)

@@ -35,6 +35,14 @@ class Journal(Protocol):
         """
         ...
 
+    def forget(self, account: str | None) -> None:
+        """Record that nothing of an account is left.
+
+        Args:
+            account: The id of the account, "" for the account of the API key; None for all.
+        """
+        ...
+
     async def wait_saved(self) -> None:
         """Wait until every recorded change is saved."""
         ...
@@ -49,6 +57,9 @@ class NullJournal:
         return False
 
     def record(self, place: str, account: str, name: str, value: object) -> None:
+        """Do nothing."""
+
+    def forget(self, account: str | None) -> None:
         """Do nothing."""
 
     async def wait_saved(self) -> None:

@@ -6,7 +6,8 @@ differs from the one in an answer:
 - a *link* holds the id of another object; `expand` turns the id into that object;
 - a *hidden* field is left out until `expand` names it;
 - a *restricted* field is one for which only a restricted key may ask;
-- a *private* field is stored for the sandbox alone, and no answer shows it.
+- a *private* field is stored for the sandbox alone, and no answer shows it;
+- an *embedded* field holds objects of the API in full: `expand` may name it, and changes nothing.
 
 A request with `expand` is served in two steps. `parse_expand` checks the paths and turns them into
 a tree, the `Expansion`: `["a.b", "a.c"]` becomes `{"a": {"b": {}, "c": {}}}`. `render` then walks
@@ -19,7 +20,8 @@ Choices of the sandbox, because the published facts are silent:
 
 - A plain secret key that asks for a restricted field gets a 403. Without an error, the answer would
   look like a person without a birth date.
-- An unknown expand path is a 400 without a code.
+- An unknown expand path is a 400 without a code. If a list lacks only `data.`, the message says so;
+  `data` alone is accepted, and changes nothing.
 - `sex`, `unparsed_sex` and `unparsed_place_of_birth` are shown to every key: by their own path, or
   with the field that contains them, if the request names that one.
 """
@@ -50,13 +52,15 @@ class Field:
         hidden: Whether the field is left out until a request asks for it.
         restricted: Whether only a restricted key may ask for it.
         private: Whether no answer shows it.
-        inner: The fields of the object that the field holds.
+        embedded: Whether it holds one object of the API, or several, in full.
+        inner: The fields of the object, or of each object, that the field holds.
     """
 
     link: str | None = None
     hidden: bool = False
     restricted: bool = False
     private: bool = False
+    embedded: bool = False
     inner: Mapping[str, Field] = field(factory=dict[str, "Field"])
 
 
@@ -118,9 +122,16 @@ class Registry:
             parts = path.split(".")
             if len(parts) > MAX_EXPAND_DEPTH:
                 raise invalid(f"Expand goes at most {MAX_EXPAND_DEPTH} levels deep.", "expand")
-            if listed and parts.pop(0) != "data":
+            if listed and path == "data":
+                continue
+            if listed and parts[0] != "data":
+                below_data = self._find_field(kind, parts) is not None
+                raise _unknown_path(path, f"data.{path}" if below_data else None)
+            parts = parts[1:] if listed else parts
+            found = self._find_field(kind, parts)
+            if found is None:
                 raise _unknown_path(path)
-            if self._field_at(kind, path, parts).restricted and not restricted:
+            if found.restricted and not restricted:
                 text = f"Only a restricted key (rk_test_...) may expand {shortened(path)}."
                 raise Refusal(text, status=403, param="expand")
             node = expand
@@ -128,17 +139,15 @@ class Registry:
                 node = node.setdefault(part, {})
         return expand
 
-    def _field_at(self, kind: str, path: str, parts: list[str]) -> Field:
-        """Return the field at the end of a path, which has to be a link or hidden."""
+    def _find_field(self, kind: str, parts: list[str]) -> Field | None:
+        """Return the field at the end of a path, or None if it cannot be expanded."""
         fields, found = self.kinds[kind].fields, Field()
         for part in parts:
             if part not in fields:
-                raise _unknown_path(path)
+                return None
             found = fields[part]
             fields = self.kinds[found.link].fields if found.link else found.inner
-        if not (found.link or found.hidden):
-            raise _unknown_path(path)
-        return found
+        return found if found.link or found.hidden or found.embedded else None
 
     def render(
         self, kind: str, value: Json, expand: Expansion, tables: Mapping[str, Table]
@@ -182,15 +191,17 @@ class Registry:
                     inner = self.kinds[spec.link].fields
                     out[name] = self._render(inner, linked, below or {}, tables, implied=True)
             elif spec.inner:
-                out[name] = self._render(
-                    spec.inner,
-                    out[name],
-                    below or {},
-                    tables,
-                    implied=implied or (spec.hidden and wanted),
-                )
+                inside = implied or (spec.hidden and wanted)
+                several = isinstance(out[name], list)
+                shown = [
+                    self._render(spec.inner, each, below or {}, tables, implied=inside)
+                    for each in (out[name] if several else (out[name],))
+                ]
+                out[name] = shown if several else shown[0]
         return out
 
 
-def _unknown_path(path: str) -> Refusal:
-    return invalid(f"This property cannot be expanded ({shortened(path)}).", "expand")
+def _unknown_path(path: str, meant: str | None = None) -> Refusal:
+    text = f"This property cannot be expanded ({shortened(path)})."
+    hint = f" Expand {shortened(meant)} instead." if meant else ""
+    return invalid(text + hint, "expand")

@@ -64,7 +64,7 @@ class Lifecycle:
             if row.source == state and row.action == action:
                 return row
         raise invalid(
-            f"This {self.name} has the status {state} and cannot take the step {action}.",
+            f"This {self.name} has the status {state}, which does not allow the step {action}.",
             code="status_transition_invalid",
         )
 
@@ -78,7 +78,7 @@ class Lifecycle:
             if row.source == state and row.target == target:
                 return row
         raise invalid(
-            f"This {self.name} cannot go from {state} to {target}.",
+            f"This {self.name} has the status {state}, which {target} cannot follow.",
             code="status_transition_invalid",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,8 @@ from attrs.converters import optional
 from pinstripe.sandbox._state.clock import Clock, system_clock
 from pinstripe.sandbox._traffic.rate_limits import RateLimits, as_limits
 
+ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9]{1,64}")
+
 
 def _seed_or_random(seed: int | None) -> int:
     return secrets.randbits(64) if seed is None else seed
@@ -21,6 +24,14 @@ def _host_names(hosts: Iterable[str]) -> tuple[str, ...]:
     # A bare string is one name, not a sequence of letters.
     given = (hosts,) if isinstance(hosts, str) else hosts
     return tuple(host.lower() for host in given)
+
+
+def _account_ids(accounts: Iterable[str]) -> tuple[str, ...]:
+    given = (accounts,) if isinstance(accounts, str) else tuple(accounts)
+    for account in given:
+        if not ACCOUNT_ID.fullmatch(account):
+            raise ValueError(f"accounts must hold ids of accounts (acct_...), got {account!r}")
+    return given
 
 
 @frozen
@@ -36,9 +47,13 @@ class Settings:
         forward_seconds: Real time in which the destination of a forwarded request has to answer.
         rate_limit: Requests a second of an account, or all limits; None for no limit.
         store: A SQLite file that keeps everything, created if missing; None for memory only.
+        reachable_as: Names besides loopback by which requests may address the sandbox. The first
+            is in the links that it makes.
+        accounts: The ids of the connected accounts, and there are no others; without any, each id
+            that a request names is an account.
 
     Raises:
-        ValueError: For a rate limit that is not above zero.
+        ValueError: For a rate limit that is not above zero, or an id that is not one of an account.
     """
 
     seed: int = field(default=None, converter=_seed_or_random)
@@ -49,3 +64,5 @@ class Settings:
     forward_seconds: float = 55.0
     rate_limit: RateLimits | None = field(default=None, converter=as_limits)
     store: Path | None = field(default=None, converter=optional(Path))
+    reachable_as: tuple[str, ...] = field(default=(), converter=_host_names)
+    accounts: tuple[str, ...] = field(default=(), converter=_account_ids)

@@ -12,7 +12,8 @@ is still being written, holds a snapshot.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
@@ -30,6 +31,17 @@ def get_object(value: Mapping[str, Any], name: str) -> Json:
     """Return the object in a field, or an empty one if the field is null or missing."""
     found: Json | None = value.get(name)
     return found or {}
+
+
+def replaced(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
+    """Return the old values of the fields that differ, in nested objects too."""
+    out: Json = {}
+    for name in {**old, **new}:
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            nested = isinstance(before, dict) and isinstance(after, dict)
+            out[name] = replaced(get_object(old, name), get_object(new, name)) if nested else before
+    return out
 
 
 @frozen
@@ -126,9 +138,26 @@ class Table:
         for name, extract in self._extracts.items():
             _discard(self._indexes[name][extract(value)], key)
 
+    def drain(self) -> Generator[None, None, None]:
+        """Remove everything, one object at a step: to free many takes long."""
+        while self._rows:
+            self._rows.popitem()
+            yield
+        self._keys.clear()
+        self._indexes.clear()
+
     def find_by(self, name: str, value: object) -> list[Json]:
         """Return the objects whose indexed field has a value, oldest first."""
         return [self._rows[key[2]][1] for key in self._indexes[name].get(value, ())]
+
+    def values_of(self, name: str, most: int) -> list[object]:
+        """Return different values of an indexed field, in no order.
+
+        Args:
+            name: The name of the index.
+            most: How many at most.
+        """
+        return list(islice((value for value, keys in self._indexes[name].items() if keys), most))
 
     def find(self, query: Query) -> TablePage | None:
         """Return the page that a query asks for, or None if its cursor is not stored."""

@@ -7,31 +7,37 @@ Work that happens later by the clock, such as the end of a redaction, is a sched
 runs the due jobs of its account before it looks at anything, so that it never sees a stale object.
 
 Choice of the sandbox, because the published facts are silent: an account that `Stripe-Account`
-names exists from then on, and its events carry its id.
+names exists from then on, and its events carry its id. A sandbox that was given its accounts takes
+no others.
 """
 
 from __future__ import annotations
 
-import heapq
-import random
-import string
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 from attrs import frozen
 
 from pinstripe.sandbox._params.errors import Refusal, missing
+from pinstripe.sandbox._state.jobs import JobQueue
 from pinstripe.sandbox._state.journal import ANSWER, CONTENT, JOB, OBJECT, Journal, NullJournal
 from pinstripe.sandbox._state.kinds import Expansion, Registry
+from pinstripe.sandbox._state.origin import EventOrigin
+from pinstripe.sandbox._state.randomness import Randomness, random_text
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json, Table
+from pinstripe.sandbox._state.versions import API_VERSION
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
+from pinstripe.sandbox._traffic.feed import TOPICS, Feed
 from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
 from pinstripe.sandbox._traffic.rate_limits import RateLimiter
+from pinstripe.sandbox._traffic.request_log import RequestLog
 
-API_VERSION: Final = "2026-10-28.endive"
 EVENT: Final = "event"
 
 # Own choice: a request can name any account, and each costs memory.
@@ -40,20 +46,14 @@ MAX_ACCOUNTS = 1000
 # The lengths of the ids in Stripe's own examples.
 _ID_LENGTH = 24
 _REQUEST_ID_LENGTH = 14
-_ALPHABET = string.ascii_letters + string.digits
 
 
 @frozen
-class EventOrigin:
-    """What caused a change: an API request, or something that the API does not know.
+class _History:
+    """The time that an account is in while its past is filled in."""
 
-    Attributes:
-        request_id: The id of the request; None if a driver or the clock caused the change.
-        idempotency_key: The key of the request.
-    """
-
-    request_id: str | None = None
-    idempotency_key: str | None = None
+    now: float
+    events: bool
 
 
 Job: TypeAlias = "Callable[[Account, str], object]"
@@ -68,6 +68,10 @@ class Deliverer(Protocol):
 
     def start(self, account: Account, id: str) -> None:
         """Start an attempt at a delivery that is due."""
+        ...
+
+    def forget(self, account: Account) -> None:
+        """Stop the attempts at deliveries of an account that is gone."""
         ...
 
     async def flush(self) -> None:
@@ -91,15 +95,28 @@ class Account:
         self.tables: dict[str, Table] = world.registry.tables()
         self.idempotency_keys = IdempotencyKeys(lambda key, entry: self._record(ANSWER, key, entry))
         self._contents: dict[str, bytes] = {}
-        self._random = world.random(id or "")
-        # A heap of (due, number, name, object id): jobs with the same due time run in the order
-        # in which they were scheduled.
-        self._jobs: list[tuple[float, int, str, str]] = []
-        self._last_job = 0
+        self._random = world.randomness.source(id or "")
+        self._jobs = JobQueue(lambda name, job: self._record(JOB, name, job))
+        self._gone = False
+        self._history: _History | None = None
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
-        return self.settings.clock()
+        return self.settings.clock() if self._history is None else self._history.now
+
+    @contextmanager
+    def in_the_past(self, now: float, *, events: bool) -> Generator[None, None, None]:
+        """Let an earlier time be now, for this account and inside the block only.
+
+        Args:
+            now: The time, in seconds since the epoch.
+            events: Whether what happens adds events to the log. They are not delivered.
+        """
+        self._history = _History(now, events)
+        try:
+            yield
+        finally:
+            self._history = None
 
     def timestamp(self) -> int:
         """Return the time in whole seconds, as the field `created` holds it."""
@@ -107,7 +124,7 @@ class Account:
 
     def random_text(self, length: int) -> str:
         """Return random letters and digits."""
-        return _random_text(self._random, length)
+        return random_text(self._random, length)
 
     def random_below(self, count: int) -> int:
         """Return a random whole number from 0 to `count - 1`."""
@@ -141,11 +158,13 @@ class Account:
     def put(self, value: Json) -> Json:
         """Store an object in the table of its kind and return it."""
         self._record(OBJECT + value["object"], value["id"], value)
+        self.world.feed.publish(self.id, value["object"])
         return self.tables[value["object"]].put(value)
 
     def remove(self, value: Json) -> None:
         """Remove a stored object and its content."""
         self._record(OBJECT + value["object"], value["id"], None)
+        self.world.feed.publish(self.id, value["object"])
         self.tables[value["object"]].remove(value["id"])
         self.remove_content(value["id"])
 
@@ -176,6 +195,8 @@ class Account:
     ) -> Json:
         """Append an event to the log, and call the subscribers of the world with it.
 
+        In the past, no subscriber is called, and the event is only kept if it is wanted.
+
         Args:
             type: The event type.
             value: The object as it is stored now; the event leaves out hidden fields.
@@ -199,7 +220,10 @@ class Account:
             "request": {"id": origin.request_id, "idempotency_key": origin.idempotency_key},
             "type": type,
         }
-        event = self.put({**event, "account": self.id} if self.id else event)
+        event = {**event, "account": self.id} if self.id else event
+        if self._history is not None:
+            return self.put(event) if self._history.events else event
+        event = self.put(event)
         for subscriber in self.world.subscribers:
             subscriber(self, event)
         # A subscriber may have replaced the event: `pending_webhooks` counts its deliveries.
@@ -215,22 +239,18 @@ class Account:
             job: The name of the job.
             id: The id of the object, or another text that the job understands.
         """
-        self._last_job += 1
-        due = self.now() + delay
-        self._record(JOB, str(self._last_job), (due, job, id))
-        heapq.heappush(self._jobs, (due, self._last_job, job, id))
+        self._jobs.add(self.now() + delay, job, id)
         self.world.on_scheduled()
 
     def next_due(self) -> float | None:
         """Return when the next job is due, in seconds since the epoch; None for never."""
-        return self._jobs[0][0] if self._jobs else None
+        return self._jobs.next_due()
 
     def run_due(self) -> None:
         """Run the jobs that are due."""
-        # Each round reads the heap and the clock again: a job may schedule another one.
-        while self._jobs and self._jobs[0][0] <= self.now():
-            _, number, job, id = heapq.heappop(self._jobs)
-            self._record(JOB, str(number), None)
+        # Each round reads the queue and the clock again: a job may schedule another one.
+        while (due := self._jobs.next_due()) is not None and due <= self.now():
+            job, id = self._jobs.take()
             self.world.jobs[job](self, id)
 
     def restore(self, place: str, name: str, value: bytes) -> None:
@@ -246,15 +266,23 @@ class Account:
         elif place == ANSWER:
             self.idempotency_keys.restore(name, msgspec.json.decode(value, type=KeyEntry))
         elif place == JOB:
-            due, job, id = msgspec.json.decode(value, type=tuple[float, str, str])
-            self._last_job = max(self._last_job, int(name))
-            heapq.heappush(self._jobs, (due, int(name), job, id))
+            self._jobs.restore(name, value)
         else:
             stored = msgspec.json.decode(value, type=dict[str, Any])
             self.tables[place.removeprefix(OBJECT)].put(stored)
 
+    def leave(self) -> Iterator[None]:
+        """Take the account out of its world: what still runs for it is not recorded any more.
+
+        Returns:
+            The steps that give its memory back; they may take long.
+        """
+        self._gone = True
+        return chain.from_iterable([table.drain() for table in self.tables.values()])
+
     def _record(self, place: str, name: str, value: object) -> None:
-        self.world.journal.record(place, self.id or "", name, value)
+        if not self._gone:
+            self.world.journal.record(place, self.id or "", name, value)
 
 
 class World:
@@ -267,13 +295,17 @@ class World:
 
     Attributes:
         base_url: The address of the server; "" before it listens.
+        randomness: The random sources of accounts.
         rate_limiter: The rate limits.
         faults: The injected faults.
         effects: What requests did.
+        requests: The log of requests.
+        feed: Tells what changed to those who follow.
         journal: Receives the changes that have to outlive the process.
         subscribers: Called with the account and the event when an event was stored.
         on_scheduled: Called when a job was scheduled.
         deliverer: Delivers webhooks while the server runs.
+        form_secret: Signs the forms of the pages; no two runs have the same.
     """
 
     def __init__(self, registry: Registry, settings: Settings, jobs: Mapping[str, Job]) -> None:
@@ -283,19 +315,17 @@ class World:
         self.rate_limiter = RateLimiter(settings.rate_limit)
         self.faults = Faults(settings.seed)
         self.effects = Effects()
+        self.requests = RequestLog()
+        self.feed = Feed()
         self.journal: Journal = NullJournal()
         self.base_url = ""
         self.subscribers: list[Subscriber] = []
         self.on_scheduled: Callable[[], object] = lambda: None
         self.deliverer: Deliverer | None = None
+        self.form_secret = secrets.token_bytes(32)
         self._accounts: dict[str | None, Account] = {}
-        self._run_number = 0
-        self._random = self.random("requests")
-
-    def random(self, name: str) -> random.Random:
-        """Return the random source for a part of this world."""
-        run = f":{self._run_number}" if self._run_number else ""
-        return random.Random(f"{self.settings.seed}:{name}{run}")  # noqa: S311 -- has to be repeatable
+        self.randomness = Randomness(settings.seed)
+        self._random = self.randomness.source("requests")
 
     def begin_run(self, number: int) -> None:
         """Take random sources that no earlier run of this world has used.
@@ -303,12 +333,12 @@ class World:
         Args:
             number: How many runs there were before.
         """
-        self._run_number = number
-        self._random = self.random("requests")
+        self.randomness.begin_run(number)
+        self._random = self.randomness.source("requests")
 
     def new_request_id(self) -> str:
         """Return a new request id."""
-        return "req_" + _random_text(self._random, _REQUEST_ID_LENGTH)
+        return "req_" + random_text(self._random, _REQUEST_ID_LENGTH)
 
     def account(self, id: str | None = None) -> Account:
         """Return an account, and create it the first time.
@@ -334,6 +364,33 @@ class World:
         """Return all accounts, in the order of their creation."""
         return list(self._accounts.values())
 
+    def reset(self, *accounts: Account) -> Iterator[None]:
+        """Forget accounts, or everything if none is given; the clock stays as it is.
 
-def _random_text(source: random.Random, length: int) -> str:
-    return "".join(source.choices(_ALPHABET, k=length))
+        Ids never repeat: each reset takes new random sources, which depend on the seed and on the
+        number of resets before.
+
+        Args:
+            accounts: The accounts.
+
+        Returns:
+            The steps that give the memory back; they may take long.
+        """
+        self.randomness.begin_reset()
+        ids = [account.id for account in accounts] or list(self._accounts)
+        gone = [account for id in ids if (account := self._accounts.pop(id, None))]
+        for account in gone:
+            self.journal.forget(account.id or "")
+            if self.deliverer is not None:
+                self.deliverer.forget(account)
+        if not accounts:
+            self.journal.forget(None)
+            self.rate_limiter.set(self.settings.rate_limit)
+            self.faults = Faults(self.settings.seed)
+            self.effects = Effects()
+            self.requests.clear()
+        for topic in (*self.registry.kinds, *TOPICS):
+            for id in ids:
+                self.feed.publish(id, topic)
+            self.feed.publish(None, topic)
+        return chain.from_iterable([account.leave() for account in gone])

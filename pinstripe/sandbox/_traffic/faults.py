@@ -4,7 +4,8 @@ A fault takes effect after the checks of API key, route and rate limit. A reques
 fault that matches it, and no other. There are two families:
 
 - Without effect, the endpoint never runs and nothing is kept under the idempotency key. Another
-  attempt with the same key does what was asked.
+  attempt with the same key does what was asked. The status can be any error of the API, with the
+  code, the type, the message and the parameter that it is to have.
 - With effect, the endpoint runs and only its answer is lost. What another attempt with the same
   key gets depends on the status. A 500 counts as the endpoint's own answer: it is kept under the
   key in place of the good answer, and is replayed. Another 5xx counts as the answer of a proxy, and
@@ -20,7 +21,7 @@ from functools import cached_property
 
 from attrs import define, field
 
-from pinstripe.sandbox._params.errors import API, Refusal
+from pinstripe.sandbox._params.errors import API, INVALID_REQUEST, Refusal
 from pinstripe.sandbox._traffic.rate_limits import too_many
 
 
@@ -32,6 +33,10 @@ class Fault:
     Args:
         latency: Seconds of real time before anything happens.
         status: The status of the answer; None for the endpoint's own answer.
+        code: The error code of the answer.
+        type: The error type of the answer; None for the usual one of the status.
+        message: The message of the answer; None for one that names the sandbox.
+        param: The parameter that the answer names.
         cut: Whether the connection is cut in place of an answer.
         effect: Whether the endpoint runs, although its answer is not sent.
         method: The HTTP method of matching requests; None for all.
@@ -39,10 +44,15 @@ class Fault:
         count: How many more requests get the fault; None for no end.
         probability: The share of matching requests that get the fault.
         hits: How many requests got the fault so far.
+        id: Its name, given when it is added.
     """
 
     latency: float = field(default=0.0, converter=float)
     status: int | None = None
+    code: str | None = None
+    type: str | None = None
+    message: str | None = None
+    param: str | None = None
     cut: bool = False
     effect: bool = False
     method: str | None = None
@@ -50,6 +60,7 @@ class Fault:
     count: int | None = None
     probability: float = field(default=1.0, converter=float)
     hits: int = 0
+    id: str = ""
 
     @property
     def skips_endpoint(self) -> bool:
@@ -85,10 +96,16 @@ class Fault:
         """
         if self.cut:
             raise ConnectionCut
-        if self.status == 429:
+        status = self.status or 500
+        if status == 429 and self.code is None:
             return too_many("global-rate")
-        text = "A fault that was added to the sandbox caused this error."
-        return Refusal(text, status=self.status or 500, type=API)
+        return Refusal(
+            self.message or "A fault that was added to the sandbox caused this error.",
+            status=status,
+            type=self.type or (API if status >= 500 else INVALID_REQUEST),
+            code=self.code,
+            param=self.param,
+        )
 
 
 class ConnectionCut(Exception):
@@ -104,11 +121,20 @@ class Faults:
 
     def __init__(self, seed: int) -> None:
         self.added: list[Fault] = []
+        self._last = 0
         self._random = random.Random(f"{seed}:faults")  # noqa: S311 -- has to be repeatable
 
     def add(self, fault: Fault) -> None:
-        """Add a fault for coming requests."""
+        """Add a fault for coming requests, and give it its id."""
+        self._last += 1
+        fault.id = f"fault_{self._last}"
         self.added.append(fault)
+
+    def remove(self, id: str) -> bool:
+        """Remove a fault, and return whether it was there."""
+        before = len(self.added)
+        self.added = [fault for fault in self.added if fault.id != id]
+        return len(self.added) < before
 
     def clear(self) -> None:
         """Remove all faults."""

@@ -11,6 +11,9 @@ A key goes through three states:
 `release` ends every request: a key that is still in use then is unknown again. That is so if the
 request was refused before its endpoint ran, and so had no effect.
 
+The first answer and every replay name the first request in `Original-Request`. Only a replay has
+`Idempotent-Replayed`.
+
 Choices of the sandbox, because the published facts are silent: a key in use is an
 `idempotency_error` with status 409; a key that is too long is an `invalid_request_error` without a
 code.
@@ -18,7 +21,7 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import evolve, frozen
 
@@ -101,14 +104,16 @@ class IdempotencyKeys:
             return None
         if entry.fingerprint != fingerprint:
             raise _reused("other parameters")
-        headers = {"Idempotent-Replayed": "true", "Original-Request": entry.request_id}
-        return evolve(entry.answer, headers={**entry.answer.headers, **headers})
+        return _with_headers(
+            entry.answer, {"Idempotent-Replayed": "true", "Original-Request": entry.request_id}
+        )
 
-    def store(self, key: str, fingerprint: bytes, answer: EncodedAnswer) -> None:
-        """Keep the answer of the request that acquired a key."""
+    def store(self, key: str, fingerprint: bytes, answer: EncodedAnswer) -> EncodedAnswer:
+        """Keep the answer of the request that acquired a key, and return it as it is sent."""
         entry = evolve(self._entries[key], fingerprint=fingerprint, answer=answer)
         self._entries[key] = entry
         self._record(key, entry)
+        return _with_headers(answer, {"Original-Request": entry.request_id})
 
     def restore(self, key: str, entry: KeyEntry) -> None:
         """Put back an entry from an earlier run of the sandbox."""
@@ -129,6 +134,10 @@ class IdempotencyKeys:
             self._record(key, None)
 
 
+def _with_headers(answer: EncodedAnswer, headers: Mapping[str, str]) -> EncodedAnswer:
+    return evolve(answer, headers={**answer.headers, **headers})
+
+
 def _reused(what: str) -> Refusal:
-    text = f"This idempotency key was used before with {what}."
+    text = f"This idempotency key was used before with {what}. Use a new key."
     return Refusal(text, type=IDEMPOTENCY)

@@ -16,13 +16,20 @@ twice, and events in any order, as from Stripe.
 Choices where the published facts are silent:
 
 - three attempts: at once, after one hour and after two more hours;
-- a receiver has ten seconds of real time for the head of its answer; the body is not read;
+- a receiver has ten seconds of real time for the head of its answer; of the body, the first 2,000
+  bytes are kept that arrive within a second;
 - at most eight attempts of an endpoint run at the same time;
-- an address that is neither loopback nor allowed by name is never called: each attempt fails;
+- an address that is neither loopback nor allowed by name is never called, also if its name only
+  turns out to be one when it is resolved: each attempt fails with `not_allowed`;
 - `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
   delivery failed or was dropped;
 - the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
-- signatures have the time of the sandbox's clock, and an invented `v0` as in test mode.
+- signatures have the real time, whatever the clock of the sandbox shows, since a receiver compares
+  it with its own clock; and an invented `v0` as in test mode.
+
+An attempt keeps the address, the signature and the answer, but no second copy of the event. So what
+was sent can be shown byte for byte, until the event is redacted: then the answers are forgotten as
+well, since a receiver may have repeated what it got.
 """
 
 from __future__ import annotations
@@ -30,17 +37,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from pinstripe._signature import sign
 from pinstripe.sandbox._control.clock import run_due_jobs
-from pinstripe.sandbox._http.outbound import may_call, read_url
+from pinstripe.sandbox._http.outbound import Way, may_call, read_url
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT, Account, World
@@ -50,6 +57,9 @@ DELIVERY: Final = "sandbox.webhook_delivery"
 RETRY_SECONDS: Final = (3600.0, 7200.0)
 MAX_RUNNING: Final = 8
 # The headers of Stripe's own deliveries, besides the signature.
+KEPT_BYTES: Final = 2000
+KEPT_SECONDS: Final = 1.0
+_REDACTED: Final = "identity.verification_session.redacted"
 HEADERS: Final = {
     "Content-Type": "application/json; charset=utf-8",
     "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
@@ -71,14 +81,17 @@ KINDS: Final = (
 _ATTEMPT_JOB: Final = "deliver_webhook"
 
 
-def schedule_deliveries(account: Account, event: Json) -> None:
+def schedule_deliveries(account: Account, event: Json, only: str | None = None) -> None:
     """Schedule the first attempt of each delivery of an event.
 
     Args:
         account: The account of the event.
         event: The event, as it is stored.
+        only: Id of the one endpoint that receives it; None for all that want it.
     """
     found = receivers(account, event["type"])
+    if only is not None:
+        found = [(owner, endpoint) for owner, endpoint in found if endpoint["id"] == only]
     for owner, endpoint in found:
         delivery: Json = {
             "id": account.new_id(DELIVERY),
@@ -93,6 +106,36 @@ def schedule_deliveries(account: Account, event: Json) -> None:
         account.schedule(0, _ATTEMPT_JOB, account.put(delivery)["id"])
     if found:
         _update_pending(account, event)
+
+
+def take_event(account: Account, event: Json) -> None:
+    """Deliver a new event; if it reports a redaction, forget what receivers answered."""
+    schedule_deliveries(account, event)
+    if event["type"] != _REDACTED:
+        return
+    for earlier in account.tables[EVENT].find_by("subject", event["data"]["object"]["id"]):
+        for delivery in account.tables[DELIVERY].find_by("event", earlier["id"]):
+            attempts = [{**attempt, "answer": None} for attempt in delivery["attempts"]]
+            account.put({**delivery, "attempts": attempts})
+
+
+def exchanges_of(account: Account, delivery: Json) -> list[Json]:
+    """Return each attempt of a delivery with its whole `request`, null if none was sent.
+
+    Args:
+        account: The account of the event.
+        delivery: The delivery.
+    """
+    event = account.get(EVENT, delivery["event"])
+    shown: list[Json] = []
+    for attempt in delivery["attempts"]:
+        request = attempt.get("request")  # a store of an earlier release has none
+        if request is not None:
+            sent = {**event, **request["event"]}
+            kept = {"url": request["url"], "headers": request["headers"]}
+            request = {**kept, "body": _encoded(sent).decode()}
+        shown.append({**attempt, "request": request})
+    return shown
 
 
 def _update_pending(account: Account, event: Json) -> None:
@@ -112,21 +155,18 @@ def _start_attempt(account: Account, id: str) -> None:
 JOBS: Final = {_ATTEMPT_JOB: _start_attempt}
 
 
-def body_of(event: Json, endpoint: Json) -> bytes:
-    """Return the body of a delivery: the event in the version of the endpoint, indented."""
-    version = endpoint["api_version"] or event["api_version"]
-    return msgspec.json.format(msgspec.json.encode({**event, "api_version": version}))
+def _encoded(event: Json) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(event))
 
 
-def headers_of(body: bytes, endpoint: Json, now: float) -> dict[str, str]:
-    """Return the headers of a delivery, with a signature of its body.
+def headers_of(body: bytes, endpoint: Json) -> dict[str, str]:
+    """Return the headers of a delivery that is sent now, with a signature of its body.
 
     Args:
         body: The body.
         endpoint: The webhook endpoint, which has the secret.
-        now: The time of the signature, in seconds since the epoch.
     """
-    signed = sign(body, endpoint["secret"], int(now))
+    signed = sign(body, endpoint["secret"], int(time.time()))
     # Receivers have to ignore every scheme but v1, so the value of v0 means nothing.
     invented = hashlib.sha256(signed.encode()).hexdigest()
     return {**HEADERS, "Stripe-Signature": f"{signed},v0={invented}"}
@@ -150,13 +190,11 @@ class WebhookDeliverer:
 
     Args:
         world: The world whose events are delivered.
-        session: The HTTP session that sends them.
     """
 
-    def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._session = session
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Account] = {}
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_RUNNING))
 
     def start(self, account: Account, id: str) -> None:
@@ -175,14 +213,20 @@ class WebhookDeliverer:
         account.put({**delivery, "status": "sending"})
         attempt = self._attempt(account, id, endpoint)
         task = asyncio.create_task(attempt, name=f"pinstripe-delivery-{id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = account
+        task.add_done_callback(self._tasks.pop)
 
     def resume(self) -> None:
         """Schedule the attempts again that the last stop of the sandbox interrupted."""
         for account in self._world.accounts():
             for delivery in account.tables[DELIVERY].find_by("status", "sending"):
                 account.schedule(0, _ATTEMPT_JOB, delivery["id"])
+
+    def forget(self, account: Account) -> None:
+        """Cancel the attempts of an account that is gone."""
+        for task, owner in self._tasks.items():
+            if owner is account:
+                task.cancel()
 
     async def flush(self) -> None:
         """Start the attempts that are due, and wait until none is running."""
@@ -204,11 +248,11 @@ class WebhookDeliverer:
         async with self._slots[endpoint["id"]]:
             event = account.get(EVENT, account.get(DELIVERY, id)["event"])
             at = account.now()
-            status, error = await self._send(event, endpoint, at)
+            sent = await self._send(event, endpoint)
 
         # Then the attempt is stored, and the delivery ends or gets its next attempt.
         delivery = account.get(DELIVERY, id)
-        attempts = [*delivery["attempts"], {"at": int(at), "error": error, "status": status}]
+        attempts = [*delivery["attempts"], {"at": int(at), **sent}]
         state, wait = next_step(attempts)
         account.put({**delivery, "attempts": attempts, "status": state})
         if state == "delivered":
@@ -216,25 +260,48 @@ class WebhookDeliverer:
         if wait is not None:
             account.schedule(wait, _ATTEMPT_JOB, id)
 
-    async def _send(self, event: Json, endpoint: Json, now: float) -> tuple[int | None, str | None]:
-        """Send an event, and return the status of the answer or the reason why there is none."""
+    async def _send(self, event: Json, endpoint: Json) -> Json:
+        """Send an event, and return what an attempt keeps: request, answer, status and error."""
+        kept: Json = {"answer": None, "error": None, "request": None, "status": None}
         url, settings = read_url(endpoint["url"]), self._world.settings
         if url is None or not may_call(url, settings.allow_hosts):
-            return None, "not_allowed"
-        body = body_of(event, endpoint)
-        sending = self._post(url, body, headers_of(body, endpoint, now))
+            return {**kept, "error": "not_allowed"}
+        # The event is sent in the version of the endpoint, as it is now.
+        version = endpoint["api_version"] or event["api_version"]
+        as_sent = {"api_version": version, "pending_webhooks": event["pending_webhooks"]}
+        body = _encoded({**event, **as_sent})
+        headers = headers_of(body, endpoint)
+        kept["request"] = {"event": as_sent, "headers": headers, "url": endpoint["url"]}
+        way = Way(url)
         try:
-            return await asyncio.wait_for(sending, settings.webhook_seconds), None
+            answer = await _post(way, body, headers, settings.webhook_seconds)
         except asyncio.TimeoutError:
-            return None, "timeout"
+            return {**kept, "error": "timeout"}
         except (aiohttp.ClientError, OSError, ValueError):
-            return None, "connection"
+            return {**kept, "error": "not_allowed" if way.refused else "connection"}
+        return {**kept, "answer": answer, "status": answer["status"]}
 
-    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            return response.status
+
+async def _post(way: Way, body: bytes, headers: Mapping[str, str], seconds: float) -> Json:
+    async with aiohttp.ClientSession(
+        connector=way.connector(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+    ) as session:
+        opening = session.post(way.url, data=body, headers=headers, allow_redirects=False)
+        async with await asyncio.wait_for(opening, seconds) as response:
+            start = bytearray()
+            # Only the head counts: a body that breaks or does not end is no failure.
+            with contextlib.suppress(asyncio.TimeoutError, aiohttp.ClientError):
+                await asyncio.wait_for(_read_start(response, start), KEPT_SECONDS)
+            text = start[:KEPT_BYTES].decode("utf-8", "replace")
+            return {"status": response.status, "headers": dict(response.headers), "body": text}
+
+
+async def _read_start(response: aiohttp.ClientResponse, start: bytearray) -> None:
+    while len(start) < KEPT_BYTES and (part := await response.content.readany()):
+        start += part
 
 
 async def flush(world: World) -> None:
@@ -249,19 +316,12 @@ async def flush(world: World) -> None:
 @contextlib.asynccontextmanager
 async def deliver(world: World) -> AsyncGenerator[None, None]:
     """Deliver the events of a world until the block ends."""
-    async with aiohttp.ClientSession(
-        # Each attempt has its own connection: a kept one breaks when a receiver restarts.
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        auto_decompress=False,
-    ) as session:
-        deliverer = world.deliverer = WebhookDeliverer(world, session)
-        world.subscribers.append(schedule_deliveries)
-        deliverer.resume()
-        try:
-            yield
-        finally:
-            world.subscribers.remove(schedule_deliveries)
-            world.deliverer = None
-            await deliverer.close()
+    deliverer = world.deliverer = WebhookDeliverer(world)
+    world.subscribers.append(take_event)
+    deliverer.resume()
+    try:
+        yield
+    finally:
+        world.subscribers.remove(take_event)
+        world.deliverer = None
+        await deliverer.close()

@@ -6,7 +6,8 @@ answer that creates it. Choices where the published facts are silent:
 - an address is `https`, or `http` on loopback or a host that the sandbox may call; any other is a
   400 `url_invalid`;
 - a 17th endpoint is a 400 without a code; a disabled endpoint counts, a deleted one does not;
-- `api_version` accepts any text that has the form of a version;
+- an unknown `api_version`, and a type in `enabled_events` that does not exist, is a 400 without a
+  code; the message lists all types, as the API's does;
 - an event goes to the endpoints of its own account. The events of connected accounts also go to the
   `connect` endpoints of the account that the key belongs to;
 - there is no event for creating, changing or deleting an endpoint.
@@ -14,7 +15,6 @@ answer that creates it. Choices where the published facts are silent:
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from pinstripe.sandbox._http.call import Call
@@ -22,14 +22,15 @@ from pinstripe.sandbox._http.lists import list_objects
 from pinstripe.sandbox._http.outbound import may_call, read_url
 from pinstripe.sandbox._http.routes import LIST_PARAMS, NO_PARAMS, Route
 from pinstripe.sandbox._params.errors import invalid
-from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, Object, String
+from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, Object, String, Word
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.table import Json
+from pinstripe.sandbox._state.versions import API_VERSION, is_version
 from pinstripe.sandbox._state.world import Account
+from pinstripe.sandbox._webhooks.event_types import ALL_EVENTS, ENABLED_EVENTS
 
 ENDPOINT: Final = "webhook_endpoint"
 MAX_ENDPOINTS: Final = 16
-ALL_EVENTS: Final = "*"
 # Types that "*" does not include: only endpoints that name them receive them.
 NOT_IN_ALL: Final = frozenset(
     (
@@ -40,7 +41,6 @@ NOT_IN_ALL: Final = frozenset(
 )
 
 _SECRET_LENGTH = 32
-_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z]{1,32})?")
 
 KINDS: Final = (
     Kind(
@@ -53,10 +53,12 @@ KINDS: Final = (
 
 
 def _version_problem(text: str) -> str | None:
-    return None if _VERSION.fullmatch(text) else "not a version of the API"
+    if is_version(text):
+        return None
+    return f"there is no such version of the API; the newest is {API_VERSION}"
 
 
-_EVENTS: Final = Array(STRING, max_items=500)
+_EVENTS: Final = Array(Word(ENABLED_EVENTS), max_items=500)
 _DESCRIPTION: Final = String(clearable=True)
 _CREATE: Final = Object(
     {

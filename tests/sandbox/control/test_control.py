@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timezone
 from typing import Any
 
 import aiohttp
 import pytest
 
 from pinstripe.sandbox import ManualClock, Refusal, Server, Settings
-from tests.support.sandbox_api import ONRAMP, REPORTS, SESSIONS, Api
+from pinstripe.sandbox._state.clock import LATEST
+from tests.support.sandbox_api import (
+    ONRAMP,
+    REPORTS,
+    SESSIONS,
+    Api,
+    calls_during_seeding,
+    one_of_each,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +109,34 @@ async def test_the_clock_is_moved(api: Api, clock: ManualClock) -> None:
     assert shown["redaction"] == {"status": "redacted"}
 
 
+async def test_the_clock_is_set(api: Api, clock: ManualClock) -> None:
+    later = clock() + 3600.5
+    assert await api.ok("POST", "/_sandbox/clock", {"now": str(later)}) == {"now": later}
+    assert (await api("POST", "/_sandbox/clock", json={"now": later + 1})).body == {
+        "now": later + 1
+    }
+    for data, param in (
+        ({"now": str(later)}, "now"),  # it would go back
+        ({"now": "221845392001"}, "now"),
+        ({"now": "999999999999999"}, "now"),
+        ({"advance": "999999999999999"}, "advance"),
+        ({"advance": "1", "now": str(later + 2)}, "advance"),
+        ({}, "advance"),
+    ):
+        reply = await api("POST", "/_sandbox/clock", data)
+        assert (reply.status, reply.error["param"]) == (400, param)
+    assert clock() == later + 1
+
+
+async def test_everything_fits_at_the_end_of_the_clock(api: Api) -> None:
+    await api.ok("POST", "/_sandbox/clock", {"now": str(int(LATEST))})
+    await one_of_each(api)
+    for path in (SESSIONS, ONRAMP, "/v1/climate/orders", "/v1/files", "/v1/events"):
+        for value in (await api.ok("GET", path))["data"]:
+            for name in ("created", "expires_at", "confirmed_at"):
+                datetime.fromtimestamp(value.get(name) or 0, timezone.utc)
+
+
 async def test_a_clock_that_runs_by_itself_is_not_moved() -> None:
     server = Server(Settings())
     await server.start()
@@ -116,6 +153,18 @@ def test_a_manual_clock_only_goes_forward() -> None:
     for seconds in (-1, math.nan):
         with pytest.raises(ValueError, match="seconds"):
             clock.advance(seconds)
+    assert clock.move_to(7.25) == clock() == 7.25
+    with pytest.raises(ValueError, match="never goes back"):
+        clock.move_to(7)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -1.0, LATEST + 1])
+def test_a_manual_clock_shows_only_times_that_fit(time: float) -> None:
+    clock = ManualClock(5.0)
+    for change in (ManualClock, clock.move_to, lambda time: clock.advance(time - 5.0)):
+        with pytest.raises(ValueError, match=r"9000|seconds must be|never goes back"):
+            change(time)
+    assert clock() == 5.0
 
 
 async def test_seeding_spreads_sessions_over_time(
@@ -156,6 +205,10 @@ async def test_seeding_over_http(api: Api) -> None:
         "seed-0000002",
         "seed-0000001",
     ]
+
+
+async def test_seeding_lets_other_calls_have_their_turn(api: Api) -> None:
+    assert await calls_during_seeding(api) > 5
 
 
 async def test_drivers_refuse_as_endpoints_do(server: Server) -> None:

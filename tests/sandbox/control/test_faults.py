@@ -135,8 +135,12 @@ async def test_a_chance_is_repeatable() -> None:
     ("fault", "param"),
     [
         ({}, "latency"),
-        ({"status": "400"}, "status"),
-        ({"status": "430"}, "status"),
+        ({"status": "399"}, "status"),
+        ({"status": "600"}, "status"),
+        ({"code": "lock_timeout"}, "status"),
+        ({"cut": "true", "message": "Wait."}, "status"),
+        ({"status": "400", "type": "odd_error"}, "type"),
+        ({"status": "400", "effect": "true"}, "effect"),
         ({"status": "500", "cut": "true"}, "cut"),
         ({"status": "429", "effect": "true"}, "effect"),
         ({"latency": "1", "effect": "true"}, "effect"),
@@ -158,6 +162,10 @@ async def test_faults_over_http(sandbox: Sandbox, api: Api) -> None:
     assert added == {
         "latency": 0.0,
         "status": 503,
+        "code": None,
+        "type": None,
+        "message": None,
+        "param": None,
         "cut": False,
         "effect": False,
         "method": "GET",
@@ -165,12 +173,44 @@ async def test_faults_over_http(sandbox: Sandbox, api: Api) -> None:
         "count": 1,
         "probability": 1.0,
         "hits": 0,
+        "id": "fault_1",
     }
     assert (await api("GET", SESSIONS)).status == 503
     assert (await api.ok("GET", FAULTS))["faults"] == [{**added, "count": 0, "hits": 1}]
     assert await api.ok("DELETE", FAULTS) == {"faults": []}
     with pytest.raises(Refusal):
         sandbox.faults.add(status=200)
+
+
+@pytest.mark.parametrize(
+    ("status", "type"),
+    [(400, "invalid_request_error"), (429, "invalid_request_error"), (503, "api_error")],
+)
+async def test_a_fault_has_the_words_that_it_was_given(
+    sandbox: Sandbox, api: Api, status: int, type: str
+) -> None:
+    sandbox.faults.add(status=status, code="lock_timeout", message="Wait.", param="type", count=1)
+    reply = await create(api)
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (
+        status,
+        type,
+        "lock_timeout",
+    )
+    assert (reply.error["message"], reply.error["param"]) == ("Wait.", "type")
+    assert "Stripe-Rate-Limited-Reason" not in reply.headers
+    assert (await create(api)).status == 200
+    sandbox.faults.add(status=402, type="card_error")
+    assert (await create(api, "other")).error["type"] == "card_error"
+
+
+async def test_one_fault_is_removed_and_the_others_stay(sandbox: Sandbox, api: Api) -> None:
+    first, second = sandbox.faults.add(status=500), sandbox.faults.add(status=503)
+    sandbox.faults.remove(first)
+    assert [fault["id"] for fault in sandbox.faults.list()] == [second]
+    assert (await api("GET", SESSIONS)).status == 503
+    with pytest.raises(Refusal, match=f"No such fault: '{first}'"):
+        sandbox.faults.remove(first)
+    assert await api.ok("DELETE", f"{FAULTS}/{second}") == {"faults": []}
 
 
 async def test_only_the_api_is_struck(sandbox: Sandbox, api: Api) -> None:

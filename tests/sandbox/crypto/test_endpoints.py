@@ -171,7 +171,7 @@ DETAILS = {
 }
 
 
-async def test_a_new_session_has_every_field_of_the_api(api: Api) -> None:
+async def test_a_new_session_has_every_field_of_the_api(api: Api, server: Server) -> None:
     session = await api.ok("POST", ONRAMP)
     assert session.keys() == {
         "id",
@@ -187,7 +187,7 @@ async def test_a_new_session_has_every_field_of_the_api(api: Api) -> None:
     }
     assert session["id"].startswith("cos_")
     assert session["client_secret"].startswith(session["id"] + "_secret_")
-    assert session["redirect_url"].startswith("https://crypto.link.com?session_hash=")
+    assert session["redirect_url"].startswith(f"{server.url}/_sandbox/onramp/")
     assert (session["status"], session["metadata"]) == ("initialized", {})
     details = session["transaction_details"]
     assert details.keys() == DETAILS

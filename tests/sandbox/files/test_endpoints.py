@@ -71,6 +71,12 @@ async def test_a_file_has_every_field_of_the_api(api: Api, server: Server) -> No
         "created": int(NOW),
         "expires_at": int(NOW) + 270 * DAY,
         "filename": "a.pdf",
+        "links": {
+            "object": "list",
+            "data": [],
+            "has_more": False,
+            "url": f"{LINKS}?file={file['id']}",
+        },
         "purpose": "dispute_evidence",
         "size": 10,
         "title": None,
@@ -79,6 +85,7 @@ async def test_a_file_has_every_field_of_the_api(api: Api, server: Server) -> No
     }
     assert file["id"].startswith("file_")
     assert await api.ok("GET", f"{FILES}/{file['id']}") == file
+    assert await api.ok("GET", f"{FILES}/{file['id']}?expand[]=links") == file
     path = f"{FILES}/{file['id']}/contents"
     assert await fetch(api, path, API_KEY) == (200, "application/pdf", b"%PDF-1.7 x")
     assert (await api.ok("GET", "/v1/events"))["data"] == []

@@ -18,7 +18,7 @@ from pinstripe.sandbox import ManualClock, Server, Settings
 from pinstripe.sandbox._http import dispatch
 from pinstripe.sandbox._http.app import MAX_BODY
 from pinstripe.sandbox._state.table import Table
-from tests.support.sandbox_api import QUOTES, SESSIONS, Api, raw, request
+from tests.support.sandbox_api import QUOTES, SESSIONS, Api, Reply, raw, request
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,6 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/identity", 404),
         ("GET", f"{SESSIONS}/", 404),
@@ -209,8 +208,27 @@ async def test_the_same_key_gets_the_same_answer(api: Api) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.headers["Original-Request"] == first.headers["Request-Id"]
     assert again.headers["Request-Id"] != first.headers["Request-Id"]
-    assert not {"Idempotent-Replayed", "Original-Request"} & first.headers.keys()
+    assert first.headers["Original-Request"] == first.headers["Request-Id"]
+    assert "Idempotent-Replayed" not in first.headers
     assert len((await api.ok("GET", SESSIONS))["data"]) == 1
+
+
+async def test_only_the_answers_of_posts_name_their_request_and_advise_on_retries(
+    api: Api, server: Server
+) -> None:
+    def told(reply: Reply) -> tuple[str | None, bool]:
+        advice = reply.headers.get("Stripe-Should-Retry")
+        return advice, reply.headers.get("Original-Request") == reply.headers["Request-Id"]
+
+    made = {"type": "document"}
+    assert told(await api("POST", SESSIONS, made)) == ("false", False)
+    assert told(await api("POST", SESSIONS, made, Idempotency_Key="a")) == ("false", True)
+    missing = f"{SESSIONS}/vs_none/cancel"
+    assert told(await api("POST", missing, Idempotency_Key="b")) == (None, True)
+    assert told(await api("GET", SESSIONS, Idempotency_Key="c")) == (None, False)
+    # A refusal of the parameters is not kept for the key, and so no request's original answer.
+    refused = await api("POST", SESSIONS, {"type": "x"}, Idempotency_Key="d")
+    assert (refused.status, told(refused)) == (400, (None, False))
 
 
 @pytest.mark.parametrize(
@@ -307,6 +325,45 @@ async def test_connections_are_bounded(server: Server, monkeypatch: pytest.Monke
         await reader.readexactly(1)
     for writer in (kept, dropped):
         writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
+async def test_a_connection_without_a_head_is_dropped(
+    server: Server, api: Api, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.HEAD_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(begun)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_has_sent_a_head_is_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.HEAD_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request("POST", SESSIONS, b"").replace(b"Length: 0", b"Length: 13") + b"type=")
+    # A second connection is opened later than the first one and dropped, so its time is over too.
+    silent, other = await asyncio.open_connection(host, int(port))
+    assert await silent.read() == b""
+    writer.write(b"document")
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+    for each in (writer, other):
+        each.close()
+
+
+async def test_a_kept_connection_without_a_new_head_is_dropped(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinstripe.sandbox._http.app.KEEP_SECONDS", 0.05)
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request("GET", SESSIONS) + b"GET / HTTP/1.1\r\nHost: loc")
+    assert (await reader.read()).count(b"HTTP/1.1 ") == 1
+    writer.close()
 
 
 def test_fingerprints_do_not_depend_on_order() -> None:

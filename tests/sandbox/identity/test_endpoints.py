@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from pinstripe.sandbox import ManualClock, Refusal, Server
-from pinstripe.sandbox._identity.people import ERROR_REASONS, GROUP_OF
+from pinstripe.sandbox._identity.people import ERROR_REASONS, GROUP_OF, checks_of
 from tests.sandbox.conftest import NOW
 from tests.support.sandbox_api import REPORTS, SESSIONS, Api
 
@@ -57,13 +58,13 @@ DOCUMENT = {
 SHOWN_TO_ALL = {"sex", "unparsed_place_of_birth", "unparsed_sex"}
 
 
-async def test_a_new_session_has_every_field_of_the_api(api: Api) -> None:
+async def test_a_new_session_has_every_field_of_the_api(api: Api, server: Server) -> None:
     session = await api.session_of()
     assert session.keys() == ALWAYS
     assert session["object"] == "identity.verification_session"
     assert session["id"].startswith("vs_")
     assert session["client_secret"].startswith(session["id"] + "_secret_")
-    assert session["url"].startswith("https://verify.stripe.com/")
+    assert session["url"].startswith(f"{server.url}/_sandbox/verify/test_")
     assert (session["created"], session["livemode"]) == (int(NOW), False)
     assert (session["status"], session["type"]) == ("requires_input", "document")
     assert session["options"] == {"document": {}}
@@ -295,8 +296,11 @@ async def test_expansions_that_are_refused(restricted: Api, server: Server, fiel
 
 
 async def test_lists_expand_below_data_only(api: Api) -> None:
-    assert (await api("GET", f"{SESSIONS}?expand[]=verified_outputs")).status == 400
-    assert (await api("GET", f"{SESSIONS}?expand[]=data")).status == 400
+    refused = await api("GET", f"{SESSIONS}?expand[]=verified_outputs")
+    assert (refused.status, refused.error["param"]) == (400, "expand")
+    assert refused.error["message"].endswith(" Expand data.verified_outputs instead.")
+    plain = await api.ok("GET", SESSIONS)
+    assert await api.ok("GET", f"{SESSIONS}?expand[]=data") == plain
     await api.session_of()
     listed = await api.ok("GET", f"{SESSIONS}?expand[]=data.verified_outputs")
     assert listed["data"][0]["verified_outputs"] is None
@@ -308,27 +312,108 @@ async def test_an_expansion_works_on_a_post(api: Api) -> None:
     assert session["verified_outputs"] is None
 
 
+ALL_CHECKS = {
+    "options[document][require_matching_selfie]": "true",
+    "options[document][require_id_number]": "true",
+}
+FLOW = {"verification_flow": "vf_1"}
+
+
 @pytest.mark.parametrize("code", sorted(GROUP_OF))
 async def test_every_failure_has_its_error(api: Api, server: Server, code: str) -> None:
-    session = await api.session_of()
+    group = GROUP_OF[code]
+    session = await api.session_of(**(FLOW if group in ("email", "phone") else ALL_CHECKS))
     failed = server.identity.fail(session["id"], code)
     assert failed["status"] == "requires_input"
-    assert failed["last_error"] == {"code": code, "reason": ERROR_REASONS[GROUP_OF[code]][code]}
+    assert failed["last_error"] == {"code": code, "reason": ERROR_REASONS[group][code]}
     assert failed["client_secret"] is not None
-    if GROUP_OF[code] == "session":
+    if group == "session":
         assert failed["last_verification_report"] is None
         return
     report = await api.ok("GET", f"{REPORTS}/{failed['last_verification_report']}")
-    finding = report[GROUP_OF[code]]
-    assert (finding["status"], finding["error"]["code"]) == ("unverified", code)
-    if GROUP_OF[code] != "document":
-        assert report["document"]["status"] == "verified"
+    made = {name for name in ERROR_REASONS if name in report}
+    assert made == set(checks_of(session))
+    for name in made:
+        error = report[name]["error"]
+        assert report[name]["status"] == ("unverified" if name == group else "verified")
+        assert (error and error["code"]) == (code if name == group else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "codes"),
+    [
+        ({}, {"document"}),
+        ({"type": "id_number"}, {"id_number"}),
+        ({"options[document][require_matching_selfie]": "true"}, {"document", "selfie"}),
+        (ALL_CHECKS, {"document", "selfie", "id_number"}),
+        (FLOW, {"document", "id_number", "email", "phone"}),
+    ],
+)
+async def test_a_session_fails_with_codes_of_its_own_checks_only(
+    api: Api, server: Server, data: dict[str, str], codes: set[str]
+) -> None:
+    fit = {code for code, group in GROUP_OF.items() if group in {"session", *codes}}
+    if data.get("type") == "id_number":
+        fit.remove("id_number_insufficient_document_data")
+    for code in sorted(GROUP_OF):
+        id = (await api.session_of(**data))["id"]
+        path = f"/_sandbox/identity/verification_sessions/{id}/fail"
+        reply = await api("POST", path, {"code": code})
+        assert reply.status == (200 if code in fit else 400), code
+        if code not in fit:
+            assert reply.error["param"] == "code"
+            assert (await api.ok("GET", f"{SESSIONS}/{id}"))["last_error"] is None
+
+
+@pytest.mark.parametrize("allowed", [(), ("passport",), ("driving_license", "id_card")])
+async def test_the_report_agrees_with_the_code(
+    api: Api, restricted: Api, server: Server, clock: ManualClock, allowed: tuple[str, ...]
+) -> None:
+    options = {
+        f"options[document][allowed_types][{place}]": name for place, name in enumerate(allowed)
+    }
+    session = await api.session_of(**ALL_CHECKS, **options)
+    hidden = ("document.dob", "document.expiration_date", "id_number.dob")
+
+    async def report_after(code: str) -> Any:
+        id = server.identity.fail(session["id"], code)["last_verification_report"]
+        expand = "&".join(f"expand[]={field}" for field in hidden)
+        return await restricted.ok("GET", f"{REPORTS}/{id}?{expand}")
+
+    def is_past(date: dict[str, int]) -> bool:
+        return datetime(**date, tzinfo=timezone.utc).timestamp() < clock()
+
+    document = (await report_after("document_expired"))["document"]
+    assert is_past(document["expiration_date"])
+    assert document["issued_date"]["year"] < document["expiration_date"]["year"]
+    document = (await report_after("document_type_not_supported"))["document"]
+    assert document["type"] not in allowed
+    assert (document["type"] is None) == (not allowed)
+    assert not is_past(document["expiration_date"])
+    report = await report_after("id_number_insufficient_document_data")
+    assert report["document"]["dob"] is report["id_number"]["dob"] is None
+    document = (await report_after("selfie_face_mismatch"))["document"]
+    assert document["type"] == (allowed or ("passport",))[0]
+    assert document["dob"]["year"] > 1900
+
+
+async def test_the_person_of_a_session_stays_the_same(api: Api, server: Server) -> None:
+    names = set()
+    for _ in range(20):
+        id = (await api.session_of())["id"]
+        failed = server.identity.fail(id, "document_unverified_other")
+        verified = server.identity.verify(id)
+        first = await api.ok("GET", f"{REPORTS}/{failed['last_verification_report']}")
+        second = await api.ok("GET", f"{REPORTS}/{verified['last_verification_report']}")
+        assert first["document"]["last_name"] == second["document"]["last_name"]
+        names.add(first["document"]["last_name"])
+    assert len(names) > 1
 
 
 async def test_a_failure_while_processing_keeps_the_report_of_each_attempt(
     api: Api, server: Server
 ) -> None:
-    session = await api.session_of()
+    session = await api.session_of(**ALL_CHECKS)
     server.identity.submit(session["id"])
     first = server.identity.fail(session["id"], "document_expired", reason="Too old.")
     assert first["last_error"]["reason"] == "Too old."
@@ -433,7 +518,7 @@ async def test_redaction_leaves_placeholders_everywhere(
         **{
             "metadata[canary]": "1",
             "provided_details[email]": "canary@y.example",
-            "options[document][require_id_number]": "true",
+            **FLOW,
         }
     )
     server.identity.fail(session["id"], "email_unverified_other")
@@ -548,11 +633,9 @@ async def test_lists_filter_and_page(api: Api, server: Server, clock: ManualCloc
 @pytest.mark.parametrize(
     ("query", "param", "code"),
     [
-        ("limit=0", "limit", "parameter_invalid_integer"),
-        ("limit=101", "limit", "parameter_invalid_integer"),
         ("starting_after=vs_none", "starting_after", "resource_missing"),
         ("ending_before=vs_none", "ending_before", "resource_missing"),
-        ("starting_after=a&ending_before=b", "starting_after", "parameters_exclusive"),
+        ("limit=many", "limit", "parameter_invalid_integer"),
         ("status=done", "status", None),
         ("created[since]=1", "created[since]", "parameter_unknown"),
         ("total_count=true", "total_count", "parameter_unknown"),
@@ -561,6 +644,22 @@ async def test_lists_filter_and_page(api: Api, server: Server, clock: ManualCloc
 async def test_lists_that_are_refused(api: Api, query: str, param: str, code: str | None) -> None:
     reply = await api("GET", f"{SESSIONS}?{query}")
     assert (reply.status, reply.error["param"], reply.error.get("code")) == (400, param, code)
+
+
+async def test_a_list_takes_one_cursor(api: Api) -> None:
+    reply = await api("GET", f"{SESSIONS}?starting_after=a&ending_before=b")
+    assert reply.status == 400
+    assert reply.error == {
+        "message": "You may only specify one of starting_after and ending_before.",
+        "type": "invalid_request_error",
+    }
+
+
+async def test_a_limit_out_of_range_counts_as_the_nearest(api: Api, server: Server) -> None:
+    server.identity.seed(102)
+    for limit, count in (("-5", 1), ("0", 1), ("100", 100), ("101", 100), ("9" * 18, 100)):
+        page = await api.ok("GET", f"{SESSIONS}?limit={limit}")
+        assert (len(page["data"]), page["has_more"]) == (count, True)
 
 
 async def test_reports_are_listed(api: Api, server: Server) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -23,7 +24,7 @@ from pinstripe.sandbox import ManualClock, Sandbox, Server, Settings
 from pinstripe.sandbox.__main__ import main
 from pinstripe.sandbox._state.disk import StoreFile
 from pinstripe.sandbox._state.table import Query
-from tests.support.sandbox_api import PNG, SESSIONS, Api, one_of_each
+from tests.support.sandbox_api import PNG, SESSIONS, Api, calls_during_seeding, one_of_each
 
 pytestmark = pytest.mark.anyio
 
@@ -308,6 +309,38 @@ async def test_the_file_is_for_its_owner_only(file: Path) -> None:
         await api.session_of()
         for path in file.parent.iterdir():
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_files_that_others_could_read_become_private(file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "copy.db"
+    copy.parent.mkdir()
+    async with running(file) as (_, api):
+        made = await api.session_of()
+        for ending in ("", "-wal"):  # as after `kill -9`
+            shutil.copy(f"{file}{ending}", f"{copy}{ending}")
+    for path in (copy, Path(f"{copy}-wal"), Path(f"{copy}-shm")):
+        path.touch()
+        path.chmod(0o644)
+    async with running(copy) as (_, api):
+        await api.session_of()
+        assert (await api.ok("GET", f"{SESSIONS}/{made['id']}"))["id"] == made["id"]
+        for path in copy.parent.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_the_permissions_of_a_file_that_is_no_store_stay(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(other)) as rows:
+        rows.execute("CREATE TABLE other (a)")
+    other.chmod(0o644)
+    with pytest.raises(ValueError, match="not a file"), Sandbox(store=other):
+        pass
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
+
+
+async def test_seeding_a_file_lets_other_calls_have_their_turn(file: Path) -> None:
+    async with running(file) as (_, api):
+        assert await calls_during_seeding(api) > 5
 
 
 def test_two_sandboxes_do_not_share_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ async def test_an_endpoint_has_every_field_of_the_api(api: Api) -> None:
         api,
         **{
             "enabled_events[0]": "identity.verification_session.verified",
-            "enabled_events[1]": "some.new_type",
+            "enabled_events[1]": "crypto.onramp_session.updated",
             "api_version": "2026-10-28.endive",
             "description": "identity",
             "metadata[team]": "red",
@@ -43,7 +43,10 @@ async def test_an_endpoint_has_every_field_of_the_api(api: Api) -> None:
         "application": None,
         "created": int(NOW),
         "description": "identity",
-        "enabled_events": ["identity.verification_session.verified", "some.new_type"],
+        "enabled_events": [
+            "identity.verification_session.verified",
+            "crypto.onramp_session.updated",
+        ],
         "livemode": False,
         "metadata": {"team": "red"},
         "secret": made["secret"],
@@ -150,7 +153,14 @@ async def test_an_account_can_have_sixteen(api: Api) -> None:
             "parameter_unknown",
             "disabled",
         ),
+        ({"url": URL, "enabled_events[]": "some.new_type"}, None, "enabled_events[0]"),
+        ({"url": URL, "enabled_events[]": "climate.*"}, None, "enabled_events[0]"),
         ({"url": URL, "enabled_events[]": "*", "api_version": "new"}, None, "api_version"),
+        (
+            {"url": URL, "enabled_events[]": "*", "api_version": "2026-08-26.clover"},
+            None,
+            "api_version",
+        ),
         ({"url": URL, "enabled_events[]": "*", "connect": "yes"}, None, "connect"),
     ],
 )
@@ -158,6 +168,17 @@ async def test_parameters_are_checked(api: Api, data: Any, code: str | None, par
     reply = await api("POST", PATH, data)
     assert reply.status == 400
     assert (reply.error.get("code"), reply.error["param"]) == (code, param)
+
+
+async def test_an_unknown_type_is_refused_with_all_that_exist(api: Api) -> None:
+    made = await make(api)
+    data = {"enabled_events[0]": "file.created", "enabled_events[1]": "file.create"}
+    reply = await api("POST", f"{PATH}/{made['id']}", data)
+    assert reply.error["param"] == "enabled_events[1]"
+    message = reply.error["message"]
+    assert message.startswith("Invalid enabled_events[1]: must be one of *, account.")
+    assert " file.created, " in message
+    assert (await api.ok("GET", f"{PATH}/{made['id']}"))["enabled_events"] == ["*"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ async def test_an_event_has_every_field_of_the_api(api: Api) -> None:
 
 async def test_each_step_sends_an_event_with_the_object_as_it_was(api: Api, server: Server) -> None:
     session = await api.session_of()
-    server.identity.fail(session["id"], "selfie_face_mismatch")
+    server.identity.fail(session["id"], "document_expired")
     server.identity.verify(session["id"])
     cancel = await api.session_of()
     await api.ok("POST", f"{SESSIONS}/{cancel['id']}/cancel")
