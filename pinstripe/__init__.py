@@ -5,7 +5,8 @@ The models, parameter types and calls of each product are in a module of their o
 
 Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
 `sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
-`sandbox`, a server to develop against; and `pytest_plugin`, the fixtures for your tests.
+`sandbox`, a server to develop against; `testing`, a fake for unit tests; and `pytest_plugin`, the
+fixtures for your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         identity,
         sandbox,
         sync,
+        testing,
         webhook_endpoints,
         webhooks,
     )
@@ -123,6 +125,7 @@ __all__ = [
     "response_of",
     "sandbox",
     "sync",
+    "testing",
     "to_dict",
     "webhook_endpoints",
     "webhooks",

@@ -75,9 +75,10 @@ WINGS: dict[str, set[str]] = {
         "sandbox._forwarding",
         "sandbox._webhooks",
     },
+    "testing": BASE | PRODUCTS | {"_client", "_event_samples", "sync"},
     "pytest_plugin": BASE
     | PRODUCTS
-    | {"_client", "_event_samples", "_signature", "sync", "sandbox"},
+    | {"_client", "_event_samples", "_signature", "sync", "sandbox", "testing"},
     "cli": BASE
     | PRODUCTS
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},

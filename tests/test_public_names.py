@@ -79,6 +79,7 @@ PUBLIC = {
     "response_of",
     "sandbox",
     "sync",
+    "testing",
     "to_dict",
     "webhook_endpoints",
     "webhooks",
@@ -186,7 +187,7 @@ def test_nothing_else_says_that_it_is_of_the_package() -> None:
 
 MODULES = [
     *("bulk", "climate", "crypto", "events", "export", "files", "forwarding", "identity"),
-    *("pytest_plugin", "sandbox", "sync", "webhook_endpoints", "webhooks"),
+    *("pytest_plugin", "sandbox", "sync", "testing", "webhook_endpoints", "webhooks"),
     *(f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")),
 ]
 
