@@ -5,7 +5,8 @@ The models, parameter types and calls of each product are in a module of their o
 
 Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
 `sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
-`sandbox`, a server to develop against; and `pytest_plugin`, the fixtures for your tests.
+`sandbox`, a server to develop against; `otel`, spans and metrics for OpenTelemetry; and
+`pytest_plugin`, the fixtures for your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -29,7 +30,19 @@ if TYPE_CHECKING:
         webhooks,
     )
     from pinstripe._client import AsyncClient
-    from pinstripe._config.hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+    from pinstripe._config.hooks import Hooks
+    from pinstripe._config.infos import (
+        CallInfo,
+        DeliveryInfo,
+        HandledInfo,
+        HandlerInfo,
+        ReceiptInfo,
+        RequestInfo,
+        ResponseInfo,
+        ResultInfo,
+        RetryInfo,
+        WaitInfo,
+    )
     from pinstripe._config.options import Limits, RateLimit, RequestOptions, RetryPolicy, Timeout
     from pinstripe._config.tls import TLS
     from pinstripe._core.errors import (
@@ -71,6 +84,7 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CallInfo",
     "CertificateError",
     "Client",
     "ConfigurationError",
@@ -80,6 +94,9 @@ __all__ = [
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "DeliveryInfo",
+    "HandledInfo",
+    "HandlerInfo",
     "Hooks",
     "IdempotencyError",
     "IncompleteError",
@@ -93,6 +110,7 @@ __all__ = [
     "PinstripeError",
     "RateLimit",
     "RateLimitError",
+    "ReceiptInfo",
     "Request",
     "RequestInfo",
     "RequestOptions",
@@ -100,6 +118,7 @@ __all__ = [
     "ResponseError",
     "ResponseInfo",
     "ResponseTooLarge",
+    "ResultInfo",
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
@@ -138,6 +157,7 @@ if not TYPE_CHECKING:
         __all__,
         [
             "_core.errors",
+            "_config.infos",
             "_config.hooks",
             "_config.tls",
             "_config.options",

@@ -1,0 +1,79 @@
+"""Reports each call as a whole: its begin, and its end after all attempts.
+
+This is apart from the pipeline, so that a call that nobody watches costs nothing more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pinstripe._config.hooks import Hooks, report
+from pinstripe._config.infos import CallInfo, ResultInfo
+from pinstripe._core.errors import PinstripeError
+from pinstripe._http.messages import Host, Request, Response
+from pinstripe._http.pipeline import Pipeline
+from pinstripe._http.reports import end_of_request, facts_of
+from pinstripe._http.retry import Attempts
+
+
+class WatchedCalls:
+    """Hands calls to a pipeline, and reports them.
+
+    Args:
+        pipeline: Makes the calls.
+        hooks: The hooks that get the reports.
+        account: The connected account of calls that name none.
+        server_of: Returns the name and the port of the server that serves an address of the API.
+        monotonic: Returns the seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        hooks: Hooks,
+        account: str | None,
+        server_of: Callable[[Host], tuple[str, int]],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pipeline = pipeline
+        self._hooks = hooks
+        self._account = account
+        self._server_of = server_of
+        self._monotonic = monotonic
+
+    async def send(self, request: Request) -> Response:
+        """Make a call; see `Pipeline.send`."""
+        attempts = Attempts()
+        facts = facts_of(request, attempts)
+        server, port = self._server_of(request.host)
+        begin = CallInfo(
+            **facts,
+            idempotency_key=request.idempotency_key,
+            account=request.headers.get("Stripe-Account", self._account),
+            server=server,
+            port=port,
+        )
+        report(self._hooks.on_call, begin)
+        started = self._monotonic()
+        end: dict[str, Any] = {}
+        try:
+            result = await self._pipeline.send(request, attempts)
+            end = end_of_request(result)
+        except BaseException as error:
+            end = _end_of_failure(error)
+            raise
+        finally:
+            duration = self._monotonic() - started
+            info = ResultInfo(**facts, **end, attempts=attempts.count, duration=duration)
+            report(self._hooks.on_result, info)
+        return result
+
+
+def _end_of_failure(error: BaseException) -> dict[str, Any]:
+    """Return the fields that say how a call failed."""
+    end: dict[str, Any] = {"error": type(error).__name__}
+    if isinstance(error, PinstripeError):
+        end["status"], end["request_id"] = getattr(error, "status", None), error.request_id
+    return end
