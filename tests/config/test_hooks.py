@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
+import subprocess
+import sys
 from contextvars import ContextVar
+from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -30,6 +36,7 @@ from pinstripe._http.watched import WatchedCalls
 from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.limiter import EndpointQueue
 from pinstripe._limits.rates import Rates
+from pinstripe.sandbox import Sandbox
 from tests.http.test_pipeline import (
     GET,
     LOST,
@@ -177,6 +184,23 @@ async def test_hooks_that_are_joined_are_all_called(caplog) -> None:
     joined: Any = first
     with pytest.raises(TypeError):
         joined | print
+
+
+def test_the_example_numbers_each_line_of_a_log(sandbox: Sandbox, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", cleandoc(Hooks.__doc__ or ""), re.DOTALL)
+    script = tmp_path / "example.py"
+    script.write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        env={**os.environ, "STRIPE_API_KEY": sandbox.api_key, "PINSTRIPE_BASE_URL": sandbox.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    begin, end = done.stderr.splitlines()
+    assert begin == "1 root: POST /v1/identity/verification_sessions begins"
+    assert re.fullmatch(r"1 root: 200 in \d\.\d{3} s, 1 requests", end)
 
 
 async def test_a_hook_that_raises_changes_nothing(caplog) -> None:
