@@ -157,10 +157,10 @@ if not TYPE_CHECKING:
         __all__,
         [
             "_core.errors",
+            "_config.options",
+            "_config.tls",
             "_config.infos",
             "_config.hooks",
-            "_config.tls",
-            "_config.options",
             "_http.messages",
             "_models.convert",
             "_resources.endpoint",

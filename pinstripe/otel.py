@@ -126,11 +126,15 @@ class _OpenSpan:
 
     def __init__(self, tracer: Tracer, name: str, kind: SpanKind, attributes: _Attributes) -> None:
         self.span: Span = tracer.start_span(name, kind=kind, attributes=attributes)
-        self._token: Token[Context] = context.attach(trace.set_span_in_context(self.span))
+        # Without an SDK there is nothing to be the current span.
+        self._token: Token[Context] | None = None
+        if self.span is not trace.INVALID_SPAN:
+            self._token = context.attach(trace.set_span_in_context(self.span))
 
     def end(self, attributes: _Attributes) -> None:
         """End the span; it has failed if the attributes name an error."""
-        context.detach(self._token)
+        if self._token is not None:
+            context.detach(self._token)
         if attributes:
             self.span.set_attributes(attributes)
             if "error.type" in attributes:

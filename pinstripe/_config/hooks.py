@@ -11,7 +11,8 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from attrs import Attribute, asdict, field, fields, frozen
+from attrs import Attribute, field, fields, frozen
+from msgspec.structs import asdict
 from typing_extensions import Self
 
 from pinstripe._config.infos import (

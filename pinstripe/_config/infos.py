@@ -2,15 +2,15 @@
 
 No report holds a value of the caller, or of an event: it has the path template in place of the
 path, the status in place of the answer, and the class of an error in place of its message.
+
+A watched call makes at least four of these. msgspec makes one in a quarter of the time that attrs
+takes, and that time is most of what it costs to watch a call.
 """
 
-from attrs import frozen
-
-from pinstripe._core.values import Value
+from msgspec import Struct
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class CallInfo(Value):
+class CallInfo(Struct, frozen=True, kw_only=True):
     """A call that begins.
 
     Attributes:
@@ -32,8 +32,7 @@ class CallInfo(Value):
     port: int
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ResultInfo(Value):
+class ResultInfo(Struct, frozen=True, kw_only=True):
     """How a call ended, after all of its requests.
 
     Attributes:
@@ -57,8 +56,7 @@ class ResultInfo(Value):
     error: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class RequestInfo(Value):
+class RequestInfo(Struct, frozen=True, kw_only=True):
     """A request that is about to be sent.
 
     Attributes:
@@ -76,8 +74,7 @@ class RequestInfo(Value):
     idempotency_key: str | None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ResponseInfo(Value):
+class ResponseInfo(Struct, frozen=True, kw_only=True):
     """How a request ended: with an answer, or without one.
 
     Attributes:
@@ -101,8 +98,7 @@ class ResponseInfo(Value):
     error: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class RetryInfo(Value):
+class RetryInfo(Struct, frozen=True, kw_only=True):
     """A request that failed and will be repeated.
 
     Attributes:
@@ -126,8 +122,7 @@ class RetryInfo(Value):
     error: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class WaitInfo(Value):
+class WaitInfo(Struct, frozen=True, kw_only=True):
     """A request that had to wait for its turn: for a free slot, or for the rate limit.
 
     Attributes:
@@ -144,8 +139,7 @@ class WaitInfo(Value):
     duration: float
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class DeliveryInfo(Value):
+class DeliveryInfo(Struct, frozen=True, kw_only=True):
     """A delivery that came to a router, and was verified.
 
     Attributes:
@@ -159,8 +153,7 @@ class DeliveryInfo(Value):
     event_type: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ReceiptInfo(Value):
+class ReceiptInfo(Struct, frozen=True, kw_only=True):
     """How a delivery ended.
 
     Attributes:
@@ -181,8 +174,7 @@ class ReceiptInfo(Value):
     error: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class HandlerInfo(Value):
+class HandlerInfo(Struct, frozen=True, kw_only=True):
     """A handler of a router that is about to be called.
 
     Attributes:
@@ -199,8 +191,7 @@ class HandlerInfo(Value):
     handler: str
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class HandledInfo(Value):
+class HandledInfo(Struct, frozen=True, kw_only=True):
     """How a handler of a router ended.
 
     Attributes:

@@ -14,7 +14,7 @@ from pinstripe._config.infos import CallInfo, ResultInfo
 from pinstripe._core.errors import PinstripeError
 from pinstripe._http.messages import Host, Request, Response
 from pinstripe._http.pipeline import Pipeline
-from pinstripe._http.reports import end_of_request, facts_of
+from pinstripe._http.reports import end_of_request
 from pinstripe._http.retry import Attempts
 
 
@@ -46,10 +46,12 @@ class WatchedCalls:
     async def send(self, request: Request) -> Response:
         """Make a call; see `Pipeline.send`."""
         attempts = Attempts()
-        facts = facts_of(request, attempts)
+        call, method, path = attempts.call, request.method, request.template
         server, port = self._server_of(request.host)
         begin = CallInfo(
-            **facts,
+            call=call,
+            method=method,
+            path=path,
             idempotency_key=request.idempotency_key,
             account=request.headers.get("Stripe-Account", self._account),
             server=server,
@@ -65,9 +67,15 @@ class WatchedCalls:
             end = _end_of_failure(error)
             raise
         finally:
-            duration = self._monotonic() - started
-            info = ResultInfo(**facts, **end, attempts=attempts.count, duration=duration)
-            report(self._hooks.on_result, info)
+            ended = ResultInfo(
+                call=call,
+                method=method,
+                path=path,
+                attempts=attempts.count,
+                duration=self._monotonic() - started,
+                **end,
+            )
+            report(self._hooks.on_result, ended)
         return result
 
 
