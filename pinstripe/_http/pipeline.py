@@ -19,7 +19,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -43,9 +43,9 @@ from pinstripe._core.errors import (
     TransportError,
     with_response,
 )
+from pinstripe._core.redaction import clean_request_id
 from pinstripe._core.refusals import error_for
 from pinstripe._http.messages import Request, Response, Sender
-from pinstripe._http.reports import end_of_request, facts_of
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._limits.gate import AsyncLimiter, QueueKey, client_closed_error
 
@@ -198,9 +198,7 @@ class Pipeline:
                 raise _failure(request, result, retry_after)
             if not is_free:
                 self._budget.spend()
-            facts = {**facts_of(request, attempts), **end_of_request(result)}
-            info = RetryInfo(**facts, attempt=attempts.count, pause=pause)
-            report_retry(self._hooks, info)
+            self._report_retry(request, attempts, result, pause)
             await self._time.sleep(pause)
 
     async def _attempt(
@@ -233,8 +231,29 @@ class Pipeline:
             end, reason = end_and_reason(request, result)
             limiter.release(queue, end, reason, sent, self._time.monotonic())
 
+    def _report_retry(
+        self, request: Request, attempts: Attempts, result: Response | TransportError, pause: float
+    ) -> None:
+        status, request_id, error = end_of_request(result)
+        info = RetryInfo(
+            call=attempts.call,
+            method=request.method,
+            path=request.template,
+            attempt=attempts.count,
+            pause=pause,
+            status=status,
+            request_id=request_id,
+            error=error,
+        )
+        report_retry(self._hooks, info)
+
     def _report_wait(self, request: Request, attempts: Attempts, duration: float) -> None:
-        info = WaitInfo(**facts_of(request, attempts), duration=duration + attempts.waited)
+        info = WaitInfo(
+            call=attempts.call,
+            method=request.method,
+            path=request.template,
+            duration=duration + attempts.waited,
+        )
         attempts.waited = 0.0  # a later attempt waits anew
         report(self._hooks.on_wait, info)
 
@@ -242,20 +261,32 @@ class Pipeline:
         self, request: Request, attempts: Attempts
     ) -> Response | TransportError:
         """Send a request once, and report its start and its end."""
-        facts: dict[str, Any] = {**facts_of(request, attempts), "attempt": attempts.count}
-        begin = RequestInfo(**facts, idempotency_key=request.idempotency_key)
+        call, method, path = attempts.call, request.method, request.template
+        key, attempt = request.idempotency_key, attempts.count
+        begin = RequestInfo(
+            call=call, method=method, path=path, attempt=attempt, idempotency_key=key
+        )
         report(self._hooks.on_request, begin)
         started = self._time.monotonic()
-        end: dict[str, Any] = {}
+        status = request_id = problem = None
         try:
             result = await self._send_once(request)
-            end = end_of_request(result)
+            status, request_id, problem = end_of_request(result)
         except BaseException as error:
-            end = {"error": type(error).__name__}
+            problem = type(error).__name__
             raise
         finally:
-            duration = self._time.monotonic() - started
-            report_response(self._hooks, ResponseInfo(**facts, **end, duration=duration))
+            end = ResponseInfo(
+                call=call,
+                method=method,
+                path=path,
+                attempt=attempt,
+                duration=self._time.monotonic() - started,
+                status=status,
+                request_id=request_id,
+                error=problem,
+            )
+            report_response(self._hooks, end)
         return result
 
     async def _send_once(self, request: Request) -> Response | TransportError:
@@ -301,6 +332,19 @@ def end_and_reason(
         return "refused", reason
     # The latency of an upload or a download depends on its size, and says nothing about the server.
     return None if request.upload or request.sink else "answered", None
+
+
+def end_of_request(
+    result: Response | TransportError,
+) -> tuple[int | None, str | None, str | None]:
+    """Return how a request ended: the status, the request id, and the name of the error.
+
+    Args:
+        result: The answer, or the error in its place.
+    """
+    if isinstance(result, TransportError):
+        return None, None, type(result).__name__
+    return result.status, clean_request_id(result.request_id), None
 
 
 def _failure(

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from pinstripe._config.hooks import Hooks, report
 from pinstripe._config.infos import CallInfo, ResultInfo
 from pinstripe._core.errors import PinstripeError
 from pinstripe._http.messages import Host, Request, Response
-from pinstripe._http.pipeline import Pipeline
-from pinstripe._http.reports import end_of_request
+from pinstripe._http.pipeline import Pipeline, end_of_request
 from pinstripe._http.retry import Attempts
 
 
@@ -59,12 +57,12 @@ class WatchedCalls:
         )
         report(self._hooks.on_call, begin)
         started = self._monotonic()
-        end: dict[str, Any] = {}
+        status = request_id = problem = None
         try:
             result = await self._pipeline.send(request, attempts)
-            end = end_of_request(result)
+            status, request_id, problem = end_of_request(result)
         except BaseException as error:
-            end = _end_of_failure(error)
+            status, request_id, problem = _end_of_failure(error)
             raise
         finally:
             ended = ResultInfo(
@@ -73,15 +71,17 @@ class WatchedCalls:
                 path=path,
                 attempts=attempts.count,
                 duration=self._monotonic() - started,
-                **end,
+                status=status,
+                request_id=request_id,
+                error=problem,
             )
             report(self._hooks.on_result, ended)
         return result
 
 
-def _end_of_failure(error: BaseException) -> dict[str, Any]:
-    """Return the fields that say how a call failed."""
-    end: dict[str, Any] = {"error": type(error).__name__}
+def _end_of_failure(error: BaseException) -> tuple[int | None, str | None, str]:
+    """Return how a call failed: the status, the request id, and the name of the error."""
+    name = type(error).__name__
     if isinstance(error, PinstripeError):
-        end["status"], end["request_id"] = getattr(error, "status", None), error.request_id
-    return end
+        return getattr(error, "status", None), error.request_id, name
+    return None, None, name

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
-from attrs import frozen
+from attrs import define, frozen
 
 from pinstripe._concurrency.callbacks import CallInThread
 from pinstripe._config.hooks import Hooks, report
@@ -105,7 +105,7 @@ def _misfit(event: Received, kind: type[Received]) -> DecodeError:
     return unnamed
 
 
-@frozen
+@define(eq=False)
 class HandlerCalls:
     """How the handlers of one event are called, and who gets a report of it.
 

@@ -70,7 +70,7 @@ from pinstripe.webhooks._handlers import (
 from pinstripe.webhooks._names import refuse_same_name
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
 from pinstripe.webhooks._stores import MemoryStore, Store
-from pinstripe.webhooks._watched import report_refusal, watched
+from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
 from pinstripe.webhooks._webhook import Received, Webhook
 
 _A = TypeVar("_A", bound=Received)
@@ -286,7 +286,9 @@ class Router:
         except (SignatureError, DecodeError) as error:
             return report_refusal(self._hooks, number, refused(error))
         calls = HandlerCalls(call_plain, self._hooks, number)
-        return await watched(self._hooks, number, event, partial(self._handle, event, calls))
+        if watches_deliveries(self._hooks):
+            return await watched(self._hooks, number, event, partial(self._handle, event, calls))
+        return await self._handle(event, calls)
 
     async def _handle(self, event: Received, calls: HandlerCalls) -> Receipt:
         try:

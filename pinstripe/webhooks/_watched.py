@@ -12,6 +12,11 @@ from pinstripe.webhooks._receipt import Receipt
 from pinstripe.webhooks._webhook import Received
 
 
+def watches_deliveries(hooks: Hooks) -> bool:
+    """Return whether a hook takes reports of deliveries."""
+    return hooks.on_delivery is not None or hooks.on_receipt is not None
+
+
 async def watched(
     hooks: Hooks, number: int, event: Received, handle: Callable[[], Awaitable[Receipt]]
 ) -> Receipt:
@@ -23,8 +28,6 @@ async def watched(
         event: Its event.
         handle: Handles it.
     """
-    if hooks.on_delivery is None and hooks.on_receipt is None:
-        return await handle()
     facts: dict[str, Any] = {"delivery": number, "event_id": event.id, "event_type": event.type}
     report(hooks.on_delivery, DeliveryInfo(**facts))
     started = time.monotonic()
