@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 __all__ = ["hooks"]
 
 # The version of the conventions that the names of the attributes are from.
-_SCHEMA: Final = "https://opentelemetry.io/schemas/1.40.0"
+_SCHEMA: Final = "https://opentelemetry.io/schemas/1.30.0"
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)

@@ -276,7 +276,7 @@ async def test_own_functions_are_called_too(sandbox: Sandbox, backend: Backend) 
 
 
 def test_the_names_are_those_of_the_conventions() -> None:
-    assert Schemas.V1_40_0.value == otel._SCHEMA
+    assert Schemas.V1_30_0.value == otel._SCHEMA
     assert {
         http_attributes.HTTP_REQUEST_METHOD,
         http_attributes.HTTP_RESPONSE_STATUS_CODE,
