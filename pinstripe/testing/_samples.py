@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -50,7 +50,7 @@ def sample(model: type[_M], **fields: Any) -> _M:
     if not (isinstance(kind, type) and issubclass(kind, Record)):
         raise ConfigurationError("model", "must be a model of this package, or a Page of one")
     plain = _example(model, fields.get("status"))
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    known = {field.encode_name for field in msgspec.structs.fields(cast("Any", kind))}
     for name, value in fields.items():
         if name not in known:
             problem = f"is not a field of {kind.__name__}"
