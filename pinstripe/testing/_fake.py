@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
 
 import anyio
@@ -294,7 +294,8 @@ def _with_lists(value: Any) -> Any:
     """Return a mapping whose keys are 0, 1, 2... as a list, inside of it too."""
     if not isinstance(value, dict):
         return value
-    items: dict[str, Any] = {name: _with_lists(item) for name, item in value.items()}
+    inside = cast("dict[str, Any]", value)
+    items = {name: _with_lists(item) for name, item in inside.items()}
     return list(items.values()) if list(items) == [str(n) for n in range(len(items))] else items
 
 
@@ -312,7 +313,7 @@ async def _given(answer: Answer, call: Call) -> Response:
         elif isinstance(answer, Record):
             return _response(to_dict(answer))
         elif isinstance(answer, Mapping):
-            return _response(answer)
+            return _response(cast("Mapping[str, Any]", answer))
         else:
             answer = answer(call)
 

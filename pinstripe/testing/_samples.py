@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
@@ -72,8 +72,11 @@ def _as_data(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, Mapping):
-        return {name: _as_data(item) for name, item in value.items()}
-    return [_as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
+        inside = cast("Mapping[str, Any]", value)
+        return {name: _as_data(item) for name, item in inside.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_data(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def _class_of(model: Any) -> Any:
@@ -108,4 +111,5 @@ def _shape(node: Any, name: str) -> Any:
         case inspect.LiteralType(values=values):
             return values[0]
         case _:
-            return _LEAST.get(type(node), f"{name}_sample")
+            kind: type[Any] = type(node)
+            return _LEAST.get(kind, f"{name}_sample")
