@@ -111,5 +111,4 @@ def _shape(node: Any, name: str) -> Any:
         case inspect.LiteralType(values=values):
             return values[0]
         case _:
-            kind: type[Any] = type(node)
-            return _LEAST.get(kind, f"{name}_sample")
+            return _LEAST.get(cast("Any", type(node)), f"{name}_sample")
