@@ -5,7 +5,8 @@ The models, parameter types and calls of each product are in a module of their o
 
 Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
 `sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
-`sandbox`, a server to develop against; and `pytest_plugin`, the fixtures for your tests.
+`sandbox`, a server to develop against; `testing`, a fake for unit tests; `otel`, spans and metrics
+for OpenTelemetry; and `pytest_plugin`, the fixtures for your tests.
 """
 
 from typing import TYPE_CHECKING
@@ -25,11 +26,24 @@ if TYPE_CHECKING:
         identity,
         sandbox,
         sync,
+        testing,
         webhook_endpoints,
         webhooks,
     )
     from pinstripe._client import AsyncClient
-    from pinstripe._config.hooks import Hooks, RequestInfo, ResponseInfo, RetryInfo, WaitInfo
+    from pinstripe._config.hooks import Hooks
+    from pinstripe._config.infos import (
+        CallInfo,
+        DeliveryInfo,
+        HandledInfo,
+        HandlerInfo,
+        ReceiptInfo,
+        RequestInfo,
+        ResponseInfo,
+        ResultInfo,
+        RetryInfo,
+        WaitInfo,
+    )
     from pinstripe._config.options import Limits, RateLimit, RequestOptions, RetryPolicy, Timeout
     from pinstripe._config.tls import TLS
     from pinstripe._core.errors import (
@@ -71,6 +85,7 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CallInfo",
     "CertificateError",
     "Client",
     "ConfigurationError",
@@ -80,6 +95,9 @@ __all__ = [
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "DeliveryInfo",
+    "HandledInfo",
+    "HandlerInfo",
     "Hooks",
     "IdempotencyError",
     "IncompleteError",
@@ -93,6 +111,7 @@ __all__ = [
     "PinstripeError",
     "RateLimit",
     "RateLimitError",
+    "ReceiptInfo",
     "Request",
     "RequestInfo",
     "RequestOptions",
@@ -100,6 +119,7 @@ __all__ = [
     "ResponseError",
     "ResponseInfo",
     "ResponseTooLarge",
+    "ResultInfo",
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
@@ -123,6 +143,7 @@ __all__ = [
     "response_of",
     "sandbox",
     "sync",
+    "testing",
     "to_dict",
     "webhook_endpoints",
     "webhooks",
@@ -138,9 +159,10 @@ if not TYPE_CHECKING:
         __all__,
         [
             "_core.errors",
-            "_config.hooks",
-            "_config.tls",
             "_config.options",
+            "_config.tls",
+            "_config.infos",
+            "_config.hooks",
             "_http.messages",
             "_models.convert",
             "_resources.endpoint",

@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from pinstripe._concurrency.daemon_thread import in_daemon_thread
 from pinstripe._config.client import Config, config_from
-from pinstripe._config.hooks import Hooks
+from pinstripe._config.hooks import Hooks, watches_calls
 from pinstripe._config.options import (
     DEFAULT_RATE_LIMIT,
     Limits,
@@ -33,10 +33,11 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.forks import fork_safe_property, no_fork
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
-from pinstripe._http.messages import Host, Method, Response
+from pinstripe._http.messages import Host, Method, Response, Sender
 from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
+from pinstripe._http.watched import WatchedCalls
 from pinstripe._limits.gate import LoopLimiters
 from pinstripe._models.convert import converter
 from pinstripe._resources.any_endpoint import request_for
@@ -101,7 +102,8 @@ class AsyncClient(Unpicklable):
             default what Stripe publishes, or no limit if `base_url` is on this machine. None
             switches it off.
         limits: The bounds of connections and answers.
-        hooks: Functions that are called while a call proceeds.
+        hooks: Functions that are called while a call proceeds; for OpenTelemetry those of
+            `pinstripe.otel.hooks()`.
         tls: Certificates in place of those of the machine, or an `ssl.SSLContext` that verifies.
         proxy: The address of a proxy, such as `http://user:password@host:3128`; or
             `"environment"`, to use the variables `https_proxy` and `no_proxy`.
@@ -173,13 +175,16 @@ class AsyncClient(Unpicklable):
             hooks=config.hooks,
             time_source=TimeSource(),
         )
-        self._send = pipeline.send
+        self._send: Sender = pipeline.send
+        if watches_calls(config.hooks):
+            watched = WatchedCalls(pipeline, config.hooks, config.account, config.server_of)
+            self._send = watched.send
         # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
             with no_fork():
                 from pinstripe._http.coalesce import Coalescer
 
-            self._send = Coalescer(pipeline.send, config.timeout.total).send
+            self._send = Coalescer(self._send, config.timeout.total).send
 
     @fork_safe_property
     def identity(self) -> Identity:

@@ -37,6 +37,7 @@ def test_only_what_stripe_signed_is_accepted(stripe_event: StripeEvent) -> None:
 | `stripe_client` | an `AsyncClient` for that sandbox; you need not close it |
 | `stripe_sync_client` | a blocking `Client` for that sandbox, closed after the test |
 | `stripe_event` | builds signed events, as a webhook receives them |
+| `stripe_no_network` | nothing: clients refuse every host but this machine's; see below |
 | `module_stripe_sandbox`, `session_stripe_sandbox` | a `Sandbox` for a module or for all tests |
 | `shared_stripe_sandbox_options` | the arguments of these two |
 
@@ -81,6 +82,10 @@ creates with `stripe_client.webhook_endpoints.create(url=...)`. `await
 stripe_sandbox.webhooks.flush()` returns when no delivery is under way. A `Webhook` with the secret
 of the endpoint accepts them, also if the clock of the sandbox is a `ManualClock`.
 
+**No network.** In a test that uses any of these fixtures, a client refuses to send anything to
+another machine, so that a forgotten setting cannot reach the real API. Other tests ask for it with
+`@pytest.mark.usefixtures("stripe_no_network")`; `pinstripe.testing` has a fake for them.
+
 **Private values.** If an `assert` compares two models that differ, the report names the fields and
 does not print the values of private ones.
 """
@@ -119,6 +124,7 @@ __all__ = [
     "shared_stripe_sandbox_options",
     "stripe_client",
     "stripe_event",
+    "stripe_no_network",
     "stripe_sandbox",
     "stripe_sandbox_env",
     "stripe_sandbox_options",
@@ -291,6 +297,29 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
             shown = "{!r} != {!r}".format(*values) if attribute.repr else "differs (private)"
             lines.append(f"{attribute.name}: {shown}")
     return lines
+
+
+_FIXTURES: Final = frozenset(
+    ("stripe_sandbox", "stripe_event", "module_stripe_sandbox", "session_stripe_sandbox")
+)
+"""The fixtures that bring `stripe_no_network` along; the others use one of these."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each test that uses a fixture of the plugin use `stripe_no_network` too."""
+    for item in items:
+        names: list[str] = getattr(item, "fixturenames", [])
+        if _FIXTURES.intersection(names) and "stripe_no_network" not in names:
+            names.append("stripe_no_network")
+
+
+@pytest.fixture
+def stripe_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every client refuse hosts of other machines, before anything is sent."""
+    from pinstripe._http.transport import AiohttpTransport  # noqa: PLC0415 -- slow, so only now
+    from pinstripe.testing._no_network import within_this_machine  # noqa: PLC0415 -- as above
+
+    monkeypatch.setattr(AiohttpTransport, "send", within_this_machine(AiohttpTransport.send))
 
 
 @pytest.fixture

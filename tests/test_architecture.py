@@ -40,7 +40,8 @@ WINGS: dict[str, set[str]] = {
     "_client": BASE | PRODUCTS,
     "export": {"_core", "_models", "_concurrency", "_disk", "_resources"},
     "sync": BASE | PRODUCTS | {"_client", "bulk", "export"},
-    "webhooks": {"_core", "_models", "_concurrency", "_signature", "events"},
+    "webhooks": {"_core", "_models", "_concurrency", "_config", "_signature", "events"},
+    "otel": {"_config", "_version"},
     "adapters": {"_core", "webhooks"},
     "sandbox": {"_client", "sync", "sandbox.*"},
     "sandbox._params": set(),
@@ -75,9 +76,10 @@ WINGS: dict[str, set[str]] = {
         "sandbox._forwarding",
         "sandbox._webhooks",
     },
+    "testing": BASE | PRODUCTS | {"_client", "_event_samples", "sync"},
     "pytest_plugin": BASE
     | PRODUCTS
-    | {"_client", "_event_samples", "_signature", "sync", "sandbox"},
+    | {"_client", "_event_samples", "_signature", "sync", "sandbox", "testing"},
     "cli": BASE
     | PRODUCTS
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},
@@ -206,6 +208,8 @@ def test_libraries_are_imported_where_they_belong(module) -> None:
         assert "aiohttp" not in libraries
     if not in_cli(module):
         assert not libraries & {"click", "rich"}
+    if module != "otel":
+        assert "opentelemetry" not in libraries
     assert not libraries & {"requests", "httpx", "stripe", "yaml"}
     own = module.removeprefix("adapters.") if module.startswith("adapters.") else ""
     assert not libraries & FRAMEWORKS - {own}, "a framework is imported by its adapter only"

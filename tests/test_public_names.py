@@ -18,7 +18,7 @@ import pytest
 
 import pinstripe
 from pinstripe import PinstripeError, bulk, crypto, events, identity, webhooks
-from pinstripe._config import hooks, options, tls
+from pinstripe._config import hooks, infos, options, tls
 from pinstripe._core import errors
 from pinstripe._http import messages
 
@@ -26,6 +26,7 @@ PUBLIC = {
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "CallInfo",
     "CertificateError",
     "Client",
     "ConfigurationError",
@@ -35,6 +36,9 @@ PUBLIC = {
     "Created",
     "DeadlineExceeded",
     "DecodeError",
+    "DeliveryInfo",
+    "HandledInfo",
+    "HandlerInfo",
     "Hooks",
     "IdempotencyError",
     "IncompleteError",
@@ -48,6 +52,7 @@ PUBLIC = {
     "PinstripeError",
     "RateLimit",
     "RateLimitError",
+    "ReceiptInfo",
     "Request",
     "RequestInfo",
     "RequestOptions",
@@ -55,6 +60,7 @@ PUBLIC = {
     "ResponseError",
     "ResponseInfo",
     "ResponseTooLarge",
+    "ResultInfo",
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
@@ -79,6 +85,7 @@ PUBLIC = {
     "response_of",
     "sandbox",
     "sync",
+    "testing",
     "to_dict",
     "webhook_endpoints",
     "webhooks",
@@ -161,8 +168,8 @@ def test_a_class_says_that_users_import_it_from_the_package(name) -> None:
         pinstripe.TLS(),
         pinstripe.Created(gte=datetime(2026, 1, 1, tzinfo=timezone.utc)),
         pinstripe.Page(data=(), has_more=False),
-        pinstripe.RequestInfo(method="GET", path="/v1/files", attempt=1, idempotency_key=None),
-        pinstripe.WaitInfo(method="GET", path="/v1/files", duration=0.5),
+        pinstripe.HandlerInfo(delivery=1, event_id="evt_1", event_type="a.b", handler="m.f"),
+        pinstripe.WaitInfo(call=1, method="GET", path="/v1/files", duration=0.5),
     ],
 )
 def test_a_value_is_pickled_by_its_public_name(value) -> None:
@@ -178,15 +185,17 @@ def test_a_traceback_names_an_error_as_users_do() -> None:
 
 def test_nothing_else_says_that_it_is_of_the_package() -> None:
     kinds = [
-        kind for module in (errors, options, hooks, tls, messages) for _, kind in members(module)
+        kind
+        for module in (errors, options, hooks, infos, tls, messages)
+        for _, kind in members(module)
     ]
     named = {kind.__name__ for kind in kinds if kind.__module__ == "pinstripe"}
     assert named <= PUBLIC
 
 
 MODULES = [
-    *("bulk", "climate", "crypto", "events", "export", "files", "forwarding", "identity"),
-    *("pytest_plugin", "sandbox", "sync", "webhook_endpoints", "webhooks"),
+    *("bulk", "climate", "crypto", "events", "export", "files", "forwarding", "identity", "otel"),
+    *("pytest_plugin", "sandbox", "sync", "testing", "webhook_endpoints", "webhooks"),
     *(f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")),
 ]
 

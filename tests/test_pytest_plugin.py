@@ -459,3 +459,42 @@ def test_secrets_and_bodies_stay_out_of_reprs(stripe_event) -> None:
     assert SECRET not in repr(event) + repr(stripe_event)
     with pytest.raises(ConfigurationError, match="secrets"):
         stripe_event("file.created", secret="nope")
+
+
+NO_NETWORK = """
+import asyncio
+import pytest
+import pinstripe
+from pinstripe._http.transport import AiohttpTransport
+
+async def ask():
+    async with pinstripe.AsyncClient("sk_test_1") as stripe:
+        await stripe.identity.verification_sessions.retrieve("vs_1")
+
+def refused(call):
+    with pytest.raises(pinstripe.ConfigurationError, match="api.stripe.com, and no test") as caught:
+        call()
+    assert (caught.value.argument, caught.value.outcome) == ("base_url", "not_sent")
+
+def test_with_a_fixture_of_the_plugin(stripe_event):
+    refused(lambda: asyncio.run(ask()))
+
+def test_with_a_shared_sandbox(session_stripe_sandbox):
+    refused(lambda: asyncio.run(ask()))
+    with session_stripe_sandbox.sync_client() as stripe:
+        assert stripe.identity.verification_sessions.create(type="document").id
+
+@pytest.mark.usefixtures("stripe_no_network")
+def test_asked_for():
+    with pinstripe.Client("sk_test_1") as stripe:
+        refused(lambda: stripe.identity.verification_sessions.retrieve("vs_1"))
+        with pytest.raises(pinstripe.ConfigurationError, match="files_url: is files.stripe.com"):
+            stripe.files.create(file=b"%PDF-1", filename="a.pdf", purpose="dispute_evidence")
+
+def test_without():
+    assert AiohttpTransport.send.__qualname__ == "AiohttpTransport.send"
+"""
+
+
+def test_a_client_of_a_test_reaches_no_other_machine(run) -> None:
+    run(NO_NETWORK).assert_outcomes(passed=4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -97,7 +98,9 @@ class ThreadCallbacks(Generic[_T]):
 
     async def _call(self, function: Callable[..., object], /, *args: Any) -> object:
         self._work_turn.clear()
-        self._wanted = partial(function, *args)
+        # In the context of the work, as in a worker thread: there, too, context variables that were
+        # set for the work are seen.
+        self._wanted = partial(copy_context().run, function, *args)
         self._caller_turn.set()
         # A function that has begun cannot be cancelled: wait for its end, as for a worker thread.
         with shielded():

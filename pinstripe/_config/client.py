@@ -10,7 +10,9 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -129,6 +131,14 @@ class Config(Value, Unpicklable):
             return True
         return False if "_test_" in self.api_key else None
 
+    def server_of(self, host: Literal["api", "files"]) -> tuple[str, int]:
+        """Return the name and the port of the server behind an address of the API.
+
+        Args:
+            host: Which address.
+        """
+        return _server_of(self.base_url if host == "api" else self.files_url)
+
     @property
     def rates(self) -> Rates:
         """The most requests a second; what the rate limit leaves open is as Stripe publishes.
@@ -146,6 +156,12 @@ class Config(Value, Unpicklable):
         given = {"account": limit.account, "endpoint": limit.endpoint, "files": limit.files}
         chosen = {name: rate for name, rate in given.items() if rate is not None}
         return evolve(published, burst=limit.burst, **chosen)
+
+
+@lru_cache
+def _server_of(origin: str) -> tuple[str, int]:
+    parts = urlsplit(origin)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def check_origin(argument: str, url: str, *, live: bool, insecure: bool = False) -> None:

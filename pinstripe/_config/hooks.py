@@ -1,16 +1,32 @@
-"""Reports how a call proceeds: to the hooks of the caller, and to the logger `pinstripe`.
+"""Reports how calls and deliveries proceed: to the hooks, and to the logger `pinstripe`.
 
-No report holds a value of the caller: it has the path template in place of the path, and the
-status in place of the answer.
+A number pairs the reports of one call, and those of one delivery. They are made in the context of
+that call or delivery, in the sense of `contextvars`, so what the first of them sets is there until
+the last, for the log and for the handlers too.
 """
 
+import itertools
 import logging
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from attrs import Attribute, asdict, field, frozen
+from attrs import Attribute, field, fields, frozen
+from msgspec.structs import asdict
+from typing_extensions import Self
 
+from pinstripe._config.infos import (
+    CallInfo,
+    DeliveryInfo,
+    HandledInfo,
+    HandlerInfo,
+    ReceiptInfo,
+    RequestInfo,
+    ResponseInfo,
+    ResultInfo,
+    RetryInfo,
+    WaitInfo,
+)
 from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
@@ -19,83 +35,12 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger("pinstripe")
 
-
-@frozen(kw_only=True, eq=False, repr=False)
-class RequestInfo(Value):
-    """A request that is about to be sent.
-
-    Attributes:
-        method: The HTTP method.
-        path: The path with placeholders for its ids.
-        attempt: The number of the request within its call, from 1 on.
-        idempotency_key: The key of the call; None if it has none.
-    """
-
-    method: str
-    path: str
-    attempt: int
-    idempotency_key: str | None
+_numbers = itertools.count(1)
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ResponseInfo(Value):
-    """How a request ended: with an answer, or without one.
-
-    Attributes:
-        method: The HTTP method.
-        path: The path with placeholders for its ids.
-        attempt: The number of the request within its call, from 1 on.
-        duration: Seconds from the start of the request to the end of its answer.
-        status: The HTTP status; None if no usable answer came.
-        request_id: The `Request-Id` of the answer.
-        error: The name of the exception; None if an answer came.
-    """
-
-    method: str
-    path: str
-    attempt: int
-    duration: float
-    status: int | None = None
-    request_id: str | None = None
-    error: str | None = None
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class RetryInfo(Value):
-    """A request that failed and will be repeated.
-
-    Attributes:
-        method: The HTTP method.
-        path: The path with placeholders for its ids.
-        attempt: The number of the failed request within its call, from 1 on.
-        pause: Seconds until the next request.
-        status: The HTTP status of its answer; None if no usable answer came.
-        request_id: The `Request-Id` of the answer.
-        error: The name of the exception; None if an answer came.
-    """
-
-    method: str
-    path: str
-    attempt: int
-    pause: float
-    status: int | None = None
-    request_id: str | None = None
-    error: str | None = None
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class WaitInfo(Value):
-    """A request that had to wait: for a free slot, or for the rate limit.
-
-    Attributes:
-        method: The HTTP method.
-        path: The path with placeholders for its ids.
-        duration: Seconds that it waited.
-    """
-
-    method: str
-    path: str
-    duration: float
+def next_number() -> int:
+    """Return the number of a new call or delivery; each of the process has another one."""
+    return next(_numbers)
 
 
 def _plain_function(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
@@ -111,18 +56,63 @@ def _plain_function(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Hooks(Value):
-    """Functions that are called while a call proceeds.
+    """Functions that are called while a call, or a delivery to a router, proceeds.
 
     They run in the event loop, between two steps of a call, so they must be quick and must not
     wait. If a hook raises an exception, it is logged, and the call proceeds.
 
+    A begin and its end have the same number: `call` or `delivery`. Both are reported in the same
+    context, so a context variable that the first one sets is there for all that is between them.
+
+    ```python
+    import logging
+    from contextvars import ContextVar
+    import pinstripe
+
+    logging.basicConfig(level=logging.INFO, format="%(call)s %(name)s: %(message)s")
+    current_call: ContextVar[int | None] = ContextVar("current_call", default=None)
+
+
+    def add_call(record: logging.LogRecord) -> bool:
+        record.call = current_call.get()
+        return True
+
+
+    def begin(info: pinstripe.CallInfo) -> None:
+        current_call.set(info.call)  # every line that is logged from here on has the number
+        logging.info("%s %s begins", info.method, info.path)
+
+
+    def end(info: pinstripe.ResultInfo) -> None:
+        ended = info.error or info.status
+        logging.info("%s in %.3f s, %d requests", ended, info.duration, info.attempts)
+        current_call.set(None)
+
+
+    logging.getLogger().handlers[0].addFilter(add_call)
+    with pinstripe.Client(hooks=pinstripe.Hooks(on_call=begin, on_result=end)) as stripe:
+        stripe.identity.verification_sessions.create(type="document")
+    ```
+
+    `a | b` has the functions of both, those of `a` first.
+
     Attributes:
+        on_call: Called when a call begins.
+        on_result: Called when a call has ended, with or without an error.
         on_request: Called before each request.
         on_response: Called when a request has ended, with or without an answer.
         on_retry: Called before the pause between two requests of a call.
         on_wait: Called when a request has waited for a free slot or for the rate limit.
+        on_delivery: Called by a router with each delivery, after its verification.
+        on_receipt: Called by a router when a delivery has ended.
+        on_handler: Called by a router before it calls a handler.
+        on_handled: Called by a router when a handler has ended.
     """
 
+    on_call: Callable[[CallInfo], object] | None = field(default=None, validator=_plain_function)
+    on_result: Callable[[ResultInfo], object] | None = field(
+        default=None, validator=_plain_function
+    )
     on_request: Callable[[RequestInfo], object] | None = field(
         default=None, validator=_plain_function
     )
@@ -131,6 +121,45 @@ class Hooks(Value):
     )
     on_retry: Callable[[RetryInfo], object] | None = field(default=None, validator=_plain_function)
     on_wait: Callable[[WaitInfo], object] | None = field(default=None, validator=_plain_function)
+    on_delivery: Callable[[DeliveryInfo], object] | None = field(
+        default=None, validator=_plain_function
+    )
+    on_receipt: Callable[[ReceiptInfo], object] | None = field(
+        default=None, validator=_plain_function
+    )
+    on_handler: Callable[[HandlerInfo], object] | None = field(
+        default=None, validator=_plain_function
+    )
+    on_handled: Callable[[HandledInfo], object] | None = field(
+        default=None, validator=_plain_function
+    )
+
+    def __or__(self, other: Self) -> Self:
+        if not isinstance(other, Hooks):  # what a caller without types gives
+            return NotImplemented
+        names = [attribute.name for attribute in fields(type(self))]
+        both = {
+            name: _one_after_the_other(getattr(self, name), getattr(other, name)) for name in names
+        }
+        return type(self)(**both)
+
+
+def _one_after_the_other(
+    first: Callable[[Any], object] | None, second: Callable[[Any], object] | None
+) -> Callable[[Any], object] | None:
+    if first is None or second is None:
+        return first or second
+
+    def both(info: object) -> None:
+        report(first, info)
+        report(second, info)
+
+    return both
+
+
+def watches_calls(hooks: Hooks) -> bool:
+    """Return whether a hook takes reports of whole calls."""
+    return hooks.on_call is not None or hooks.on_result is not None
 
 
 def watches_requests(hooks: Hooks) -> bool:
@@ -139,19 +168,23 @@ def watches_requests(hooks: Hooks) -> bool:
     return watched or _log.isEnabledFor(logging.DEBUG)
 
 
-# The module that users import them from; see the end of `options`.
-for _class in (RequestInfo, ResponseInfo, RetryInfo, WaitInfo, Hooks):
-    _class.__module__ = "pinstripe"
+# The module that users import it from; see the end of `options`.
+Hooks.__module__ = "pinstripe"
 
 
-def report_request(hooks: Hooks, info: RequestInfo) -> None:
-    """Report that a request is about to be sent.
+def report(hook: Callable[[_T], object] | None, info: _T) -> None:
+    """Call a hook; if it raises an exception, that is logged.
 
     Args:
-        hooks: The hooks of the client.
-        info: The request.
+        hook: The hook; None if there is none.
+        info: What to report.
     """
-    _call(hooks.on_request, info)
+    if hook is None:
+        return
+    try:
+        hook(info)
+    except Exception:  # noqa: BLE001 -- a fault of a hook must not fail the call
+        _log.exception("a hook raised an exception; the call proceeds without it")
 
 
 def report_response(hooks: Hooks, info: ResponseInfo) -> None:
@@ -161,17 +194,18 @@ def report_response(hooks: Hooks, info: ResponseInfo) -> None:
         hooks: The hooks of the client.
         info: How it ended.
     """
-    _log.debug(
-        "%s %s attempt %d: %s in %.3f s (%s)",
-        info.method,
-        info.path,
-        info.attempt,
-        info.status or info.error,
-        info.duration,
-        info.request_id or "-",
-        extra=asdict(info),
-    )
-    _call(hooks.on_response, info)
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug(
+            "%s %s attempt %d: %s in %.3f s (%s)",
+            info.method,
+            info.path,
+            info.attempt,
+            info.status or info.error,
+            info.duration,
+            info.request_id or "-",
+            extra=asdict(info),
+        )
+    report(hooks.on_response, info)
 
 
 def report_retry(hooks: Hooks, info: RetryInfo) -> None:
@@ -191,23 +225,4 @@ def report_retry(hooks: Hooks, info: RetryInfo) -> None:
         info.request_id or "-",
         extra=asdict(info),
     )
-    _call(hooks.on_retry, info)
-
-
-def report_wait(hooks: Hooks, info: WaitInfo) -> None:
-    """Report that a request had to wait for its turn.
-
-    Args:
-        hooks: The hooks of the client.
-        info: The request, and how long it waited.
-    """
-    _call(hooks.on_wait, info)
-
-
-def _call(hook: Callable[[_T], object] | None, info: _T) -> None:
-    if hook is None:
-        return
-    try:
-        hook(info)
-    except Exception:  # noqa: BLE001 -- a fault of a hook must not fail the call
-        _log.exception("a hook raised an exception; the call proceeds without it")
+    report(hooks.on_retry, info)

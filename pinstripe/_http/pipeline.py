@@ -19,7 +19,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
@@ -28,16 +28,12 @@ from pinstripe._concurrency.deadlines import deadline_in, has_passed
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._config.hooks import (
     Hooks,
-    RequestInfo,
-    ResponseInfo,
-    RetryInfo,
-    WaitInfo,
-    report_request,
+    report,
     report_response,
     report_retry,
-    report_wait,
     watches_requests,
 )
+from pinstripe._config.infos import RequestInfo, ResponseInfo, RetryInfo, WaitInfo
 from pinstripe._config.options import RetryPolicy, Timeout
 from pinstripe._core.errors import (
     ConfigurationError,
@@ -115,21 +111,24 @@ class Pipeline:
         self._hooks = hooks
         self._time = time_source
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, attempts: Attempts | None = None) -> Response:
         """Send a request, again if that may help, and return the answer of success.
 
         Args:
             request: What to send.
+            attempts: Keeps count of the attempts; for the report of the call.
 
         Raises:
             PinstripeError: The call failed; the error has the idempotency key, the number of
                 attempts and what is certain about the server having acted.
         """
-        timeout, attempts = request.timeout or self._timeout, Attempts()
+        timeout, attempts = request.timeout or self._timeout, attempts or Attempts()
         request = request.with_defaults({**self._headers, **request.headers}, timeout, attempts)
         limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
-            await limiter.wait_until_near(queue_key(request))
+            since = self._time.monotonic()
+            if await limiter.wait_until_near(queue_key(request)):
+                attempts.waited = self._time.monotonic() - since
         deadline = self._time.monotonic() + total
         scope = deadline_in(total)
         try:
@@ -199,14 +198,7 @@ class Pipeline:
                 raise _failure(request, result, retry_after)
             if not is_free:
                 self._budget.spend()
-            info = RetryInfo(
-                method=request.method,
-                path=request.template,
-                attempt=attempts.count,
-                pause=pause,
-                **_end_of(result),
-            )
-            report_retry(self._hooks, info)
+            self._report_retry(request, attempts, result, pause)
             await self._time.sleep(pause)
 
     async def _attempt(
@@ -222,13 +214,12 @@ class Pipeline:
         # raise anything.
         result: Response | TransportError | None = None
         try:
-            if must_wait:
+            if must_wait or attempts.waited:
                 since, sent = sent, self._time.monotonic()
-                method, path = request.method, request.template
-                report_wait(self._hooks, WaitInfo(method=method, path=path, duration=sent - since))
+                self._report_wait(request, attempts, sent - since)
             attempts.begin()
             if watches_requests(self._hooks):
-                result = await self._send_watched(request, attempts.count)
+                result = await self._send_watched(request, attempts)
             else:
                 result = await self._send_once(request)
             attempts.end(result)
@@ -240,25 +231,62 @@ class Pipeline:
             end, reason = end_and_reason(request, result)
             limiter.release(queue, end, reason, sent, self._time.monotonic())
 
-    async def _send_watched(self, request: Request, attempt: int) -> Response | TransportError:
+    def _report_retry(
+        self, request: Request, attempts: Attempts, result: Response | TransportError, pause: float
+    ) -> None:
+        status, request_id, error = end_of_request(result)
+        info = RetryInfo(
+            call=attempts.call,
+            method=request.method,
+            path=request.template,
+            attempt=attempts.count,
+            pause=pause,
+            status=status,
+            request_id=request_id,
+            error=error,
+        )
+        report_retry(self._hooks, info)
+
+    def _report_wait(self, request: Request, attempts: Attempts, duration: float) -> None:
+        info = WaitInfo(
+            call=attempts.call,
+            method=request.method,
+            path=request.template,
+            duration=duration + attempts.waited,
+        )
+        attempts.waited = 0.0  # a later attempt waits anew
+        report(self._hooks.on_wait, info)
+
+    async def _send_watched(
+        self, request: Request, attempts: Attempts
+    ) -> Response | TransportError:
         """Send a request once, and report its start and its end."""
-        facts: dict[str, Any] = {
-            "method": request.method,
-            "path": request.template,
-            "attempt": attempt,
-        }
-        report_request(self._hooks, RequestInfo(**facts, idempotency_key=request.idempotency_key))
+        call, method, path = attempts.call, request.method, request.template
+        key, attempt = request.idempotency_key, attempts.count
+        begin = RequestInfo(
+            call=call, method=method, path=path, attempt=attempt, idempotency_key=key
+        )
+        report(self._hooks.on_request, begin)
         started = self._time.monotonic()
-        end: dict[str, Any] = {}
+        status = request_id = problem = None
         try:
             result = await self._send_once(request)
-            end = _end_of(result)
+            status, request_id, problem = end_of_request(result)
         except BaseException as error:
-            end = {"error": type(error).__name__}
+            problem = type(error).__name__
             raise
         finally:
-            duration = self._time.monotonic() - started
-            report_response(self._hooks, ResponseInfo(**facts, **end, duration=duration))
+            end = ResponseInfo(
+                call=call,
+                method=method,
+                path=path,
+                attempt=attempt,
+                duration=self._time.monotonic() - started,
+                status=status,
+                request_id=request_id,
+                error=problem,
+            )
+            report_response(self._hooks, end)
         return result
 
     async def _send_once(self, request: Request) -> Response | TransportError:
@@ -306,11 +334,17 @@ def end_and_reason(
     return None if request.upload or request.sink else "answered", None
 
 
-def _end_of(result: Response | TransportError) -> dict[str, Any]:
-    """Return the fields of an info class that say how a request ended."""
+def end_of_request(
+    result: Response | TransportError,
+) -> tuple[int | None, str | None, str | None]:
+    """Return how a request ended: the status, the request id, and the name of the error.
+
+    Args:
+        result: The answer, or the error in its place.
+    """
     if isinstance(result, TransportError):
-        return {"error": type(result).__name__}
-    return {"status": result.status, "request_id": clean_request_id(result.request_id)}
+        return None, None, type(result).__name__
+    return result.status, clean_request_id(result.request_id), None
 
 
 def _failure(

@@ -12,6 +12,7 @@ import sys
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+from pinstripe._config.hooks import next_number
 from pinstripe._config.options import RetryPolicy
 from pinstripe._core.errors import ConnectionLost, Outcome, TransportError
 from pinstripe._core.refusals import is_refusal
@@ -147,7 +148,11 @@ class Attempts(CallProgress):
     Attributes:
         count: Requests made.
         free: How many of them replaced one on a stale connection; they cost nothing of the budget.
+        waited: Seconds that the call waited before its deadline began.
     """
+
+    waited: float = 0.0
+    _call: int | None = None
 
     def __init__(self) -> None:
         self.count = self.free = 0
@@ -188,6 +193,13 @@ class Attempts(CallProgress):
             return False
         self.free = 1
         return True
+
+    @property
+    def call(self) -> int:
+        """The number of the call, which gets one with its first report."""
+        if self._call is None:
+            self._call = next_number()
+        return self._call
 
     @property
     def outcome(self) -> Outcome:

@@ -116,8 +116,8 @@ class AsyncLimiter(Limiter[Waiter]):
         """
         return self._keyless_queue if key is None else self.endpoint_queue(*key, now)
 
-    async def wait_until_near(self, key: QueueKey | None) -> None:
-        """Wait until the turn of a call is near, however long that takes.
+    async def wait_until_near(self, key: QueueKey | None) -> bool:
+        """Wait until the turn of a call is near, however long that takes; return whether it waited.
 
         Its deadline starts only then. The turn is near if fewer requests wait before it than can
         go in a quarter of a second, and fewer than may be in flight at once.
@@ -130,7 +130,7 @@ class AsyncLimiter(Limiter[Waiter]):
         waiting_list = self._waiting_lists.get(queue)
         if waiting_list is None:
             if self._has_room(queue, 0, now):
-                return
+                return False
             waiting_list = self._waiting_lists[queue] = _WaitingList()
         waiter = asyncio.get_running_loop().create_future()
         waiting_list.waiters[waiter] = None
@@ -144,6 +144,7 @@ class AsyncLimiter(Limiter[Waiter]):
                 waiting_list.waiters.pop(waiter, None)
             # Whether it moves on or was cancelled, there may be room for the next ones now.
             self._call_waiters(queue)
+        return True
 
     def _has_room(self, queue: EndpointQueue[Waiter], called: int, now: float) -> bool:
         soon = [bucket.rate.at(now) * _NEAR for bucket in queue.buckets]

@@ -1807,7 +1807,8 @@ class Client(ClientBase):
             default what Stripe publishes, or no limit if `base_url` is on this machine. None
             switches it off.
         limits: The bounds of connections and answers.
-        hooks: Functions that are called while a call proceeds.
+        hooks: Functions that are called while a call proceeds; for OpenTelemetry those of
+            `pinstripe.otel.hooks()`.
         tls: Certificates in place of those of the machine, or an `ssl.SSLContext` that verifies.
         proxy: The address of a proxy, such as `http://user:password@host:3128`; or
             `"environment"`, to use the variables `https_proxy` and `no_proxy`.

@@ -84,6 +84,9 @@ for many machines. For another database implement the `Store` protocol. If sever
 store, give each router a name, `Router(webhook, store, name="billing")`: each handles each event
 once. Without names the second router of a process with the same store is refused.
 
+**Watch.** `Router(webhook, store, hooks=pinstripe.otel.hooks())` makes a span of each delivery, and
+below it one of each handler; `pinstripe.Hooks` has functions for a log of your own.
+
 **Develop.** `pinstripe listen --forward-to URL` sends the events of a test account, or of a
 sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox produce an event of
 any type.

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
-from attrs import frozen
+from attrs import define, frozen
 
 from pinstripe._concurrency.callbacks import CallInThread
+from pinstripe._config.hooks import Hooks, report
+from pinstripe._config.infos import HandledInfo, HandlerInfo
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._models.convert import structure, to_dict
 from pinstripe.events import Event, ThinEvent, event_class
@@ -101,46 +105,84 @@ def _misfit(event: Received, kind: type[Received]) -> DecodeError:
     return unnamed
 
 
-async def run_handlers(
-    handlers: Sequence[Handler[Any]], event: Received, call_plain: CallInThread, deadline: float
-) -> None:
-    """Call handlers one after the other, until one fails or the lease of the event ends.
+@define(eq=False)
+class HandlerCalls:
+    """How the handlers of one event are called, and who gets a report of it.
 
-    Args:
-        handlers: The handlers.
-        event: The event.
+    Attributes:
         call_plain: Calls plain functions.
-        deadline: When the lease ends, on the clock of the event loop.
-
-    Raises:
-        TimeoutError: The lease has ended.
-        Exception: What the first handler that fails raises.
+        hooks: The hooks that get the reports.
+        delivery: The number of the delivery, for the reports.
     """
-    with anyio.fail_after(deadline - anyio.current_time()):
-        for handler in handlers:
-            # A cancellation comes with an `await`, and a handler may do all its work before one.
-            if anyio.current_time() >= deadline:
-                raise TimeoutError("the lease ended before every handler was called")
-            await call(handler, event, call_plain)
+
+    call_plain: CallInThread
+    hooks: Hooks
+    delivery: int
+
+    async def run(self, handlers: Sequence[Handler[Any]], event: Received, deadline: float) -> None:
+        """Call handlers one after the other, until one fails or the lease of the event ends.
+
+        Args:
+            handlers: The handlers.
+            event: The event.
+            deadline: When the lease ends, on the clock of the event loop.
+
+        Raises:
+            TimeoutError: The lease has ended.
+            Exception: What the first handler that fails raises.
+        """
+        with anyio.fail_after(deadline - anyio.current_time()):
+            for handler in handlers:
+                # A cancellation comes with an `await`, and a handler may do all its work before
+                # one.
+                if anyio.current_time() >= deadline:
+                    raise TimeoutError("the lease ended before every handler was called")
+                await self.call(handler, event)
+
+    async def call(self, handler: Handler[Any], event: Received) -> None:
+        """Call a handler, wait for its end, and report both.
+
+        Args:
+            handler: The handler.
+            event: The event.
+        """
+        if self.hooks.on_handler is None and self.hooks.on_handled is None:
+            return await self._call(handler, event)
+        facts: dict[str, Any] = {
+            "delivery": self.delivery,
+            "event_id": event.id,
+            "event_type": event.type,
+            "handler": _name_of(handler),
+        }
+        report(self.hooks.on_handler, HandlerInfo(**facts))
+        started, error = time.monotonic(), None
+        try:
+            await self._call(handler, event)
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            ended = HandledInfo(**facts, duration=time.monotonic() - started, error=error)
+            report(self.hooks.on_handled, ended)
+
+    async def _call(self, handler: Handler[Any], event: Received) -> None:
+        # A handler may also be an object with an async `__call__`, or a plain function that
+        # returns an awaitable, such as a wrapped coroutine function.
+        method = cast("Any", handler).__call__
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method):
+            result = handler(event)
+        else:
+            result = await self.call_plain(handler, event)
+        if inspect.isawaitable(result):
+            await cast("Awaitable[object]", result)
 
 
-async def call(handler: Handler[Any], event: Received, call_plain: CallInThread) -> None:
-    """Call a handler, and wait for its end.
-
-    Args:
-        handler: The handler.
-        event: The event.
-        call_plain: Calls plain functions.
-    """
-    # A handler may also be an object with an async `__call__`, or a plain function that returns an
-    # awaitable, such as a wrapped coroutine function.
-    method = cast("Any", handler).__call__
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method):
-        result = handler(event)
-    else:
-        result = await call_plain(handler, event)
-    if inspect.isawaitable(result):
-        await cast("Awaitable[object]", result)
+def _name_of(handler: Handler[Any]) -> str:
+    """Return the module and the name of a handler, or of the class of one that has no name."""
+    named: Any = inspect.unwrap(handler.func if isinstance(handler, partial) else handler)
+    if not hasattr(named, "__qualname__"):
+        named = cast("Any", type(named))
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 async def in_thread(function: Callable[..., object], /, *args: Any) -> object:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
 from pinstripe._core.errors import DecodeError, SignatureError
 from pinstripe.webhooks._webhook import Received
+
+_log = logging.getLogger("pinstripe.webhooks")
 
 DeliveryResult: TypeAlias = Literal[
     "handled", "ignored", "duplicate", "stale", "invalid", "too_large", "busy", "failed"
@@ -57,3 +60,15 @@ class Receipt:
     def status(self) -> int:
         """The HTTP status of the answer; unless it is 200, Stripe sends the event again."""
         return _STATUS[self.ending]
+
+
+def refused(error: SignatureError | DecodeError) -> Receipt:
+    """Return how to answer a delivery that cannot be trusted or read, and log why.
+
+    Args:
+        error: Why.
+    """
+    reason = error.reason if isinstance(error, SignatureError) else "not_an_event"
+    _log.warning("a delivery is refused (%s): %s", reason, error.message)
+    too_large = reason == "body_too_large"
+    return Receipt("too_large" if too_large else "invalid", error=error.with_traceback(None))

@@ -53,6 +53,7 @@ from pinstripe._concurrency.callbacks import CallInThread, ThreadCallbacks
 from pinstripe._concurrency.loop_thread import LoopThread, leases
 from pinstripe._concurrency.tasks import finish
 from pinstripe._concurrency.thread_call import ThreadCall
+from pinstripe._config.hooks import Hooks, next_number
 from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
@@ -60,16 +61,16 @@ from pinstripe._signature import refusal_by_headers
 from pinstripe.events import ThinEvent
 from pinstripe.webhooks._handlers import (
     Handler,
+    HandlerCalls,
     Registered,
-    call,
     check_kinds,
     handlers_of,
     in_thread,
-    run_handlers,
 )
 from pinstripe.webhooks._names import refuse_same_name
-from pinstripe.webhooks._receipt import DeliveryResult, Receipt
+from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
 from pinstripe.webhooks._stores import MemoryStore, Store
+from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
 from pinstripe.webhooks._webhook import Received, Webhook
 
 _A = TypeVar("_A", bound=Received)
@@ -115,6 +116,8 @@ class Router:
         skip_older: True to skip an event if a newer one of the same object was handled. `created`
             decides, to the second. This is for handlers that copy the state of objects: a skipped
             event is never handled.
+        hooks: Functions that are called while a delivery proceeds; for OpenTelemetry those of
+            `pinstripe.otel.hooks()`.
 
     Raises:
         ConfigurationError: An argument is wrong, or another router of this process has the same
@@ -130,6 +133,7 @@ class Router:
         lease: float = LEASE_SECONDS,
         allow_plain: bool = False,
         skip_older: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         if not isinstance(webhook, Webhook):
             raise ConfigurationError("webhook", "must be a Webhook")
@@ -139,12 +143,15 @@ class Router:
             raise ConfigurationError("name", "must be text")
         if not is_number(lease) or not 0 < lease < 1e6:
             raise ConfigurationError("lease", "must be a number of seconds above zero")
+        if hooks is not None and not isinstance(hooks, Hooks):
+            raise ConfigurationError("hooks", "must be a Hooks")
         self.webhook = webhook
         self.store = MemoryStore() if store is None else store
         self.name = name
         self._lease = lease
         self._allow_plain = allow_plain
         self._skip_older = skip_older
+        self._hooks = hooks or Hooks()
         self._thread: LoopThread | None = None
         self._handlers: list[Registered] = []
         refuse_same_name(self)
@@ -203,7 +210,7 @@ class Router:
         limits = [self.webhook.max_bytes, *([] if max_bytes is None else [max_bytes])]
         length, encoding = headers.get("Content-Length"), headers.get("Content-Encoding")
         error = refusal_by_headers(length, encoding, min(limits))
-        return None if error is None else _refused(error)
+        return None if error is None else refused(error)
 
     async def receive(
         self, body: bytes, signature: str | None, *, headers: Mapping[str, str] | None = None
@@ -262,8 +269,9 @@ class Router:
             DecodeError: Its object does not fit the class of a handler; see `allow_plain`.
             Exception: What the first handler that fails raises.
         """
+        calls = HandlerCalls(in_thread, self._hooks, next_number())
         for handler in handlers_of(event, self._handlers, allow_plain=self._allow_plain):
-            await call(handler, event, in_thread)
+            await calls.call(handler, event)
 
     async def _receive(
         self,
@@ -272,10 +280,17 @@ class Router:
         headers: Mapping[str, str] | None,
         call_plain: CallInThread,
     ) -> Receipt:
+        number = next_number()
         try:
             event = self.webhook.parse(body, signature, headers=headers)
         except (SignatureError, DecodeError) as error:
-            return _refused(error)
+            return report_refusal(self._hooks, number, refused(error))
+        calls = HandlerCalls(call_plain, self._hooks, number)
+        if watches_deliveries(self._hooks):
+            return await watched(self._hooks, number, event, partial(self._handle, event, calls))
+        return await self._handle(event, calls)
+
+    async def _handle(self, event: Received, calls: HandlerCalls) -> Receipt:
         try:
             handlers = handlers_of(event, self._handlers, allow_plain=self._allow_plain)
         except DecodeError as error:
@@ -290,7 +305,7 @@ class Router:
         if not handlers:
             return Receipt("ignored", event)
         try:
-            result = await self._handle_once(event, handlers, call_plain)
+            result = await self._handle_once(event, handlers, calls)
         except Exception:  # noqa: BLE001 -- after any failure Stripe must send the event again
             _log.exception("event %s (%s) was not handled; it is refused", event.id, event.type)
             return Receipt("failed", event)
@@ -300,7 +315,7 @@ class Router:
         return Receipt(result, event)
 
     async def _handle_once(
-        self, event: Received, handlers: list[Handler[Any]], call_plain: CallInThread
+        self, event: Received, handlers: list[Handler[Any]], calls: HandlerCalls
     ) -> DeliveryResult:
         # A delivery owns the event from its claim to the commit or the release. The token names
         # this claim: after the lease another delivery may have a claim of its own, and then
@@ -313,7 +328,7 @@ class Router:
                 return "duplicate" if claimed == "done" else "busy"
             result: DeliveryResult = "stale" if await self._is_stale(event) else "handled"
             if result == "handled":
-                await run_handlers(handlers, event, call_plain, deadline)
+                await calls.run(handlers, event, deadline)
         except BaseException:
             # If the claim itself failed it is released too: it may have been made, and only the
             # answer was lost.
@@ -356,14 +371,6 @@ class Router:
                 "the store failed to end the claim of event %s; the claim expires with its lease",
                 event.id,
             )
-
-
-def _refused(error: SignatureError | DecodeError) -> Receipt:
-    """Return how to answer a delivery that cannot be trusted or read, and log why."""
-    reason = error.reason if isinstance(error, SignatureError) else "not_an_event"
-    _log.warning("a delivery is refused (%s): %s", reason, error.message)
-    too_large = reason == "body_too_large"
-    return Receipt("too_large" if too_large else "invalid", error=error.with_traceback(None))
 
 
 async def _store_step(step: Awaitable[_T]) -> _T:

@@ -278,3 +278,17 @@ def test_header_text_lets_only_printable_ascii_through(text) -> None:
     else:
         assert 1 <= len(text) <= 255
         assert all("!" <= character <= "~" for character in text)
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://api.stripe.com", ("api.stripe.com", 443)),
+        ("http://LOCALHOST", ("localhost", 80)),
+        ("http://[::1]:8080/", ("::1", 8080)),
+    ],
+)
+def test_the_server_behind_an_address(url: str, server: tuple[str, int]) -> None:
+    config = Config(api_key="sk_test_1", base_url=url, files_url="https://files.example:9")
+    assert config.server_of("api") == server
+    assert config.server_of("files") == ("files.example", 9)

@@ -145,7 +145,7 @@ async def test_bytes_are_served_without_a_key(server: Server) -> None:
             assert await response.read() == b"\0abc"
         for path, host, status in [
             ("/bytes/none", "localhost", 404),
-            ("/bytes/a/b", "localhost", 401),
+            ("/bytes/a/b", "localhost", 401),  # no route is there, so no route is open
             ("/bytes/abc", "evil.example", 403),
             ("/bytesabc", "localhost", 401),
         ]:

@@ -96,13 +96,13 @@ async def one_of_each(api: Api) -> None:
 
 async def calls_during_seeding(api: Api) -> int:
     """Seed many sessions, and return how many other calls are answered meanwhile."""
-    data = {"count": "5000"}
+    data = {"count": "20000"}
     seeding = asyncio.create_task(api.ok("POST", "/_sandbox/identity/seed", data))
     calls = 0
     while not seeding.done():
         await api.ok("GET", f"{SESSIONS}?limit=1")
         calls += 1
-    assert await seeding == {"created": 5000}
+    assert await seeding == {"created": 20_000}
     return calls
 
 

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from pinstripe import ConfigurationError, DecodeError, SignatureError
+from pinstripe import (
+    ConfigurationError,
+    DecodeError,
+    DeliveryInfo,
+    HandledInfo,
+    HandlerInfo,
+    Hooks,
+    ReceiptInfo,
+    SignatureError,
+)
 from pinstripe.events import (
     Event,
     FileCreated,
@@ -971,3 +981,64 @@ async def test_a_thousand_events_delivered_five_times_in_disorder(
     assert statuses[500] == crashes > 50
     assert isinstance(router.store, MemoryStore)
     assert len(router.store) == 1000
+
+
+# What hooks get
+
+
+async def test_hooks_get_every_step_of_a_delivery() -> None:
+    notes: list[Any] = []
+    names = ("on_delivery", "on_receipt", "on_handler", "on_handled")
+    router = Router(Webhook(SECRET), hooks=Hooks(**dict.fromkeys(names, notes.append)))
+    event = stripe_event(VERIFIED)
+
+    @router.on(VERIFIED)
+    async def first(event: Event) -> None:
+        """The first one."""
+
+    async def second(number: int, event: Event) -> None:
+        raise ValueError(CANARY)
+
+    router.on(VERIFIED)(partial(second, 5))
+    await deliver(router, event)
+    await router.receive(event.body, None)
+    number = notes[0].delivery
+    id = json.loads(event.body)["id"]
+    facts: dict[str, Any] = {"delivery": number, "event_id": id, "event_type": VERIFIED}
+    where = f"{__name__}.test_hooks_get_every_step_of_a_delivery.<locals>"
+    of = [{**facts, "handler": f"{where}.{name}"} for name in ("first", "second")]
+    times = [note.duration for note in notes if hasattr(note, "duration")]
+    assert notes == [
+        DeliveryInfo(**facts),
+        HandlerInfo(**of[0]),
+        HandledInfo(**of[0], duration=times[0]),
+        HandlerInfo(**of[1]),
+        HandledInfo(**of[1], duration=times[1], error="ValueError"),
+        ReceiptInfo(**facts, ending="failed", duration=times[2]),
+        DeliveryInfo(delivery=number + 1),
+        ReceiptInfo(delivery=number + 1, ending="invalid", duration=0),
+    ]
+    assert times[2] >= times[0] + times[1]
+    assert CANARY not in repr(notes)
+
+
+def test_a_plain_handler_sees_what_was_set_for_its_delivery() -> None:
+    current: ContextVar[str] = ContextVar("current", default="")
+    seen: list[tuple[str, int]] = []
+    hooks = Hooks(on_delivery=lambda _: current.set("the delivery"))
+    router = Router(Webhook(SECRET), hooks=hooks)
+
+    @router.on(Event)
+    def handle(event: Event) -> None:
+        seen.append((current.get(), threading.get_ident()))
+
+    event = stripe_event(VERIFIED)
+    router.receive_blocking(event.body, event.signature)
+    assert seen == [("the delivery", threading.get_ident())]
+    assert current.get() == ""
+
+
+def test_hooks_must_be_hooks() -> None:
+    wrong: Any = print
+    with pytest.raises(ConfigurationError, match="hooks: must be a Hooks"):
+        Router(Webhook(SECRET), hooks=wrong)
