@@ -424,6 +424,10 @@ class TestTheEnd:
             "dev",
         )
 
+    @pytest.mark.skipif(
+        (3, 12) <= sys.version_info < (3, 12, 2),
+        reason="this Python starts no thread once the main thread has ended (CPython gh-113964)",
+    )
     @pytest.mark.parametrize(
         "work",
         [
