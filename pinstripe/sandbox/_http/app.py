@@ -121,10 +121,11 @@ class Application:
             # Bytes that are not UTF-8 arrive as surrogates, which no answer could hold.
             path = path.encode("utf-8", "replace").decode()
         entry.path = path
-        match, access = self._admit(request, path)
+        found = self.routes.find(request.method, path)
+        entry.hidden = not isinstance(found, Refusal) and found.route.control
+        match, access = self._admit(request, found)
         account = self.world.account(access.account)
         entry.account = account.id
-        entry.hidden = match.route.control
         exchange = _Exchange(match, account, access, entry)
         if match.route.control:
             exchange.html = "text/html" in request.headers.get("Accept", "")
@@ -146,15 +147,14 @@ class Application:
             raise fault.refusal()
         return answer
 
-    def _admit(self, request: web.BaseRequest, path: str) -> tuple[Match, Access]:
-        """Return the route of a request, and what its headers say.
+    def _admit(self, request: web.BaseRequest, found: Match | Refusal) -> tuple[Match, Access]:
+        """Return the route that was found, and what the headers say.
 
         Raises:
             Refusal: 403 for a page of another site or an account that does not exist, 401 for a
                 key that is not accepted, 404 or 405 for a route that is not there, 400 for other
                 headers.
         """
-        found = self.routes.find(request.method, path)
         open = not isinstance(found, Refusal) and found.route.open
         check_host(request.headers.get(HOST, ""), self.world.settings.reachable_as)
         check_site(request.headers, visit=open and request.method == "GET")

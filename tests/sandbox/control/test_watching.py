@@ -63,6 +63,12 @@ async def test_a_request_is_logged_with_what_it_sent_and_got(api: Api) -> None:
     }
 
 
+async def test_requests_to_the_sandbox_itself_stay_out_even_if_they_are_refused(api: Api) -> None:
+    elsewhere = {"Host": "elsewhere.test"}
+    refused = await api("GET", REQUESTS, **elsewhere)
+    assert (refused.status, await log(api)) == (403, [])
+
+
 async def test_refusals_replays_and_faults_are_marked(api: Api, server: Server) -> None:
     await api("GET", f"{SESSIONS}/vs_none?expand[]=x", Stripe_Account="acct_1")
     await api("GET", "/v1/nothing", Authorization="")
