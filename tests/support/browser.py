@@ -110,7 +110,17 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def tab(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Tab]:
+def servers_first(request: pytest.FixtureRequest) -> None:
+    """Start the servers of a test before its tab, which then is closed before they stop."""
+    for name in ("sandbox", "server", "shop"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+
+
+@pytest.fixture
+async def tab(
+    browser: Browser, servers_first: None, request: pytest.FixtureRequest
+) -> AsyncIterator[Tab]:
     context: dict[str, Any] = getattr(request, "param", {})
     page = await browser.new_page(**context)
     page.set_default_timeout(PATIENCE)

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pinstripe.sandbox import Sandbox
-from tests.support.browser import anyio_backend, browser, tab
+from tests.support.browser import anyio_backend, browser, servers_first, tab
 from tests.support.shop import Shop, open_shop
 
-__all__ = ["anyio_backend", "browser", "tab"]
+__all__ = ["anyio_backend", "browser", "servers_first", "tab"]
 
 
 @pytest.fixture
