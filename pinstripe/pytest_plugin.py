@@ -92,7 +92,6 @@ does not print the values of private ones.
 
 from __future__ import annotations
 
-import difflib
 import json
 import time
 import uuid
@@ -104,6 +103,7 @@ import pytest
 from attrs import field, frozen
 
 from pinstripe._config.options import DEFAULT_API_VERSION
+from pinstripe._core.checks import check_field_names
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._event_samples import SAMPLED, Sample, sample
 from pinstripe._models.convert import to_dict
@@ -273,11 +273,7 @@ def _check_fields(object: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     if model is None:
         return
     known = {attribute.name for attribute in attrs.fields(model)}
-    for name in fields:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigurationError(name, f"is not a field of {object['object']}{hint}")
+    check_field_names(fields, known, object["object"])
 
 
 def _random_id() -> str:

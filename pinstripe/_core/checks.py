@@ -8,7 +8,7 @@ subclass can have a text of its own, which is not its value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from operator import index
@@ -58,6 +58,26 @@ def kind_of(value: object) -> str:
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
     return with_article(name if package in ("builtins", "__main__") else f"{package}.{name}")
+
+
+def check_field_names(names: Iterable[str], known: Collection[str], owner: str) -> None:
+    """Refuse fields that something does not have: a misspelled one would change nothing.
+
+    Args:
+        names: The names of the fields.
+        known: The names of those that it has.
+        owner: What it is.
+
+    Raises:
+        ConfigurationError: A name is not among those.
+    """
+    for name in names:
+        if name not in known:
+            from difflib import get_close_matches  # noqa: PLC0415 -- for an error alone
+
+            close = get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigurationError(name, f"is not a field of {owner}{hint}")
 
 
 def check_id(argument: str, value: Any) -> str:

@@ -30,7 +30,9 @@ Rounding: TypeAlias = Literal["up", "down"]
 ROUNDING: Final[Mapping[str, Rounding]] = {"gt": "down", "gte": "up", "lt": "up", "lte": "down"}
 """How a bound of a filter is rounded to whole seconds."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+"""The name of an id in the template of a path."""
+
 
 # What escaping leaves as it is: most names and values, so most calls need no `quote_plus`.
 _UNESCAPED = re.compile(r"[A-Za-z0-9_.~\[\]-]*")
@@ -95,7 +97,7 @@ def fill_path(template: str, ids: Mapping[str, str]) -> str:
     """
     if "{" not in template:
         return template
-    return _PLACEHOLDER.sub(lambda m: check_id(m[1], ids[m[1]]), template)
+    return PLACEHOLDER.sub(lambda m: check_id(m[1], ids[m[1]]), template)
 
 
 def encode_form(params: Mapping[str, Any], *, v2: bool = False) -> str:

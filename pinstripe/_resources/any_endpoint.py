@@ -11,13 +11,13 @@ from attrs import evolve
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.checks import check_mapping, check_metadata, check_texts, plain_text
 from pinstripe._core.errors import ConfigurationError
+from pinstripe._http.encoding import PLACEHOLDER
 from pinstripe._http.messages import Host, Method, Request, Response
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.params import without_empty_metadata
 
 # Text, not compiled patterns: few programs use them, and compiling delays the import of all.
 _PATH: Final = r"/v[12](?:/(?:[A-Za-z0-9_-]+|\{[a-z_]+\}))+"
-_PLACEHOLDER: Final = r"\{([a-z_]+)\}"
 # Each segment after the version that is neither a word of the API nor a placeholder: an id.
 _ID_SEGMENT: Final = r"(?<=.../)(?![a-z_]+(?:/|$)|\{)[^/]+"
 
@@ -53,7 +53,7 @@ def request_for(
         raise ConfigurationError("path", problem)
     path = plain_text(path)
     given = {} if ids is None else check_mapping("ids", ids)
-    names = re.findall(_PLACEHOLDER, path)
+    names = PLACEHOLDER.findall(path)
     if given.keys() != set(names):
         wanted = ", ".join(names) or "this path has none"
         raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")

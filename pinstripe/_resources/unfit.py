@@ -22,7 +22,7 @@ from pinstripe._http.messages import Request, Response
 from pinstripe._models.convert import decode
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, attach_response
-from pinstripe._resources.endpoint import check_object, error_with_response, parse_response
+from pinstripe._resources.endpoint import check_object, error_of_call, parse_response
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -113,8 +113,7 @@ def parse_page(
         if isinstance(item, Unfit):
             item.error.items = fitting
             item.error.cursor = cursor_of(item.id) if item.id else None
-            item.error.call = request.call
-            error_with_response(item.error, response)
+            error_of_call(item.error, request, response)
     last = items[-1]
     if isinstance(last, Unfit) and envelope.has_more and not last.id:
         raise last.error
@@ -122,7 +121,7 @@ def parse_page(
     try:
         check_object(Page(data=data, has_more=True), request, response)
     except DecodeError as error:
-        problem = error_with_response(error, response)
+        problem = error_of_call(error, request, response)
     else:
         return MixedPage(data, envelope.has_more, envelope.url, response)
     raise problem

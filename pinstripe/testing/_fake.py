@@ -16,13 +16,13 @@ from multidict import CIMultiDict
 from pinstripe._client import AsyncClient
 from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError, PinstripeError
+from pinstripe._http.encoding import PLACEHOLDER
 from pinstripe._http.messages import Method, Request, Response
 from pinstripe._models.convert import to_dict
 from pinstripe._models.record import Record
 from pinstripe.sync import Client
 
 _KEY: Final = "sk_test_fake"
-_PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
 @frozen
@@ -121,7 +121,7 @@ class Expectation:
     _pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        parts = _PLACEHOLDER.split(self.path)
+        parts = PLACEHOLDER.split(self.path)
         # Every second part is the name of a placeholder.
         texts = [
             f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part)
@@ -205,6 +205,12 @@ class FakeAPI:
             raise ConfigurationError("method", f"must be GET, POST or DELETE, not {method!r}")
         if not path.startswith("/"):
             raise ConfigurationError("path", f"must start with /, not {path!r}")
+        names = PLACEHOLDER.findall(path)
+        if len(set(names)) < len(names) or not all(map(str.isidentifier, names)):
+            problem = (
+                f"must have placeholders of different names, such as {{session}}, not {path!r}"
+            )
+            raise ConfigurationError("path", problem)
         expected = Expectation(method, path)
         self._expected.insert(0, expected)
         return expected

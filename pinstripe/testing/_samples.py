@@ -7,10 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
 
-import msgspec
+import attrs
 from msgspec import inspect
 
 from pinstripe import _event_samples
+from pinstripe._core.checks import check_field_names
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._models.convert import from_dict, to_dict
 from pinstripe._models.record import Record
@@ -50,12 +51,9 @@ def sample(model: type[_M], **fields: Any) -> _M:
     if not (isinstance(kind, type) and issubclass(kind, Record)):
         raise ConfigurationError("model", "must be a model of this package, or a Page of one")
     plain = _example(model, fields.get("status"))
-    known = {field.encode_name for field in msgspec.structs.fields(cast("Any", kind))}
-    for name, value in fields.items():
-        if name not in known:
-            problem = f"is not a field of {kind.__name__}"
-            raise ConfigurationError(name, problem)
-        plain[name] = _as_data(value)
+    known = {attribute.name for attribute in attrs.fields(kind)}
+    check_field_names(fields, known, kind.__name__)
+    plain |= {name: _as_data(value) for name, value in fields.items()}
     try:
         return from_dict(model, plain)
     except DecodeError as error:

@@ -16,7 +16,15 @@ import pytest
 
 from pinstripe.cli.export import RESOURCES, _read_time
 from pinstripe.sandbox import Sandbox
-from tests.support.cli_process import SECONDS, GateClock, environment, run, same_sandbox, start
+from tests.support.cli_process import (
+    SECONDS,
+    GateClock,
+    environment,
+    read_terminal,
+    run,
+    same_sandbox,
+    start,
+)
 from tests.support.nonsense import http, nonsense
 
 Command = Callable[..., int]
@@ -239,12 +247,7 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
         arguments = ("-o", tmp_path / "out.csv", "--since", "2000-01-01")
         with start("export", SESSIONS, *arguments, sandbox=sandbox, stderr=theirs) as process:
             os.close(theirs)
-            shown = b""
-            try:
-                while piece := os.read(ours, 4096):
-                    shown += piece
-            except OSError:  # Linux reports so that the other side is closed
-                pass
+            shown = read_terminal(ours)
             assert process.wait(SECONDS) == 0
     os.close(ours)
     assert b"1,000 objects, " in shown
@@ -396,12 +399,7 @@ def test_a_terminal_gets_no_control_character(sandbox: Sandbox) -> None:
     ours, theirs = pty.openpty()
     with start(*words, sandbox=sandbox, stdout=theirs) as process:
         os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 4096):
-                shown += piece
-        except OSError:  # Linux reports so that the other side is closed
-            pass
+        shown = read_terminal(ours)
         assert process.wait(SECONDS) == 0
     os.close(ours)
     assert rb"\x1b]0;title\x07\x9b31m" in shown

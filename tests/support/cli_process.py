@@ -70,6 +70,17 @@ def run(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+def read_terminal(ours: int) -> bytes:
+    """Return what a process writes to a terminal, until nobody has the other side open."""
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # Linux reports so that the other side is closed
+        pass
+    return shown
+
+
 def json_rows(data: bytes) -> list[dict[str, Any]]:
     assert not data or data.endswith(b"\n")
     return [json.loads(line) for line in data.splitlines()]

@@ -175,6 +175,8 @@ def test_the_blocking_client_talks_to_it(fake: FakeAPI) -> None:
     [
         (lambda fake: fake.on("PUT", "/v1/x"), "method"),
         (lambda fake: fake.on("GET", "v1/x"), "path"),
+        (lambda fake: fake.on("GET", "/v1/x/{id}/y/{id}"), "path"),
+        (lambda fake: fake.on("GET", "/v1/x/{1a}"), "path"),
         (lambda fake: fake.on("GET", "/v1/x").answer(), "answers"),
         (lambda fake: fake.on("GET", "/v1/x").answer(3), "answers"),
         (lambda _: refusal(200), "status"),

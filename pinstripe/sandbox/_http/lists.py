@@ -7,12 +7,12 @@ and a parameter, and a `limit` out of range counts as the nearest one: this was 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._params.errors import invalid, missing
 from pinstripe.sandbox._params.schema import TimeRange
-from pinstripe.sandbox._state.table import Json, Query
+from pinstripe.sandbox._state.table import Json, Query, TablePage
 
 # https://docs.stripe.com/api/pagination
 DEFAULT_LIMIT = 10
@@ -41,20 +41,46 @@ def list_objects(
     params = call.params
     if "starting_after" in params and "ending_before" in params:
         raise invalid("You may only specify one of starting_after and ending_before.")
+    wanted = {name: params[name] for name in equals if name in params}
+    found = find_objects(call, kind, wanted, created=created, matches=matches)
+    data = [call.show(value) for value in found.objects]
+    return {"object": "list", "data": data, "has_more": found.has_more, "url": call.path}
+
+
+def find_objects(
+    call: Call,
+    kind: str,
+    equals: Mapping[str, object],
+    *,
+    created: TimeRange | None = None,
+    matches: Callable[[Json], bool] | None = None,
+) -> TablePage:
+    """Return the stored objects of the page that a call asks for.
+
+    Args:
+        call: The call; its limit, starting_after, ending_before and created are read.
+        kind: The name of the kind of the objects.
+        equals: The wanted values, by the names of indexes of the kind.
+        created: As for `list_objects`.
+        matches: As for `list_objects`.
+
+    Raises:
+        Refusal: 400, for a cursor that is not stored.
+    """
+    params = call.params
     query = Query(
         limit=params.get("limit", DEFAULT_LIMIT),
         starting_after=params.get("starting_after"),
         ending_before=params.get("ending_before"),
         created=created or params.get("created") or TimeRange(),
-        equals={name: params[name] for name in equals if name in params},
+        equals=equals,
         matches=matches,
     )
     found = call.account.tables[kind].find(query)
     if found is None:
         cursor = "ending_before" if query.ending_before else "starting_after"
         raise missing(kind, params[cursor], cursor, status=400)
-    data = [call.show(value) for value in found.objects]
-    return {"object": "list", "data": data, "has_more": found.has_more, "url": call.path}
+    return found
 
 
 def exclusive(call: Call, first: str, second: str, code: str = "parameters_exclusive") -> None:

@@ -26,18 +26,18 @@ from pinstripe.sandbox._climate import stock
 from pinstripe.sandbox._climate.catalogue import PRODUCT, SUPPLIER
 from pinstripe.sandbox._http.auth import API_KEY
 from pinstripe.sandbox._http.call import Call
-from pinstripe.sandbox._http.lists import DEFAULT_LIMIT, exclusive
+from pinstripe.sandbox._http.lists import exclusive, find_objects
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Content, control_route, page_route
 from pinstripe.sandbox._pages.actions import actions_of
 from pinstripe.sandbox._pages.changes import changes_of
 from pinstripe.sandbox._pages.privacy import private_fields, private_params
 from pinstripe.sandbox._pages.refusals import refusals
 from pinstripe.sandbox._pages.rendering import render
-from pinstripe.sandbox._params.errors import Refusal, invalid, missing, shortened
-from pinstripe.sandbox._params.schema import METADATA, Object, TimeRange
+from pinstripe.sandbox._params.errors import Refusal, invalid, shortened
+from pinstripe.sandbox._params.schema import METADATA, Object
 from pinstripe.sandbox._state.clock import ManualClock
 from pinstripe.sandbox._state.kinds import Kind
-from pinstripe.sandbox._state.table import Json, Query, Table
+from pinstripe.sandbox._state.table import Json, Table
 from pinstripe.sandbox._state.versions import API_VERSION
 from pinstripe.sandbox._state.world import EVENT
 
@@ -72,20 +72,10 @@ def _describe(call: Call) -> Json:
 
 def _list_objects(call: Call) -> Json:
     """List the objects of a kind, newest first."""
-    kind, params = _kind(call), call.params
+    kind = _kind(call)
     table = call.account.tables[kind.name]
     exclusive(call, "starting_after", "ending_before")
-    query = Query(
-        limit=params.get("limit", DEFAULT_LIMIT),
-        starting_after=params.get("starting_after"),
-        ending_before=params.get("ending_before"),
-        created=params.get("created") or TimeRange(),
-        equals=_wanted(kind, params.get("filter") or {}),
-    )
-    found = table.find(query)
-    if found is None:
-        cursor = "ending_before" if query.ending_before else "starting_after"
-        raise missing(kind.name, params[cursor], cursor, status=400)
+    found = find_objects(call, kind.name, _wanted(kind, call.params.get("filter") or {}))
     events = found.objects if kind.name == EVENT else []
     return {
         "object": "list",

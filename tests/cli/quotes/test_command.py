@@ -23,6 +23,7 @@ from tests.support.cli_process import (
     json_rows,
     lines,
     numbers,
+    read_terminal,
     run,
     start,
 )
@@ -309,16 +310,6 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, tmp_path: Path) -> None
     assert all("quotes" in row for row in rows)
 
 
-def watch(master: int) -> bytes:
-    seen = b""
-    try:
-        while chunk := os.read(master, 65536):
-            seen += chunk
-    except OSError:  # the other side is closed
-        pass
-    return seen
-
-
 @pytest.mark.parametrize("to_file", [True, False])
 def test_progress_is_shown_on_a_terminal(sandbox: Sandbox, tmp_path: Path, to_file: bool) -> None:
     """It is not where the rows themselves go to the terminal."""
@@ -326,7 +317,7 @@ def test_progress_is_shown_on_a_terminal(sandbox: Sandbox, tmp_path: Path, to_fi
     queries = amounts(tmp_path / "q.csv", 30)
     arguments = ["-o", tmp_path / "out.jsonl"] if to_file else []
     seen: list[bytes] = []
-    reader = threading.Thread(target=lambda: seen.append(watch(master)))
+    reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
     with start(
         "quotes", queries, *arguments, sandbox=sandbox, stdout=slave, stderr=slave
@@ -341,7 +332,7 @@ def test_progress_is_shown_on_a_terminal(sandbox: Sandbox, tmp_path: Path, to_fi
 def test_failures_show_in_the_progress(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     seen: list[bytes] = []
-    reader = threading.Thread(target=lambda: seen.append(watch(master)))
+    reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
     with start("quotes", mixed(tmp_path / "q.csv"), "--sandbox", stderr=slave) as process:
         os.close(slave)
@@ -678,7 +669,7 @@ def test_a_terminal_gets_no_control_character(tmp_path: Path) -> None:
     queries.write_text("ref,destination_networks\n\x9b31mred\u202e,bitcoin\n")
     master, slave = pty.openpty()
     seen: list[bytes] = []
-    reader = threading.Thread(target=lambda: seen.append(watch(master)))
+    reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
     words = ("quotes", queries, "--sandbox", "--keep-columns", "--format", "csv")
     with start(*words, stdout=slave) as process:
