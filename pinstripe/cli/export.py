@@ -50,6 +50,7 @@ RESOURCES = (
 _PAGING = {"limit", "max_items", "starting_after", "ending_before", "cursor"}
 _NO_FILTERS = {*_PAGING, "created", "expand", "request_options"}
 
+
 @frozen
 class _Run:
     """One run of the command.
@@ -94,9 +95,7 @@ class _Run:
     callback=in_utc,
     help=f"Only what was created then or later: {TIME_EXAMPLES}; in UTC if no offset is given.",
 )
-@click.option(
-    "--until", metavar="TIME", callback=in_utc, help="Only what was created before then."
-)
+@click.option("--until", metavar="TIME", callback=in_utc, help="Only what was created before then.")
 @click.option(
     "--filter",
     "filters",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
@@ -120,7 +121,10 @@ def _load(text: str) -> Router:
 
 @hide_frames
 async def _replay(
-    client: AsyncClient, router: Router, settings: dict[str, Any], note: Any
+    client: AsyncClient,
+    router: Router,
+    settings: dict[str, Any],
+    note: Callable[[CatchUpReport], None],
 ) -> CatchUpReport:
     async with client:
         try:
