@@ -41,6 +41,7 @@ WINGS: dict[str, set[str]] = {
     "export": {"_core", "_models", "_concurrency", "_disk", "_resources"},
     "sync": BASE | PRODUCTS | {"_client", "bulk", "export"},
     "webhooks": {
+        "_client",
         "_core",
         "_models",
         "_concurrency",
@@ -50,6 +51,7 @@ WINGS: dict[str, set[str]] = {
         "_signature",
         "bulk",
         "events",
+        "sync",
     },
     "otel": {"_config", "_version"},
     "adapters": {"_core", "webhooks"},

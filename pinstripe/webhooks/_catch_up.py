@@ -22,7 +22,7 @@ from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import anyio
 from attrs import evolve, frozen
@@ -40,6 +40,10 @@ from pinstripe.webhooks._handlers import Registered, in_thread
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._stores import MemoryStore, Store
 from pinstripe.webhooks._webhook import Received, Webhook
+
+if TYPE_CHECKING:
+    from pinstripe._client import AsyncClient
+    from pinstripe.sync import Client
 
 _T = TypeVar("_T")
 
@@ -59,28 +63,6 @@ _LONGEST_PAUSE: Final = 5.0
 _KNOWN_TYPES: Final[tuple[str, ...]] = get_args(get_args(EventType)[0])
 
 _log = logging.getLogger("pinstripe.webhooks")
-
-
-class AsyncEventSource(Protocol):
-    """An `AsyncClient`, of which only the log of events is used."""
-
-    @property
-    def events(self) -> Events:
-        """Reads the log."""
-        ...
-
-
-class _BlockingEvents(Protocol):
-    def retrieve(self, id: str) -> Event: ...
-
-
-class BlockingEventSource(Protocol):
-    """A `Client`, of which only the log of events is used."""
-
-    @property
-    def events(self) -> _BlockingEvents:
-        """Reads the log."""
-        ...
 
 
 @frozen(kw_only=True)
@@ -134,9 +116,6 @@ class CatchUpReport:
         return evolve(self, **changes)
 
 
-OnProgress: TypeAlias = Callable[[CatchUpReport], object]
-
-
 class CatchesUp(ABC):
     """The part of a router that handles what was not delivered."""
 
@@ -156,14 +135,14 @@ class CatchesUp(ABC):
     @hide_frames
     async def catch_up(
         self,
-        stripe: AsyncEventSource,
+        stripe: AsyncClient,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
         after: str | None = None,
         undelivered_only: bool = False,
         concurrency: int = 1,
-        on_progress: OnProgress | None = None,
+        on_progress: Callable[[CatchUpReport], object] | None = None,
     ) -> CatchUpReport:
         """Handle the events of the account's log that the store does not know as handled.
 
@@ -181,7 +160,7 @@ class CatchesUp(ABC):
         https://docs.stripe.com/webhooks/process-undelivered-events
 
         Args:
-            stripe: The client of the account.
+            stripe: The client of the account, with a key that may read events.
             since: Begin with the events of this second, at most 30 days ago.
             until: End before the events of this second; at the end of the log by default.
             after: Begin after the event with this id, in place of `since`: the `after` of an
@@ -219,14 +198,14 @@ class CatchesUp(ABC):
     @hide_frames
     def catch_up_blocking(
         self,
-        stripe: BlockingEventSource,
+        stripe: Client,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
         after: str | None = None,
         undelivered_only: bool = False,
         concurrency: int = 1,
-        on_progress: OnProgress | None = None,
+        on_progress: Callable[[CatchUpReport], object] | None = None,
     ) -> CatchUpReport:
         """Do the same as `catch_up` in a thread without an event loop.
 
@@ -337,7 +316,7 @@ class CatchesUp(ABC):
         return (await self._handle_watched(event, next_number(), call_plain)).ending
 
 
-def _check_running(concurrency: int, on_progress: OnProgress | None) -> None:
+def _check_running(concurrency: int, on_progress: Callable[[CatchUpReport], object] | None) -> None:
     check_whole_number("concurrency", concurrency, maximum=1_000)
     plain = callable(on_progress) and not iscoroutinefunction(on_progress)
     if on_progress is not None and not plain:

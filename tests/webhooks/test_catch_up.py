@@ -407,6 +407,30 @@ async def test_what_progress_raises_ends_the_run(
     assert len(taken) == len(set(taken)) == 5
 
 
+async def test_a_run_that_is_cancelled_gives_its_claims_back(
+    sandbox: Sandbox, router: Router
+) -> None:
+    sandbox.seed("event", 3)
+    begun = asyncio.Event()
+    taken: list[str] = []
+
+    @router.on(Event)
+    async def take(event: Event) -> None:
+        if not begun.is_set():
+            begun.set()
+            await anyio.sleep_forever()
+        taken.append(event.id)
+
+    async with sandbox.client() as stripe:
+        run = asyncio.create_task(router.catch_up(stripe, since=SINCE))
+        await begun.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        report = await router.catch_up(stripe, since=SINCE)
+    assert (report.handled, report.busy, len(taken)) == (3, 0, 3)
+
+
 async def test_an_event_that_is_not_in_the_log(
     sandbox: Sandbox, router: Router, taken: list[str]
 ) -> None:
