@@ -589,8 +589,8 @@ async def test_two_processes_and_a_kill_handle_each_event_once(
             assert dying.stdout is not None
             assert dying.stdout.readline() == "began\n"
             with start(sandbox, place, log, die_at=0) as living:
-                told, _ = living.communicate(timeout=120)
-            assert (dying.wait(60), living.returncode) == (-9, 0)
+                told, _ = living.communicate(timeout=600)
+            assert (dying.wait(600), living.returncode) == (-9, 0)
         handled, duplicate, busy, failed = json.loads(told.splitlines()[-1])
         assert (handled + duplicate + failed, busy) == (1_000, 0)
         # Left are those that failed in either process, for the first time.
