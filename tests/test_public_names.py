@@ -93,6 +93,7 @@ PUBLIC = {
 
 RECEIVING = {
     "REMEMBER_SECONDS",
+    "CatchUpReport",
     "Claimed",
     "Delivery",
     "DeliveryResult",

@@ -6,6 +6,7 @@
     pinstripe export events -o events.csv     write a list of the API to a file
     pinstripe listen --forward-to URL         deliver events of a test account to an app here
     pinstripe trigger climate.order.created   have a sandbox produce an event
+    pinstripe replay app:router --since DATE  have a router handle the events that it missed
 
 `pinstripe COMMAND --help` lists the options. The key comes from `STRIPE_API_KEY`; if
 `PINSTRIPE_BASE_URL` is set, a sandbox at that address is asked in place of Stripe. `listen` and

@@ -11,6 +11,7 @@ from pinstripe.cli._words import show_error
 from pinstripe.cli.demo import demo
 from pinstripe.cli.export import export
 from pinstripe.cli.listen import listen
+from pinstripe.cli.replay import replay
 from pinstripe.cli.sandbox import sandbox
 from pinstripe.cli.trigger import trigger
 
@@ -29,7 +30,7 @@ def pinstripe() -> None:
     """
 
 
-for _command in (quotes, export, demo, sandbox, listen, trigger):
+for _command in (quotes, export, demo, sandbox, listen, trigger, replay):
     pinstripe.add_command(_command)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from pinstripe._resources.walk import Created
 from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
 from pinstripe.cli._progress import export_bar, progress_console
-from pinstripe.cli._words import ESCAPE_HELP, place, say, shown
+from pinstripe.cli._times import TIME_EXAMPLES, in_utc
+from pinstripe.cli._words import ESCAPE_HELP, place, say
 from pinstripe.export import ExportProgress
 from pinstripe.export._export import ExportSettings, output_at, write_to
 from pinstripe.export._formats import Format, format_of
@@ -49,49 +49,6 @@ RESOURCES = (
 # Parameters of a list that are no filter, and those that have an option of their own.
 _PAGING = {"limit", "max_items", "starting_after", "ending_before", "cursor"}
 _NO_FILTERS = {*_PAGING, "created", "expand", "request_options"}
-
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
-)
-
-
-_EXAMPLES = "2026-01-31, 2026-01-31T08:00:00Z or 2026-01-31T08:00+02:00"
-
-
-def _in_utc(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    """Read the time of an option."""
-    try:
-        return None if text is None else _read_time(text)
-    except (ValueError, OverflowError):
-        problem = f"must be a date or a time, such as {_EXAMPLES}, not {shown(text)}"
-        raise click.BadParameter(problem) from None
-
-
-def _read_time(text: str) -> datetime:
-    # `fromisoformat` reads more or less of ISO 8601, depending on the version of Python.
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    date, time, offset = found.groups()
-    moment = datetime.fromisoformat(f"{date}T{_six_places(time or '00:00')}")
-    return (moment - _offset(offset)).replace(tzinfo=timezone.utc)
-
-
-def _six_places(time: str) -> str:
-    whole, point, fraction = time.partition(".")
-    return f"{whole}{point}{fraction:0<6}" if point else whole
-
-
-def _offset(text: str | None) -> timedelta:
-    if text in (None, "Z"):
-        return timedelta()
-    digits = text.replace(":", "")
-    hours, minutes = int(digits[1:3]), int(digits[3:] or "0")
-    if hours > 23 or minutes > 59:
-        raise ValueError(text)
-    east = timedelta(hours=hours, minutes=minutes)
-    return -east if text.startswith("-") else east
 
 
 @frozen
@@ -135,12 +92,10 @@ class _Run:
 @click.option(
     "--since",
     metavar="TIME",
-    callback=_in_utc,
-    help=f"Only what was created then or later: {_EXAMPLES}; in UTC if no offset is given.",
+    callback=in_utc,
+    help=f"Only what was created then or later: {TIME_EXAMPLES}; in UTC if no offset is given.",
 )
-@click.option(
-    "--until", metavar="TIME", callback=_in_utc, help="Only what was created before then."
-)
+@click.option("--until", metavar="TIME", callback=in_utc, help="Only what was created before then.")
 @click.option(
     "--filter",
     "filters",

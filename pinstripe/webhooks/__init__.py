@@ -78,11 +78,15 @@ them. So two deliveries at the same time run the handlers once, and after a fail
 `kill -9` the next delivery runs them again. A claim ends by itself after `lease` seconds, which
 count from before the claim is asked for: a coroutine function that still runs then is cancelled.
 
-**Stores.** A store remembers the events for four days. `MemoryStore` is for one process,
+**Stores.** A store remembers the events for 31 days. `MemoryStore` is for one process,
 `SQLiteStore` for the processes of one machine, and `RedisStore` (`pip install "pinstripe[redis]"`)
 for many machines. For another database implement the `Store` protocol. If several endpoints share a
 store, give each router a name, `Router(webhook, store, name="billing")`: each handles each event
 once. Without names the second router of a process with the same store is refused.
+
+**Missed events.** `await router.catch_up(stripe, since=...)` hands every event of the account's log
+that the store does not know as handled to the same handlers, oldest first, and so does the command
+`pinstripe replay`. The log has the events of 30 days, so a store remembers an event for that long.
 
 **Watch.** `Router(webhook, store, hooks=pinstripe.otel.hooks())` makes a span of each delivery, and
 below it one of each handler; `pinstripe.Hooks` has functions for a log of your own.
@@ -92,6 +96,7 @@ sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox 
 any type.
 """
 
+from pinstripe.webhooks._catch_up import CatchUpReport
 from pinstripe.webhooks._handlers import Handler
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._redis import RedisStore
@@ -102,6 +107,7 @@ from pinstripe.webhooks._webhook import Delivery, Received, Webhook, delivery_of
 
 __all__ = [
     "REMEMBER_SECONDS",
+    "CatchUpReport",
     "Claimed",
     "Delivery",
     "DeliveryResult",

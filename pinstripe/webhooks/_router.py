@@ -58,7 +58,7 @@ from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._signature import refusal_by_headers
-from pinstripe.events import ThinEvent
+from pinstripe.webhooks._catch_up import CatchesUp
 from pinstripe.webhooks._handlers import (
     Handler,
     HandlerCalls,
@@ -71,7 +71,7 @@ from pinstripe.webhooks._names import refuse_same_name
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
 from pinstripe.webhooks._stores import MemoryStore, Store
 from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
-from pinstripe.webhooks._webhook import Received, Webhook
+from pinstripe.webhooks._webhook import Received, Webhook, subject_of
 
 _A = TypeVar("_A", bound=Received)
 _B = TypeVar("_B", bound=Received)
@@ -87,7 +87,7 @@ _STORE_SECONDS: Final = 10.0
 _log = logging.getLogger("pinstripe.webhooks")
 
 
-class Router:
+class Router(CatchesUp):
     """Calls the handlers of each event, once.
 
         router = Router(webhook, SQLiteStore("events.db"))
@@ -247,17 +247,21 @@ class Router:
             ConfigurationError: The body is not bytes, the signature not text, or an event loop
                 runs in this thread.
         """
+        work = partial(self._receive, body, signature, headers)
+        return self._run_blocking("receive", work)
+
+    def _run_blocking(self, name: str, work: Callable[[CallInThread], Awaitable[_T]]) -> _T:
         with suppress(RuntimeError):
             asyncio.get_running_loop()
-            problem = "an event loop runs in this thread: await Router.receive instead"
-            raise ConfigurationError("receive_blocking", problem)
+            problem = f"an event loop runs in this thread: await Router.{name} instead"
+            raise ConfigurationError(f"{name}_blocking", problem)
         thread = leases.acquire(self)
         # A new thread: at the first delivery, after a fork, or if the loop was stopped. On each, a
         # task waits for the end of the loop, to close what the store has opened there.
         if thread is not self._thread:
             self._thread = thread
             thread.post(ThreadCall(partial(_close_when_loop_ends, self.store)).start)
-        return ThreadCallbacks(partial(self._receive, body, signature, headers)).run(thread)
+        return ThreadCallbacks(work).run(thread)
 
     async def dispatch(self, event: Received) -> None:
         """Run the handlers of an event, whether or not it was handled before.
@@ -285,6 +289,11 @@ class Router:
             event = self.webhook.parse(body, signature, headers=headers)
         except (SignatureError, DecodeError) as error:
             return report_refusal(self._hooks, number, refused(error))
+        return await self._handle_watched(event, number, call_plain)
+
+    async def _handle_watched(
+        self, event: Received, number: int, call_plain: CallInThread
+    ) -> Receipt:
         calls = HandlerCalls(call_plain, self._hooks, number)
         if watches_deliveries(self._hooks):
             return await watched(self._hooks, number, event, partial(self._handle, event, calls))
@@ -348,7 +357,7 @@ class Router:
 
     def _subject_key(self, event: Received) -> str | None:
         """Return under which key the newest event of an object is recorded; None if it is not."""
-        subject = _subject(event) if self._skip_older else None
+        subject = subject_of(event) if self._skip_older else None
         return None if subject is None else self._key(subject)
 
     async def _commit(self, event: Received, token: str) -> None:
@@ -388,13 +397,3 @@ async def _close_when_loop_ends(store: Store) -> None:
         await anyio.sleep_forever()
     finally:
         await _store_step(store.close_for_loop())
-
-
-def _subject(event: Received) -> str | None:
-    """Return the id of the object that an event is about; None if it has none."""
-    if isinstance(event, ThinEvent):
-        return None if event.related_object is None else event.related_object.id
-    # Events of types without a class of their own have plain data, of which anything may be.
-    object = event.data.object
-    id = object.get("id") if isinstance(object, dict) else object.id
-    return id if isinstance(id, str) else None

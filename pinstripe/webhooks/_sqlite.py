@@ -11,7 +11,7 @@ process write at a time, so nothing can come between the two halves of a claim, 
 and which nobody can set. The clock is read when the transaction has the lock, so that no wait
 shortens a lease. After a restart of the machine that clock starts again: a claim that begins in the
 future was made before the restart, and is over. How long an event is remembered is measured by
-the time of day. It need not be exact, and is a day longer than Stripe delivers.
+the time of day. It need not be exact, and is a day longer than the log of events reaches back.
 
 **Waiting.** If another process holds the lock, the step tries again, for two seconds at most, and
 then fails. In between it holds no thread and no lock of this process, so other work goes on. A

@@ -1,12 +1,13 @@
 """Stores remember which events were handled, and which are being handled.
 
 Stripe delivers an event again until it is answered with success, for three days, and may deliver
-one twice at any time. So the router claims an event before its handlers run and commits it when
-they are done. An event has three states in a store:
+one twice at any time; `Router.catch_up` reads the log of events, which has those of 30 days. So the
+router claims an event before its handlers run and commits it when they are done.
+An event has three states in a store:
 
     free       it was not handled                        claim -> claimed
     claimed    a delivery is running its handlers        commit -> done, release -> free
-    done       it was handled                            after four days -> free
+    done       it was handled                            after 31 days -> free
 
 A claim has a token of its own and a lease, which is a time limit. If the process dies, the claim
 expires with its lease. A commit or a release that comes later than that changes nothing, even if
@@ -33,10 +34,10 @@ Claimed: TypeAlias = Literal["claimed", "busy", "done"]
 handled before.
 """
 
-REMEMBER_SECONDS: Final = 4 * 86_400.0
-"""How long a store remembers an event: Stripe delivers for three days, and clocks differ.
+REMEMBER_SECONDS: Final = 31 * 86_400.0
+"""How long a store remembers an event: the API's log has it for 30 days, and clocks differ.
 
-https://docs.stripe.com/webhooks
+https://docs.stripe.com/api/events
 """
 
 MAX_IDS: Final = 1_000_000

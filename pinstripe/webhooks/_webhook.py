@@ -259,3 +259,17 @@ def _as_json(payload: Any) -> bytes:
     raise ConfigurationError(
         "payload", "must be JSON, as bytes or text, or a mapping of plain data"
     )
+
+
+def subject_of(event: Received) -> str | None:
+    """Return the id of the object that an event is about; None if it has none.
+
+    Args:
+        event: The event.
+    """
+    if isinstance(event, ThinEvent):
+        return None if event.related_object is None else event.related_object.id
+    # Events of types without a class of their own have plain data, of which anything may be.
+    object = event.data.object
+    id = object.get("id") if isinstance(object, dict) else object.id
+    return id if isinstance(id, str) else None

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pinstripe.cli.export import RESOURCES, _read_time
+from pinstripe.cli._times import read_time
+from pinstripe.cli.export import RESOURCES
 from pinstripe.sandbox import Sandbox
 from tests.support.cli_process import (
     SECONDS,
@@ -329,7 +330,7 @@ def test_a_link_stays(sandbox: Sandbox, pinstripe: Command, tmp_path: Path) -> N
     ],
 )
 def test_a_time_is_read_with_its_offset(text: str, time: str) -> None:
-    assert _read_time(text).isoformat() == time
+    assert read_time(text).isoformat() == time
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pinstripe import ConnectionLost, Page, Pager, Request, Response
@@ -67,11 +68,20 @@ class DatedShelf:
                 end = min(end, bisect_left(self.seconds, bound))
             if name == "starting_after":
                 end = min(end, number_of(value))
-        last = max(begin, end - int(asked["limit"]))
-        numbers = range(end - 1, last - 1, -1)
-        data = [{"id": f"it_{n}", "created": self.seconds[n]} for n in numbers]
-        page = {"object": "list", "data": data, "has_more": last > begin}
+            if name == "ending_before":
+                begin = max(begin, number_of(value) + 1)
+        if "ending_before" in asked:
+            first, last = min(end, begin + int(asked["limit"])), begin
+            has_more = first < end
+        else:
+            first, last = end, max(begin, end - int(asked["limit"]))
+            has_more = last > begin
+        data = [self.show(n) for n in range(first - 1, last - 1, -1)]
+        page = {"object": "list", "data": data, "has_more": has_more}
         return Response(status=200, headers={}, body=json.dumps(page).encode())
+
+    def show(self, number: int) -> Any:
+        return {"id": f"it_{number}", "created": self.seconds[number]}
 
 
 def number_of(cursor: str) -> int:

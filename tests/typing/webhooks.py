@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
 from typing_extensions import assert_type
 
-from pinstripe import AsyncClient, Pager
+from pinstripe import AsyncClient, Client, Pager
 from pinstripe.climate import Order
 from pinstripe.crypto import OnrampSession
 from pinstripe.events import (
@@ -27,6 +28,7 @@ from pinstripe.pytest_plugin import SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
 from pinstripe.webhooks import (
+    CatchUpReport,
     Delivery,
     DeliveryResult,
     MemoryStore,
@@ -123,6 +125,17 @@ async def routed(router: Router, body: bytes) -> None:
     assert_type(receipt.status, int)
     assert_type(receipt.ending, DeliveryResult)
     assert_type(receipt.event, Event | ThinEvent | None)
+
+
+async def missed(router: Router, stripe: AsyncClient, blocking: Client) -> None:
+    since = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    report = await router.catch_up(stripe, since=since, on_progress=print)
+    assert_type(report, CatchUpReport)
+    assert_type(report.after, str | None)
+    assert_type(report.is_complete, bool)
+    assert_type(router.catch_up_blocking(blocking, after=report.after), CatchUpReport)
+    await router.catch_up(blocking, since=since)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    router.catch_up_blocking(stripe, since=since)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def unsigned(message: dict[str, Any]) -> None:
