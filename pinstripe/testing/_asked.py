@@ -106,9 +106,7 @@ class Asked:
                 cast("dict[str, Any]", asked), cast("dict[str, Any]", recorded), values, path
             )
         if isinstance(asked, list) and isinstance(recorded, list):
-            return self._items(
-                cast("list[Any]", asked), cast("list[Any]", recorded), values, path
-            )
+            return self._items(cast("list[Any]", asked), cast("list[Any]", recorded), values, path)
         placeholder = placeholder_in(recorded)
         is_plain = isinstance(asked, (str, int, float))
         if asked == recorded or (placeholder and is_plain and values.accepts(placeholder, asked)):
@@ -122,15 +120,11 @@ class Asked:
         private = not is_public_id(value) if is_id else self.is_private(path, value)
         return "another private value" if private else repr(value)
 
-    def _items(
-        self, asked: list[Any], recorded: list[Any], values: Values, path: str
-    ) -> list[str]:
+    def _items(self, asked: list[Any], recorded: list[Any], values: Values, path: str) -> list[str]:
         if len(asked) != len(recorded):
             return [f"{path} has {len(asked)} items, not {len(recorded)}"]
         pairs = enumerate(zip(asked, recorded, strict=True))
-        return [
-            each for n, (a, b) in pairs for each in self._part(a, b, values, f"{path}[{n}]")
-        ]
+        return [each for n, (a, b) in pairs for each in self._part(a, b, values, f"{path}[{n}]")]
 
     def _members(
         self, asked: dict[str, Any], recorded: dict[str, Any], values: Values, path: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias
@@ -212,7 +211,7 @@ class _Recorder:
         except (TransportError, ResponseError) as error:
             recording.end = error
             raise
-        recording.content = copy and copy.content
+        recording.content = None if copy is None else copy.content
         recording.end = response
         return response
 
@@ -249,6 +248,7 @@ class _Copy:
 def _exchanges(recordings: list[_Recording]) -> list[Exchange]:
     """Return what the file holds of recordings."""
     redactor = Redactor()
+
     def redacted() -> list[Exchange]:
         return [
             Exchange(each.asked.recorded(redactor), _answer(each, redactor)) for each in recordings

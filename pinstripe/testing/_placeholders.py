@@ -56,7 +56,8 @@ class Placeholder:
         if self.kind.endswith(" bytes"):
             size = int(self.kind.partition(" ")[0])
             return (_FILLER * (size // len(_FILLER) + 1))[:size]
-        return _INVENTED.get(self.kind, lambda _name, _number: str(self))(self.name, self.number)
+        invent = _INVENTED.get(self.kind)
+        return invent(self.name, self.number) if invent else str(self)
 
     def typed(self, value: Any) -> Any:
         """Return the value that a request sent for it, as an answer holds it.
@@ -112,6 +113,7 @@ _INVENTED: Final[Mapping[str, Callable[[str, int], Any]]] = {
     "date": _day,
     "time": lambda name, number: f"{_day(name, number)}T00:00:00Z",
     "url": lambda name, number: f"https://private.invalid/{name}/{number}",
+    "secret": lambda _, number: f"whsec_private{number}",
     "address": lambda name, number: f"{name}-{number}@private.invalid",
 }
 """What each kind of value is replaced with in a replay."""
@@ -121,9 +123,10 @@ _TEXTS: Final = {
     "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
     "time": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)"),
     "url": re.compile(r"https?://\S+"),
+    "secret": re.compile(r"whsec_\w+"),
     "address": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
 }
-"""How texts look that a program may parse; an address is one of email."""
+"""How texts look that a program may parse; addresses are of email, secrets of webhooks."""
 
 
 def _kind_of(value: Any) -> str | None:

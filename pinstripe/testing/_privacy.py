@@ -42,23 +42,35 @@ _FACTS: Final = frozenset(("type", "code", "decline_code", "param", "doc_url", "
 
 
 @cache
-def _models() -> Mapping[str, type[Model]]:
+def _models() -> Mapping[str, list[type[Any]]]:
     """Return the models by the `object` of their objects."""
-    found: dict[str, type[Model]] = {}
-    waiting = list(Model.__subclasses__())
+    found: dict[str, list[type[Any]]] = {}
+    waiting: list[type[Any]] = list(Model.__subclasses__())
     for model in waiting:
-        waiting += model.__subclasses__()
         struct: Any = model
-        names = struct.__struct_fields__
-        defaults = dict(zip(reversed(names), reversed(struct.__struct_defaults__), strict=False))
-        if isinstance(kind := defaults.get("object"), str):
-            found.setdefault(kind, model)  # before the subclasses, which have no more fields
+        names, defaults = struct.__struct_fields__, struct.__struct_defaults__
+        kind = dict(zip(reversed(names), reversed(defaults), strict=False)).get("object")
+        if isinstance(kind, str):
+            found.setdefault(kind, []).append(model)  # its subclasses have the same fields
+        else:
+            waiting += model.__subclasses__()
     return found
 
 
-@cache
-def _hints(model: type[Any]) -> Mapping[str, Any]:
-    return get_type_hints(model, include_extras=True)
+def _models_of(value: Any) -> list[type[Any]]:
+    """Return the models that an object says it is of."""
+    kind = cast("dict[str, Any]", value).get("object") if isinstance(value, dict) else None
+    return _models().get(kind, []) if isinstance(kind, str) else []
+
+
+def _types(models: list[type[Any]]) -> dict[str, Any]:
+    """Return the types of the fields of models; one that is private in any of them is private."""
+    types: dict[str, Any] = {}
+    for model in models:
+        for name, hint in get_type_hints(model, include_extras=True).items():
+            if name not in types or is_private(hint):
+                types[name] = hint
+    return types
 
 
 def _records(hint: Any) -> Iterator[type[Any]]:
@@ -177,18 +189,15 @@ class Redactor:
             inner = _inside(hint, tuple)
             items = enumerate(cast("list[Any]", value))
             return [self._public(item, inner, f"{path}[{n}]") for n, item in items]
-        name = name_in(path)
-        if value is None or value == "":
-            return value
-        if hint is None and self._looks_private(path, value):
+        return value if value is None or value == "" else self._scalar(value, hint, path)
+
+    def _scalar(self, value: Any, hint: Any, path: str) -> Any:
+        is_text, name = isinstance(value, str), name_in(path)
+        is_private = hint is None and self._looks_private(path, value)
+        if is_private or placeholder_in(value) or (is_text and name == "idempotency_key"):
             return self.text_for(name, value)
-        if not isinstance(value, str):
-            return value
-        if name == "idempotency_key" or placeholder_in(value):
-            return self.text_for(name, value)
-        if SECRET.search(value) or not value.isprintable() or " " in value:
-            return self.prose(value)
-        return value
+        is_prose = is_text and (SECRET.search(value) or " " in value or not value.isprintable())
+        return self.prose(value) if is_prose else value
 
     def _looks_private(self, path: str, value: Any) -> bool:
         # A number says nothing about anybody unless its name does.
@@ -197,17 +206,16 @@ class Redactor:
         return is_private_by_look(path, value) or self._placeholders.knows(name_in(path), value)
 
     def _object(self, value: dict[str, Any], hint: Any, path: str) -> dict[str, Any]:
-        model = _models().get(str(value.get("object")))
-        models = [*_records(hint), *([model] if model else [])]
+        models = [*_records(hint), *_models_of(value)]
         if not models:
             inner = _inside(hint, dict)
             return {
                 self._key(key): self._public(item, inner, joined(path, key))
                 for key, item in value.items()
             }
-        types = {name: kind for each in models for name, kind in _hints(each).items()}
         if events.EventData in models:
             return self._event_data(value)
+        types = _types(models)
         # The path begins anew: the name of an object says nothing about its fields.
         return {self._key(key): self._field(key, it, types.get(key)) for key, it in value.items()}
 
@@ -220,12 +228,13 @@ class Redactor:
         """Return the data of an event, whose object says by itself what in it is private."""
         about = value.get("object")
         kind = cast("dict[str, Any]", about).get("object") if isinstance(about, dict) else None
-        model = _models().get(str(kind))
-        typed = ("object", "previous_attributes")
-        return {
-            name: self._public(item, model if name in typed else None, name)
-            for name, item in value.items()
-        }
+        earlier = value.get("previous_attributes")
+        data = {name: self._public(item, None, name) for name, item in value.items()}
+        if isinstance(earlier, dict) and isinstance(kind, str):
+            # They are fields of that object, of which they have no name.
+            whole = self._object({**cast("dict[str, Any]", earlier), "object": kind}, None, "")
+            data["previous_attributes"] = {n: it for n, it in whole.items() if n in earlier}
+        return data
 
     def _private(self, value: Any, name: str) -> Any:
         """Return a value of which every part is private; its shape stays."""

@@ -106,9 +106,7 @@ class Player:
         if answer.status is None:
             return error_of(answer)
         headers = {name: self._text(value) for name, value in answer.headers.items()}
-        return Response(
-            status=answer.status, headers=CIMultiDict(headers), body=self._body(answer)
-        )
+        return Response(status=answer.status, headers=CIMultiDict(headers), body=self._body(answer))
 
     def _body(self, answer: RecordedAnswer) -> bytes:
         if answer.json is not msgspec.UNSET:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,10 +55,10 @@ class RecordedRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=
 
     call: str
     host: str = "api"
-    ids: list[str] = msgspec.field(default_factory=list[str])
+    ids: list[str] = []
     account: str | None = None
     key: str | None = None
-    params: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    params: dict[str, Any] = {}
     content: str | None = None
 
 
@@ -84,7 +83,7 @@ class RecordedAnswer(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=T
     outcome: Outcome = "unknown"
     permanent: bool = False
     stale: bool = False
-    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     json: Any = msgspec.UNSET
     content: str | None = None
 
@@ -152,14 +151,13 @@ def write_cassette(path: Path, exchanges: list[Exchange]) -> None:
     target = Path(os.path.realpath(path))
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(data, indent=2) + b"\n")
             file.flush()
             os.fsync(descriptor)
-        os.replace(name, target)
+        Path(name).replace(target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
 
 
