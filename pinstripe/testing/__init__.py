@@ -32,8 +32,11 @@ fixture of the plugin.
 For a whole life of objects over many calls, use the sandbox.
 """
 
-from pinstripe.testing._cassette import Cassette
+from pinstripe.testing._cassette import Cassette, Mode
 from pinstripe.testing._fake import Answer, Call, Expectation, FakeAPI, delayed, refusal
 from pinstripe.testing._samples import sample
 
-__all__ = ["Answer", "Call", "Cassette", "Expectation", "FakeAPI", "delayed", "refusal", "sample"]
+# fmt: off
+__all__ = [
+    "Answer", "Call", "Cassette", "Expectation", "FakeAPI", "Mode", "delayed", "refusal", "sample",
+]

@@ -37,8 +37,11 @@ from pinstripe.testing._tape import (
 )
 
 Mode: TypeAlias = Literal["record", "replay", "auto"]
+"""Whether a cassette records; see `Cassette`."""
 
-_KEY: Final = "sk_test_replayed"
+REPLAY_KEY: Final = "sk_test_replayed"
+"""The key of a client that is replayed, which is never sent."""
+
 _HEADERS: Final = (
     *("Content-Type", "Request-Id", "Idempotent-Replayed", "Retry-After"),
     *("Stripe-Should-Retry", "Stripe-Rate-Limited-Reason"),
@@ -140,7 +143,7 @@ class Cassette:
         return Client(**self._options(options))
 
     def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        replaying = {"api_key": _KEY, "rate_limit": None, "retry": RetryPolicy(base=0)}
+        replaying = {"api_key": REPLAY_KEY, "rate_limit": None, "retry": RetryPolicy(base=0)}
         return {"transport": self, **({} if self.recording else replaying), **options}
 
     def over(self, transport: Transport) -> Transport:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
 from pinstripe._core.redaction import (
     SECRET,
     has_personal_name,
@@ -28,8 +28,8 @@ from pinstripe._core.redaction import (
 from pinstripe._models.record import Model, Record, is_private
 from pinstripe.testing._placeholders import Placeholders, placeholder_in
 
-_PRODUCTS: Final = (climate, crypto, events, files, forwarding, identity, webhook_endpoints)
-"""Imported so that their models are known."""
+_PRODUCTS: Final = ("crypto", "events", "forwarding", "webhook_endpoints")
+"""The modules with models; `events` imports the others. All are slow, so only when needed."""
 
 _LONGEST: Final = 4096
 _KEY: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}|[0-9]{1,3}", re.ASCII)
@@ -44,6 +44,8 @@ _FACTS: Final = frozenset(("type", "code", "decline_code", "param", "doc_url", "
 @cache
 def _models() -> Mapping[str, list[type[Any]]]:
     """Return the models by the `object` of their objects."""
+    for product in _PRODUCTS:
+        import_module(f"pinstripe.{product}")
     found: dict[str, list[type[Any]]] = {}
     waiting: list[type[Any]] = list(Model.__subclasses__())
     for model in waiting:
@@ -213,7 +215,7 @@ class Redactor:
                 self._key(key): self._public(item, inner, joined(path, key))
                 for key, item in value.items()
             }
-        if events.EventData in models:
+        if any(model.__name__ == "EventData" for model in models):
             return self._event_data(value)
         types = _types(models)
         # The path begins anew: the name of an object says nothing about its fields.
