@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from attrs import field, frozen
 
-from pinstripe._core.redaction import SECRET, private_values
+from pinstripe._core.redaction import private_values
 from pinstripe._http.messages import Request
 from pinstripe._resources.multipart import Multipart
 from pinstripe.testing._placeholders import Values, as_text, placeholder_in
-from pinstripe.testing._privacy import Redactor, is_public_id, joined, shown_key
+from pinstripe.testing._privacy import Redactor, holds_secret, is_public_id, joined
 from pinstripe.testing._requests import ids_of, params_of, path_pattern, upload_of
 from pinstripe.testing._tape import RecordedRequest
 
@@ -53,7 +53,7 @@ class Asked:
         """
         text = "" if value is None else as_text(value)
         private = private_values({path: text}, self.request.private_paths())
-        return bool(text) and (bool(private) or SECRET.search(text) is not None)
+        return bool(text) and (bool(private) or holds_secret(text))
 
     def recorded(self, redactor: Redactor) -> RecordedRequest:
         """Return what the file holds of it.
@@ -138,11 +138,11 @@ class Asked:
             if values.accepts(placeholder, name):
                 same[label] = name
         for label, name in same.items():
-            below = joined(path, shown_key(name))
+            below = joined(path, name)
             found += self._part(asked[name], recorded[label], values, below)
-        found += [f"{joined(path, name)} is missing" for name in recorded.keys() - same.keys()]
-        new = asked.keys() - set(same.values())
-        return [*found, *(f"{joined(path, shown_key(name))} was not recorded" for name in new)]
+        found += [f"{joined(path, name)} is missing" for name in recorded if name not in same]
+        new = (name for name in asked if name not in same.values())
+        return [*found, *(f"{joined(path, name)} was not recorded" for name in new)]
 
 
 async def asked_of(request: Request) -> Asked:

@@ -34,7 +34,7 @@ _PRODUCTS: Final = ("crypto", "events", "forwarding", "webhook_endpoints")
 _LONGEST: Final = 4096
 _KEY: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}|[0-9]{1,3}", re.ASCII)
 _PERSONAL: Final = re.compile(
-    r"[^\s@\"'<>()]+@[^\s@\"'<>()]+|(?<!\w)\+?[0-9](?:[ ().\-/]{0,3}[0-9]){6,}(?!\w)"
+    r"[^\s@\"'<>(),;:]+@[\w.-]*\w|(?<!\w)[0-9](?:[ ().\-/]{0,3}[0-9]){6,}(?!\w)"
 )
 
 # https://docs.stripe.com/api/errors
@@ -181,7 +181,10 @@ class Redactor:
         return self._without_secrets(redact(text, self._placeholders.texts))
 
     def _without_secrets(self, text: str) -> str:
-        return SECRET.sub(lambda found: self.text_for("secret", found[0]), text)
+        return SECRET.sub(
+            lambda found: self.text_for("secret", found[0]) if _is_secret(found[0]) else found[0],
+            text,
+        )
 
     def _public(self, value: Any, hint: Any, path: str) -> Any:
         """Return a value of a type that is not private; without a type, looks decide."""
@@ -198,7 +201,7 @@ class Redactor:
         is_private = hint is None and self._looks_private(path, value)
         if is_private or placeholder_in(value) or (is_text and name == "idempotency_key"):
             return self.text_for(name, value)
-        is_prose = is_text and (SECRET.search(value) or " " in value or not value.isprintable())
+        is_prose = is_text and (holds_secret(value) or " " in value or not value.isprintable())
         return self.prose(value) if is_prose else value
 
     def _looks_private(self, path: str, value: Any) -> bool:
@@ -219,7 +222,10 @@ class Redactor:
             return self._event_data(value)
         types = _types(models)
         # The path begins anew: the name of an object says nothing about its fields.
-        return {self._key(key): self._field(key, it, types.get(key)) for key, it in value.items()}
+        return {
+            self._key(key): self._field(joined("", key), item, types.get(key))
+            for key, item in value.items()
+        }
 
     def _field(self, name: str, value: Any, hint: Any) -> Any:
         if hint is None or not is_private(hint):
@@ -242,7 +248,10 @@ class Redactor:
         """Return a value of which every part is private; its shape stays."""
         if isinstance(value, dict):
             inside = cast("dict[str, Any]", value)
-            return {self._key(key): self._private(item, key) for key, item in inside.items()}
+            return {
+                self._key(key): self._private(item, name_in(joined(name, key)))
+                for key, item in inside.items()
+            }
         if isinstance(value, list):
             return [self._private(item, name) for item in cast("list[Any]", value)]
         return value if value is None or value == "" else self.text_for(name, value)
@@ -253,22 +262,29 @@ def joined(path: str, key: str) -> str:
 
     Args:
         path: The path of the whole; empty at the top.
-        key: The key of the part.
+        key: The key of the part; one that can be private does not become part of the path.
     """
-    return f"{path}[{key}]" if path else key
+    name = key if _is_plain(key) else "private_name"
+    return f"{path}[{name}]" if path else name
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether a secret, such as a key of the API, is in a text.
+
+    Args:
+        text: Any text.
+    """
+    return any(_is_secret(found[0]) for found in SECRET.finditer(text))
+
+
+def _is_secret(found: str) -> bool:
+    # Names of the API can look like one, such as `require_live_capture`.
+    is_name = found.islower() and not any(map(str.isdigit, found))
+    return not is_name or found.startswith(("sk_", "rk_", "whsec_"))
 
 
 def _is_plain(key: str) -> bool:
-    return _KEY.fullmatch(key) is not None and not SECRET.search(key)
-
-
-def shown_key(key: str) -> str:
-    """Return the name of a parameter as an error shows it.
-
-    Args:
-        key: The name; in metadata it is of the user's own choice.
-    """
-    return key if _is_plain(key) else "..."
+    return _KEY.fullmatch(key) is not None and not holds_secret(key)
 
 
 def name_in(path: str) -> str:
@@ -287,4 +303,4 @@ def is_public_id(id: str) -> bool:
     Args:
         id: The id.
     """
-    return is_api_value(id) and not SECRET.search(id)
+    return is_api_value(id) and not holds_secret(id)
