@@ -52,7 +52,7 @@ _HEADERS: Final = (
 _SEND: Final = AiohttpTransport.send
 
 
-@define
+@define(repr=False)
 class _Recording:
     """A request and how it ended; None if it has not yet, or was cancelled."""
 
@@ -222,7 +222,7 @@ class _Recorder:
         await self._below.aclose()
 
 
-@define
+@define(repr=False)
 class _Copy:
     """A sink that passes on what it takes, and remembers what that was."""
 
