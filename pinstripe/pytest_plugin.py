@@ -298,9 +298,8 @@ def stripe_cassette(
 
     # First, since it would refuse what is only replayed if it were asked before the cassette.
     request.getfixturevalue("stripe_no_network")
-    marker = request.node.get_closest_marker("stripe_cassette")
-    arguments = marker.kwargs if marker else {}
-    cassette = _cassette_of(request.node, *(marker.args if marker else ()), **arguments)
+    marker = request.node.get_closest_marker("stripe_cassette") or pytest.mark.stripe_cassette.mark
+    cassette = _cassette_of(request.node, *marker.args, **marker.kwargs)
     monkeypatch.setattr(AiohttpTransport, "send", through_cassette(cassette))
     if not cassette.recording and "STRIPE_API_KEY" not in os.environ:
         monkeypatch.setenv("STRIPE_API_KEY", REPLAY_KEY)  # for clients that the app makes

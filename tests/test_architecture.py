@@ -30,7 +30,7 @@ WINGS: dict[str, set[str]] = {
     "_models": {"_core"},
     "_concurrency": {"_core"},
     "_signature": {"_core"},
-    "_signed_events": BASE | PRODUCTS | {"_event_samples", "_signature"},
+    "_signed_events": {"_core", "_config", "_models", "_event_samples", "_signature", "events"},
     "_limits": {"_core", "_concurrency"},
     "_config": {"_core", "_limits"},
     "_http": {"_core", "_concurrency", "_limits", "_config", "_version"},

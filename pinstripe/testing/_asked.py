@@ -11,7 +11,7 @@ from pinstripe._core.redaction import private_values
 from pinstripe._http.messages import Request
 from pinstripe._resources.multipart import Multipart
 from pinstripe.testing._placeholders import Values, as_text, placeholder_in
-from pinstripe.testing._privacy import Redactor, holds_secret, is_public_id, joined
+from pinstripe.testing._privacy import Redactor, holds_secret, is_public_id, joined, name_in
 from pinstripe.testing._requests import ids_of, params_of, path_pattern, upload_of
 from pinstripe.testing._tape import RecordedRequest
 
@@ -44,6 +44,10 @@ class Asked:
         """The idempotency key."""
         return self.request.idempotency_key
 
+    @property
+    def _untyped(self) -> bool:
+        return self.request.private_paths() is None
+
     def is_private(self, path: str, value: Any) -> bool:
         """Return whether a parameter is private.
 
@@ -61,12 +65,18 @@ class Asked:
         Args:
             redactor: Puts placeholders in place of what is private.
         """
+
+        def is_private(path: str, value: Any) -> bool:
+            # Without types, a word of the API can be what is private elsewhere.
+            is_known = self._untyped and redactor.is_known(name_in(path), value)
+            return is_known or self.is_private(path, value)
+
         return RecordedRequest(
             call=self.request.call,
             host=self.request.host,
             ids=redactor.ids(self.ids),
             account=self.request.headers.get("Stripe-Account"),
-            params=redactor.params(self.params, self.is_private),
+            params=redactor.params(self.params, is_private),
             key=self.key and redactor.text_for("key", self.key),
             content=None if self.content is None else redactor.text_for("content", self.content),
         )

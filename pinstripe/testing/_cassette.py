@@ -7,6 +7,7 @@ replays has no transport below it, so nothing that it lacks can lead to a real c
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import Lock
@@ -154,7 +155,7 @@ class Cassette:
         Args:
             transport: Sends what is recorded; a cassette that replays does not use it.
         """
-        return _Recorder(self, transport) if self.recording else self
+        return _Recorder(self._begin, transport) if self.recording else self
 
     async def send(self, request: Request) -> Response:
         """Answer a request from the file.
@@ -178,15 +179,8 @@ class Cassette:
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def begin(self, asked: Asked) -> _Recording:
-        """Keep a request that is about to be sent, and return where its end belongs.
-
-        Args:
-            asked: The request.
-
-        Raises:
-            ConfigurationError: The cassette is not open.
-        """
+    def _begin(self, asked: Asked) -> _Recording:
+        """Keep a request that is about to be sent, and return where its end belongs."""
         with self._lock:
             if not self._is_open:
                 problem = "records inside its with block only, at whose end the file is written"
@@ -199,15 +193,15 @@ class Cassette:
 class _Recorder:
     """The transport of a client whose calls are recorded."""
 
-    def __init__(self, cassette: Cassette, below: Transport) -> None:
-        self._cassette = cassette
+    def __init__(self, begin: Callable[[Asked], _Recording], below: Transport) -> None:
+        self._begin = begin
         self._below = below
         self._send: Sender = below.send
         if isinstance(below, AiohttpTransport):
             self._send = partial(_SEND, below)
 
     async def send(self, request: Request) -> Response:
-        recording = self._cassette.begin(await asked_of(request))
+        recording = self._begin(await asked_of(request))
         copy = None if request.sink is None else _Copy(request.sink)
         try:
             response = await self._send(evolve(request, sink=copy))

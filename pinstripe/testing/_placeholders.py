@@ -5,7 +5,7 @@ the values of that name apart. So the same value has the same placeholder everyw
 the value can be computed from it. One that stands for more than plain text says what it is, as
 `[year 1: integer]` does: a replay puts an invented value of that kind in its place.
 
-Short values, such as the day of a date, are the same value only under the same name: that a month
+Short numbers, such as the day of a date, are the same value only under the same name: that a month
 and a day are both 3 means nothing, and the next run of the test may have another date.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, Final
 from attrs import frozen
 
 _PLACEHOLDER: Final = re.compile(r"\[(\w+) ([1-9][0-9]{0,5})(?:: ([a-z0-9 ]+))?\]", re.ASCII)
-_SHORT: Final = 6
+_SHORT: Final = re.compile(r"[0-9]{1,5}|.{0,2}", re.ASCII | re.DOTALL)
 _FIRST_DAY: Final = date(1901, 1, 1)
 _DAYS: Final = 365 * 99
 _FILLER: Final = b"This content was private. "
@@ -162,7 +162,7 @@ def identity(name: str, value: Any) -> Hashable:
     if isinstance(value, bytes):
         return value
     text = as_text(value)
-    return (name, text) if len(text) < _SHORT else text
+    return (name, text) if _SHORT.fullmatch(text) else text
 
 
 class Placeholders:

@@ -33,6 +33,7 @@ _PRODUCTS: Final = ("crypto", "events", "forwarding", "webhook_endpoints")
 
 _LONGEST: Final = 4096
 _KEY: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}|[0-9]{1,3}", re.ASCII)
+_ID: Final = re.compile(r"[a-z]{2,}_(?=\w*[A-Z0-9])\w+", re.ASCII)
 _PERSONAL: Final = re.compile(
     r"[^\s@\"'<>(),;:]+@[\w.-]*\w|(?<!\w)[0-9](?:[ ().\-/]{0,3}[0-9]){6,}(?!\w)"
 )
@@ -208,7 +209,16 @@ class Redactor:
         # A number says nothing about anybody unless its name does.
         if not isinstance(value, str):
             return has_personal_name(path)
-        return is_private_by_look(path, value) or self._placeholders.knows(name_in(path), value)
+        return is_private_by_look(path, value) or self.is_known(name_in(path), value)
+
+    def is_known(self, name: str, value: Any) -> bool:
+        """Return whether a value is private elsewhere, and no id of the API: those have to match.
+
+        Args:
+            name: The name of its parameter or field.
+            value: The value.
+        """
+        return self._placeholders.knows(name, value) and not _ID.fullmatch(str(value))
 
     def _object(self, value: dict[str, Any], hint: Any, path: str) -> dict[str, Any]:
         models = [*_records(hint), *_models_of(value)]

@@ -361,3 +361,21 @@ def test_whatever_is_sent_is_not_in_the_file_and_comes_back(
     assert "Ω" not in text
     assert "jenny" not in text
     assert again["metadata"] == first["metadata"]
+
+
+def test_a_word_that_is_private_somewhere_is_private_where_no_type_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "one.json"
+    fake = FakeAPI()
+    fake.on("POST", "/v1/things").answer(lambda call: {"object": "thing", **call.params})
+    sent = {"kind": "jenny", "session": "vs_1", "metadata": {"user": "jenny", "of": "vs_1"}}
+    with Cassette(path) as cassette, Client("sk_test_1", transport=cassette.over(fake)) as stripe:
+        stripe.request("POST", "/v1/things", sent)
+    (exchange,) = json.loads(path.read_text(encoding="utf-8"))["exchanges"]
+    metadata = {"user": "[user 1]", "of": "[of 1]"}
+    kept = {"kind": "[user 1]", "session": "vs_1", "metadata": metadata}
+    assert exchange["request"]["params"] == kept
+    assert exchange["answer"]["json"] == {"object": "thing", **kept}
+    with Cassette(path).sync_client() as stripe:
+        assert stripe.request("POST", "/v1/things", sent).json() == {"object": "thing", **sent}

@@ -108,5 +108,6 @@ def test_short_values_are_the_same_under_the_same_name_only() -> None:
     assert given.text_for("day", "3") == "[day 1]"
     assert given.text_for("email", "jenny@example.com") == "[email 1: address]"
     assert given.text_for("login", "jenny@example.com") == "[email 1: address]"
+    assert given.text_for("login", "jen") == given.text_for("nick", "jen") == "[login 1]"
     assert given.text_for("a b", "x") == "[a_b 1]"
     assert given.text_for("", "x") == "[value 1]"
