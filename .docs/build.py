@@ -34,6 +34,7 @@ DOCUMENTS = {
     ".docs/guides/client.md": "client",
     ".docs/guides/errors.md": "errors",
     ".docs/guides/webhooks.md": "missed-events",
+    ".docs/guides/testing.md": "testing",
     ".docs/guides/tracing.md": "tracing",
     "benchmarks/README.md": "speed",
     ".github/SECURITY.md": "security",

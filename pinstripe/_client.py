@@ -8,7 +8,7 @@ products would be most of what a first call waits for.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -157,7 +157,7 @@ class AsyncClient(Unpicklable):
             problem = f"must have the methods send and aclose; {kind_of(transport)} has not"
             raise ConfigurationError("transport", problem)
         limiters = LoopLimiters(config.limits.max_in_flight, config.rates)
-        self._build(config, _Shared(transport or AiohttpTransport(config), limiters, Budget()))
+        self._build(config, _Shared(_transport(transport, config), limiters, Budget()))
 
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
@@ -373,6 +373,15 @@ class AsyncClient(Unpicklable):
             method, path, params, ids=ids, host=host, request_options=request_options
         )
         return await self._send(request)
+
+
+def _transport(given: Transport | None, config: Config) -> Transport:
+    """Return the transport of a client; one that can pass requests on gets aiohttp's below it."""
+    over: Callable[[Transport], Transport] | None = getattr(given, "over", None)
+    if given is not None and over is None:
+        return given
+    own = AiohttpTransport(config)
+    return own if over is None else over(own)
 
 
 def _is_transport(value: object) -> bool:

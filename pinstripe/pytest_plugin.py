@@ -37,6 +37,8 @@ def test_only_what_stripe_signed_is_accepted(stripe_event: StripeEvent) -> None:
 | `stripe_client` | an `AsyncClient` for that sandbox; you need not close it |
 | `stripe_sync_client` | a blocking `Client` for that sandbox, closed after the test |
 | `stripe_event` | builds signed events, as a webhook receives them |
+| `stripe_cassette` | the `Cassette` of the test: every client is recorded or replayed; see below |
+| `stripe_cassette_client`, `stripe_cassette_sync_client` | clients of that cassette |
 | `stripe_no_network` | nothing: clients refuse every host but this machine's; see below |
 | `module_stripe_sandbox`, `session_stripe_sandbox` | a `Sandbox` for a module or for all tests |
 | `shared_stripe_sandbox_options` | the arguments of these two |
@@ -82,8 +84,31 @@ creates with `stripe_client.webhook_endpoints.create(url=...)`. `await
 stripe_sandbox.webhooks.flush()` returns when no delivery is under way. A `Webhook` with the secret
 of the endpoint accepts them, also if the clock of the sandbox is a `ManualClock`.
 
+**Cassettes.** With the marker `stripe_cassette`, or a fixture of that name, all clients of a test
+are recorded when there is no file yet, and else replayed from it, also those that the app under
+test makes itself:
+
+```python
+import pytest
+import pinstripe
+
+
+@pytest.mark.stripe_cassette
+def test_a_session_can_be_canceled(stripe_cassette_sync_client: pinstripe.Client) -> None:
+    sessions = stripe_cassette_sync_client.identity.verification_sessions
+    session = sessions.create(type="document", metadata={"user": "42"})
+    canceled = sessions.cancel(session.id)
+    assert (canceled.status, canceled.metadata) == ("canceled", {"user": "42"})
+```
+
+The first run needs a key, in `STRIPE_API_KEY`; later runs need none. The file is
+`cassettes/<test file>/<test>.json` beside the test file, or `stripe_cassette("a/path.json")` from
+there. It is written if the test passes. To record it again, delete it, or pass `mode="record"`
+once; `mode="replay"` never records. `pinstripe.testing.Cassette` tells what a replay does.
+
 **No network.** In a test that uses any of these fixtures, a client refuses to send anything to
-another machine, so that a forgotten setting cannot reach the real API. Other tests ask for it with
+another machine, so that a forgotten setting cannot reach the real API; only what a cassette records
+may. Other tests ask for it with
 `@pytest.mark.usefixtures("stripe_no_network")`; `pinstripe.testing` has a fake for them.
 
 **Private values.** If an `assert` compares two models that differ, the report names the fields and
@@ -92,28 +117,25 @@ does not print the values of private ones.
 
 from __future__ import annotations
 
-import json
-import time
-import uuid
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import pytest
-from attrs import field, frozen
 
-from pinstripe._config.options import DEFAULT_API_VERSION
-from pinstripe._core.checks import check_field_names
-from pinstripe._core.errors import ConfigurationError
-from pinstripe._event_samples import SAMPLED, Sample, sample
-from pinstripe._models.convert import to_dict
-from pinstripe._models.record import Model, Record
-from pinstripe._signature import sign
+from pinstripe._models.record import Record
+from pinstripe._signed_events import SECRET, SignedEvent, StripeEvent
 
 if TYPE_CHECKING:
     from pinstripe._client import AsyncClient
     from pinstripe.sandbox import Sandbox
     from pinstripe.sync import Client
+    from pinstripe.testing import Cassette, Mode
 
 __all__ = [
     "SECRET",
@@ -122,6 +144,9 @@ __all__ = [
     "module_stripe_sandbox",
     "session_stripe_sandbox",
     "shared_stripe_sandbox_options",
+    "stripe_cassette",
+    "stripe_cassette_client",
+    "stripe_cassette_sync_client",
     "stripe_client",
     "stripe_event",
     "stripe_no_network",
@@ -130,154 +155,6 @@ __all__ = [
     "stripe_sandbox_options",
     "stripe_sync_client",
 ]
-
-SECRET: Final = "whsec_pinstripe_pytest_plugin"  # noqa: S105 -- signs nothing but tests
-"""The secret that events are signed with; give it to the code under test."""
-
-
-@frozen(kw_only=True)
-class SignedEvent:
-    """An event as a webhook receives it.
-
-    Attributes:
-        event: The event, as plain data.
-        body: The body of the request.
-        signature: The `Stripe-Signature` header.
-        secret: The secret that signed it.
-    """
-
-    event: dict[str, Any] = field(repr=lambda event: f"<{event['type']} {event['id']}>")
-    body: bytes = field(repr=False)
-    signature: str = field(repr=False)
-    secret: str = field(repr=False)
-
-    @property
-    def id(self) -> str:
-        """The id of the event."""
-        value: str = self.event["id"]
-        return value
-
-    @property
-    def type(self) -> str:
-        """The type of the event."""
-        value: str = self.event["type"]
-        return value
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The data of the event: its `object`, and the `previous_attributes` of an update."""
-        value: dict[str, Any] = self.event["data"]
-        return value
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the request."""
-        return {
-            "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": self.signature,
-            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-        }
-
-
-@frozen
-class StripeEvent:
-    """Builds signed events; the value of the fixture `stripe_event`.
-
-        event = stripe_event("identity.verification_session.verified", metadata={"user": "42"})
-        response = app.post("/webhook", content=event.body, headers=event.headers)
-
-    Attributes:
-        secret: The secret that events are signed with, unless the call names another.
-    """
-
-    secret: str = field(default=SECRET, repr=False)
-
-    def __call__(
-        self,
-        type: str,
-        /,
-        *,
-        object: Mapping[str, Any] | Model | None = None,
-        previous_attributes: Mapping[str, Any] | None = None,
-        event: Mapping[str, Any] | None = None,
-        secret: str | None = None,
-        timestamp: int | None = None,
-        **fields: Any,
-    ) -> SignedEvent:
-        """Return a new signed event; each has an id of its own.
-
-        Args:
-            type: The type of the event. An event of one of Pinstripe's resources has a sample as
-                its object; any other needs an `object`.
-            object: The object of the event, in place of the sample: a model, or plain data such as
-                the drivers of the sandbox return.
-            previous_attributes: The values that an update replaced.
-            event: Fields of the event itself, such as `{"account": "acct_1"}`.
-            secret: The secret to sign with. The code under test must refuse an event that is
-                signed with a secret it does not know.
-            timestamp: When the event is signed, in seconds since the Unix epoch; now by default.
-                Give an early one for a delivery that is too old.
-            fields: Fields of the object, in place of those of the sample or of `object`.
-
-        Raises:
-            ConfigurationError: An argument is wrong, such as an unknown type or field.
-        """
-        if not isinstance(type, str) or not type.rpartition(".")[0]:
-            raise ConfigurationError("type", "must be the type of an event, such as file.created")
-        now = int(time.time()) if timestamp is None else timestamp
-        about = _object_of(type, object, now)
-        _check_fields(about.object, fields)
-        replaced = about.previous_attributes if previous_attributes is None else previous_attributes
-        data: dict[str, Any] = {"object": {**about.object, **fields}}
-        if replaced is not None:
-            data["previous_attributes"] = dict(replaced)
-        # https://docs.stripe.com/api/events/object
-        whole = {
-            "id": f"evt_{_random_id()}",
-            "object": "event",
-            "api_version": DEFAULT_API_VERSION,
-            "created": now,
-            "data": data,
-            "livemode": False,
-            "pending_webhooks": 1,
-            "request": {"id": None, "idempotency_key": None},
-            "type": type,
-            **(event or {}),
-        }
-        # Stripe sends its events indented, so code that parses and writes them again fails here.
-        body = json.dumps(whole, indent=2, ensure_ascii=False).encode()
-        key = self.secret if secret is None else secret
-        return SignedEvent(event=whole, body=body, signature=sign(body, key, now), secret=key)
-
-
-def _object_of(type: str, given: Mapping[str, Any] | Model | None, now: int) -> Sample:
-    """Return the object of an event: the one that is given, or the sample of the type."""
-    if given is not None:
-        return Sample(dict(given) if isinstance(given, Mapping) else to_dict(given))
-    found = sample(type, now, _random_id())
-    if found is None:
-        known = ", ".join(sorted(SAMPLED))
-        problem = (
-            f"is not a type with a sample; give its object with object=, or use one of {known}"
-        )
-        raise ConfigurationError("type", f"{problem}; got {type!r}")
-    return found
-
-
-def _check_fields(object: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
-    """Refuse fields that the object cannot have: a misspelled one would change nothing."""
-    from pinstripe.events import _MODELS  # noqa: PLC0415 -- slow, so only when needed
-
-    model = _MODELS.get(object.get("object", ""))
-    # Of an object that Pinstripe does not know, nobody can say which fields it has.
-    if model is None:
-        return
-    known = {attribute.name for attribute in attrs.fields(model)}
-    check_field_names(fields, known, object["object"])
-
-
-def _random_id() -> str:
-    return uuid.uuid4().hex[:24]
 
 
 # First, since the hook of pytest itself would print every value.
@@ -296,24 +173,49 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 _FIXTURES: Final = frozenset(
-    ("stripe_sandbox", "stripe_event", "module_stripe_sandbox", "session_stripe_sandbox")
+    (
+        *("stripe_sandbox", "stripe_event", "stripe_cassette"),
+        *("module_stripe_sandbox", "session_stripe_sandbox"),
+    )
 )
 """The fixtures that bring `stripe_no_network` along; the others use one of these."""
 
 
+_PASSED: Final = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    what = "record the Stripe calls of the test to a file, or replay them from it"
+    config.addinivalue_line("markers", f'stripe_cassette(path=None, mode="auto"): {what}')
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each test that uses a fixture of the plugin use `stripe_no_network` too."""
+    """Add the fixtures that tests use by a marker, or by another fixture of the plugin."""
     for item in items:
         names: list[str] = getattr(item, "fixturenames", [])
+        if item.get_closest_marker("stripe_cassette") and "stripe_cassette" not in names:
+            names.append("stripe_cassette")
         if _FIXTURES.intersection(names) and "stripe_no_network" not in names:
             names.append("stripe_no_network")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a test passed."""
+    report = yield
+    if call.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
 
 
 @pytest.fixture
 def stripe_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every client refuse hosts of other machines, before anything is sent."""
     from pinstripe._http.transport import AiohttpTransport  # noqa: PLC0415 -- slow, so only now
-    from pinstripe.testing._no_network import within_this_machine  # noqa: PLC0415 -- as above
+    from pinstripe.testing._sending import within_this_machine  # noqa: PLC0415 -- as above
 
     monkeypatch.setattr(AiohttpTransport, "send", within_this_machine(AiohttpTransport.send))
 
@@ -383,3 +285,62 @@ def stripe_sync_client(stripe_sandbox: Sandbox) -> Iterator[Client]:
 def stripe_event() -> StripeEvent:
     """Return a builder of signed events: `stripe_event("climate.order.created")`."""
     return StripeEvent()
+
+
+@pytest.fixture
+def stripe_cassette(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cassette]:
+    """Record the calls of all clients of this test, or replay them."""
+    from pinstripe._http.transport import AiohttpTransport  # noqa: PLC0415 -- slow, so only now
+    from pinstripe.testing._cassette import REPLAY_KEY  # noqa: PLC0415 -- as above
+    from pinstripe.testing._sending import through_cassette  # noqa: PLC0415 -- as above
+
+    # First, since it would refuse what is only replayed if it were asked before the cassette.
+    request.getfixturevalue("stripe_no_network")
+    marker = request.node.get_closest_marker("stripe_cassette") or pytest.mark.stripe_cassette.mark
+    cassette = _cassette_of(request.node, *marker.args, **marker.kwargs)
+    monkeypatch.setattr(AiohttpTransport, "send", through_cassette(cassette))
+    if not cassette.recording and "STRIPE_API_KEY" not in os.environ:
+        monkeypatch.setenv("STRIPE_API_KEY", REPLAY_KEY)  # for clients that the app makes
+    with suppress(_NotPassedError), cassette:
+        yield cassette
+        if not request.node.stash.get(_PASSED, False):
+            raise _NotPassedError
+
+
+class _NotPassedError(Exception):
+    """A test failed, so nothing is written."""
+
+
+def _cassette_of(
+    test: pytest.Item, path: str | os.PathLike[str] | None = None, mode: Mode = "auto"
+) -> Cassette:
+    """Return the cassette of a test, by the arguments of its marker."""
+    from pinstripe.testing import Cassette  # noqa: PLC0415 -- slow, so only when needed
+
+    folder = test.path.parent
+    if path is None:
+        name = test.nodeid.partition("::")[2].replace("::", ".")
+        path = Path("cassettes", test.path.stem, f"{_file_name(name)}.json")
+    return Cassette(folder / path if isinstance(path, (str, os.PathLike)) else path, mode)
+
+
+def _file_name(test: str) -> str:
+    """Return the name of a file for a test; the id of a parameter can hold anything."""
+    name = test.rstrip("]").replace("[", "-")
+    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:100]
+    return plain if plain == name else f"{plain}-{sha256(test.encode()).hexdigest()[:8]}"
+
+
+@pytest.fixture
+def stripe_cassette_client(stripe_cassette: Cassette) -> AsyncClient:
+    """Return a client that is recorded or replayed; you need not close it."""
+    return stripe_cassette.client()  # as `stripe_client`
+
+
+@pytest.fixture
+def stripe_cassette_sync_client(stripe_cassette: Cassette) -> Iterator[Client]:
+    """Return a blocking client that is recorded or replayed."""
+    with stripe_cassette.sync_client() as client:
+        yield client

@@ -30,6 +30,7 @@ WINGS: dict[str, set[str]] = {
     "_models": {"_core"},
     "_concurrency": {"_core"},
     "_signature": {"_core"},
+    "_signed_events": {"_core", "_config", "_models", "_event_samples", "_signature", "events"},
     "_limits": {"_core", "_concurrency"},
     "_config": {"_core", "_limits"},
     "_http": {"_core", "_concurrency", "_limits", "_config", "_version"},
@@ -89,9 +90,7 @@ WINGS: dict[str, set[str]] = {
         "sandbox._webhooks",
     },
     "testing": BASE | PRODUCTS | {"_client", "_event_samples", "sync"},
-    "pytest_plugin": BASE
-    | PRODUCTS
-    | {"_client", "_event_samples", "_signature", "sync", "sandbox", "testing"},
+    "pytest_plugin": BASE | PRODUCTS | {"_client", "_signed_events", "sync", "sandbox", "testing"},
     "cli": BASE
     | PRODUCTS
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},

@@ -72,7 +72,8 @@ assert not loaded, loaded
 def test_the_fixtures_are_documented(run: Any) -> None:
     result = run("", "--fixtures", "-v")
     lines = "\n".join(result.outlines)
-    clients = ("stripe_client", "stripe_sync_client")
+    cassettes = ("stripe_cassette", "stripe_cassette_client", "stripe_cassette_sync_client")
+    clients = ("stripe_client", "stripe_sync_client", *cassettes)
     shared = ("module_stripe_sandbox", "session_stripe_sandbox", "stripe_sandbox_env")
     for name in ("stripe_sandbox", "stripe_sandbox_options", *shared, *clients, "stripe_event"):
         assert re.search(rf"^{name} (\[\w+ scope\] )?-- ", lines, re.MULTILINE)
@@ -498,3 +499,125 @@ def test_without():
 
 def test_a_client_of_a_test_reaches_no_other_machine(run) -> None:
     run(NO_NETWORK).assert_outcomes(passed=4)
+
+
+CASSETTES = """
+import asyncio
+import os
+
+import pinstripe
+import pytest
+
+METADATA = {"user": "user-42"}
+
+@pytest.mark.stripe_cassette
+def test_blocking(stripe_cassette_sync_client):
+    sessions = stripe_cassette_sync_client.identity.verification_sessions
+    assert sessions.create(type="document", metadata=METADATA).metadata == METADATA
+
+class TestOfAnApp:
+    @pytest.mark.stripe_cassette
+    @pytest.mark.parametrize("kind", ["document", "id/number"])
+    def test_with_clients_of_its_own(self, kind, stripe_event):
+        async def app():
+            async with pinstripe.AsyncClient() as stripe:
+                sessions = stripe.identity.verification_sessions
+                return await sessions.create(type=kind.replace("/", "_"))
+
+        assert asyncio.run(app()).status == "requires_input"
+
+@pytest.mark.stripe_cassette("of/mine.json", mode="auto")
+def test_async(stripe_cassette, stripe_cassette_client):
+    async def ask():
+        return await stripe_cassette_client.events.list(limit=1)
+
+    assert stripe_cassette.recording == ("PINSTRIPE_BASE_URL" in os.environ)
+    assert len(asyncio.run(ask())) == 1
+
+def test_without_the_marker(stripe_cassette_client):
+    async def ask():
+        return await stripe_cassette_client.events.list(limit=1)
+
+    assert len(asyncio.run(ask())) == 1
+
+def test_afterwards():
+    assert pinstripe._http.transport.AiohttpTransport.send.__qualname__ == "AiohttpTransport.send"
+    assert os.environ.get("STRIPE_API_KEY") != "sk_test_replayed"
+"""
+
+
+def test_cassettes_are_recorded_once_and_then_replayed(
+    run: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox() as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        run(CASSETTES).assert_outcomes(passed=6)
+    name = "test_cassettes_are_recorded_once_and_then_replayed"
+    files = {path.relative_to(pytester.path).as_posix() for path in pytester.path.rglob("*.json")}
+    folder = f"cassettes/{name}"
+    assert {file for file in files if "number" not in file} == {
+        f"{folder}/test_blocking.json",
+        f"{folder}/TestOfAnApp.test_with_clients_of_its_own-document.json",
+        f"{folder}/test_without_the_marker.json",
+        "of/mine.json",
+    }
+    assert len(files) == 5
+    for variable in ("STRIPE_API_KEY", "PINSTRIPE_BASE_URL"):
+        monkeypatch.delenv(variable)
+    run(CASSETTES).assert_outcomes(passed=6)
+
+
+def test_a_test_that_fails_leaves_no_cassette(
+    run: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = """
+        import pytest
+
+        @pytest.mark.stripe_cassette
+        @pytest.mark.parametrize("ending", ["fails", "skips"])
+        def test_it(stripe_cassette_sync_client, ending):
+            list(stripe_cassette_sync_client.events.list())
+            pytest.skip("late") if ending == "skips" else pytest.fail("of the test")
+
+        @pytest.mark.stripe_cassette(7)
+        def test_a_wrong_path():
+            pass
+        """
+    with Sandbox() as sandbox:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        result = run(test)
+    result.assert_outcomes(failed=1, skipped=1, errors=1)
+    result.stdout.fnmatch_lines(["*ConfigurationError: path: must be a path, not an int"])
+    assert not list(pytester.path.rglob("*.json"))
+
+
+def test_only_what_is_recorded_may_leave_this_machine(run: Any) -> None:
+    result = run(
+        """
+        import pinstripe
+        import pytest
+
+        ONCE = pinstripe.RetryPolicy(max_attempts=1)
+        AWAY = {"api_key": "sk_test_1", "base_url": "https://api.invalid", "retry": ONCE}
+
+        def each_client(cassette, problem):
+            for make in (cassette.sync_client, pinstripe.Client):
+                with make(**AWAY) as stripe, pytest.raises(problem) as caught:
+                    stripe.identity.verification_sessions.retrieve("vs_1")
+            return str(caught.value)
+
+        @pytest.mark.usefixtures("stripe_no_network")
+        @pytest.mark.stripe_cassette("one.json")
+        def test_recording(stripe_cassette):
+            assert "api.invalid" in each_client(stripe_cassette, pinstripe.ConnectError)
+
+        @pytest.mark.usefixtures("stripe_no_network")
+        @pytest.mark.stripe_cassette("one.json")
+        def test_replaying(stripe_cassette):
+            each_client(stripe_cassette, pinstripe.ConnectError)  # as it was recorded
+            assert "each answer was given" in each_client(stripe_cassette, AssertionError)
+        """
+    )
+    result.assert_outcomes(passed=2)

@@ -45,7 +45,8 @@ _PERSONAL = re.compile(
 )
 # API keys, webhook secrets and client secrets: https://docs.stripe.com/keys
 # No word boundary in front: a key can follow a letter, as in "Bearer%20sk_test_...".
-_SECRET = re.compile(r"(?:[a-z]{2,4}_(?:test|live|org)_|whsec_)\w+|\b\w+_secret_\w+")
+SECRET = re.compile(r"(?:[a-z]{2,4}_(?:test|live|org)_|whsec_)\w+|\b\w+_secret_\w+")
+"""A secret, such as an API key, within a text."""
 
 # The index of an element of a list, in the path of a parameter.
 _INDEX = re.compile(r"\[\d+\]")
@@ -64,7 +65,7 @@ def clean_text(text: str) -> str:
     """
     start = text[:_START]
     line = "".join(character if character.isprintable() else " " for character in start)
-    cut = _SECRET.sub("[secret]", line).encode()[:_MESSAGE_LIMIT]
+    cut = SECRET.sub("[secret]", line).encode()[:_MESSAGE_LIMIT]
     # A character that the cut went through is dropped.
     return cut.decode(errors="ignore")
 
@@ -226,7 +227,7 @@ def private_values(values: Mapping[str, str], paths: AbstractSet[str] | None) ->
         paths: The paths of the private parameters; None if the parameters have no types.
     """
     if paths is None:
-        return {n: text for n, text in values.items() if _is_private_by_look(n, text)}
+        return {n: text for n, text in values.items() if is_private_by_look(n, text)}
     return {name: text for name, text in values.items() if _is_below(name, paths)}
 
 
@@ -235,8 +236,32 @@ def _is_below(name: str, paths: AbstractSet[str]) -> bool:
     return path in paths or any(path.startswith(f"{above}[") for above in paths)
 
 
-def _is_private_by_look(name: str, value: str) -> bool:
-    return bool(_PERSONAL.search(name)) or not _API_VALUE.fullmatch(value)
+def is_private_by_look(name: str, value: str) -> bool:
+    """Return whether a value counts as private if no type says what it is.
+
+    Args:
+        name: The name of its parameter or field, with those that it is in.
+        value: The value, as text.
+    """
+    return has_personal_name(name) or not is_api_value(value)
+
+
+def has_personal_name(name: str) -> bool:
+    """Return whether a field of this name, with those that it is in, holds data about a person.
+
+    Args:
+        name: Such as `address[city]`.
+    """
+    return _PERSONAL.search(name) is not None
+
+
+def is_api_value(text: str) -> bool:
+    """Return whether a text is a word of the API, or an id such as `cus_A1`.
+
+    Args:
+        text: Any text.
+    """
+    return _API_VALUE.fullmatch(text) is not None
 
 
 def clean_request_id(value: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Unit tests without a sandbox and without a network: a fake API, and models to answer with.
+"""Tests without a sandbox and without a network: a fake API, models for it, and cassettes.
 
 ```python
 import asyncio
@@ -29,10 +29,36 @@ nothing of this package: a test that mocks with them reaches the real API. In py
 `stripe_no_network` refuses every host but this machine's, and is on for tests that use another
 fixture of the plugin.
 
-For a whole life of objects over many calls, use the sandbox.
+A `Cassette` records what the API itself answers, and replays it in every later run:
+
+```python
+from pathlib import Path
+from pinstripe import Client
+from pinstripe.testing import Cassette
+
+
+def cancel_one(stripe: Client) -> str:
+    session = stripe.identity.verification_sessions.create(type="document")
+    return stripe.identity.verification_sessions.cancel(session.id).status
+
+
+def test_a_session_can_be_canceled() -> None:
+    with Cassette(Path(__file__).parent / "canceled.json") as cassette:
+        with cassette.sync_client() as stripe:
+            assert cancel_one(stripe) == "canceled"
+```
+
+In pytest, the marker `stripe_cassette` does the same for all clients of a test.
+
+For a whole life of objects over many calls, use the sandbox. The guide on testing tells which of
+the three to use when.
 """
 
+from pinstripe.testing._cassette import Cassette, Mode
 from pinstripe.testing._fake import Answer, Call, Expectation, FakeAPI, delayed, refusal
 from pinstripe.testing._samples import sample
 
-__all__ = ["Answer", "Call", "Expectation", "FakeAPI", "delayed", "refusal", "sample"]
+# fmt: off
+__all__ = [
+    "Answer", "Call", "Cassette", "Expectation", "FakeAPI", "Mode", "delayed", "refusal", "sample",
+]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import parse_qsl, unquote
 
 import anyio
 import msgspec
@@ -21,6 +20,7 @@ from pinstripe._http.messages import Method, Request, Response
 from pinstripe._models.convert import to_dict
 from pinstripe._models.record import Record
 from pinstripe.sync import Client
+from pinstripe.testing._requests import ids_of, params_of, path_pattern, upload_of
 
 _KEY: Final = "sk_test_fake"
 
@@ -121,13 +121,7 @@ class Expectation:
     _pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        parts = PLACEHOLDER.split(self.path)
-        # Every second part is the name of a placeholder.
-        texts = [
-            f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part)
-            for number, part in enumerate(parts)
-        ]
-        self._pattern = re.compile("".join(texts))
+        self._pattern = path_pattern(self.path)
 
     def answer(self, *answers: Answer) -> Expectation:
         """Set the answers: each call gets the next, and the last one is given again and again.
@@ -156,8 +150,9 @@ class Expectation:
         Args:
             request: The request.
         """
-        found = self._pattern.fullmatch(request.path) if request.method == self.method else None
-        return found and {name: unquote(id) for name, id in found.groupdict().items()}
+        ids = ids_of(request, self._pattern) if request.method == self.method else None
+        names = PLACEHOLDER.findall(self.path)
+        return None if ids is None else dict(zip(names, ids, strict=True))
 
     def next_answer(self, call: Call) -> Answer:
         """Keep a call, and return the answer that it gets.
@@ -261,48 +256,15 @@ class FakeAPI:
 
 async def _call_of(request: Request, expected: Expectation, ids: Mapping[str, str]) -> Call:
     """Return a request as tests see it."""
-    file = None
-    if request.upload is not None:
-        file = b"".join([piece async for piece in request.upload.pieces()])
-    pairs = request.query if request.body is None else request.body.decode()
-    if request.headers.get("Content-Type") == "application/json" and request.body:
-        params: dict[str, Any] = msgspec.json.decode(request.body)
-    elif request.upload is not None:
-        params = _nested(request.parts.items())
-    else:
-        params = _nested(parse_qsl(pairs, keep_blank_values=True))
     return Call(
         request.method,
         expected.path,
         ids,
-        params,
+        params_of(request),
         request.idempotency_key,
         request.headers.get("Stripe-Account"),
-        file,
+        await upload_of(request),
     )
-
-
-def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return parameters nested: `a[b][0]=x` is `{"a": {"b": ["x"]}}`."""
-    root: dict[str, Any] = {}
-    for name, value in pairs:
-        first, *rest = re.split(r"[\[\]]+", name.rstrip("]"))
-        place = root
-        for part, following in zip([first, *rest], [*rest, None], strict=True):
-            if following is None:
-                place[part] = value
-            else:
-                place = place.setdefault(part, {})
-    return {name: _with_lists(value) for name, value in root.items()}
-
-
-def _with_lists(value: Any) -> Any:
-    """Return a mapping whose keys are 0, 1, 2... as a list, inside of it too."""
-    if not isinstance(value, dict):
-        return value
-    inside = cast("dict[str, Any]", value)
-    items = {name: _with_lists(item) for name, item in inside.items()}
-    return list(items.values()) if list(items) == [str(n) for n in range(len(items))] else items
 
 
 async def _given(answer: Answer, call: Call) -> Response:

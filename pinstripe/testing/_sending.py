@@ -1,4 +1,4 @@
-"""Clients that send nothing to another machine."""
+"""How the clients of a test send: to this machine only, or through a cassette."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pinstripe._config.client import is_loopback
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Request, Response
 from pinstripe._http.transport import AiohttpTransport
+from pinstripe.testing._cassette import Cassette
 
 _Send: TypeAlias = Callable[[AiohttpTransport, Request], Awaitable[Response]]
 
@@ -32,3 +33,16 @@ def within_this_machine(send: _Send) -> _Send:
         return await send(transport, request)
 
     return send_within
+
+
+def through_cassette(cassette: Cassette) -> _Send:
+    """Return an `AiohttpTransport.send` that records to a cassette, or replays from it.
+
+    Args:
+        cassette: The cassette.
+    """
+
+    async def send_through(transport: AiohttpTransport, request: Request) -> Response:
+        return await cassette.over(transport).send(request)
+
+    return send_through
