@@ -204,7 +204,10 @@ class UnfitError(DecodeError):
 
 
 class PaginationError(ResponseError):
-    """A list does not end: a cursor came twice, or an empty page says that there is more.
+    """A list cannot be read to its end.
+
+    A cursor came twice, an empty page says that there is more, or the object is gone behind which
+    a walk over a list of `/v2` was to resume.
 
     Attributes:
         cursor: The cursor to resume from: everything before it was returned.

@@ -57,6 +57,9 @@ _STILL = {
 }
 """What a call was waiting for when it ran out of time, by the stage of its progress."""
 
+_ACTS_FOR = ("Stripe-Account", "Stripe-Context")
+"""The headers that name the account to act for. How the API reads both at once is unknown."""
+
 
 @frozen(kw_only=True, eq=False, repr=False)
 class TimeSource:
@@ -83,11 +86,13 @@ class Pipeline:
         limiters: Returns the limiter of the running event loop, which bounds requests in flight
             and requests a second; a client and its siblings share it.
         budget: The retry budget; shared in the same way.
-        headers: Headers of every request; those of a call replace them.
+        headers: Headers of every request; those of a call replace them. An account of a call
+            replaces a context too, and the reverse.
         timeout: The timeout of a call that has none of its own.
         retry: When to try again.
         hooks: The hooks that get reports.
         time_source: Time and random numbers.
+        needs_context: Whether the API refuses a call that has no context.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Pipeline:
         retry: RetryPolicy,
         hooks: Hooks,
         time_source: TimeSource,
+        needs_context: bool = False,
     ) -> None:
         self._send = send
         self._limiters = limiters
@@ -110,6 +116,8 @@ class Pipeline:
         self._retry = retry
         self._hooks = hooks
         self._time = time_source
+        self._needs_context = needs_context
+        self._has_account = needs_context or not headers.keys().isdisjoint(_ACTS_FOR)
 
     async def send(self, request: Request, attempts: Attempts | None = None) -> Response:
         """Send a request, again if that may help, and return the answer of success.
@@ -123,7 +131,10 @@ class Pipeline:
                 attempts and what is certain about the server having acted.
         """
         timeout, attempts = request.timeout or self._timeout, attempts or Attempts()
-        request = request.with_defaults({**self._headers, **request.headers}, timeout, attempts)
+        headers = {**self._headers, **request.headers}
+        if self._has_account:
+            self._check_account(request, headers)
+        request = request.with_defaults(headers, timeout, attempts)
         limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
             since = self._time.monotonic()
@@ -153,6 +164,20 @@ class Pipeline:
         problem.outcome = attempts.outcome
         # Raised here, so that the error has no context.
         raise problem
+
+    def _check_account(self, request: Request, headers: dict[str, str]) -> None:
+        """Remove the account or the context of the client if the call has one of its own.
+
+        Raises:
+            ConfigurationError: The call needs a context and has none.
+        """
+        own = request.headers.keys() & _ACTS_FOR
+        for name in _ACTS_FOR if own else ():
+            if name not in own:
+                headers.pop(name, None)
+        if self._needs_context and not request.anonymous and "Stripe-Context" not in headers:
+            problem = "is needed with the key of an organization; name the account, as in 'acct_A'"
+            raise ConfigurationError("context", problem)
 
     def _cut_short(
         self, request: Request, attempts: Attempts, limiter: AsyncLimiter, total: float
@@ -306,12 +331,18 @@ class Pipeline:
 def queue_key(request: Request) -> QueueKey | None:
     """Return the key of the queue in which a request waits; None if it carries no API key.
 
+    The API counts the requests that run on an account. Of a context that is the last account, so a
+    context and its last account alone share their limits.
+
     Args:
         request: The request with all of its headers.
     """
     if request.anonymous:
         return None
-    return request.headers.get("Stripe-Account"), request.method, request.template
+    account = request.headers.get("Stripe-Account")
+    if account is None and (context := request.headers.get("Stripe-Context")) is not None:
+        account = context.rpartition("/")[2]
+    return account, request.method, request.template
 
 
 def end_and_reason(
