@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pinstripe.files import FileLinks, Files
     from pinstripe.forwarding import Forwarding
     from pinstripe.identity import Identity
+    from pinstripe.v2 import V2
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
 # anyio's backend is imported by its name. To have anyio do it takes a second event loop, which
@@ -181,9 +182,8 @@ class AsyncClient(Unpicklable):
         )
         self._send: Sender = pipeline.send
         if watches_calls(config.hooks):
-            watched = WatchedCalls(
-                pipeline, config.hooks, config.account, config.context, config.server_of
-            )
+            acts_for = config.account, config.context
+            watched = WatchedCalls(pipeline, config.hooks, acts_for, config.server_of)
             self._send = watched.send
         # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
@@ -240,6 +240,13 @@ class AsyncClient(Unpicklable):
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
+
+    @fork_safe_property
+    def v2(self) -> V2:
+        """Version 2 of the API: event destinations and thin events."""
+        from pinstripe.v2 import V2
+
+        return V2(self._send)
 
     @fork_safe_property
     def webhook_endpoints(self) -> WebhookEndpoints:

@@ -16,7 +16,16 @@ import pinstripe
 PACKAGE = Path(pinstripe.__file__).parent
 
 # What stands at the top level beside the wings, and is imported as if it were one.
-PRODUCTS = {"identity", "crypto", "climate", "events", "files", "forwarding", "webhook_endpoints"}
+PRODUCTS = {
+    "identity",
+    "crypto",
+    "climate",
+    "events",
+    "files",
+    "forwarding",
+    "webhook_endpoints",
+    "v2",
+}
 BASE = {"_core", "_models", "_concurrency", "_limits", "_config", "_http", "_disk", "_resources"}
 
 # Each wing, and the wings that it may import besides itself. A wing that is in no row fails a

@@ -50,6 +50,7 @@ PRODUCTS: Final = (
     "files",
     "forwarding",
     "webhook_endpoints",
+    "v2",
 )
 HEADER: Final = f"""The blocking client: what `AsyncClient` has, for code that does not await.
 

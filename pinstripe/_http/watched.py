@@ -22,8 +22,7 @@ class WatchedCalls:
     Args:
         pipeline: Makes the calls.
         hooks: The hooks that get the reports.
-        account: The connected account of calls that name neither account nor context.
-        context: The context of such calls.
+        acts_for: The account and the context of calls that name neither.
         server_of: Returns the name and the port of the server that serves an address of the API.
         monotonic: Returns the seconds of a clock that never goes back.
     """
@@ -32,14 +31,13 @@ class WatchedCalls:
         self,
         pipeline: Pipeline,
         hooks: Hooks,
-        account: str | None,
-        context: str | None,
+        acts_for: tuple[str | None, str | None],
         server_of: Callable[[Host], tuple[str, int]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pipeline = pipeline
         self._hooks = hooks
-        self._acts_for = account, context
+        self._acts_for = acts_for
         self._server_of = server_of
         self._monotonic = monotonic
 

@@ -46,9 +46,10 @@ class Resource:
         options: RequestOptions | None,
         **ids: str,
     ) -> _M:
-        checked = check_params(params, creates=not ids)
-        if endpoint.v2:
-            # In JSON null clears a field, and only what is inside of a parameter can be cleared.
+        v2 = endpoint.v2
+        checked = check_params(params, creates=not ids, v2=v2)
+        if v2:
+            # In JSON null clears a field, so an argument that is None must not be sent.
             checked = {name: value for name, value in checked.items() if value is not None}
         request = endpoint.request(checked, ids, options)
         response = await self._send(request)
@@ -64,7 +65,6 @@ class Resource:
         options: RequestOptions | None,
     ) -> Pager[_L]:
         return Pager(self._send, start_walk(endpoint, params, paging, options))
-
 
     def _list_linked(
         self,
