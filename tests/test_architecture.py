@@ -70,7 +70,15 @@ WINGS: dict[str, set[str]] = {
             "sandbox._http",
             "sandbox._control",
         }
-        for product in ("_identity", "_crypto", "_climate", "_files", "_forwarding", "_webhooks")
+        for product in (
+            "_identity",
+            "_crypto",
+            "_climate",
+            "_files",
+            "_forwarding",
+            "_webhooks",
+            "_v2",
+        )
     },
     "sandbox._pages": {
         "sandbox._params",
@@ -99,6 +107,8 @@ WINGS: dict[str, set[str]] = {
 # the other. The images of a verification are files.
 WINGS["sandbox._forwarding"] |= {"_signature"}
 WINGS["sandbox._webhooks"] |= {"_signature"}
+# What is delivered can be a thin event, and where it goes an event destination.
+WINGS["sandbox._webhooks"] |= {"sandbox._v2"}
 WINGS["sandbox._identity"] |= {"sandbox._files"}
 # The console hides what the client's models call private. It shows objects, and makes none.
 WINGS["sandbox._pages"] |= PRODUCTS | {"_models"}

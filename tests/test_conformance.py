@@ -40,8 +40,8 @@ from pinstripe.identity import VerificationError
 from pinstripe.sandbox._pages.refusals import REFUSALS
 from pinstripe.sandbox._params.schema import Array, Nullable, Object
 from pinstripe.sandbox._server import ROUTES
+from pinstripe.sandbox._state.event_types import ENABLED_EVENTS
 from pinstripe.sandbox._state.versions import API_VERSION, VERSIONS
-from pinstripe.sandbox._webhooks.event_types import ENABLED_EVENTS
 
 yaml = pytest.importorskip("yaml")
 

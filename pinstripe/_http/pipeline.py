@@ -45,6 +45,7 @@ from pinstripe._core.errors import (
 )
 from pinstripe._core.redaction import clean_request_id
 from pinstripe._core.refusals import error_for
+from pinstripe._http.acting import ACTS_FOR, account_of, settle_account
 from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._limits.gate import AsyncLimiter, QueueKey, client_closed_error
@@ -56,9 +57,6 @@ _STILL = {
     "body": "the body of the answer had still not come to its end",
 }
 """What a call was waiting for when it ran out of time, by the stage of its progress."""
-
-_ACTS_FOR = ("Stripe-Account", "Stripe-Context")
-"""The headers that name the account to act for. How the API reads both at once is unknown."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -117,7 +115,7 @@ class Pipeline:
         self._hooks = hooks
         self._time = time_source
         self._needs_context = needs_context
-        self._has_account = needs_context or not headers.keys().isdisjoint(_ACTS_FOR)
+        self._has_account = needs_context or not headers.keys().isdisjoint(ACTS_FOR)
 
     async def send(self, request: Request, attempts: Attempts | None = None) -> Response:
         """Send a request, again if that may help, and return the answer of success.
@@ -133,7 +131,7 @@ class Pipeline:
         timeout, attempts = request.timeout or self._timeout, attempts or Attempts()
         headers = {**self._headers, **request.headers}
         if self._has_account:
-            self._check_account(request, headers)
+            settle_account(request, headers, needs_context=self._needs_context)
         request = request.with_defaults(headers, timeout, attempts)
         limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
@@ -164,20 +162,6 @@ class Pipeline:
         problem.outcome = attempts.outcome
         # Raised here, so that the error has no context.
         raise problem
-
-    def _check_account(self, request: Request, headers: dict[str, str]) -> None:
-        """Remove the account or the context of the client if the call has one of its own.
-
-        Raises:
-            ConfigurationError: The call needs a context and has none.
-        """
-        own = request.headers.keys() & _ACTS_FOR
-        for name in _ACTS_FOR if own else ():
-            if name not in own:
-                headers.pop(name, None)
-        if self._needs_context and not request.anonymous and "Stripe-Context" not in headers:
-            problem = "is needed with the key of an organization; name the account, as in 'acct_A'"
-            raise ConfigurationError("context", problem)
 
     def _cut_short(
         self, request: Request, attempts: Attempts, limiter: AsyncLimiter, total: float
@@ -331,18 +315,12 @@ class Pipeline:
 def queue_key(request: Request) -> QueueKey | None:
     """Return the key of the queue in which a request waits; None if it carries no API key.
 
-    The API counts the requests that run on an account. Of a context that is the last account, so a
-    context and its last account alone share their limits.
-
     Args:
         request: The request with all of its headers.
     """
     if request.anonymous:
         return None
-    account = request.headers.get("Stripe-Account")
-    if account is None and (context := request.headers.get("Stripe-Context")) is not None:
-        account = context.rpartition("/")[2]
-    return account, request.method, request.template
+    return account_of(request.headers), request.method, request.template
 
 
 def end_and_reason(
