@@ -161,7 +161,7 @@ def _create(call: Call) -> Json:
     if thin and version is not None:
         raise invalid("Thin events have no version.", "snapshot_api_version")
     _check_quota(account, own_version=version is not None)
-    id, now = account.new_id(DESTINATION), account.now()
+    id, now = account.new_id(DESTINATION), account.timestamp()
     value: Json = {
         "id": id,
         "object": DESTINATION,
@@ -275,7 +275,7 @@ def _update(call: Call) -> Json:
 
 
 def _touched(call: Call, value: Json) -> Json:
-    return call.account.put({**value, "updated": call.account.now()})
+    return call.account.put({**value, "updated": call.account.timestamp()})
 
 
 def _list(call: Call) -> Json:
