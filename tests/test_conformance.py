@@ -449,17 +449,10 @@ def fits(spec: Any, annotation: Any, product: str) -> bool:
     kind = spec["type"]
     if spec.get("format") == RFC3339:
         return any(_is_time(option) for option in options)
-    if kind == "object" and "model" not in spec and "fields" not in spec:
-        return dict[str, Any] in options
-    if kind == "object" and "model" not in spec:
-        (found,) = (option for option in options if hasattr(option, "__attrs_attrs__"))
-        named = spec["fields"].items()
-        return not [p for field, inner in named for p in problems_of(found, field, inner, product)]
     if kind in SIMPLE:
         return SIMPLE[kind] in options
     if kind == "object":
-        found = class_of(product, spec["model"])
-        return found in (*options, *map(get_origin, options))
+        return fits_object(spec, options, product)
     if kind == "expandable":
         return str in options and class_of(product, spec["into"]) in options
     if kind == "list":
@@ -474,6 +467,16 @@ def fits(spec: Any, annotation: Any, product: str) -> bool:
     if kind == "any":
         return any(option is Any or isinstance(option, TypeVar) for option in options)
     return fits_words(spec, options)
+
+
+def fits_object(spec: Any, options: list[Any], product: str) -> bool:
+    if "model" in spec:
+        return class_of(product, spec["model"]) in (*options, *map(get_origin, options))
+    if "fields" not in spec:
+        return dict[str, Any] in options
+    (found,) = (option for option in options if hasattr(option, "__attrs_attrs__"))
+    named = spec["fields"].items()
+    return not [p for field, inner in named for p in problems_of(found, field, inner, product)]
 
 
 def _is_time(option: Any) -> bool:
