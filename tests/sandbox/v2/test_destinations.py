@@ -188,18 +188,14 @@ async def test_a_destination_is_changed_and_deleted(v2: V2, clock: ManualClock) 
         "include": ["webhook_endpoint.url"],
     }
     changed = await v2.ok("POST", path, changes)
-    assert (
-        changed
-        == {
-            **made,
-            **changes,
-            "metadata": {"b": "2", "c": "3"},
-            "updated": "2026-09-27T12:01:00.000Z",
-            "webhook_endpoint": {"signing_secret": None, "url": "http://hooks.example/y"},
-        }
-        | {name: changed[name] for name in ()}
-        or changed.keys() <= made.keys()
-    )
+    del changes["include"]
+    assert changed == {
+        **made,
+        **changes,
+        "metadata": {"b": "2", "c": "3"},
+        "updated": "2026-09-27T12:01:00.000Z",
+        "webhook_endpoint": {"signing_secret": None, "url": "http://hooks.example/y"},
+    }
     wrong = await v2("POST", path, {"enabled_events": [CREATED]})
     assert wrong.error["param"] == "enabled_events[0]"
     off = await v2.ok("POST", f"{path}/disable")
@@ -330,10 +326,9 @@ async def test_a_destination_gets_the_events_of_whom_it_asks_for(
     await v2.api.session_of()
     await v2.api.ok("POST", SESSIONS, {"type": "document"}, **CONNECTED)
     await server.webhooks.flush()
+    # The own event to one destination, that of the connected account to one of each account.
     contexts = [received.event["context"] for received in receiver.received]
-    assert sorted(contexts, key=str) == [None, "acct_C", "acct_C"][:0] + sorted(
-        [None, "acct_C", "acct_C"], key=str
-    )
+    assert sorted(contexts, key=str) == ["acct_C", "acct_C", None]
 
 
 async def test_nothing_is_sent_while_a_destination_is_disabled_or_gone(
@@ -344,8 +339,10 @@ async def test_nothing_is_sent_while_a_destination_is_disabled_or_gone(
     await v2.ok("POST", f"{path}/disable")
     await v2.api.session_of()
     await v2.ok("POST", f"{path}/enable")
-    await v2.api.session_of()
-    await v2.ok("DELETE", path)
+    session = await v2.api.session_of()
     await server.webhooks.flush()
-    assert [each["status"] for each in server.webhooks.deliveries()] == ["dropped"]
-    assert receiver.received == []
+    await v2.ok("DELETE", path)
+    await v2.api.session_of()
+    await server.webhooks.flush()
+    (received,) = receiver.received
+    assert received.event["related_object"]["id"] == session["id"]
