@@ -41,8 +41,8 @@ def recent_range(call: Call, asked: TimeRange | None = None) -> TimeRange:
         call: The call.
         asked: The filter; by default that of the parameters.
     """
-    asked = asked or call.params.get("created") or TimeRange()
-    return TimeRange(max(asked.start, _oldest(call)), asked.end)
+    wanted: TimeRange = asked or call.params.get("created") or TimeRange()
+    return TimeRange(max(wanted.start, _oldest(call)), wanted.end)
 
 
 def _oldest(call: Call) -> int:
