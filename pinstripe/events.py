@@ -569,15 +569,11 @@ def _triggered(send: Sender, event: str) -> Sender:
 
 def _acting_for(event: ThinEvent, options: RequestOptions | None) -> RequestOptions | None:
     """Return options with the context of an event, unless they say for whom to act."""
-    if (
-        event.context is None
-        or getattr(options, "account", None)
-        or getattr(options, "context", None)
-    ):
-        return options
     given = RequestOptions() if options is None else options
-    if not isinstance(given, RequestOptions):
-        return given  # the call refuses it
+    # What is no RequestOptions is refused by the call.
+    is_settled = not isinstance(given, RequestOptions) or given.account or given.context
+    if event.context is None or is_settled:
+        return options
     try:
         return evolve(given, context=event.context)
     except ConfigurationError:

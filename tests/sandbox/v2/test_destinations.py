@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import frozen
 
+from pinstripe import RequestOptions, response_of
 from pinstripe._signature import verify
-from pinstripe.sandbox import ManualClock, Server
+from pinstripe.sandbox import ManualClock, Sandbox, Server
 from pinstripe.sandbox._state.versions import API_VERSION
 from tests.support.receiver import Receiver, receiving
 from tests.support.sandbox_api import SESSIONS, WEBHOOKS, Api, Reply
@@ -196,6 +198,7 @@ async def test_a_destination_is_changed_and_deleted(v2: V2, clock: ManualClock) 
         "updated": "2026-09-27T12:01:00.000Z",
         "webhook_endpoint": {"signing_secret": None, "url": "http://hooks.example/y"},
     }
+    assert (await v2.ok("POST", path, {"name": "other"}))["description"] == "more"
     wrong = await v2("POST", path, {"enabled_events": [CREATED]})
     assert wrong.error["param"] == "enabled_events[0]"
     off = await v2.ok("POST", f"{path}/disable")
@@ -244,6 +247,26 @@ async def test_a_key_of_version_2_executes_a_failure_again(v2: V2) -> None:
     assert (replayed.status, replayed.headers["Idempotent-Replayed"]) == (200, "true")
     # A key of version 1 is another one.
     await v2.api.ok("POST", SESSIONS, {"type": "document"}, **key)
+
+
+async def test_keys_and_destinations_outlive_the_process(tmp_path: Path) -> None:
+    options = RequestOptions(idempotency_key="k")
+    found = []
+    for _ in range(2):
+        async with Sandbox(store=tmp_path / "state.db") as sandbox, sandbox.client() as stripe:
+            made = await stripe.v2.core.event_destinations.create(
+                name="ledger",
+                type="webhook_endpoint",
+                event_payload="thin",
+                enabled_events=["v1.file.created"],
+                webhook_endpoint={"url": "http://localhost/x"},
+                request_options=options,
+            )
+            assert [one.id async for one in stripe.v2.core.event_destinations.list()] == [made.id]
+            found.append((made, response_of(made).replayed))
+    (first, replayed), (second, again) = found
+    assert first == second
+    assert (replayed, again) == (False, True)
 
 
 # --- what is received ---------------------------------------------------------------------------
