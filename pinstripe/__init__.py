@@ -1,7 +1,7 @@
 """Pinstripe: the parts of Stripe that other SDKs serve badly, fast, typed and exact.
 
 The models, parameter types and calls of each product are in a module of their own: `identity`,
-`crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files` and `events`.
+`crypto`, `climate`, `forwarding`, `webhook_endpoints`, `files`, `events` and `v2`.
 
 Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
 `sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         sandbox,
         sync,
         testing,
+        v2,
         webhook_endpoints,
         webhooks,
     )
@@ -145,6 +146,7 @@ __all__ = [
     "sync",
     "testing",
     "to_dict",
+    "v2",
     "webhook_endpoints",
     "webhooks",
 ]

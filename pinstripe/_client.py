@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pinstripe.files import FileLinks, Files
     from pinstripe.forwarding import Forwarding
     from pinstripe.identity import Identity
+    from pinstripe.v2 import V2
     from pinstripe.webhook_endpoints import WebhookEndpoints
 
 # anyio's backend is imported by its name. To have anyio do it takes a second event loop, which
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 _LATE_IMPORTS = (
     "anyio._backends._asyncio",
     "pinstripe._http.coalesce",
+    "pinstripe._resources.linked_walk",
     "pinstripe._resources.parallel",
 )
 """Modules that are imported when they are first needed, or by `warm_up`."""
@@ -96,6 +98,9 @@ class AsyncClient(Unpicklable):
         api_version: The version of the API; by default the one that the models were written
             for.
         account: The connected account to act for (`acct_...`).
+        context: The account to act for as the owner of the key sees it, in place of `account`: a
+            path of accounts from near to far, such as `"acct_A/acct_B"`. The key of an
+            organization needs it. The limits are those of the last account.
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed request is repeated.
         rate_limit: The most requests a second, for the client and its siblings together; by
@@ -126,6 +131,7 @@ class AsyncClient(Unpicklable):
         files_url: str | None = None,
         api_version: str | None = None,
         account: str | None = None,
+        context: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
@@ -143,6 +149,7 @@ class AsyncClient(Unpicklable):
                 "files_url": files_url,
                 "api_version": api_version,
                 "account": account,
+                "context": context,
                 "timeout": timeout,
                 "retry": retry,
                 "rate_limit": rate_limit,
@@ -162,22 +169,21 @@ class AsyncClient(Unpicklable):
     def _build(self, config: Config, shared: _Shared) -> None:
         self._config = config
         self._shared = shared
-        headers = {"Stripe-Version": config.api_version}
-        if config.account is not None:
-            headers["Stripe-Account"] = config.account
         pipeline = Pipeline(
             shared.transport.send,
             shared.limiters,
             shared.budget,
-            headers=headers,
+            headers=config.headers,
             timeout=config.timeout,
             retry=config.retry,
             hooks=config.hooks,
             time_source=TimeSource(),
+            needs_context=config.of_organization,
         )
         self._send: Sender = pipeline.send
         if watches_calls(config.hooks):
-            watched = WatchedCalls(pipeline, config.hooks, config.account, config.server_of)
+            acts_for = config.account, config.context
+            watched = WatchedCalls(pipeline, config.hooks, acts_for, config.server_of)
             self._send = watched.send
         # Between the resources and the pipeline, so that retries are shared too.
         if config.coalesce:
@@ -234,6 +240,13 @@ class AsyncClient(Unpicklable):
         from pinstripe.forwarding import Forwarding
 
         return Forwarding(self._send)
+
+    @fork_safe_property
+    def v2(self) -> V2:
+        """Version 2 of the API: event destinations and thin events."""
+        from pinstripe.v2 import V2
+
+        return V2(self._send)
 
     @fork_safe_property
     def webhook_endpoints(self) -> WebhookEndpoints:
@@ -297,6 +310,7 @@ class AsyncClient(Unpicklable):
         *,
         api_version: str | None = None,
         account: str | None = None,
+        context: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         coalesce: bool | None = None,
@@ -305,7 +319,8 @@ class AsyncClient(Unpicklable):
 
         Args:
             api_version: As for the client; a setting that is None stays as it is.
-            account: As for the client.
+            account: As for the client; it also replaces the context.
+            context: As for the client; it also replaces the account.
             timeout: As for the client.
             retry: As for the client.
             coalesce: Whether identical GETs at the same time are sent as one, whose answer or
@@ -317,6 +332,7 @@ class AsyncClient(Unpicklable):
         changes = {
             "api_version": api_version,
             "account": account,
+            "context": context,
             "timeout": timeout,
             "retry": retry,
             "coalesce": coalesce,
@@ -324,6 +340,8 @@ class AsyncClient(Unpicklable):
         given: dict[str, Any] = {
             name: value for name, value in changes.items() if value is not None
         }
+        if account is not None or context is not None:
+            given = {"account": None, "context": None, **given}
         sibling = object.__new__(type(self))
         sibling._build(evolve(self._config, **given), self._shared)
         return sibling

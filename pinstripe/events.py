@@ -41,7 +41,6 @@ from datetime import datetime
 from functools import cache
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     Generic,
     Literal,
@@ -55,11 +54,12 @@ from typing import (
 )
 
 import msgspec
+from attrs import evolve
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_texts, kind_of
+from pinstripe._core.checks import check_id, check_texts, kind_of
 from pinstripe._core.errors import ConfigurationError, DecodeError
-from pinstripe._http.messages import Sender
+from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._models.convert import structure
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, Model, Private, Record, model
@@ -71,6 +71,14 @@ from pinstripe.climate import Order, Orders, Product, Products
 from pinstripe.crypto import OnrampSession, OnrampSessions
 from pinstripe.files import File, Files
 from pinstripe.identity import VerificationSession, VerificationSessions
+from pinstripe.v2 import (
+    EventDestination,
+    EventDestinations,
+    EventRequest,
+    RelatedObject,
+    ThinEvent,
+    ThinEventReason,
+)
 
 # How an event becomes typed. msgspec decides by one tag which class to build, and an unknown tag
 # is an error to it, while both the kind of the object and the type of the event are open. So it
@@ -107,11 +115,15 @@ EventType: TypeAlias = (
 )
 """The type of an event; these are the types whose objects have a model here."""
 
-RelatedModel: TypeAlias = VerificationSession | OnrampSession | Order | Product | File
-"""The models of the objects of events."""
+RelatedModel: TypeAlias = (
+    VerificationSession | OnrampSession | Order | Product | File | EventDestination
+)
+"""The models of the objects of events; the last one is that of thin events only."""
 
 if TYPE_CHECKING:
-    EventObject: TypeAlias = RelatedModel | dict[str, Any]
+    EventObject: TypeAlias = (
+        VerificationSession | OnrampSession | Order | Product | File | dict[str, Any]
+    )
     """The object of an event: a model, or plain data."""
 else:
     EventObject: TypeAlias = Any
@@ -147,17 +159,12 @@ __all__ = [
 
 
 class _Retrievable(Protocol):
-    """A resource whose objects have events."""
+    """A resource whose objects have events; those of version 1 also take `expand`."""
 
     def __init__(self, send: Sender) -> None: ...
 
     async def retrieve(
-        self,
-        id: str,
-        /,
-        *,
-        expand: Sequence[str] | None = None,
-        request_options: RequestOptions | None = None,
+        self, id: str, /, *, request_options: RequestOptions | None = None
     ) -> RelatedModel: ...
 
 
@@ -176,6 +183,7 @@ _RESOURCES: Mapping[str, type[_Retrievable]] = {
     "crypto.onramp_session": OnrampSessions,
     "file": Files,
     "identity.verification_session": VerificationSessions,
+    "v2.core.event_destination": EventDestinations,
 }
 
 # https://docs.stripe.com/api/events/list
@@ -209,14 +217,6 @@ class EventData(Record, Generic[_T_co]):
             data = structure(data, found)
         event_data: Any = self
         msgspec.structs.force_setattr(event_data, "object", data)
-
-
-@model
-class EventRequest(Record):
-    """The request that caused an event; its id is None if no request to the API did."""
-
-    id: str | None = None
-    idempotency_key: str | None = None
 
 
 if TYPE_CHECKING:
@@ -432,63 +432,6 @@ def event_class(type: str) -> type[Event]:
     return Event if found is None else found.event
 
 
-@model
-class RelatedObject(Record):
-    """The object of a thin event.
-
-    Attributes:
-        id: Its id; None if there is only one, as of the settings of an account.
-        url: The path of the object in the API.
-    """
-
-    id: str | None = None
-    type: str
-    url: str
-
-
-@model
-class ThinEventReason(Record):
-    """What caused a thin event.
-
-    Attributes:
-        type: What it was, such as `"request"`.
-        request: The request to the API, if it was one.
-    """
-
-    type: str
-    request: EventRequest | None = None
-
-
-@model
-class ThinEvent(Model):
-    """An event without its object; fetch that with `Events.fetch_related`.
-
-    https://docs.stripe.com/event-destinations
-
-    Attributes:
-        changes: The values before and after the event, by name of the field, if it has them.
-        context: The account that the event belongs to, as the `Stripe-Context` header takes it.
-        data: What a few types say beyond that, as plain data.
-        livemode: Whether it happened in live mode; None if the event does not say.
-        reason: What caused it; None if the event does not say.
-        related_object: The object of the event; None if it has none.
-        snapshot_event: The id of the event about the same that is not thin, if there is one.
-        type: `v1.` and the type of the event that is not thin.
-    """
-
-    id: str
-    object: Literal["v2.core.event"] = "v2.core.event"
-    changes: Private[dict[str, Any] | None] = None
-    context: str | None = None
-    created: Annotated[datetime, msgspec.Meta(tz=True)]
-    data: Private[dict[str, Any] | None] = None
-    livemode: bool | None = None
-    reason: ThinEventReason | None = None
-    related_object: RelatedObject | None = None
-    snapshot_event: str | None = None
-    type: str
-
-
 class Events(Resource):
     """Calls on events.
 
@@ -528,15 +471,16 @@ class Events(Resource):
     ) -> RelatedModel:
         """Return the object of a thin event, as it is now.
 
-        It is retrieved by its id; the URL in the event is not followed.
+        It is retrieved by its id; the URL in the event is not followed. The call acts for the
+        `context` of the event, and names the event in its `Stripe-Request-Trigger`.
 
         https://docs.stripe.com/event-destinations
 
         Args:
             event: The event.
-            expand: Fields to expand.
-            request_options: Options of this call; set `account` if the event belongs to a
-                connected account.
+            expand: Fields to expand; an object of `/v2` has none.
+            request_options: Options of this call; an `account` or a `context` replaces that of the
+                event.
 
         Raises:
             ConfigurationError: The event has no object, or its object has no model here.
@@ -549,8 +493,13 @@ class Events(Resource):
         if related is None or related.id is None or resource is None:
             problem = "has no object that has a model here; use AsyncClient.request"
             raise ConfigurationError("event", problem)
-        calls = resource(self._send)
-        return await calls.retrieve(related.id, expand=expand, request_options=request_options)
+        if expand is not None and resource is EventDestinations:
+            raise ConfigurationError("expand", "cannot be used with an object of /v2")
+        calls: Any = resource(_triggered(self._send, check_id("event", event.id)))
+        given: dict[str, Any] = {} if expand is None else {"expand": expand}
+        options = _acting_for(event, request_options)
+        found: RelatedModel = await calls.retrieve(related.id, **given, request_options=options)
+        return found
 
     def list(
         self,
@@ -606,3 +555,27 @@ class Events(Resource):
         }
         paging = Paging(limit, max_items, starting_after, ending_before, cursor)
         return self._list(self._LIST, params, paging, request_options)
+
+
+def _triggered(send: Sender, event: str) -> Sender:
+    """Return a sender whose requests name the event for which they are made."""
+
+    async def send_triggered(request: Request) -> Response:
+        headers = {**request.headers, "Stripe-Request-Trigger": f"event={event}"}
+        return await send(evolve(request, headers=headers))
+
+    return send_triggered
+
+
+def _acting_for(event: ThinEvent, options: RequestOptions | None) -> RequestOptions | None:
+    """Return options with the context of an event, unless they say for whom to act."""
+    given = RequestOptions() if options is None else options
+    # What is no RequestOptions is refused by the call.
+    is_settled = not isinstance(given, RequestOptions) or given.account or given.context
+    if event.context is None or is_settled:
+        return options
+    try:
+        return evolve(given, context=event.context)
+    except ConfigurationError:
+        problem = "has a context that is no path of accounts; pass the account as request_options"
+    raise ConfigurationError("event", problem)

@@ -27,9 +27,9 @@ Choices, and their reasons:
 - The conventions ask for `url.full`. It is left out: paths and queries hold values of yours, and
   `url.template` has placeholders. For the same reason a failure has the class of the exception or
   the status, and neither a message nor a traceback, which can repeat a value.
-- The request id, the idempotency key and the account are `stripe.request_id`,
-  `stripe.idempotency_key` and `stripe.account`. The conventions have names for headers, but their
-  values are lists, by which few backends can search.
+- The request id, the idempotency key, the account and the context are `stripe.request_id`,
+  `stripe.idempotency_key`, `stripe.account` and `stripe.context`. The conventions have names for
+  headers, but their values are lists, by which few backends can search.
 - No `traceparent` is sent: Stripe does not use it, and the ids of your traces are your own.
 - Calls that share one answer (`coalesce=True`) have one span, in the trace of the first caller.
 - If a call is not sampled, its requests are not either; both count in the metrics.
@@ -188,6 +188,8 @@ class _Calls:
             own["stripe.idempotency_key"] = info.idempotency_key
         if info.account is not None:
             own["stripe.account"] = info.account
+        if info.context is not None:
+            own["stripe.context"] = info.context
         server: _Attributes = {
             "http.request.method": info.method,
             "url.template": info.path,

@@ -16,7 +16,16 @@ import pinstripe
 PACKAGE = Path(pinstripe.__file__).parent
 
 # What stands at the top level beside the wings, and is imported as if it were one.
-PRODUCTS = {"identity", "crypto", "climate", "events", "files", "forwarding", "webhook_endpoints"}
+PRODUCTS = {
+    "identity",
+    "crypto",
+    "climate",
+    "events",
+    "files",
+    "forwarding",
+    "webhook_endpoints",
+    "v2",
+}
 BASE = {"_core", "_models", "_concurrency", "_limits", "_config", "_http", "_disk", "_resources"}
 
 # Each wing, and the wings that it may import besides itself. A wing that is in no row fails a
@@ -74,7 +83,15 @@ WINGS: dict[str, set[str]] = {
             "sandbox._http",
             "sandbox._control",
         }
-        for product in ("_identity", "_crypto", "_climate", "_files", "_forwarding", "_webhooks")
+        for product in (
+            "_identity",
+            "_crypto",
+            "_climate",
+            "_files",
+            "_forwarding",
+            "_webhooks",
+            "_v2",
+        )
     },
     "sandbox._pages": {
         "sandbox._params",
@@ -101,6 +118,8 @@ WINGS: dict[str, set[str]] = {
 # the other. The images of a verification are files.
 WINGS["sandbox._forwarding"] |= {"_signature"}
 WINGS["sandbox._webhooks"] |= {"_signature"}
+# What is delivered can be a thin event, and where it goes an event destination.
+WINGS["sandbox._webhooks"] |= {"sandbox._v2"}
 WINGS["sandbox._identity"] |= {"sandbox._files"}
 # The console hides what the client's models call private. It shows objects, and makes none.
 WINGS["sandbox._pages"] |= PRODUCTS | {"_models"}

@@ -93,6 +93,12 @@ NEEDED: dict[str, dict[str, Any]] = {
         "url": "https://a.example",
     },
     "WebhookEndpoints.create": {"url": "https://a.example", "enabled_events": ["*"]},
+    "EventDestinations.create": {
+        "name": "ledger",
+        "type": "webhook_endpoint",
+        "event_payload": "thin",
+        "enabled_events": ["v1.file.created"],
+    },
     "OnrampQuotes.retrieve_many": {"queries": []},
     "AsyncClient.request": {"method": "GET", "path": "/v1/things"},
 }
@@ -102,9 +108,14 @@ def resources_of(client: AsyncClient) -> Iterator[Resource]:
     for name, member in inspect.getmembers(AsyncClient):
         if name.startswith("_") or not hasattr(member, "func"):  # the namespaces are cached
             continue
-        namespace = getattr(client, name)
-        members = (namespace, *getattr(namespace, "__dict__", {}).values())
-        yield from (found for found in members if isinstance(found, Resource))
+        yield from resources_in(getattr(client, name))
+
+
+def resources_in(namespace: Any) -> Iterator[Resource]:
+    if isinstance(namespace, Resource):
+        yield namespace
+    for inner in getattr(namespace, "__dict__", {}).values():
+        yield from resources_in(inner)
 
 
 def calls_of(client: AsyncClient) -> dict[str, Any]:
@@ -125,7 +136,7 @@ ARGUMENTS = [
 
 
 def test_the_table_has_every_call() -> None:
-    assert len({name for name, _ in ARGUMENTS}) == 46
+    assert len({name for name, _ in ARGUMENTS}) == 56
     assert NEEDED.keys() <= {name for name, _ in ARGUMENTS}
 
 
@@ -194,7 +205,7 @@ async def test_a_value_of_a_wrong_type_is_refused_by_its_name(name, argument) ->
         *((Hooks, name, object()) for name in ("on_request", "on_response", "on_retry", "on_wait")),
         *(
             (RequestOptions, name, object())
-            for name in ("idempotency_key", "account", "timeout", "api_version")
+            for name in ("idempotency_key", "account", "context", "timeout", "api_version")
         ),
         *(
             (partial(fan_out, function=print, inputs=()), name, object())

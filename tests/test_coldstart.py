@@ -12,7 +12,10 @@ import pytest
 import pinstripe
 from pinstripe import _client
 
-PRODUCTS = ["climate", "crypto", "events", "files", "forwarding", "identity", "webhook_endpoints"]
+PRODUCTS = [
+    *("climate", "crypto", "events", "files", "forwarding", "identity"),
+    *("v2", "webhook_endpoints"),
+]
 PRELUDE = f"""
 import asyncio, sys, pinstripe
 from pinstripe import AsyncClient

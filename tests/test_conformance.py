@@ -28,6 +28,7 @@ from pinstripe import AsyncClient, ConfigurationError, Created, Page, Pager, to_
 from pinstripe._http.messages import Request, Response
 from pinstripe._models.convert import decode
 from pinstripe.crypto import Quotes
+from pinstripe.events import EventRequest, ThinEvent, ThinEventReason
 from pinstripe.files import FileLink
 from pinstripe.forwarding import (
     ForwardingHeader,
@@ -40,8 +41,11 @@ from pinstripe.identity import VerificationError
 from pinstripe.sandbox._pages.refusals import REFUSALS
 from pinstripe.sandbox._params.schema import Array, Nullable, Object
 from pinstripe.sandbox._server import ROUTES
+from pinstripe.sandbox._state.event_types import ENABLED_EVENTS
 from pinstripe.sandbox._state.versions import API_VERSION, VERSIONS
-from pinstripe.sandbox._webhooks.event_types import ENABLED_EVENTS
+from pinstripe.sandbox._v2 import thin
+from pinstripe.v2 import DeletedEventDestination, ThinEventType
+from pinstripe.webhook_endpoints import EnabledEvent
 
 yaml = pytest.importorskip("yaml")
 
@@ -52,8 +56,10 @@ if not (FACTS / "common.yaml").is_file():
 
 PRODUCTS = (
     *("climate", "crypto", "events", "files", "forwarding", "identity"),
-    "webhook_endpoints",
+    *("webhook_endpoints", "v2"),
 )
+# The file of a product whose name is another one.
+FILES = {"v2": "v2_events"}
 
 # A model of the facts, and the class that stands for it where that has another name.
 RENAMED = {
@@ -70,6 +76,11 @@ RENAMED = {
     ("identity", "ReportIdNumberError"): VerificationError,
     ("identity", "ReportPhoneError"): VerificationError,
     ("identity", "ReportSelfieError"): VerificationError,
+    # `Event` is the one of version 1.
+    ("v2", "Event"): ThinEvent,
+    ("v2", "Reason"): ThinEventReason,
+    ("v2", "ReasonRequest"): EventRequest,
+    ("v2", "DeletedObject"): DeletedEventDestination,
 }
 # Models of the facts that are a plain mapping here: new keys can come any time.
 OPEN = {
@@ -80,11 +91,19 @@ OPEN = {
 # Words that are plain text here: only a private preview has them.
 PLAIN = {("OnrampTransactionDetails", "last_error")}
 # Fields that may be missing here, since older answers lack them.
-LOOSER = {("OnrampQuote", "id"), ("Event", "livemode"), ("Event", "pending_webhooks")}
+LOOSER = {
+    ("OnrampQuote", "id"),
+    ("Event", "livemode"),
+    ("Event", "pending_webhooks"),
+    ("ThinEvent", "livemode"),
+    ("EventRequest", "id"),
+    ("EventRequest", "idempotency_key"),
+}
 # Keys of arguments that have another name on the wire.
 ARGUMENTS = {"base_network": "base"}
 # Arguments of our own, which are not sent as parameters.
 OWN = {"request_options", "max_items", "cursor"}
+RFC3339 = "RFC 3339"
 OWN_OF = {
     "crypto.onramp_sessions.retrieve": {"session"},  # the facts call it id, as `{id}` in the path
     "files.create": {"filename", "content_type"},  # they go into the part that holds the file
@@ -111,7 +130,8 @@ SECONDS = str(int(WHEN.timestamp()))
 
 @functools.cache
 def facts(product: str) -> Any:
-    return yaml.safe_load((FACTS / f"{product}.yaml").read_text(encoding="utf-8"))
+    path = FACTS / f"{FILES.get(product, product)}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 ENDPOINTS = {
@@ -152,8 +172,19 @@ class Recorder:
                 rb'name="([^"]+)"[^\n]*\r\n(?:[^\n]+\r\n)*\r\n(.*?)\r\n--', self.uploaded, re.DOTALL
             )
             return {(name.decode(), value.decode()) for name, value in parts}
+        if self.request.headers.get("Content-Type") == "application/json":
+            return set(pairs_of(json.loads(self.request.body or b"")))
         form = self.request.query if self.request.body is None else self.request.body.decode()
         return set(parse_qsl(form, keep_blank_values=True))
+
+
+def pairs_of(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the values of a JSON body, by the names that a form would have."""
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from pairs_of(inner, f"{path}[{key}]" if path else str(key))
+    else:
+        yield path, value
 
 
 def method_of(client: AsyncClient, name: str) -> Any:
@@ -162,7 +193,7 @@ def method_of(client: AsyncClient, name: str) -> Any:
     return functools.reduce(getattr, name.split("."), client)
 
 
-async def request_of(name: str, *ids: Any, **arguments: Any) -> Recorder:
+async def request_of(name: str, /, *ids: Any, **arguments: Any) -> Recorder:
     """Make a call through a client, and return what it sent."""
     recorder = Recorder()
     async with AsyncClient("sk_test_conformance", transport=recorder) as client:
@@ -188,6 +219,8 @@ def sample(spec: Any, path: str, product: str) -> tuple[Any, list[tuple[str, str
     kind = spec["type"]
     if "ref" in spec:
         spec = facts(product)[spec["ref"]]
+    if kind == "object" and spec.get("format") == RFC3339:
+        return Created(gte=WHEN), [(f"{path}[gte]", "2027-01-01T00:00:00Z")]
     if kind == "object":
         inner = {
             name: sample(field, f"{path}[{name}]", product)
@@ -220,9 +253,13 @@ def arguments_with(name: str, endpoint: Any, param: str) -> tuple[dict[str, Any]
     return arguments, samples[param][1] if param else []
 
 
+def ids_of(endpoint: Any) -> list[str]:
+    return re.findall(r"\{(\w+)\}", endpoint["path"])
+
+
 def expected_path(endpoint: Any) -> tuple[str, tuple[str, ...]]:
-    ids = tuple(endpoint.get("path_params", ()))
-    return re.sub(r"\{(\w+)\}", r"\1_1", endpoint["path"]), tuple(f"{name}_1" for name in ids)
+    ids = tuple(f"{name}_1" for name in ids_of(endpoint))
+    return re.sub(r"\{(\w+)\}", r"\1_1", endpoint["path"]), ids
 
 
 BYTES = {"files.download", "file_links.open"}
@@ -274,7 +311,7 @@ def test_no_method_has_an_argument_that_is_not_the_apis(name: str) -> None:
     _, endpoint = ENDPOINTS[name]
     client = AsyncClient("sk_test_conformance")
     method = method_of(client, name)
-    known = {*endpoint["params"], *endpoint.get("path_params", ()), *OWN, *OWN_OF.get(name, ())}
+    known = {*endpoint["params"], *ids_of(endpoint), *OWN, *OWN_OF.get(name, ())}
     assert set(inspect.signature(method).parameters) - known == set()
     if endpoint["name"].endswith(".list"):
         assert set(inspect.signature(method).parameters) >= OWN
@@ -283,7 +320,7 @@ def test_no_method_has_an_argument_that_is_not_the_apis(name: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", [n for n, (_, e) in ENDPOINTS.items() if "created" in e["params"]])
 async def test_filters_by_one_second_where_the_api_has_them(name: str) -> None:
-    accepted = ENDPOINTS[name][1]["params"]["created"]["accepts_bare_integer"]
+    accepted = ENDPOINTS[name][1]["params"]["created"].get("accepts_bare_integer")
     if not accepted:
         with pytest.raises(ConfigurationError):
             await request_of(name, created=WHEN)
@@ -301,6 +338,8 @@ def takes(spec: Any, annotation: Any, product: str) -> bool:
     cleared = any(get_origin(option) is Literal and "" in get_args(option) for option in options)
     if spec.get("clearable") and not (cleared or str in options):
         return False
+    if kind == "object" and spec.get("format") == RFC3339:
+        return Created in options and datetime not in options
     if kind in ("object", "map"):
         return any(takes_keys(spec, option, product) for option in options)
     if kind == "array":
@@ -317,7 +356,8 @@ def takes(spec: Any, annotation: Any, product: str) -> bool:
 
 def takes_keys(spec: Any, option: Any, product: str) -> bool:
     if spec["type"] == "map":
-        return get_origin(option) is Mapping and get_args(option) == (str, str)
+        values = str | None if "null_value" in spec else str
+        return get_origin(option) is Mapping and get_args(option) == (str, values)
     if not is_typeddict(option):
         return False
     fields = facts(product)[spec["ref"]]["fields"] if "ref" in spec else spec["fields"]
@@ -364,7 +404,7 @@ def named_in(spec: Any) -> Iterator[str]:
 def released() -> Iterator[tuple[str, str]]:
     """Yield the models that released endpoints answer with, and those inside of them."""
     waiting = [
-        (product, endpoint["returns"].removeprefix("list of "))
+        (product, endpoint["returns"].removeprefix("v2 ").removeprefix("list of "))
         for product, endpoint in ENDPOINTS.values()
     ]
     seen: set[tuple[str, str]] = set()
@@ -407,11 +447,12 @@ def fits(spec: Any, annotation: Any, product: str) -> bool:
     """Say whether a type can hold what the facts say of a value."""
     _, options = options_of(annotation)
     kind = spec["type"]
+    if spec.get("format") == RFC3339:
+        return any(_is_time(option) for option in options)
     if kind in SIMPLE:
         return SIMPLE[kind] in options
     if kind == "object":
-        found = class_of(product, spec["model"])
-        return found in (*options, *map(get_origin, options))
+        return fits_object(spec, options, product)
     if kind == "expandable":
         return str in options and class_of(product, spec["into"]) in options
     if kind == "list":
@@ -426,6 +467,20 @@ def fits(spec: Any, annotation: Any, product: str) -> bool:
     if kind == "any":
         return any(option is Any or isinstance(option, TypeVar) for option in options)
     return fits_words(spec, options)
+
+
+def fits_object(spec: Any, options: list[Any], product: str) -> bool:
+    if "model" in spec:
+        return class_of(product, spec["model"]) in (*options, *map(get_origin, options))
+    if "fields" not in spec:
+        return dict[str, Any] in options
+    (found,) = (option for option in options if hasattr(option, "__attrs_attrs__"))
+    named = spec["fields"].items()
+    return not [p for field, inner in named for p in problems_of(found, field, inner, product)]
+
+
+def _is_time(option: Any) -> bool:
+    return option is datetime or (get_origin(option) is Annotated and option.__origin__ is datetime)
 
 
 def fits_words(spec: Any, options: list[Any]) -> bool:
@@ -491,6 +546,17 @@ def test_the_sandbox_knows_every_version_and_every_type_of_event() -> None:
     spellings = {spec["other_spelling"] for spec in types.values() if "other_spelling" in spec}
     assert {*ENABLED_EVENTS} == {*words["enabled_events"], *types, *spellings}
     assert len(ENABLED_EVENTS) == len({*ENABLED_EVENTS})
+
+
+def words_of(alias: Any) -> set[str]:
+    """Return the words of an open vocabulary."""
+    return {word for option in get_args(alias) for word in get_args(option)}
+
+
+def test_an_editor_completes_every_type_of_event() -> None:
+    assert words_of(EnabledEvent) == {*ENABLED_EVENTS}
+    names = {*facts("v2")["thin_event_types_of_this_project"]["types"]}
+    assert words_of(ThinEventType) == names == {*thin.TYPES.values()}
 
 
 # The examples

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 from functools import reduce
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ import stripe
 from attrs import frozen
 
 import pinstripe
+from pinstripe.events import ThinEvent
 from pinstripe.sandbox import Sandbox
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -36,6 +39,37 @@ class Destination(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
+
+
+class Received(ThreadingHTTPServer):
+    """A receiver of webhooks, and what it received: bodies with their signatures."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Receiving)
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+        self.deliveries: list[tuple[bytes, str]] = []
+
+
+class Receiving(Destination):
+    """Keeps what it is sent."""
+
+    server: Received
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.deliveries.append((body, self.headers["Stripe-Signature"]))
+        self.send_response_only(200)
+        self.end_headers()
+
+
+@pytest.fixture
+def received() -> Iterator[Received]:
+    with Received() as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +124,14 @@ class World:
         made = self.ours(lambda c: c.webhook_endpoints.create(**webhook()))
         return str(made.id)
 
+    def event_destination(self) -> str:
+        made = self.ours(lambda c: c.v2.core.event_destinations.create(**ledger()))
+        return str(made.id)
+
+    def thin_event(self) -> str:
+        self.session()
+        return str(self.ours(lambda c: first(c.v2.core.events.list())).data[0].id)
+
     def file(self) -> str:
         made = self.ours(lambda c: c.files.create(file=PNG, filename="a.png", purpose=LOGO))
         return str(made.id)
@@ -132,6 +174,19 @@ def webhook() -> dict[str, Any]:
         "url": "https://hooks.example/stripe",
         "enabled_events": ["climate.order.created", "identity.verification_session.redacted"],
         "description": "",
+    }
+
+
+def ledger() -> dict[str, Any]:
+    return {
+        "name": "ledger",
+        "type": "webhook_endpoint",
+        "event_payload": "thin",
+        "enabled_events": ["v1.climate.order.created"],
+        "events_from": ["@self", "@accounts"],
+        "metadata": {"naïve": "été & [x]=+%"},
+        "webhook_endpoint": {"url": "https://hooks.example/stripe?a=b&c"},
+        "include": ["webhook_endpoint.signing_secret", "webhook_endpoint.url"],
     }
 
 
@@ -203,6 +258,25 @@ CASES = [
     Case("events.list", None, lambda _: {"limit": 3, "type": "identity.*"}),
 ]
 
+SHOWN = {"include": ["webhook_endpoint.url"]}
+CHANGED = {"name": "books", "metadata": {"naïve": None, "b": "1"}, **SHOWN}
+V2_CASES = [
+    Case("v2.core.events.retrieve", World.thin_event),
+    Case(
+        "v2.core.events.list",
+        None,
+        lambda _: {"limit": 2, "types": ["v1.identity.verification_session.created"]},
+    ),
+    Case("v2.core.event_destinations.create", None, lambda _: ledger()),
+    Case("v2.core.event_destinations.retrieve", World.event_destination, lambda _: SHOWN),
+    Case("v2.core.event_destinations.update", World.event_destination, lambda _: CHANGED),
+    Case("v2.core.event_destinations.list", None, lambda _: {"limit": 2, **SHOWN}),
+    Case("v2.core.event_destinations.disable", World.event_destination),
+    Case("v2.core.event_destinations.enable", World.event_destination),
+    Case("v2.core.event_destinations.ping", World.event_destination),
+    Case("v2.core.event_destinations.delete", World.event_destination),
+]
+
 RAW = [
     ("post", "/v1/crypto/onramp_sessions", "crypto.onramp_sessions.create"),
     ("get", "/v1/crypto/onramp_sessions", "crypto.onramp_sessions.list"),
@@ -242,6 +316,9 @@ def method_of(client: object, path: str) -> Callable[..., Any]:
     return found
 
 
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
 def plain(value: Any) -> Any:
     """What an object of either SDK holds: nothing that is None, decimals as text."""
     if isinstance(value, (stripe.StripeObject, dict)):
@@ -249,6 +326,8 @@ def plain(value: Any) -> Any:
         return {k: plain(v) for k, v in items.items() if v is not None}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, str) and RFC3339.fullmatch(value):
+        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
     return str(value) if isinstance(value, Decimal) else value
 
 
@@ -296,6 +375,105 @@ def test_objects_agree(world: World, blocking: stripe.StripeClient, case: Case) 
     assert shape(plain(pinstripe.to_dict(ours)), same=same) == expected
     held = json.loads(pinstripe.response_of(ours).body)
     assert shape(plain(held), same=same) == expected
+
+
+def v2_shape(value: Any) -> Any:
+    """An object of `/v2` with what is fresh in each answer blanked."""
+    fresh = {*FRESH, "updated", "signing_secret", "idempotency_key", "snapshot_event"}
+    if isinstance(value, dict):
+        return {k: "fresh" if k in fresh else v2_shape(v) for k, v in value.items()}
+    return [v2_shape(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("case", V2_CASES, ids=lambda case: case.method)
+def test_objects_of_version_2_agree(
+    world: World, blocking: stripe.StripeClient, case: Case
+) -> None:
+    for make in (World.event_destination, World.thin_event, World.session):
+        make(world)  # so that no list is empty
+
+    def arguments() -> tuple[list[str], dict[str, Any]]:
+        return [case.id(world)] if case.id else [], case.params(world)
+
+    ids, params = arguments()
+    extra = [params] if params else []
+    theirs = plain(method_of(blocking, case.method)(*ids, *extra))
+
+    async def call_theirs(ids: list[str]) -> Any:
+        async with over_aiohttp(world) as client:
+            return await method_of(client, f"{case.method}_async")(*ids, *extra)
+
+    awaited = plain(asyncio.run(call_theirs(arguments()[0])))
+    ids, params = arguments()
+    ours = world.ours(lambda c: method_of(c, case.method)(*ids, **params))
+    held = plain(json.loads(pinstripe.response_of(ours).body))
+    if case.method.endswith(".list"):
+        held, theirs, awaited = held["data"], theirs["data"], awaited["data"]
+    read = [plain(pinstripe.to_dict(one)) for one in (ours if isinstance(theirs, list) else [ours])]
+    expected = v2_shape(theirs)
+    assert expected
+    assert v2_shape(awaited) == v2_shape(held) == expected
+    assert v2_shape(read if isinstance(theirs, list) else read[0]) == expected
+
+
+def test_pages_of_version_2_agree(world: World, blocking: stripe.StripeClient) -> None:
+    for _ in range(5):
+        world.session()
+    theirs = blocking.v2.core.events.list({"limit": 2}).auto_paging_iter()
+    ours = world.ours(ids_of_events)
+    assert [event.id for event in theirs] == ours
+    assert len(ours) == 5
+
+
+async def ids_of_events(client: pinstripe.AsyncClient) -> list[str]:
+    return [event.id async for event in client.v2.core.events.list(limit=2)]
+
+
+def test_a_thin_delivery_is_read_and_completed_by_both(
+    world: World, blocking: stripe.StripeClient, received: Received
+) -> None:
+    async def deliver(client: pinstripe.AsyncClient) -> tuple[Any, str]:
+        made = await client.v2.core.event_destinations.create(
+            **{
+                **ledger(),
+                "enabled_events": ["v1.identity.verification_session.created"],
+                "webhook_endpoint": {"url": received.url},
+            }
+        )
+        connected = client.with_options(context="acct_connected")
+        session = await connected.identity.verification_sessions.create(type="document")
+        await asyncio.to_thread(world.sandbox.webhooks.wait)
+        return made, session.id
+
+    destination, session = world.ours(deliver)
+    secret = destination.webhook_endpoint.signing_secret
+    (delivery,) = received.deliveries
+    body, signature = delivery
+    theirs = blocking.parse_event_notification(body, signature, secret)
+    ours = pinstripe.webhooks.Webhook(secret).parse(body, signature)
+    assert isinstance(ours, ThinEvent)
+    assert str(theirs.context) == ours.context == "acct_connected"
+    assert theirs.fetch_related_object().id == session
+    assert world.ours(lambda c: c.events.fetch_related(ours)).id == session
+    options = pinstripe.RequestOptions(context=ours.context)
+    whole = world.ours(lambda c: c.v2.core.events.retrieve(ours.id, request_options=options))
+    assert theirs.fetch_event().snapshot_event == whole.snapshot_event is not None
+
+
+def test_the_errors_of_version_2_agree(world: World, blocking: stripe.StripeClient) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as theirs:
+        blocking.v2.core.event_destinations.retrieve("ed_test_none")
+    with pytest.raises(pinstripe.NotFoundError) as ours:
+        world.ours(lambda c: c.v2.core.event_destinations.retrieve("ed_test_none"))
+    assert theirs.value.code == ours.value.code == "not_found"
+    assert theirs.value.http_status == ours.value.status == 404
+    for _ in range(16):
+        world.event_destination()
+    with pytest.raises(stripe.QuotaExceededError):
+        blocking.v2.core.event_destinations.create(ledger())
+    with pytest.raises(pinstripe.APIError) as ours_too:
+        world.event_destination()
+    assert ours_too.value.type == "quota_exceeded"
 
 
 def test_uploads_agree(

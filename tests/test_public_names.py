@@ -87,6 +87,7 @@ PUBLIC = {
     "sync",
     "testing",
     "to_dict",
+    "v2",
     "webhook_endpoints",
     "webhooks",
 }

@@ -50,6 +50,7 @@ PRODUCTS: Final = (
     "files",
     "forwarding",
     "webhook_endpoints",
+    "v2",
 )
 HEADER: Final = f"""The blocking client: what `AsyncClient` has, for code that does not await.
 
@@ -127,7 +128,10 @@ def _text(output: _Output) -> str:
     at_run_time = output.names.at_run_time
     needed = {origin for origin in output.names.origins.values() if origin.module != _OUTPUT}
     for_types = imports(needed - at_run_time).replace("\n", "\n    ")
-    public = sorted(node.name for node in output.classes.values())
+    # As the linter wants it: names in capitals first.
+    public = sorted(
+        (node.name for node in output.classes.values()), key=lambda name: (not name.isupper(), name)
+    )
     return "\n\n".join(
         [
             f'"""{HEADER}"""',

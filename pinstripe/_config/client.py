@@ -26,6 +26,7 @@ from pinstripe._config.options import (
     RetryPolicy,
     Timeout,
     as_timeout,
+    check_context,
     check_version,
     instance_of,
     optional_header,
@@ -113,6 +114,7 @@ class Config(Value, Unpicklable):
         default=DEFAULT_API_VERSION, converter=plain_text, validator=check_version
     )
     account: str | None = field(default=None, converter=plain_text, validator=optional_header)
+    context: str | None = field(default=None, converter=plain_text, validator=check_context)
     timeout: Timeout = field(factory=Timeout, converter=as_timeout)
     retry: RetryPolicy = field(factory=RetryPolicy, validator=instance_of(RetryPolicy))
     rate_limit: RateLimit | None = field(default=DEFAULT_RATE_LIMIT, validator=_check_rate_limit)
@@ -123,6 +125,21 @@ class Config(Value, Unpicklable):
         default=None, repr=False, converter=plain_text, validator=_check_proxy
     )
     coalesce: bool = field(default=False, validator=instance_of(bool))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request; those of a call replace them."""
+        headers = {"Stripe-Version": self.api_version}
+        if self.account is not None:
+            headers["Stripe-Account"] = self.account
+        if self.context is not None:
+            headers["Stripe-Context"] = self.context
+        return headers
+
+    @property
+    def of_organization(self) -> bool:
+        """Whether the key is that of an organization, each call of which needs a context."""
+        return self.api_key.startswith("sk_org_")
 
     @property
     def livemode(self) -> bool | None:

@@ -18,7 +18,9 @@ class CallInfo(Struct, frozen=True, kw_only=True):
         method: The HTTP method.
         path: The path with placeholders for its ids.
         idempotency_key: The key of the call; None if it has none.
-        account: The connected account that the call acts for; None if it acts for that of the key.
+        account: The connected account that the call acts for; None if it acts for that of the key,
+            or has a context.
+        context: The path of accounts that the call acts for; None if it has none.
         server: The name or the IP address of the server.
         port: The port of the server.
     """
@@ -28,6 +30,7 @@ class CallInfo(Struct, frozen=True, kw_only=True):
     path: str
     idempotency_key: str | None = None
     account: str | None = None
+    context: str | None = None
     server: str
     port: int
 

@@ -32,6 +32,8 @@ MAX_DOWNLOAD = 1024**3
 # The lengths are our choice; the characters are those of a header without spaces.
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
 
+_CONTEXT = re.compile(r"acct_[A-Za-z0-9_]+(?:/acct_[A-Za-z0-9_]+)*")
+
 # A date, for most versions a name, and the previews that a call opts into.
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)
 
@@ -97,6 +99,18 @@ def optional_header(_: Any, attribute: "Attribute[Any]", value: str | None) -> N
     """Refuse a value, unless it is None, that cannot be sent as a header; an attrs validator."""
     if value is not None:
         header_text(attribute.name, value)
+
+
+def check_context(settings: Any, attribute: "Attribute[Any]", value: str | None) -> None:
+    """Refuse what is no path of accounts, or stands beside an account; an attrs validator."""
+    if value is None:
+        return
+    if not isinstance(value, str) or not _CONTEXT.fullmatch(value):
+        problem = "must be a path of accounts, such as 'acct_A' or 'acct_A/acct_B'"
+        raise ConfigurationError(attribute.name, problem)
+    header_text(attribute.name, value)
+    if settings.account is not None:
+        raise ConfigurationError(attribute.name, "cannot be used together with account")
 
 
 def check_version(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
@@ -220,13 +234,16 @@ class RequestOptions(Value):
     Attributes:
         idempotency_key: The key of a POST, up to 255 characters; None for a new one for each
             call.
-        account: The connected account to act for (`acct_...`).
+        account: The connected account to act for (`acct_...`), in place of the client's account
+            or context.
+        context: The path of accounts to act for, in place of the client's; see `AsyncClient`.
         timeout: A `Timeout`, or the total in seconds.
         api_version: Another version of the API, such as `"2026-10-28.endive"`.
     """
 
     idempotency_key: str | None = _text(optional_header)
     account: str | None = _text(optional_header)
+    context: str | None = _text(check_context)
     timeout: Timeout | None = field(default=None, converter=_as_optional_timeout)
     api_version: str | None = _text(check_version)
 

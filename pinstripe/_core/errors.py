@@ -204,7 +204,10 @@ class UnfitError(DecodeError):
 
 
 class PaginationError(ResponseError):
-    """A list does not end: a cursor came twice, or an empty page says that there is more.
+    """A list cannot be read to its end.
+
+    A cursor came twice, an empty page says that there is more, or the object is gone behind which
+    a walk over a list of `/v2` was to resume.
 
     Attributes:
         cursor: The cursor to resume from: everything before it was returned.
@@ -230,6 +233,8 @@ class APIError(_ErrorWithResponse):
         code: A short code that programs act on, such as `resource_missing`.
         param: The parameter at fault, as a bracket path.
         doc_url: A page about the code.
+        user_message: A text that can be shown to a customer; calls of `/v2` can have one.
+        request_log_url: The page of the request in the Dashboard.
         retry_after: Seconds that the server asked to wait before another attempt.
         headers: The headers of the answer.
         body: The body of the answer.
@@ -240,6 +245,8 @@ class APIError(_ErrorWithResponse):
     code: str | None = None
     param: str | None = None
     doc_url: str | None = None
+    user_message: str | None = None
+    request_log_url: str | None = None
     retry_after: float | None = None
 
 

@@ -45,8 +45,12 @@ _PERSONAL = re.compile(
 )
 # API keys, webhook secrets and client secrets: https://docs.stripe.com/keys
 # No word boundary in front: a key can follow a letter, as in "Bearer%20sk_test_...".
-SECRET = re.compile(r"(?:[a-z]{2,4}_(?:test|live|org)_|whsec_)\w+|\b\w+_secret_\w+")
-"""A secret, such as an API key, within a text."""
+# The ids of thin events and of their destinations have the form of a key.
+SECRET = re.compile(
+    r"\b((?:evt|ed)_test_[A-Za-z0-9]+)\b"
+    r"|(?:[a-z]{2,4}_(?:test|live|org)_|whsec_)\w+|\b\w+_secret_\w+"
+)
+"""A secret, such as an API key, within a text; an id that has the form of a key is the group."""
 
 # The index of an element of a list, in the path of a parameter.
 _INDEX = re.compile(r"\[\d+\]")
@@ -65,7 +69,7 @@ def clean_text(text: str) -> str:
     """
     start = text[:_START]
     line = "".join(character if character.isprintable() else " " for character in start)
-    cut = SECRET.sub("[secret]", line).encode()[:_MESSAGE_LIMIT]
+    cut = SECRET.sub(lambda found: found[1] or "[secret]", line).encode()[:_MESSAGE_LIMIT]
     # A character that the cut went through is dropped.
     return cut.decode(errors="ignore")
 

@@ -21,8 +21,8 @@ from pinstripe._core.errors import (
 )
 from pinstripe._core.redaction import clean_request_id, clean_text, redact_fact
 
-# https://docs.stripe.com/api/errors
-_FACTS = ("message", "type", "code", "param", "doc_url")
+# https://docs.stripe.com/api/errors and https://docs.stripe.com/api/v2/errors
+_FACTS = ("message", "type", "code", "param", "doc_url", "user_message", "request_log_url")
 _BY_STATUS: Mapping[int, type[APIError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
@@ -75,6 +75,8 @@ def error_for(
     error = kind(message)
     error.type, error.code = facts.get("type"), code
     error.param, error.doc_url = facts.get("param"), facts.get("doc_url")
+    error.user_message = facts.get("user_message")
+    error.request_log_url = facts.get("request_log_url")
     error.retry_after = retry_after
     with_response(error, status, headers, body)
     if _is_refusal(status, error.request_id, facts):

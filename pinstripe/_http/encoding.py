@@ -79,6 +79,8 @@ def headers_for(
         raise ConfigurationError("idempotency_key", f"has no effect on {method}; leave it out")
     if options.account is not None:
         headers["Stripe-Account"] = options.account
+    if options.context is not None:
+        headers["Stripe-Context"] = options.context
     if options.api_version is not None:
         headers["Stripe-Version"] = options.api_version
     return headers

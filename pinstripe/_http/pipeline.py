@@ -45,6 +45,7 @@ from pinstripe._core.errors import (
 )
 from pinstripe._core.redaction import clean_request_id
 from pinstripe._core.refusals import error_for
+from pinstripe._http.acting import ACTS_FOR, account_of, settle_account
 from pinstripe._http.messages import Request, Response, Sender
 from pinstripe._http.retry import Attempts, Budget, decide, parse_retry_after
 from pinstripe._limits.gate import AsyncLimiter, QueueKey, client_closed_error
@@ -83,11 +84,13 @@ class Pipeline:
         limiters: Returns the limiter of the running event loop, which bounds requests in flight
             and requests a second; a client and its siblings share it.
         budget: The retry budget; shared in the same way.
-        headers: Headers of every request; those of a call replace them.
+        headers: Headers of every request; those of a call replace them. An account of a call
+            replaces a context too, and the reverse.
         timeout: The timeout of a call that has none of its own.
         retry: When to try again.
         hooks: The hooks that get reports.
         time_source: Time and random numbers.
+        needs_context: Whether the API refuses a call that has no context.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Pipeline:
         retry: RetryPolicy,
         hooks: Hooks,
         time_source: TimeSource,
+        needs_context: bool = False,
     ) -> None:
         self._send = send
         self._limiters = limiters
@@ -110,6 +114,8 @@ class Pipeline:
         self._retry = retry
         self._hooks = hooks
         self._time = time_source
+        self._needs_context = needs_context
+        self._has_account = needs_context or not headers.keys().isdisjoint(ACTS_FOR)
 
     async def send(self, request: Request, attempts: Attempts | None = None) -> Response:
         """Send a request, again if that may help, and return the answer of success.
@@ -123,7 +129,10 @@ class Pipeline:
                 attempts and what is certain about the server having acted.
         """
         timeout, attempts = request.timeout or self._timeout, attempts or Attempts()
-        request = request.with_defaults({**self._headers, **request.headers}, timeout, attempts)
+        headers = {**self._headers, **request.headers}
+        if self._has_account:
+            settle_account(request, headers, needs_context=self._needs_context)
+        request = request.with_defaults(headers, timeout, attempts)
         limiter, total = self._limiters(), timeout.total
         if deadline_starts_at_turn.get():
             since = self._time.monotonic()
@@ -311,7 +320,7 @@ def queue_key(request: Request) -> QueueKey | None:
     """
     if request.anonymous:
         return None
-    return request.headers.get("Stripe-Account"), request.method, request.template
+    return account_of(request.headers), request.method, request.template
 
 
 def end_and_reason(

@@ -22,7 +22,7 @@ class WatchedCalls:
     Args:
         pipeline: Makes the calls.
         hooks: The hooks that get the reports.
-        account: The connected account of calls that name none.
+        acts_for: The account and the context of calls that name neither.
         server_of: Returns the name and the port of the server that serves an address of the API.
         monotonic: Returns the seconds of a clock that never goes back.
     """
@@ -31,13 +31,13 @@ class WatchedCalls:
         self,
         pipeline: Pipeline,
         hooks: Hooks,
-        account: str | None,
+        acts_for: tuple[str | None, str | None],
         server_of: Callable[[Host], tuple[str, int]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pipeline = pipeline
         self._hooks = hooks
-        self._account = account
+        self._acts_for = acts_for
         self._server_of = server_of
         self._monotonic = monotonic
 
@@ -46,12 +46,15 @@ class WatchedCalls:
         attempts = Attempts()
         call, method, path = attempts.call, request.method, request.template
         server, port = self._server_of(request.host)
+        named = request.headers.get("Stripe-Account"), request.headers.get("Stripe-Context")
+        account, context = named if any(named) else self._acts_for
         begin = CallInfo(
             call=call,
             method=method,
             path=path,
             idempotency_key=request.idempotency_key,
-            account=request.headers.get("Stripe-Account", self._account),
+            account=account,
+            context=context,
             server=server,
             port=port,
         )

@@ -6,6 +6,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
+import msgspec
+
 from pinstripe._models.record import Model, model
 
 _T = TypeVar("_T")
@@ -45,3 +47,21 @@ class Page(Model, Generic[_T]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+
+@model
+class LinkedPage(Page[_T], Generic[_T]):
+    """One page of a list of `/v2`, whose answers link to the pages beside them.
+
+    Attributes:
+        next_page_url: The path and the query of the next page; None if this is the last one.
+        previous_page_url: Those of the page before it; None if this is the first one.
+    """
+
+    has_more: _Flag = False
+    next_page_url: str | None = None
+    previous_page_url: str | None = None
+
+    def __post_init__(self) -> None:
+        page: Any = self
+        msgspec.structs.force_setattr(page, "has_more", self.next_page_url is not None)

@@ -19,6 +19,7 @@ from pinstripe._models.record import Model
 from pinstripe._resources.private_params import private_paths
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 _E = TypeVar("_E", bound=ResponseError)
 
 
@@ -42,7 +43,7 @@ def response_of(value: Model) -> Response:
 
 
 @frozen(eq=False, repr=False)
-class Endpoint(Value, Generic[_T]):
+class Endpoint(Value, Generic[_T_co]):
     """One endpoint of the API.
 
     Attributes:
@@ -50,17 +51,24 @@ class Endpoint(Value, Generic[_T]):
         template: The path, with a placeholder for each id.
         model: The type of its answer.
         host: The address of the API that serves it.
+        answers_other: Whether it answers with another object than the one in its path.
     """
 
     method: Method
     template: str
-    model: type[_T]
+    model: type[_T_co]
     host: Host = "api"
+    answers_other: bool = False
     _resource: Hashable = field(default=None, init=False)
 
     def __set_name__(self, resource: type[Any], name: str) -> None:
         # An endpoint is a constant of its resource, whose methods have the types of the parameters.
         object.__setattr__(self, "_resource", resource)
+
+    @property
+    def v2(self) -> bool:
+        """Whether its path is one of `/v2`."""
+        return self.template.startswith("/v2/")
 
     def private_paths(self) -> AbstractSet[str] | None:
         """Return the paths of the private parameters of its resource; None if it has none."""
@@ -82,7 +90,7 @@ class Endpoint(Value, Generic[_T]):
         Raises:
             ConfigurationError: A value has no exact form on the wire.
         """
-        v2 = self.template.startswith("/v2/")
+        v2 = self.v2
         headers = headers_for(self.method, options, v2=v2)
         query, body, parts = "", None, dict[str, str]()
         if self.method != "POST":
@@ -103,7 +111,7 @@ class Endpoint(Value, Generic[_T]):
             host=self.host,
             headers=headers,
             timeout=options.timeout if options else None,
-            expected_id=next(iter(ids.values()), None),
+            expected_id=None if self.answers_other else next(iter(ids.values()), None),
             private_paths=self.private_paths,
         )
 

@@ -55,8 +55,10 @@ class ListReader(Generic[_L]):
     @property
     def cursor(self) -> str | None:
         """See `Pager.cursor`."""
-        last = self._latest and self._latest.last
-        return evolve(self.walk, after_id=last).cursor if last else self.walk.cursor
+        latest = self._latest
+        if latest is None or latest.last is None:
+            return self.walk.cursor
+        return latest.position.cursor_behind(latest.last)
 
     def begin_walk(self) -> Walker[_L]:
         """Begin a serial walk from the start, whose pages the caller asks for one by one."""

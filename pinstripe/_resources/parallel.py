@@ -134,8 +134,8 @@ class ParallelPlan(Generic[_L]):
     _spacings: deque[float] = field(factory=lambda: deque[float](maxlen=_SPACINGS_KEPT), init=False)
 
     def __attrs_post_init__(self) -> None:
-        if "created" not in self.walk.params:
-            problem = "this list has no filter by created, so only a serial walk can be made of it"
+        if not self.walk.has_windows:
+            problem = "this list has no windows of created, so only a serial walk can be made of it"
             raise ConfigurationError("parallel", problem)
         if self.walk.direction == "ending_before":
             raise ConfigurationError("parallel", "walks from the newest object on, not backwards")

@@ -37,8 +37,8 @@ _MAPPINGS = (
     *("related_person", "request", "wallet_addresses"),
 )
 _LISTS = (
-    *("destination_currencies", "destination_networks", "enabled_events", "expand"),
-    *("replacements", "types"),
+    *("destination_currencies", "destination_networks", "enabled_events", "events_from"),
+    *("expand", "include", "replacements", "types"),
 )
 _FLAGS = ("connect", "delivery_success", "disabled", "expired", "lock_wallet_address")
 
@@ -52,21 +52,40 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
 }
 
 
-def check_params(params: Mapping[str, Any], *, creates: bool = False) -> Mapping[str, Any]:
+def _check_nullable_metadata(argument: str, value: Any) -> None:
+    check_metadata(
+        {key: text for key, text in check_mapping(argument, value).items() if text is not None},
+        argument,
+    )
+
+
+# What clears a field of a form is an empty text; in JSON it is null.
+_CHECKS_OF_JSON: Final[Mapping[str, Callable[[str, Any], object]]] = {
+    **_CHECKS,
+    **dict.fromkeys(("amazon_eventbridge", "azure_event_grid", "webhook_endpoint"), check_mapping),
+    "metadata": _check_nullable_metadata,
+}
+
+
+def check_params(
+    params: Mapping[str, Any], *, creates: bool = False, v2: bool = False
+) -> Mapping[str, Any]:
     """Return the parameters of a call if each is of its kind.
 
     Args:
         params: The parameters by name; those that are None are not sent.
         creates: Whether the call makes a new object. It has no metadata that an empty mapping
             could mean to clear, so that means none.
+        v2: Whether the call is one of `/v2`, which sends JSON and not a form.
 
     Raises:
         ConfigurationError: A parameter is of another kind; the error names it.
     """
+    checks = _CHECKS_OF_JSON if v2 else _CHECKS
     for name, value in params.items():
         if value is None:
             continue
-        check = _CHECKS.get(name)
+        check = checks.get(name)
         if check is not None:
             check(name, value)
         elif not isinstance(value, str):

@@ -7,6 +7,7 @@ from inspect import isfunction
 from typing import Any, TypeVar
 
 from pinstripe._config.options import RequestOptions
+from pinstripe._core.forks import no_fork
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Response, Sender
 from pinstripe._models.convert import decoder_of
@@ -45,7 +46,12 @@ class Resource:
         options: RequestOptions | None,
         **ids: str,
     ) -> _M:
-        request = endpoint.request(check_params(params, creates=not ids), ids, options)
+        v2 = endpoint.v2
+        checked = check_params(params, creates=not ids, v2=v2)
+        if v2:
+            # In JSON null clears a field, so an argument that is None must not be sent.
+            checked = {name: value for name, value in checked.items() if value is not None}
+        request = endpoint.request(checked, ids, options)
         response = await self._send(request)
         answer = parse_response(request, response, endpoint.model)
         attach_response(answer, response)
@@ -59,6 +65,20 @@ class Resource:
         options: RequestOptions | None,
     ) -> Pager[_L]:
         return Pager(self._send, start_walk(endpoint, params, paging, options))
+
+    def _list_linked(
+        self,
+        endpoint: Endpoint[Page[_L]],
+        params: Mapping[str, Any],
+        paging: Paging,
+        options: RequestOptions | None,
+    ) -> Pager[_L]:
+        with no_fork():
+            from pinstripe._resources.linked_walk import (  # noqa: PLC0415 -- few need it
+                start_linked_walk,
+            )
+
+        return Pager(self._send, start_linked_walk(endpoint, params, paging, options))
 
 
 def prepare_decoders() -> None:

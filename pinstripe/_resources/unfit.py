@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import msgspec
 from attrs import evolve, frozen
@@ -22,7 +22,7 @@ from pinstripe._http.messages import Request, Response
 from pinstripe._models.convert import decode
 from pinstripe._models.page import Page
 from pinstripe._models.record import Listed, attach_response
-from pinstripe._resources.endpoint import check_object, error_of_call, parse_response
+from pinstripe._resources.endpoint import check_object, error_of_call, parse_response, response_of
 
 _L = TypeVar("_L", bound=Listed)
 
@@ -53,15 +53,18 @@ class MixedPage(Generic[_L]):
 
     Attributes:
         data: The objects, with an `Unfit` in the place of each that does not fit.
-        has_more: As of `Page`.
-        url: As of `Page`.
+        envelope: The page as it came, whose objects were not read.
         response: The response that it was read from.
     """
 
     data: tuple[_L, ...]
-    has_more: bool
-    url: str | None
+    envelope: Page[Any]
     response: Response
+
+    @property
+    def has_more(self) -> bool:
+        """As of `Page`."""
+        return self.envelope.has_more
 
     def page_of(self, ids: set[str]) -> Page[_L]:
         """Return the page with some of its objects only.
@@ -70,7 +73,8 @@ class MixedPage(Generic[_L]):
             ids: The ids of these objects.
         """
         data = tuple(item for item in self.data if item.id in ids)
-        page = Page(data=data, has_more=self.has_more, url=self.url)
+        envelope: Any = self.envelope
+        page: Page[_L] = evolve(envelope, data=data)
         attach_response(page, self.response)
         return page
 
@@ -103,7 +107,8 @@ def parse_page(
         problem = error
     if not problem.path.startswith("$.data["):
         raise problem
-    envelope = decode(response.body, Page[msgspec.Raw])
+    form: Any = get_origin(model)
+    envelope: Page[msgspec.Raw] = decode(response.body, form[msgspec.Raw])
     kind: type[_L] = get_args(model)[0]
     items: list[_L | Unfit] = [
         _read(bytes(raw), kind, index) for index, raw in enumerate(envelope.data)
@@ -123,7 +128,7 @@ def parse_page(
     except DecodeError as error:
         problem = error_of_call(error, request, response)
     else:
-        return MixedPage(data, envelope.has_more, envelope.url, response)
+        return MixedPage(data, envelope, response)
     raise problem
 
 
@@ -143,6 +148,21 @@ def attach_to_page(page: AnyPage[_L], response: Response) -> AnyPage[_L]:
     for item in items:
         attach_response(item, response)
     return page
+
+
+def rest_of(page: AnyPage[_L], start: int) -> AnyPage[_L]:
+    """Return a page without its first objects.
+
+    Args:
+        page: The page, as `attach_to_page` returned it.
+        start: How many objects to leave out.
+    """
+    if isinstance(page, MixedPage):
+        return evolve(page, data=page.data[start:])
+    whole: Any = page
+    rest: Page[_L] = evolve(whole, data=page.data[start:])
+    attach_response(rest, response_of(page))
+    return rest
 
 
 def _read(body: bytes, kind: type[_L], index: int) -> _L | Unfit:

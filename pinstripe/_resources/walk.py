@@ -43,7 +43,7 @@ class Created(Value):
     """A range of times of creation, to filter a list by.
 
     Objects have whole seconds, so a time between two of them is rounded to the one that gives the
-    same objects: `gte` and `lt` up, `gt` and `lte` down.
+    same objects: `gte` and `lt` up, `gt` and `lte` down. Lists of `/v2` get the exact time.
 
     Attributes:
         gt: Only objects created after this second.
@@ -66,9 +66,21 @@ def _exact_created(value: Any) -> Any:
     """Return a filter by time as it is sent: a range, a single second, or None."""
     if isinstance(value, datetime):
         return timestamp("created", value, "down")  # a single time means its whole second
+    return check_range(value, "a Created or a datetime")
+
+
+def check_range(value: Any, wanted: str) -> Any:
+    """Return a filter by time if it is a range, or None.
+
+    Args:
+        value: The filter.
+        wanted: What it may be, as the error says it.
+
+    Raises:
+        ConfigurationError: It is something else, or has a bound that is no datetime.
+    """
     if value is not None and not isinstance(value, Created):
-        problem = f"must be a Created or a datetime, not {kind_of(value)}"
-        raise ConfigurationError("created", problem)
+        raise ConfigurationError("created", f"must be {wanted}, not {kind_of(value)}")
     for name in ("gt", "gte", "lt", "lte"):
         bound = getattr(value, name, None)
         if bound is not None and not isinstance(bound, datetime):
@@ -94,6 +106,19 @@ class Paging(Value):
     starting_after: str | None
     ending_before: str | None
     cursor: str | None
+
+    def sizes(self) -> tuple[int, int | None]:
+        """Return how many objects to ask for at once, and how many to hand out; None for all.
+
+        Raises:
+            ConfigurationError: A number is none, or out of its range.
+        """
+        limit, most = PAGE_SIZE, None
+        if self.limit is not None:
+            limit = check_whole_number("limit", self.limit, maximum=PAGE_SIZE)
+        if self.max_items is not None:
+            most = check_whole_number("max_items", self.max_items)
+        return limit, most
 
     def start_position(self) -> tuple[Direction, str | None]:
         """Return the direction of the walk and the id it starts from.
@@ -163,12 +188,45 @@ class Walk(Value, Generic[_L]):
         """
         return f"{self.direction}:{id}"
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether it can be asked for in windows of `created`, many at once."""
+        return "created" in self.params
+
+    @property
+    def origin(self) -> str | None:
+        """Where the page begins, in the words of `end_of`; None for the start of the list."""
+        return self.after_id
+
     @cached_property
     def request(self) -> Request:
         """The request for the next page; kept, since the checks of `start_walk` need it too."""
         limit = self.page_size if self.remaining is None else min(self.page_size, self.remaining)
+        return self._request(limit)
+
+    def _request(self, limit: int) -> Request:
         params = {**self.params, "limit": limit, self.direction: self.after_id}
         return self.endpoint.request(params, {}, self.options)
+
+    def arrive(self, page: AnyPage[_L]) -> "AnyPage[_L] | Walk[_L]":
+        """Return what a page has of the walk; or the position after it, if it has nothing.
+
+        Args:
+            page: The answer to the request of this position.
+        """
+        return page
+
+    def end_of(self, page: AnyPage[_L]) -> str | None:
+        """Return what no other page may end with, or the walk would never end.
+
+        Args:
+            page: The answer to the request of this position.
+
+        Returns:
+            The id of the last object; None if there is none.
+        """
+        items = self.items(page)
+        return items[-1].id if items else None
 
     def items(self, page: AnyPage[_L]) -> Sequence[_L]:
         """Return the objects of a page in the order of the walk.
@@ -210,11 +268,7 @@ def start_walk(
         ConfigurationError: An argument is wrong.
     """
     direction, after_id = paging.start_position()
-    limit, max_items = paging.limit, paging.max_items
-    if limit is not None:
-        limit = check_whole_number("limit", limit, maximum=PAGE_SIZE)
-    if max_items is not None:
-        max_items = check_whole_number("max_items", max_items)
+    page_size, max_items = paging.sizes()
     filters = dict(params)
     # A list that has no such filter cannot be walked in parallel, and is known by that.
     created = {"created": _exact_created(filters.pop("created"))} if "created" in params else {}
@@ -225,7 +279,7 @@ def start_walk(
         options=options,
         direction=direction,
         after_id=after_id,
-        page_size=PAGE_SIZE if limit is None else limit,
+        page_size=page_size,
         remaining=max_items,
     )
     # Building the request refuses what cannot be sent: here, and not at the first await.
@@ -239,16 +293,16 @@ def check_page(walk: Walk[_L], page: AnyPage[_L], seen: AbstractSet[str]) -> Non
     Args:
         walk: The position whose request the page answers.
         page: The answer.
-        seen: The ids of the last objects of earlier pages.
+        seen: What earlier pages ended with.
 
     Raises:
         PaginationError: The page is empty and says that there is more, or it ends with the same
             object as an earlier page.
     """
-    items = walk.items(page)
-    if page.has_more and not items:
+    end = walk.end_of(page)
+    if page.has_more and end is None:
         raise unending_list_error(walk, page, "an empty page says that there is more")
-    if items and (items[-1].id in seen or items[-1].id == walk.after_id):
+    if end is not None and (end in seen or end == walk.origin):
         raise unending_list_error(walk, page, "a page ends where an earlier one did")
 
 
@@ -260,7 +314,8 @@ def unending_list_error(walk: Walk[_L], page: AnyPage[_L], problem: str) -> Pagi
         page: The answer.
         problem: What is wrong with it.
     """
-    error = PaginationError(f"the list {walk.endpoint.template} cannot end: {problem}")
-    error.cursor, error.call = walk.cursor, f"GET {walk.endpoint.template}"
+    template = walk.endpoint.template
+    error = PaginationError(f"the list {template} cannot be read to its end: {problem}")
+    error.cursor, error.call = walk.cursor, f"GET {template}"
     response = page.response if isinstance(page, MixedPage) else response_of(page)
     return error_with_response(error, response)

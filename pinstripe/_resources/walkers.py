@@ -34,9 +34,14 @@ async def fetch_page(send: Sender, walk: Walk[_L]) -> AnyPage[_L]:
         send: Sends the request.
         walk: The walk.
     """
-    response = await send(walk.request)
-    page = parse_page(walk.request, response, walk.endpoint.model, walk.cursor_behind)
-    return attach_to_page(page, response if walk.keeps_bodies else evolve(response, body=b""))
+    while True:
+        response = await send(walk.request)
+        page = parse_page(walk.request, response, walk.endpoint.model, walk.cursor_behind)
+        kept = response if walk.keeps_bodies else evolve(response, body=b"")
+        found = walk.arrive(attach_to_page(page, kept))
+        if not isinstance(found, Walk):
+            return found
+        walk = found
 
 
 class PageWalker(Protocol[_L]):
@@ -45,9 +50,11 @@ class PageWalker(Protocol[_L]):
     Attributes:
         last: The id of the last object that was handed out. The code that hands objects out sets
             it, since only that code knows how far it came.
+        position: The position of a page that has this object, or of the page before that.
     """
 
     last: str | None
+    position: Walk[_L]
 
     @property
     def is_fetching(self) -> bool:
@@ -88,6 +95,8 @@ class Walker(Generic[_L]):
     def __init__(self, send: Sender, walk: Walk[_L]) -> None:
         self._send = send
         self._walk: Walk[_L] | None = walk
+        # While a page is handed out, `last` can still be an object of the page before it.
+        self.position = self._newest = walk
         self._task: LoopOwned[asyncio.Task[AnyPage[_L]]] = LoopOwned()
         self._seen: set[str] = set()
         self._items_read = 0
@@ -114,9 +123,11 @@ class Walker(Generic[_L]):
             raise
         items = walk.items(page)
         self._items_read += len(items)
+        if items:
+            self.position, self._newest = self._newest, walk
         self._walk = walk.after(page)
-        if self._walk is not None:
-            self._seen.add(items[-1].id)
+        if (end := walk.end_of(page)) is not None and self._walk is not None:
+            self._seen.add(end)
             self._task.set(start(fetch_page, self._send, self._walk))
         return page, items
 
@@ -144,6 +155,7 @@ class ParallelWalker(Generic[_L]):
     def __init__(self, send: Sender, plan: ParallelPlan[_L]) -> None:
         self._send = send
         self._plan: ParallelPlan[_L] | None = plan
+        self.position = plan.walk
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._affinity = LoopAffinity(

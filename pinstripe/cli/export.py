@@ -42,6 +42,8 @@ RESOURCES = (
     "forwarding.requests",
     "identity.verification_reports",
     "identity.verification_sessions",
+    "v2.core.event_destinations",
+    "v2.core.events",
     "webhook_endpoints",
 )
 """What can be exported: the namespaces of a client that have a list."""

@@ -151,8 +151,8 @@ async def write_to(
         # In a thread, since it looks at files and since the import of pyarrow takes long.
         run = await finish_in_thread(_prepare, pager, file, settings)
         # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
-        has_filter = "created" in reader_of(run.pager).walk.params
-        items = run.pager.parallel(windows) if has_filter else aiter(run.pager)
+        has_windows = reader_of(run.pager).walk.has_windows
+        items = run.pager.parallel(windows) if has_windows else aiter(run.pager)
         if run.checkpoint.output_identity is None:
             finish = run.encoder.finish
             # Nothing reports that somebody begins to read a named pipe.

@@ -24,8 +24,7 @@ from pinstripe.sandbox._climate import control as climate_control
 from pinstripe.sandbox._climate import endpoints as climate
 from pinstripe.sandbox._climate import orders
 from pinstripe.sandbox._climate.driver import ClimateDriver
-from pinstripe.sandbox._control import clock, faults, reset, watching
-from pinstripe.sandbox._control.seeding import seed_route
+from pinstripe.sandbox._control import clock, faults, reset, seeding, watching
 from pinstripe.sandbox._crypto import control as crypto_control
 from pinstripe.sandbox._crypto import endpoints as crypto
 from pinstripe.sandbox._crypto.driver import CryptoDriver
@@ -50,10 +49,10 @@ from pinstripe.sandbox._state.scheduler import run_scheduler
 from pinstripe.sandbox._state.settings import Settings
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import World
+from pinstripe.sandbox._v2 import destinations, thin_events
 from pinstripe.sandbox._webhooks import control as webhook_control
 from pinstripe.sandbox._webhooks import delivery, events
 from pinstripe.sandbox._webhooks import endpoints as webhook_endpoints
-from pinstripe.sandbox._webhooks.delivery import deliver
 from pinstripe.sandbox._webhooks.driver import WebhookDriver, Work
 
 # How long a stop waits for answers that are being written.
@@ -75,13 +74,14 @@ KINDS: Final = (
     *files.KINDS,
     *forwarding.KINDS,
     *webhook_endpoints.KINDS,
+    *destinations.KINDS,
     *delivery.KINDS,
 )
 Service: TypeAlias = Callable[[World], AbstractAsyncContextManager[object]]
 """Background work, which runs while its context manager is open."""
 
 # Started in this order, and stopped in the reverse order.
-SERVICES: Final[tuple[Service, ...]] = (deliver, run_scheduler)
+SERVICES: Final[tuple[Service, ...]] = (delivery.deliver, run_scheduler)
 _ROUTES: Final = (
     *identity.ROUTES,
     *identity_control.ROUTES,
@@ -94,6 +94,8 @@ _ROUTES: Final = (
     *forwarding.ROUTES,
     *webhook_endpoints.ROUTES,
     *webhook_control.ROUTES,
+    *destinations.ROUTES,
+    *thin_events.ROUTES,
     *clock.ROUTES,
     *faults.ROUTES,
     *reset.ROUTES,
@@ -103,7 +105,7 @@ _ROUTES: Final = (
     *verification.ROUTES,
     *onramp.ROUTES,
 )
-_SEEDED: Final = (*_ROUTES, seed_route(RouteTable(_ROUTES)))
+_SEEDED: Final = (*_ROUTES, seeding.seed_route(RouteTable(_ROUTES)))
 ROUTES: Final = (*_SEEDED, index_route(_SEEDED))
 # A table of routes and a registry never change, so all sandboxes of a process share them.
 _TABLE: Final = RouteTable(ROUTES)

@@ -46,9 +46,13 @@ other task of its loop until the answer is there.
 from pinstripe.sync._export import to_file
 from pinstripe.sync._fan_out import fan_out
 from pinstripe.sync._generated import (
+    V2,
     Client,
     Climate,
+    Core,
+    CoreEvents,
     Crypto,
+    EventDestinations,
     Events,
     FileLinks,
     Files,
@@ -67,9 +71,13 @@ from pinstripe.sync._generated import (
 from pinstripe.sync._pager import Pager
 
 __all__ = [
+    "V2",
     "Client",
     "Climate",
+    "Core",
+    "CoreEvents",
     "Crypto",
+    "EventDestinations",
     "Events",
     "FileLinks",
     "Files",

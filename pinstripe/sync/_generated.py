@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
+    from pinstripe import (
+        climate,
+        crypto,
+        events,
+        files,
+        forwarding,
+        identity,
+        v2,
+        webhook_endpoints,
+    )
     from pinstripe._config.hooks import Hooks
     from pinstripe._config.options import Limits, RateLimit, RequestOptions, RetryPolicy, Timeout
     from pinstripe._config.tls import TLS
@@ -51,17 +60,36 @@ if TYPE_CHECKING:
     from pinstripe.bulk import Outcome, Progress
     from pinstripe.climate import BeneficiaryParam, Order, Product, Supplier
     from pinstripe.crypto import OnrampSession, OnrampSessionStatus, Quotes, SettlementSpeed
-    from pinstripe.events import Event, EventType, RelatedModel, ThinEvent
+    from pinstripe.events import Event, EventType, RelatedModel
     from pinstripe.files import File, FileLink, FileLinkDataParam, FilePurpose, UploadPurpose
     from pinstripe.forwarding import ForwardingRequest, ForwardingRequestParam, Replacement
     from pinstripe.identity import VerificationReport, VerificationSession
     from pinstripe.sync._pager import Pager
-    from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
+    from pinstripe.v2 import (
+        AmazonEventbridgeParams,
+        AzureEventGridParams,
+        DeletedEventDestination,
+        DestinationEvent,
+        DestinationWebhookEndpointParams,
+        EventDestination,
+        EventDestinationType,
+        EventPayload,
+        EventsFrom,
+        ThinEvent,
+        ThinEventType,
+        _SecretOrUrl,
+        _Url,
+    )
+    from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, EnabledEvent, WebhookEndpoint
 
 __all__ = [
+    "V2",
     "Client",
     "Climate",
+    "Core",
+    "CoreEvents",
     "Crypto",
+    "EventDestinations",
     "Events",
     "FileLinks",
     "Files",
@@ -993,15 +1021,16 @@ class Events(Facade):
     ) -> RelatedModel:
         """Return the object of a thin event, as it is now.
 
-        It is retrieved by its id; the URL in the event is not followed.
+        It is retrieved by its id; the URL in the event is not followed. The call acts for the
+        `context` of the event, and names the event in its `Stripe-Request-Trigger`.
 
         https://docs.stripe.com/event-destinations
 
         Args:
             event: The event.
-            expand: Fields to expand.
-            request_options: Options of this call; set `account` if the event belongs to a
-                connected account.
+            expand: Fields to expand; an object of `/v2` has none.
+            request_options: Options of this call; an `account` or a `context` replaces that of the
+                event.
 
         Raises:
             ConfigurationError: The event has no object, or its object has no model here.
@@ -1616,7 +1645,7 @@ class WebhookEndpoints(Facade):
         self,
         *,
         url: Private[str],
-        enabled_events: Sequence[str],
+        enabled_events: Sequence[EnabledEvent],
         api_version: str | None = None,
         connect: bool | None = None,
         description: str | None = None,
@@ -1685,7 +1714,7 @@ class WebhookEndpoints(Facade):
         webhook_endpoint: str,
         *,
         url: Private[str | None] = None,
-        enabled_events: Sequence[str] | None = None,
+        enabled_events: Sequence[EnabledEvent] | None = None,
         disabled: bool | None = None,
         description: str | None = None,
         metadata: Private[Mapping[str, str] | Literal[""] | None] = None,
@@ -1777,6 +1806,320 @@ class WebhookEndpoints(Facade):
         return self._run(self._async.delete, webhook_endpoint, request_options=request_options)
 
 
+class CoreEvents(Facade):
+    """Calls on thin events.
+
+    https://docs.stripe.com/api/v2/core/events
+    """
+
+    _async: v2.CoreEvents
+
+    def retrieve(self, id: str, *, request_options: RequestOptions | None = None) -> ThinEvent:
+        """Return a thin event of the last 30 days, with what a delivery leaves out.
+
+        https://docs.stripe.com/api/v2/core/events/retrieve
+
+        Args:
+            id: Its id (`evt_...`).
+            request_options: Options of this call; for an event that was delivered with a
+                `context`, set that.
+
+        Raises:
+            NotFoundError: The event does not exist, or is older than 30 days.
+        """
+        return self._run(self._async.retrieve, id, request_options=request_options)
+
+    def list(
+        self,
+        *,
+        created: Created | None = None,
+        object_id: str | None = None,
+        types: Sequence[ThinEventType] | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[ThinEvent]:
+        """List the thin events of the last 30 days.
+
+        https://docs.stripe.com/api/v2/core/events/list
+
+        Args:
+            created: Only those that happened in this range.
+            object_id: Only those about this object.
+            types: Only those of these types, 20 at most.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`; it has the filters and the
+                limit of that walk.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it, or ask it for its `first()` page.
+        """
+        return self._list(
+            self._async.list,
+            created=created,
+            object_id=object_id,
+            types=types,
+            limit=limit,
+            max_items=max_items,
+            cursor=cursor,
+            request_options=request_options,
+        )
+
+
+class EventDestinations(Facade):
+    """Calls on event destinations.
+
+    https://docs.stripe.com/api/v2/core/event_destinations
+    """
+
+    _async: v2.EventDestinations
+
+    def create(
+        self,
+        *,
+        name: str,
+        type: EventDestinationType,
+        event_payload: EventPayload,
+        enabled_events: Sequence[DestinationEvent],
+        webhook_endpoint: DestinationWebhookEndpointParams | None = None,
+        amazon_eventbridge: AmazonEventbridgeParams | None = None,
+        azure_event_grid: AzureEventGridParams | None = None,
+        description: str | None = None,
+        events_from: Sequence[EventsFrom] | None = None,
+        metadata: Private[Mapping[str, str] | None] = None,
+        snapshot_api_version: str | None = None,
+        include: Sequence[_SecretOrUrl] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> EventDestination:
+        """Have events sent to a destination from now on; an account can have 16.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/create
+
+        Args:
+            name: A name for it.
+            type: How it is reached; give the argument of the same name too. It cannot be changed
+                later, and neither can `event_payload`, `events_from`, `snapshot_api_version` and
+                where in a cloud it is.
+            event_payload: Whether events are thin, or have a copy of their object.
+            enabled_events: The types of events to send: of thin ones such as
+                `"v1.climate.order.created"`, of others such as `"climate.order.created"`.
+            webhook_endpoint: The address, for that type.
+            amazon_eventbridge: The AWS account, for that type.
+            azure_event_grid: The resource group, for that type.
+            description: Your own text about its purpose.
+            events_from: Whose events to send; your own by default.
+            metadata: Your own data: up to 50 keys.
+            snapshot_api_version: The version to render the objects of snapshot events in.
+            include: Fields to fill that are None otherwise: `"webhook_endpoint.signing_secret"`,
+                which no other call returns, and `"webhook_endpoint.url"`.
+            request_options: Options of this call.
+        """
+        return self._run(
+            self._async.create,
+            name=name,
+            type=type,
+            event_payload=event_payload,
+            enabled_events=enabled_events,
+            webhook_endpoint=webhook_endpoint,
+            amazon_eventbridge=amazon_eventbridge,
+            azure_event_grid=azure_event_grid,
+            description=description,
+            events_from=events_from,
+            metadata=metadata,
+            snapshot_api_version=snapshot_api_version,
+            include=include,
+            request_options=request_options,
+        )
+
+    def retrieve(
+        self,
+        id: str,
+        *,
+        include: Sequence[_Url] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> EventDestination:
+        """Return a destination.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/retrieve
+
+        Args:
+            id: Its id (`ed_...`).
+            include: Fields to fill that are None otherwise: `"webhook_endpoint.url"`.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: The destination does not exist.
+        """
+        return self._run(self._async.retrieve, id, include=include, request_options=request_options)
+
+    def update(
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        enabled_events: Sequence[DestinationEvent] | None = None,
+        webhook_endpoint: DestinationWebhookEndpointParams | None = None,
+        metadata: Private[Mapping[str, str | None] | None] = None,
+        include: Sequence[_Url] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> EventDestination:
+        """Change a destination.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/update
+
+        Args:
+            id: Its id (`ed_...`).
+            name: A name for it.
+            description: Your own text about its purpose.
+            enabled_events: The types of events to send, in place of all earlier ones.
+            webhook_endpoint: The address.
+            metadata: Merged into the metadata it has; None in place of a text removes its key.
+            include: Fields to fill that are None otherwise: `"webhook_endpoint.url"`.
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: The destination does not exist.
+        """
+        return self._run(
+            self._async.update,
+            id,
+            name=name,
+            description=description,
+            enabled_events=enabled_events,
+            webhook_endpoint=webhook_endpoint,
+            metadata=metadata,
+            include=include,
+            request_options=request_options,
+        )
+
+    def list(
+        self,
+        *,
+        include: Sequence[_Url] | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[EventDestination]:
+        """List destinations.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/list
+
+        Args:
+            include: Fields to fill that are None otherwise: `"webhook_endpoint.url"`.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`; it has the limit of that
+                walk.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it, or ask it for its `first()` page.
+        """
+        return self._list(
+            self._async.list,
+            include=include,
+            limit=limit,
+            max_items=max_items,
+            cursor=cursor,
+            request_options=request_options,
+        )
+
+    def delete(
+        self, id: str, *, request_options: RequestOptions | None = None
+    ) -> DeletedEventDestination:
+        """Delete a destination: no more events are sent to it; this cannot be undone.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/delete
+
+        Args:
+            id: Its id (`ed_...`).
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: The destination does not exist, or was deleted before.
+        """
+        return self._run(self._async.delete, id, request_options=request_options)
+
+    def disable(
+        self, id: str, *, request_options: RequestOptions | None = None
+    ) -> EventDestination:
+        """Stop sending events to a destination, until `enable`.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/disable
+
+        Args:
+            id: Its id (`ed_...`).
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: The destination does not exist.
+        """
+        return self._run(self._async.disable, id, request_options=request_options)
+
+    def enable(self, id: str, *, request_options: RequestOptions | None = None) -> EventDestination:
+        """Send events to a destination again.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/enable
+
+        Args:
+            id: Its id (`ed_...`).
+            request_options: Options of this call.
+
+        Raises:
+            NotFoundError: The destination does not exist.
+        """
+        return self._run(self._async.enable, id, request_options=request_options)
+
+    def ping(self, id: str, *, request_options: RequestOptions | None = None) -> ThinEvent:
+        """Send an event to a destination, to see that it arrives.
+
+        https://docs.stripe.com/api/v2/core/event_destinations/ping
+
+        Args:
+            id: Its id (`ed_...`).
+            request_options: Options of this call.
+
+        Returns:
+            The event, of the type `v2.core.event_destination.ping`; its object is the destination.
+
+        Raises:
+            NotFoundError: The destination does not exist.
+        """
+        return self._run(self._async.ping, id, request_options=request_options)
+
+
+class Core(Facade):
+    """What every product has in version 2."""
+
+    _async: v2.Core
+
+    @cached_property
+    def event_destinations(self) -> EventDestinations:
+        """Destinations: the places to which events are sent."""
+        return EventDestinations(self._async.event_destinations, self._bridge)
+
+    @cached_property
+    def events(self) -> CoreEvents:
+        """Thin events: what happened to which object."""
+        return CoreEvents(self._async.events, self._bridge)
+
+
+class V2(Facade):
+    """Version 2 of the API."""
+
+    _async: v2.V2
+
+    @cached_property
+    def core(self) -> Core:
+        """Event destinations and thin events."""
+        return Core(self._async.core, self._bridge)
+
+
 class Client(ClientBase):
     """The client for code that blocks: scripts, threads, notebooks.
 
@@ -1801,6 +2144,9 @@ class Client(ClientBase):
         api_version: The version of the API; by default the one that the models were written
             for.
         account: The connected account to act for (`acct_...`).
+        context: The account to act for as the owner of the key sees it, in place of `account`: a
+            path of accounts from near to far, such as `"acct_A/acct_B"`. The key of an
+            organization needs it. The limits are those of the last account.
         timeout: A `Timeout`, or the total in seconds; 30 by default.
         retry: When a failed request is repeated.
         rate_limit: The most requests a second, for the client and its siblings together; by
@@ -1832,6 +2178,7 @@ class Client(ClientBase):
         files_url: str | None = None,
         api_version: str | None = None,
         account: str | None = None,
+        context: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
@@ -1849,6 +2196,7 @@ class Client(ClientBase):
             files_url=files_url,
             api_version=api_version,
             account=account,
+            context=context,
             timeout=timeout,
             retry=retry,
             rate_limit=rate_limit,
@@ -1896,6 +2244,11 @@ class Client(ClientBase):
         return Forwarding(self._async.forwarding, self._bridge)
 
     @cached_property
+    def v2(self) -> V2:
+        """Version 2 of the API: event destinations and thin events."""
+        return V2(self._async.v2, self._bridge)
+
+    @cached_property
     def webhook_endpoints(self) -> WebhookEndpoints:
         """Endpoints: the addresses to which events are sent."""
         return WebhookEndpoints(self._async.webhook_endpoints, self._bridge)
@@ -1914,6 +2267,7 @@ class Client(ClientBase):
         *,
         api_version: str | None = None,
         account: str | None = None,
+        context: str | None = None,
         timeout: Timeout | float | None = None,
         retry: RetryPolicy | None = None,
         coalesce: bool | None = None,
@@ -1922,7 +2276,8 @@ class Client(ClientBase):
 
         Args:
             api_version: As for the client; a setting that is None stays as it is.
-            account: As for the client.
+            account: As for the client; it also replaces the context.
+            context: As for the client; it also replaces the account.
             timeout: As for the client.
             retry: As for the client.
             coalesce: Whether identical GETs at the same time are sent as one, whose answer or
@@ -1935,6 +2290,7 @@ class Client(ClientBase):
             self._async.with_options,
             api_version=api_version,
             account=account,
+            context=context,
             timeout=timeout,
             retry=retry,
             coalesce=coalesce,

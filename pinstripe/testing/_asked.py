@@ -76,6 +76,7 @@ class Asked:
             host=self.request.host,
             ids=redactor.ids(self.ids),
             account=self.request.headers.get("Stripe-Account"),
+            context=self.request.headers.get("Stripe-Context"),
             params=redactor.params(self.params, is_private),
             key=self.key and redactor.text_for("key", self.key),
             content=None if self.content is None else redactor.text_for("content", self.content),
@@ -92,6 +93,7 @@ class Asked:
             "call": (self.request.call, recorded.call),
             "host": (self.request.host, recorded.host),
             "account": (self.request.headers.get("Stripe-Account"), recorded.account),
+            "context": (self.request.headers.get("Stripe-Context"), recorded.context),
         }
         found = [f"{name} is {a!r}, not {b!r}" for name, (a, b) in facts.items() if a != b]
         found += self._items(self.ids, recorded.ids, values, "ids")

@@ -80,7 +80,7 @@ class Cassette:
     values of the same type.
 
     A replay gives each answer once, in the order of the file, to a request with the same method,
-    path, parameters and account. Private values only have to differ where they did, and so do
+    path, parameters, account and context. Private values only have to differ where they did, and so do
     idempotency keys. A request that is not in the file fails with an `AssertionError`.
 
     Args:

@@ -36,6 +36,7 @@ class Call:
         params: The parameters, nested as the API nests them; each value is text, as it was sent.
         idempotency_key: The key of a POST.
         account: The connected account that it acts for.
+        context: The path of accounts that it acts for.
         file: The uploaded content, with the lines of its form around it; None if there is none.
     """
 
@@ -45,6 +46,7 @@ class Call:
     params: Mapping[str, Any] = field(repr=False)
     idempotency_key: str | None = field(default=None, repr=False)
     account: str | None = None
+    context: str | None = None
     file: bytes | None = field(default=None, repr=False)
 
 
@@ -263,6 +265,7 @@ async def _call_of(request: Request, expected: Expectation, ids: Mapping[str, st
         params_of(request),
         request.idempotency_key,
         request.headers.get("Stripe-Account"),
+        request.headers.get("Stripe-Context"),
         await upload_of(request),
     )
 

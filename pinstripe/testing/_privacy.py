@@ -183,7 +183,7 @@ class Redactor:
 
     def _without_secrets(self, text: str) -> str:
         return SECRET.sub(
-            lambda found: self.text_for("secret", found[0]) if _is_secret(found[0]) else found[0],
+            lambda found: self.text_for("secret", found[0]) if _is_secret(found) else found[0],
             text,
         )
 
@@ -284,13 +284,14 @@ def holds_secret(text: str) -> bool:
     Args:
         text: Any text.
     """
-    return any(_is_secret(found[0]) for found in SECRET.finditer(text))
+    return any(map(_is_secret, SECRET.finditer(text)))
 
 
-def _is_secret(found: str) -> bool:
+def _is_secret(found: re.Match[str]) -> bool:
     # Names of the API can look like one, such as `require_live_capture`.
-    is_name = found.islower() and not any(map(str.isdigit, found))
-    return not is_name or found.startswith(("sk_", "rk_", "whsec_"))
+    text = found[0]
+    is_name = text.islower() and not any(map(str.isdigit, text))
+    return found[1] is None and (not is_name or text.startswith(("sk_", "rk_", "whsec_")))
 
 
 def _is_plain(key: str) -> bool:

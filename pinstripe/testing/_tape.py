@@ -48,6 +48,7 @@ class RecordedRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=
         host: The address of the API.
         ids: The ids in the path, in order.
         account: The connected account.
+        context: The path of accounts.
         key: What stands for the idempotency key.
         params: The parameters, nested.
         content: What stands for the content of the uploaded file.
@@ -57,6 +58,7 @@ class RecordedRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=
     host: str = "api"
     ids: list[str] = []
     account: str | None = None
+    context: str | None = None
     key: str | None = None
     params: dict[str, Any] = {}
     content: str | None = None

@@ -65,7 +65,7 @@ def pipeline(
     time, hooks = time or HandTime(), hooks or Hooks()
     made = unwatched(send, time, hooks=hooks, **settings)
     monotonic = time.time_source().monotonic
-    return WatchedCalls(made, hooks, "acct_client", lambda host: (host, 443), monotonic)
+    return WatchedCalls(made, hooks, ("acct_client", None), lambda host: (host, 443), monotonic)
 
 
 def noting() -> tuple[Hooks, list[Any]]:

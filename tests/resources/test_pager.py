@@ -640,7 +640,7 @@ async def test_an_endless_list_is_an_error_that_keeps_the_place(pages, read, cur
     assert script.count <= len(pages) + 1
     assert (error.status, error.body, error.attempts) == (200, pages[-1].body, 2)
     assert error.request_id == "req_1"
-    assert "/v1/things cannot end" in str(error)
+    assert "/v1/things cannot be read to its end" in str(error)
     await no_task_is_left()
 
 

@@ -423,7 +423,7 @@ def test_a_walk_that_cannot_be_cut_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not backwards"):
         dated_pager(DatedShelf([]), ending_before="it_1").parallel()
     walk = start_walk(DATED, {}, Paging(None, None, None, None, None), None)
-    with pytest.raises(ConfigurationError, match="no filter by created"):
+    with pytest.raises(ConfigurationError, match="no windows of created"):
         Pager(DatedShelf([]).send, walk).parallel()
 
 
@@ -444,7 +444,7 @@ async def test_lists_of_the_sandbox_are_walked_alike() -> None:
         ):
             serial = [item.id async for item in pager]
             assert [item.id async for item in pager.parallel()] == serial
-        with pytest.raises(ConfigurationError, match="no filter by created"):
+        with pytest.raises(ConfigurationError, match="no windows of created"):
             stripe.climate.orders.list().parallel()
 
 

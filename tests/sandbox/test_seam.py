@@ -133,7 +133,7 @@ async def test_a_request_that_is_cancelled_releases_its_key(server: Server, api:
     await server.stop()
     with pytest.raises(aiohttp.ClientError):
         await given_up
-    assert len(server.world.account().idempotency_keys) == 0
+    assert len(server.world.account().keys.v1) == 0
 
 
 async def test_bytes_are_served_without_a_key(server: Server) -> None:

@@ -20,6 +20,7 @@ from pinstripe.files import File, FileLink
 from pinstripe.forwarding import ForwardingRequest
 from pinstripe.identity import VerificationReport, VerificationSession
 from pinstripe.sync import Client, Pager, VerificationSessions, fan_out, to_file
+from pinstripe.v2 import EventDestination, ThinEvent
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint
 
 
@@ -58,6 +59,8 @@ def pages(stripe: Client) -> None:
     assert_type(stripe.forwarding.requests.list(), Pager[ForwardingRequest])
     assert_type(stripe.webhook_endpoints.list(), Pager[WebhookEndpoint])
     assert_type(stripe.file_links.list(expired=False), Pager[FileLink])
+    assert_type(stripe.v2.core.events.list(types=["v1.file.created"]), Pager[ThinEvent])
+    assert_type(stripe.v2.core.event_destinations.list().first(), Page[EventDestination])
 
 
 def many(stripe: Client, later: AsyncIterator[QuotesQuery]) -> None:

@@ -142,6 +142,18 @@ _RECIPES: Final[Mapping[str, _Recipe]] = {
             "canceled": (_Step("/v1/identity/verification_sessions/{id}/cancel"),),
         },
     ),
+    "v2.core.event_destination": _Recipe(
+        _Step(
+            "/v2/core/event_destinations",
+            {
+                "name": "Seeded {unique}",
+                "type": "webhook_endpoint",
+                "event_payload": "thin",
+                "enabled_events": ["v1.climate.order.created"],
+                "webhook_endpoint": {"url": "http://localhost/{number}"},
+            },
+        )
+    ),
     "webhook_endpoint": _Recipe(
         _Step(
             "/v1/webhook_endpoints",

@@ -159,7 +159,8 @@ class Application:
         check_host(request.headers.get(HOST, ""), self.world.settings.reachable_as)
         check_site(request.headers, visit=open and request.method == "GET")
         accounts = self.world.settings.accounts
-        access = _NO_KEY if open else read_access(request.headers, request.method, accounts)
+        v2 = not isinstance(found, Refusal) and found.route.v2
+        access = _NO_KEY if open else read_access(request.headers, request.method, accounts, v2=v2)
         if isinstance(found, Refusal):
             raise found
         return found, access
@@ -171,7 +172,7 @@ class Application:
         key = exchange.access.idempotency_key
         if key is None:
             return await exchange.run_api(await exchange.read_form(request, query))
-        keys = exchange.account.idempotency_keys
+        keys = exchange.account.keys.of(v2=exchange.match.route.v2)
         endpoint = f"{request.method} {exchange.entry.path}"
         # The key is in use before the body is read: a second request that arrives meanwhile gets
         # a 409 and cannot run the endpoint as well.
@@ -365,15 +366,15 @@ async def _read_form(request: web.BaseRequest, match: Match, query: str) -> Form
         return decode_multipart(body, request.headers["Content-Type"], query)
     if rest.replace(" ", "").replace('"', "").lower() not in ("", "charset=utf-8"):
         raise invalid("Parameters must be UTF-8.")
-    # JSON is only for the control routes; the API takes forms.
-    if media_type == _JSON and match.route.control:
+    # JSON is for the control routes and for `/v2`; the rest of the API takes forms.
+    if media_type == _JSON and (match.route.control or match.route.v2):
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError):
             raise invalid("The body is not valid JSON.") from None
         return {**decode(query), **from_json(value)}
-    if media_type != _FORM:
-        raise invalid(f"Send parameters as {_FORM}.")
+    if media_type != _FORM or match.route.v2:
+        raise invalid(f"Send parameters as {_JSON if match.route.v2 else _FORM}.")
     return decode(f"{query}&{body.decode('utf-8', 'surrogateescape')}")
 
 

@@ -56,7 +56,7 @@ class Access:
     Attributes:
         restricted: Whether the API key is a restricted one.
         account: The connected account; None for the account of the API key.
-        idempotency_key: The idempotency key of a POST, or None.
+        idempotency_key: The idempotency key of a POST, or of a DELETE of `/v2`; or None.
     """
 
     restricted: bool
@@ -65,14 +65,20 @@ class Access:
 
 
 def read_access(
-    headers: Mapping[str, str], method: str, known_accounts: Collection[str] = ()
+    headers: Mapping[str, str],
+    method: str,
+    known_accounts: Collection[str] = (),
+    *,
+    v2: bool = False,
 ) -> Access:
     """Check the headers of a request.
 
     Args:
         headers: The headers; their names are case-insensitive.
-        method: The HTTP method; an idempotency key only has an effect on a POST.
+        method: The HTTP method; an idempotency key only has an effect on a POST, and on a DELETE
+            of `/v2`.
         known_accounts: The connected accounts that exist; all exist if there are none here.
+        v2: Whether the path is one of `/v2`, where a version is needed.
 
     Raises:
         Refusal: 403 for an account that does not exist, 401 for a key that is not accepted, 400
@@ -80,6 +86,8 @@ def read_access(
     """
     restricted = check_key(headers.get(_AUTHORIZATION, ""))
     version = headers.get(_STRIPE_VERSION)
+    if version is None and v2:
+        raise invalid(f"Requests to /v2 need a Stripe-Version. The newest is {API_VERSION}.")
     if version is not None and not _is_version(version):
         shown = f": {version}" if _PRINTABLE.fullmatch(version) else ""
         raise invalid(f"Invalid Stripe API version{shown}. The newest is {API_VERSION}.")
@@ -93,7 +101,8 @@ def read_access(
         account = accounts[-1]
         if known_accounts and account not in known_accounts:
             raise _account_refused(_key_of(headers[_AUTHORIZATION]), account)
-    key = headers.get(_IDEMPOTENCY_KEY) if method == "POST" else None
+    takes_key = method == "POST" or (v2 and method == "DELETE")
+    key = headers.get(_IDEMPOTENCY_KEY) if takes_key else None
     return Access(restricted, account, key)
 
 

@@ -24,15 +24,25 @@ def get_recent(call: Call, kind: str) -> Json:
         Refusal: 404 if there is none, or if it is too old.
     """
     value = call.account.get(kind, call.ids[0], "id")
-    if value["created"] < _oldest(call):
+    if not is_recent(call, value):
         raise missing(kind, value["id"], "id")
     return value
 
 
-def recent_range(call: Call) -> TimeRange:
-    """Return the `created` filter of a list, without the time that is too old."""
-    asked = call.params.get("created") or TimeRange()
-    return TimeRange(max(asked.start, _oldest(call)), asked.end)
+def is_recent(call: Call, value: Json) -> bool:
+    """Return whether an object is not too old to be shown."""
+    return bool(value["created"] >= _oldest(call))
+
+
+def recent_range(call: Call, asked: TimeRange | None = None) -> TimeRange:
+    """Return the `created` filter of a list, without the time that is too old.
+
+    Args:
+        call: The call.
+        asked: The filter; by default that of the parameters.
+    """
+    wanted: TimeRange = asked or call.params.get("created") or TimeRange()
+    return TimeRange(max(wanted.start, _oldest(call)), wanted.end)
 
 
 def _oldest(call: Call) -> int:

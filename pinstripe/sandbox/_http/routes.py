@@ -93,9 +93,14 @@ class Route:
     open: bool = False
 
     @property
+    def v2(self) -> bool:
+        """Whether it is one of `/v2`, which takes JSON and has no `expand`."""
+        return self.path.startswith("/v2/")
+
+    @property
     def schema(self) -> Object:
         """The parameters, with `expand`."""
-        if self.control:
+        if self.control or self.v2:
             return self.params
         return evolve(self.params, fields={**self.params.fields, "expand": STRINGS})
 
@@ -120,7 +125,7 @@ class Match:
 
     Attributes:
         route: The route.
-        schema: Its parameters, with `expand`.
+        schema: Its parameters, with `expand` if it takes that.
         ids: The values of its placeholders.
     """
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, get_args, get_origin, get_type_hints, 
 
 from attrs import fields
 
-from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
+from pinstripe import climate, crypto, events, files, forwarding, identity, v2, webhook_endpoints
 from pinstripe._models.record import Model, Record, is_private
 
 Private: TypeAlias = "dict[str, Private | bool]"
@@ -32,9 +32,10 @@ _MODELS: Final[dict[str, type[Any]]] = {
     "forwarding.request": forwarding.ForwardingRequest,
     "identity.verification_report": identity.VerificationReport,
     "identity.verification_session": identity.VerificationSession,
+    "v2.core.event_destination": v2.EventDestination,
     "webhook_endpoint": webhook_endpoints.WebhookEndpoint,
 }
-_MODULES: Final = (climate, crypto, events, files, forwarding, identity, webhook_endpoints)
+_MODULES: Final = (climate, crypto, events, files, forwarding, identity, v2, webhook_endpoints)
 
 
 @cache

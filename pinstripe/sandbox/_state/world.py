@@ -34,7 +34,7 @@ from pinstripe.sandbox._state.versions import API_VERSION
 from pinstripe.sandbox._traffic.effects import Effects
 from pinstripe.sandbox._traffic.faults import Faults
 from pinstripe.sandbox._traffic.feed import TOPICS, Feed
-from pinstripe.sandbox._traffic.idempotency import IdempotencyKeys, KeyEntry
+from pinstripe.sandbox._traffic.idempotency import AccountKeys, KeyEntry
 from pinstripe.sandbox._traffic.rate_limits import RateLimiter
 from pinstripe.sandbox._traffic.request_log import RequestLog
 
@@ -93,7 +93,7 @@ class Account:
         self.registry = world.registry
         self.settings = world.settings
         self.tables: dict[str, Table] = world.registry.tables()
-        self.idempotency_keys = IdempotencyKeys(lambda key, entry: self._record(ANSWER, key, entry))
+        self.keys = AccountKeys(lambda name, entry: self._record(ANSWER, name, entry))
         self._contents: dict[str, bytes] = {}
         self._random = world.randomness.source(id or "")
         self._jobs = JobQueue(lambda name, job: self._record(JOB, name, job))
@@ -264,7 +264,7 @@ class Account:
         if place == CONTENT:
             self._contents[name] = value
         elif place == ANSWER:
-            self.idempotency_keys.restore(name, msgspec.json.decode(value, type=KeyEntry))
+            self.keys.restore(name, msgspec.json.decode(value, type=KeyEntry))
         elif place == JOB:
             self._jobs.restore(name, value)
         else:

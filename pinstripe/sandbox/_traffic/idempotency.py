@@ -1,4 +1,4 @@
-"""Keeps answers by idempotency key, for 24 hours by the sandbox's clock.
+"""Keeps answers by idempotency key, for 24 hours by the sandbox's clock, or for 30 days in `/v2`.
 
 A key goes through three states:
 
@@ -9,14 +9,15 @@ A key goes through three states:
    `replay` returns it to every later request with the same endpoint and parameters.
 
 `release` ends every request: a key that is still in use then is unknown again. That is so if the
-request was refused before its endpoint ran, and so had no effect.
+request was refused before its endpoint ran, and so had no effect; in `/v2` it is so for every
+failure: the same request with the same key is executed again.
 
 The first answer and every replay name the first request in `Original-Request`. Only a replay has
 `Idempotent-Replayed`.
 
 Choices of the sandbox, because the published facts are silent: a key in use is an
 `idempotency_error` with status 409; a key that is too long is an `invalid_request_error` without a
-code.
+code; a success of `/v2` is replayed as it was, though the API makes it anew.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from attrs import evolve, frozen
 from pinstripe.sandbox._params.errors import IDEMPOTENCY, Refusal, invalid
 from pinstripe.sandbox._traffic.answer import EncodedAnswer
 
-# Both from https://docs.stripe.com/api/idempotent_requests
+# From https://docs.stripe.com/api/idempotent_requests
 MAX_KEY = 255
 RETENTION_SECONDS = 24 * 60 * 60
+# From https://docs.stripe.com/api-v2-overview
+V2_RETENTION_SECONDS = 30 * RETENTION_SECONDS
 
 
 @frozen
@@ -55,14 +58,19 @@ class KeyEntry:
 
 
 class IdempotencyKeys:
-    """The idempotency keys of one account.
+    """The idempotency keys of one account, for `/v1` or for `/v2`.
 
     Args:
         record: Called with a key and its entry when an answer is stored, with None when it expires.
+        v2: Whether they are those of requests to `/v2`.
     """
 
-    def __init__(self, record: Callable[[str, KeyEntry | None], object]) -> None:
+    def __init__(
+        self, record: Callable[[str, KeyEntry | None], object], *, v2: bool = False
+    ) -> None:
         self._record = record
+        self._v2 = v2
+        self._retention = V2_RETENTION_SECONDS if v2 else RETENTION_SECONDS
         # In the order of `acquire`, and so in the order of expiry.
         self._entries: dict[str, KeyEntry] = {}
 
@@ -86,30 +94,32 @@ class IdempotencyKeys:
         self._expire(now)
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = KeyEntry(endpoint, now + RETENTION_SECONDS, request_id)
+            self._entries[key] = KeyEntry(endpoint, now + self._retention, request_id)
         elif entry.answer is None:
             text = "Another request with this idempotency key is running."
             raise Refusal(text, status=409, type=IDEMPOTENCY, code="idempotency_key_in_use")
         elif entry.endpoint != endpoint:
-            raise _reused("another endpoint")
+            raise self._reused("another endpoint")
 
     def replay(self, key: str, fingerprint: bytes) -> EncodedAnswer | None:
         """Return the stored answer of an acquired key, or None if the endpoint has to run.
 
         Raises:
-            Refusal: 400, if the parameters are not those of the first request.
+            Refusal: 400, or 409 in `/v2`, if the parameters are not those of the first request.
         """
         entry = self._entries[key]
         if entry.answer is None:
             return None
         if entry.fingerprint != fingerprint:
-            raise _reused("other parameters")
+            raise self._reused("other parameters")
         return _with_headers(
             entry.answer, {"Idempotent-Replayed": "true", "Original-Request": entry.request_id}
         )
 
     def store(self, key: str, fingerprint: bytes, answer: EncodedAnswer) -> EncodedAnswer:
         """Keep the answer of the request that acquired a key, and return it as it is sent."""
+        if self._v2 and answer.status >= 400:
+            return answer
         entry = evolve(self._entries[key], fingerprint=fingerprint, answer=answer)
         self._entries[key] = entry
         self._record(key, entry)
@@ -124,6 +134,10 @@ class IdempotencyKeys:
         if self._entries[key].answer is None:
             del self._entries[key]
 
+    def _reused(self, what: str) -> Refusal:
+        text = f"This idempotency key was used before with {what}. Use a new key."
+        return Refusal(text, status=409 if self._v2 else 400, type=IDEMPOTENCY)
+
     def _expire(self, now: float) -> None:
         while self._entries:
             key, entry = next(iter(self._entries.items()))
@@ -134,10 +148,27 @@ class IdempotencyKeys:
             self._record(key, None)
 
 
+class AccountKeys:
+    """The idempotency keys of one account: a key of `/v1` says nothing about `/v2`.
+
+    Args:
+        record: Called with a name and an entry when an answer is stored, with None when it expires.
+    """
+
+    def __init__(self, record: Callable[[str, KeyEntry | None], object]) -> None:
+        self.v1 = IdempotencyKeys(record)
+        # No key has a line break, so no name is that of a key of the other.
+        self.v2 = IdempotencyKeys(lambda key, entry: record(f"v2\n{key}", entry), v2=True)
+
+    def of(self, *, v2: bool) -> IdempotencyKeys:
+        """Return the keys of `/v1`, or of `/v2`."""
+        return self.v2 if v2 else self.v1
+
+    def restore(self, name: str, entry: KeyEntry) -> None:
+        """Put back an entry from an earlier run of the sandbox, by the name it was recorded by."""
+        api, _, key = name.rpartition("\n")
+        self.of(v2=api == "v2").restore(key, entry)
+
+
 def _with_headers(answer: EncodedAnswer, headers: Mapping[str, str]) -> EncodedAnswer:
     return evolve(answer, headers={**answer.headers, **headers})
-
-
-def _reused(what: str) -> Refusal:
-    text = f"This idempotency key was used before with {what}. Use a new key."
-    return Refusal(text, type=IDEMPOTENCY)

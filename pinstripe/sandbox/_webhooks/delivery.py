@@ -1,6 +1,7 @@
 """Webhook deliveries: events are sent, signed, to the endpoints that receive their type.
 
-An event makes one delivery for each endpoint. A delivery has one of five states:
+An endpoint is a webhook endpoint, or an event destination with an address. An event makes one
+delivery for each. A delivery has one of five states:
 
 - `pending`: its next attempt is a scheduled job of the event's account, so that retries follow the
   clock of the sandbox;
@@ -23,7 +24,8 @@ Choices where the published facts are silent:
   turns out to be one when it is resolved: each attempt fails with `not_allowed`;
 - `pending_webhooks` of an event counts the endpoints that have not received it, also those whose
   delivery failed or was dropped;
-- the body is the event as it is at the time of the attempt, in the endpoint's `api_version`;
+- the body is the event as it is at the time of the attempt, in the endpoint's `api_version`, or
+  the thin event if the destination asks for that;
 - signatures have the real time, whatever the clock of the sandbox shows, since a receiver compares
   it with its own clock; and an invented `v0` as in test mode.
 
@@ -51,6 +53,9 @@ from pinstripe.sandbox._http.outbound import Way, may_call, read_url
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT, Account, World
+from pinstripe.sandbox._v2 import destinations
+from pinstripe.sandbox._v2.destinations import DESTINATION
+from pinstripe.sandbox._v2.thin import PING, THIN, notification
 from pinstripe.sandbox._webhooks.endpoints import ENDPOINT, receivers
 
 DELIVERY: Final = "sandbox.webhook_delivery"
@@ -89,7 +94,9 @@ def schedule_deliveries(account: Account, event: Json, only: str | None = None) 
         event: The event, as it is stored.
         only: Id of the one endpoint that receives it; None for all that want it.
     """
-    found = receivers(account, event["type"])
+    found = destinations.receivers(account, event)
+    if event["type"] != PING:
+        found = [*receivers(account, event["type"]), *found]
     if only is not None:
         found = [(owner, endpoint) for owner, endpoint in found if endpoint["id"] == only]
     for owner, endpoint in found:
@@ -131,7 +138,8 @@ def exchanges_of(account: Account, delivery: Json) -> list[Json]:
     for attempt in delivery["attempts"]:
         request = attempt.get("request")  # a store of an earlier release has none
         if request is not None:
-            sent = {**event, **request["event"]}
+            sent = request["event"]
+            sent = sent if sent.get("object") == THIN else {**event, **sent}
             kept = {"url": request["url"], "headers": request["headers"]}
             request = {**kept, "body": _encoded(sent).decode()}
         shown.append({**attempt, "request": request})
@@ -157,6 +165,19 @@ JOBS: Final = {_ATTEMPT_JOB: _start_attempt}
 
 def _encoded(event: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode(event))
+
+
+def _event_for(endpoint: Json, event: Json) -> tuple[Json, Json]:
+    """Return what an attempt keeps of the event that it sends, and that event, as it is now."""
+    if destinations.is_thin(endpoint, event):
+        thin = notification(event)
+        return thin, thin
+    version = endpoint.get("api_version") or endpoint.get("snapshot_api_version")
+    kept = {
+        "api_version": version or event["api_version"],
+        "pending_webhooks": event["pending_webhooks"],
+    }
+    return kept, {**event, **kept}
 
 
 def headers_of(body: bytes, endpoint: Json) -> dict[str, str]:
@@ -206,7 +227,8 @@ class WebhookDeliverer:
         """
         delivery = account.get(DELIVERY, id)
         owner = self._world.account(delivery["account"])
-        endpoint = owner.tables[ENDPOINT].get(delivery["webhook_endpoint"])
+        receiver = delivery["webhook_endpoint"]
+        endpoint = owner.tables[ENDPOINT].get(receiver) or owner.tables[DESTINATION].get(receiver)
         if endpoint is None or endpoint["status"] != "enabled":
             account.put({**delivery, "status": "dropped"})
             return
@@ -266,10 +288,8 @@ class WebhookDeliverer:
         url, settings = read_url(endpoint["url"]), self._world.settings
         if url is None or not may_call(url, settings.allow_hosts):
             return {**kept, "error": "not_allowed"}
-        # The event is sent in the version of the endpoint, as it is now.
-        version = endpoint["api_version"] or event["api_version"]
-        as_sent = {"api_version": version, "pending_webhooks": event["pending_webhooks"]}
-        body = _encoded({**event, **as_sent})
+        as_sent, whole = _event_for(endpoint, event)
+        body = _encoded(whole)
         headers = headers_of(body, endpoint)
         kept["request"] = {"event": as_sent, "headers": headers, "url": endpoint["url"]}
         way = Way(url)

@@ -23,22 +23,14 @@ from pinstripe.sandbox._http.outbound import may_call, read_url
 from pinstripe.sandbox._http.routes import LIST_PARAMS, NO_PARAMS, Route
 from pinstripe.sandbox._params.errors import invalid
 from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, Object, String, Word
+from pinstripe.sandbox._state.event_types import ENABLED_EVENTS, wants
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.versions import API_VERSION, is_version
 from pinstripe.sandbox._state.world import Account
-from pinstripe.sandbox._webhooks.event_types import ALL_EVENTS, ENABLED_EVENTS
 
 ENDPOINT: Final = "webhook_endpoint"
 MAX_ENDPOINTS: Final = 16
-# Types that "*" does not include: only endpoints that name them receive them.
-NOT_IN_ALL: Final = frozenset(
-    (
-        "identity.verification_session.redacted",
-        "issuing_authorization.request",
-        "reporting.report_type.updated",
-    )
-)
 
 _SECRET_LENGTH = 32
 
@@ -96,11 +88,6 @@ def receivers(account: Account, type: str) -> list[tuple[Account, Json]]:
     if account is not platform and platform is not None:
         found += [(platform, value) for value in _enabled(platform) if value["connect"]]
     return [(owner, value) for owner, value in found if wants(value["enabled_events"], type)]
-
-
-def wants(enabled_events: list[str], type: str) -> bool:
-    """Report whether the types that an endpoint enabled include an event type."""
-    return type in enabled_events or (ALL_EVENTS in enabled_events and type not in NOT_IN_ALL)
 
 
 def _enabled(account: Account) -> list[Json]:

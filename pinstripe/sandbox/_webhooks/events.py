@@ -2,6 +2,8 @@
 
 Choices where the published facts are silent: `*` in `type` matches any characters, and has no
 special meaning in `types`; an event counts as delivered if no delivery is pending.
+
+A ping of an event destination is an event of `/v2` alone, and is not in this log.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from pinstripe.sandbox._http.call import Call
 from pinstripe.sandbox._http.lists import exclusive, list_objects
 from pinstripe.sandbox._http.retention import get_recent, recent_range
 from pinstripe.sandbox._http.routes import LIST_PARAMS, Route
+from pinstripe.sandbox._params.errors import missing
 from pinstripe.sandbox._params.schema import BOOLEAN, STRING, Array, Object
 from pinstripe.sandbox._state.kinds import Kind
 from pinstripe.sandbox._state.table import Json
 from pinstripe.sandbox._state.world import EVENT
+from pinstripe.sandbox._v2.thin import PING
 
 KINDS: Final = (
     Kind(
@@ -40,7 +44,10 @@ _LIST: Final = Object(
 
 
 def _retrieve(call: Call) -> Json:
-    return call.show(get_recent(call, EVENT))
+    event = get_recent(call, EVENT)
+    if event["type"] == PING:
+        raise missing(EVENT, event["id"], "id")
+    return call.show(event)
 
 
 def _list(call: Call) -> Json:
@@ -54,6 +61,8 @@ def _list(call: Call) -> Json:
 
 def _condition(call: Call) -> Callable[[Json], bool] | None:
     checks: list[Callable[[Json], bool]] = []
+    if call.account.tables[EVENT].find_by("type", PING):
+        checks.append(lambda event: event["type"] != PING)
     if "type" in call.params:
         parts = call.params["type"].split("*")
         checks.append(lambda event: matches_pattern(parts, event["type"]))

@@ -44,7 +44,8 @@ async def test_a_kind_is_seeded_in_the_past(api: Api, server: Server, kind: str)
 def _statuses(kind: str) -> list[str | None]:
     statuses: list[str | None] = [*_RECIPES[kind].statuses]
     if not statuses:
-        statuses = ["enabled" if kind == "webhook_endpoint" else None]
+        receives = kind in ("v2.core.event_destination", "webhook_endpoint")
+        statuses = ["enabled" if receives else None]
     return [statuses[age % len(statuses)] for age in range(9)]
 
 

@@ -157,7 +157,7 @@ async def test_a_bug_is_a_500_without_details_and_is_logged(
 async def test_a_bug_while_reading_is_a_500_too(
     api: Api, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    del server.world.account().idempotency_keys
+    del server.world.account().keys.v1
     with caplog.at_level(logging.ERROR, "pinstripe.sandbox"):
         reply = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="bug")
     assert (reply.status, reply.error["type"]) == (500, "api_error")
@@ -296,7 +296,7 @@ async def test_a_key_in_use_is_a_409_and_a_broken_request_gives_it_back(
     host, port = server.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.write(head + b"type=")
-    keys = server.world.account().idempotency_keys
+    keys = server.world.account().keys.v1
     await _until(lambda: len(keys) == 1)
     reply = await api("POST", SESSIONS, {"type": "document"}, Idempotency_Key="k")
     assert (reply.status, reply.error["code"]) == (409, "idempotency_key_in_use")

@@ -257,7 +257,7 @@ async def test_stored_answers_survive_the_process_and_expire(file: Path) -> None
         clock.advance(24 * 3600)
         await api.ok("POST", SESSIONS, {"type": "document"}, Idempotency_Key="n")
     async with running(file, clock) as (server, _):
-        assert len(server.world.account().idempotency_keys) == 1
+        assert len(server.world.account().keys.v1) == 1
 
 
 async def test_content_comes_and_goes_with_its_object(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The types of events that a webhook endpoint can ask for.
+"""The types of events that a webhook endpoint can ask for, and which of them it then gets.
 
 They come from docs.stripe.com/api/webhook_endpoints/create. The types of the onramp, a preview, are
 missing there; both spellings that the documentation has for them are accepted.
@@ -116,3 +116,17 @@ _PREVIEW: Final = ("crypto.onramp_session.updated", "crypto.onramp_session_updat
 
 ENABLED_EVENTS: Final = (ALL_EVENTS, *sorted((*_PUBLISHED, *_PREVIEW)))
 """What `enabled_events` takes, in the order in which a message lists it."""
+
+# Types that "*" does not include: only endpoints that name them receive them.
+NOT_IN_ALL: Final = frozenset(
+    (
+        "identity.verification_session.redacted",
+        "issuing_authorization.request",
+        "reporting.report_type.updated",
+    )
+)
+
+
+def wants(enabled_events: list[str], type: str) -> bool:
+    """Report whether the types that an endpoint enabled include an event type."""
+    return type in enabled_events or (ALL_EVENTS in enabled_events and type not in NOT_IN_ALL)
