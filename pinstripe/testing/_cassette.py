@@ -80,8 +80,8 @@ class Cassette:
     values of the same type.
 
     A replay gives each answer once, in the order of the file, to a request with the same method,
-    path, parameters, account and context. Private values only have to differ where they did, and so do
-    idempotency keys. A request that is not in the file fails with an `AssertionError`.
+    path, parameters, account and context. Private values only have to differ where they did, and so
+    do idempotency keys. A request that is not in the file fails with an `AssertionError`.
 
     Args:
         path: The file; its folder is made if there is none.

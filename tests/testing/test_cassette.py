@@ -283,18 +283,19 @@ def test_threads_share_a_cassette(sandbox: Sandbox, path: Path) -> None:
     assert scenario(Cassette(path)) == first
 
 
-async def test_parameters_match_in_any_order_and_the_account_matters(path: Path) -> None:
+@pytest.mark.parametrize("name", ["account", "context"])
+async def test_parameters_match_in_any_order_and_the_account_matters(path: Path, name: Any) -> None:
     fake = FakeAPI()
     fake.on("GET", "/v1/things").answer({"object": "thing"})
     with Cassette(path) as cassette:
         transport = cassette.over(fake)
         async with pinstripe.AsyncClient("sk_test_1", transport=transport) as stripe:
-            on_behalf = stripe.with_options(account="acct_1")
+            on_behalf = stripe.with_options(**{name: "acct_1"})
             await on_behalf.request("GET", "/v1/things", {"a": "x", "b": ["y", "z"], "c": ""})
     async with Cassette(path).client() as stripe:
-        with pytest.raises(AssertionError, match="account is None, not 'acct_1'"):
+        with pytest.raises(AssertionError, match=f"{name} is None, not 'acct_1'"):
             await stripe.request("GET", "/v1/things", {"a": "x", "b": ["y", "z"], "c": ""})
-        on_behalf = stripe.with_options(account="acct_1")
+        on_behalf = stripe.with_options(**{name: "acct_1"})
         await on_behalf.request("GET", "/v1/things", {"c": "", "b": ["y", "z"], "a": "x"})
 
 
