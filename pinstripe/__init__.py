@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
-    from pinstripe._models.convert import from_dict, to_dict
+    from pinstripe._models.convert import converter, from_dict, to_dict
     from pinstripe._models.page import Page
     from pinstripe._resources.endpoint import response_of
     from pinstripe._resources.pager import Pager
@@ -133,6 +133,7 @@ __all__ = [
     "adapters",
     "bulk",
     "climate",
+    "converter",
     "crypto",
     "events",
     "export",

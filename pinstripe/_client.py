@@ -39,7 +39,6 @@ from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._http.watched import WatchedCalls
 from pinstripe._limits.gate import LoopLimiters
-from pinstripe._models.convert import converter
 from pinstripe._resources.any_endpoint import request_for
 from pinstripe._resources.resource import prepare_decoders
 
@@ -289,7 +288,7 @@ class AsyncClient(Unpicklable):
                 if isinstance(member, fork_safe_property):
                     getattr(self, name)
             prepare_decoders()
-            converter()
+            from pinstripe._models.convert import converter  # noqa: F401 -- makes it
 
     @hide_every_frame
     def with_options(

@@ -30,7 +30,7 @@ from typing import (
 
 from attrs import fields, frozen
 
-from pinstripe._models.convert import converter
+from pinstripe._models.convert import unstructure
 from pinstripe._models.open_map import OpenMap
 from pinstripe._models.record import Listed, Record
 from pinstripe._resources.onramp_params import WIRE_KEYS
@@ -144,7 +144,7 @@ def _id(value: Any) -> str:
 
 
 def _unstructured(value: Any) -> Any:
-    return converter().unstructure(value)
+    return unstructure(value)
 
 
 _json = json.JSONEncoder(separators=(",", ":"), default=_unstructured).encode
