@@ -24,8 +24,9 @@ import msgspec
 from pinstripe._core.checks import with_article
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
+from pinstripe._models.kinds import name_of
 from pinstripe._models.misfits import MISFITS, MisfitError, describe
-from pinstripe._models.native import NativeTypes, name_of, reader_of, structurer_of
+from pinstripe._models.native import NativeTypes, reader_of, structurer_of
 
 if TYPE_CHECKING:
     from cattrs import Converter

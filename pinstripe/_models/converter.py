@@ -18,15 +18,8 @@ import attrs
 from cattrs import Converter, StructureHandlerNotFoundError
 from typing_extensions import Self
 
-from pinstripe._models.native import (
-    UNIONS,
-    NativeTypes,
-    check_amounts,
-    hints_of,
-    is_own,
-    parts_of,
-    structurer_of,
-)
+from pinstripe._models.kinds import UNIONS, hints_of, parts_of
+from pinstripe._models.native import NativeTypes, check_amounts, is_own, structurer_of
 
 _Hook = Callable[[Any, Any], Any]
 

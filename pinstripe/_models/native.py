@@ -12,22 +12,19 @@ neither way is still an error. Only the `has_more` of a page is strict, since a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import cache, partial
-from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin
 
 import attrs
 import msgspec
 from typing_extensions import is_typeddict
 
 from pinstripe._models.amounts import amounts_of, are_plain
+from pinstripe._models.kinds import hints_of, types_in
 from pinstripe._models.misfits import MISFITS, MisfitError, describe
 from pinstripe._models.record import Record
-
-UNIONS: Final = (Union, UnionType)
-"""What the two ways to write a union have as their origin."""
 
 _NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
 _CLASSES = (msgspec.inspect.DataclassType, msgspec.inspect.TypedDictType)
@@ -137,67 +134,6 @@ def _is_overridden(hint: Any) -> bool:
     """Return whether the type of a field has a remark for cattrs, such as another name."""
     remarks = getattr(hint, "__metadata__", ())
     return any(type(remark).__module__.startswith("cattrs") for remark in remarks)
-
-
-def hints_of(kind: Any) -> dict[str, Any]:
-    """Return the types of the fields of a class; empty if it has none.
-
-    Args:
-        kind: An attrs class, a dataclass, a TypedDict or a model; also a generic one.
-
-    Raises:
-        NameError: An annotation names what is not there.
-    """
-    origin = get_origin(kind) or kind
-    has_fields = attrs.has(origin) or is_dataclass(origin) or is_typeddict(origin)
-    if not has_fields and not hasattr(origin, "__struct_fields__"):
-        return {}
-    hints = get_type_hints(origin, include_extras=True)
-    given = dict(zip(getattr(origin, "__parameters__", ()), get_args(kind), strict=False))
-    return {name: given.get(hint, hint) if given else hint for name, hint in hints.items()}
-
-
-def name_of(kind: Any) -> str:
-    """Return the name of a type, as an error says it.
-
-    Args:
-        kind: The type.
-    """
-    if get_origin(kind) in UNIONS:
-        return " | ".join("None" if part is NoneType else name_of(part) for part in get_args(kind))
-    return str(getattr(kind, "__name__", kind))
-
-
-def types_in(kind: Any) -> Iterator[Any]:
-    """Yield a type, and every type in it and in the fields of its classes.
-
-    Args:
-        kind: The type.
-    """
-    seen: list[Any] = []
-    waiting = [kind]
-    while waiting:
-        one = waiting.pop()
-        if one not in seen:
-            seen.append(one)
-            yield one
-            waiting += parts_of(one)
-
-
-def parts_of(kind: Any) -> list[Any]:
-    """Return the types that a type is directly made of.
-
-    Args:
-        kind: The type.
-    """
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return []
-    if origin is Annotated:
-        return [arguments[0]]
-    base = getattr(kind, "__supertype__", None) or getattr(kind, "__value__", None)
-    inner = [argument for argument in arguments if argument is not ...]
-    return [*([] if base is None else [base]), *inner, *hints_of(kind).values()]
 
 
 def reader_of(kind: Any) -> Callable[[bytes], Any]:

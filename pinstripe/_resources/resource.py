@@ -11,14 +11,14 @@ from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Response, Sender
 from pinstripe._models.convert import decoder_of
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed, Model, attach_response
+from pinstripe._models.record import Identified, Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, parse_response
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.params import check_params
 from pinstripe._resources.walk import Paging, start_walk
 
 _M = TypeVar("_M", bound=Model)
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class Resource:
