@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from pinstripe._http.transport import Transport
     from pinstripe._models.convert import converter, from_dict, to_dict
     from pinstripe._models.page import Page
+    from pinstripe._models.sketch import sketch
     from pinstripe._resources.endpoint import response_of
     from pinstripe._resources.pager import Pager
     from pinstripe._resources.walk import Created
@@ -143,6 +144,7 @@ __all__ = [
     "identity",
     "response_of",
     "sandbox",
+    "sketch",
     "sync",
     "testing",
     "to_dict",
@@ -166,6 +168,7 @@ if not TYPE_CHECKING:
             "_config.hooks",
             "_http.messages",
             "_models.convert",
+            "_models.sketch",
             "_resources.endpoint",
             "_resources.walk",
             "_resources.pager",

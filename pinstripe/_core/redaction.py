@@ -235,8 +235,17 @@ def _is_below(name: str, paths: AbstractSet[str]) -> bool:
     return path in paths or any(path.startswith(f"{above}[") for above in paths)
 
 
+def is_personal(name: str) -> bool:
+    """Return whether a parameter or a field of any endpoint can hold data about a person.
+
+    Args:
+        name: Its name in the API.
+    """
+    return _PERSONAL.search(name) is not None
+
+
 def _is_private_by_look(name: str, value: str) -> bool:
-    return bool(_PERSONAL.search(name)) or not _API_VALUE.fullmatch(value)
+    return is_personal(name) or not _API_VALUE.fullmatch(value)
 
 
 def clean_request_id(value: str | None) -> str | None:

@@ -667,6 +667,8 @@ def docstrings(tree: ast.AST) -> Iterator[str]:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, kinds) and getattr(node, "name", "") != "__init__":
+            if "overload" in map(ast.unparse, getattr(node, "decorator_list", ())):
+                continue
             found = ast.get_docstring(node)
             assert found
             yield found
