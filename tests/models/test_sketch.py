@@ -190,30 +190,9 @@ def test_too_deep_an_answer_is_refused() -> None:
         sketch("Deep", data)
 
 
-WORDS = st.sampled_from(
-    [
-        "object",
-        "id",
-        "created",
-        "paid_at",
-        "a",
-        "data",
-        "has_more",
-        "metadata",
-        "email",
-        "str",
-        "class",
-        "card",
-        "cards",
-        "tuple",
-        "Any",
-        "unit_decimal",
-        "url",
-        "type",
-        "match",
-    ]
-)
-KEYS = WORDS | st.text(max_size=4)
+WORDS = st.sampled_from(["object", "id", "created", "paid_at", "a", "data", "has_more", "metadata"])
+HARD_WORDS = st.sampled_from(["email", "str", "class", "card", "cards", "Any", "unit_decimal"])
+KEYS = WORDS | HARD_WORDS | st.text(max_size=4)
 PLAIN = (
     st.none()
     | st.booleans()
