@@ -61,9 +61,8 @@ from pinstripe._core.checks import check_texts, kind_of
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._http.messages import Sender
 from pinstripe._models.convert import structure
-from pinstripe._models.kinds import fields_of
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed, Model, Private, Record, attach_response, model
+from pinstripe._models.record import Listed, Model, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
@@ -183,7 +182,6 @@ _RESOURCES: Mapping[str, type[_Retrievable]] = {
 # https://docs.stripe.com/api/events/list
 _MAX_TYPES = 20
 
-_T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
 
@@ -444,22 +442,6 @@ def event_class(type: str) -> type[Event]:
     """
     found = _typed_events().get(type)
     return Event if found is None else found.event
-
-
-def with_object(event: Event, object: _T) -> EventOf[_T]:
-    """Return an event with another object in place of its own.
-
-    Args:
-        event: The event.
-        object: The object, of any class.
-    """
-    fields: dict[str, Any] = {name: getattr(event, name) for name in fields_of(Event)}
-    data: Any = EventData(object=None, previous_attributes=event.data.previous_attributes)
-    # Not as an argument: a dict, as a TypedDict is one, would become a model.
-    msgspec.structs.force_setattr(data, "object", object)
-    made: EventOf[_T] = EventOf(**{**fields, "data": data})
-    attach_response(made, getattr(event, "_response", None))
-    return made
 
 
 @model

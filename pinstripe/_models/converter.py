@@ -9,6 +9,8 @@ then built by cattrs, and everything else in it by msgspec.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType
@@ -16,9 +18,10 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 from cattrs import Converter, StructureHandlerNotFoundError
+from cattrs.disambiguators import create_default_dis_func
 from typing_extensions import Self
 
-from pinstripe._models.kinds import UNIONS, hints_of, parts_of
+from pinstripe._models.kinds import UNIONS, fields_of, hints_of, parts_of
 from pinstripe._models.native import NativeTypes, check_amounts, is_own, structurer_of
 
 _Hook = Callable[[Any, Any], Any]
@@ -41,6 +44,7 @@ class ModelConverter(Converter):
         for kind in (str, int, float, bool):
             self.register_structure_hook(kind, _plain_hook(kind))
         own: list[tuple[Callable[[Any], bool], Callable[[Any], _Hook]]] = [
+            (self._is_union_of_classes, self._union_hook),
             (self._is_mixed, self._mixed_hook),
             (is_own, self._model_hook),
             (self._natives.__contains__, _native_hook),
@@ -111,12 +115,32 @@ class ModelConverter(Converter):
                 waiting += _parts_to_structure(one)
         return None
 
+    def _is_union_of_classes(self, kind: Any) -> bool:
+        if get_origin(kind) not in UNIONS or self._natives.has_hook(kind):
+            return False
+        classes = _without_none(kind)
+        return len(classes) > 1 and all(fields_of(part) for part in classes)
+
+    def _union_hook(self, kind: Any) -> _Hook:
+        """Return the hook of a union of classes; cattrs tells them by their fields, once known."""
+        classes = _without_none(kind)
+        for part in classes:
+            _resolve_types(get_origin(part) or part)
+        choose: Callable[[Any], Any] = create_default_dis_func(self, *classes)
+        has_none = len(classes) < len(get_args(kind))
+
+        def structure(value: Any, _: Any) -> Any:
+            is_none = has_none and value is None
+            return None if is_none else self.structure(value, choose(value))
+
+        return structure
+
     def _is_mixed(self, kind: Any) -> bool:
         """Return whether a type is a union of objects and other values, such as `str | Card`."""
         if get_origin(kind) not in UNIONS or self._natives.has_hook(kind):
             return False
-        objects = sum(map(_is_object, get_args(kind)))
-        return 0 < objects < len(set(get_args(kind)) - {NoneType})
+        parts = _without_none(kind)
+        return 0 < sum(map(_is_object, parts)) < len(parts)
 
     def _mixed_hook(self, kind: Any) -> _Hook:
         parts = get_args(kind)
@@ -153,7 +177,21 @@ def _parts_to_structure(kind: Any) -> list[Any]:
         return parts_of(kind)
     hints = hints_of(kind)
     # cattrs leaves a field without a hook to the converter that the field has.
-    return [hints[field.name] for field in attrs.fields(kind) if field.converter is None]
+    inner = [hints[field.name] for field in attrs.fields(kind) if field.converter is None]
+    return [*inner, *get_args(kind)]
+
+
+def _resolve_types(kind: Any) -> None:
+    """Put the types of the fields of a class in place of the texts of its annotations."""
+    if attrs.has(kind):
+        attrs.resolve_types(kind)
+    elif is_dataclass(kind):
+        for field in dataclass_fields(kind):
+            field.type = hints_of(kind)[field.name]
+
+
+def _without_none(union: Any) -> list[Any]:
+    return [part for part in get_args(union) if part is not NoneType]
 
 
 def _is_object(kind: Any) -> bool:

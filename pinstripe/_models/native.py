@@ -118,6 +118,7 @@ def is_native(kind: Any) -> bool:
 
 def _is_plain(kind: Any) -> bool:
     """Return whether a class is filled by storing each value under the name of its field."""
+    kind = get_origin(kind) or kind
     if is_typeddict(kind):
         made = True
     elif is_dataclass(kind):

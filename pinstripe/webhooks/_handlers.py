@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
+import msgspec
 from attrs import define, frozen
 
 from pinstripe._concurrency.callbacks import CallInThread
@@ -26,7 +27,9 @@ from pinstripe._config.hooks import Hooks, report
 from pinstripe._config.infos import HandledInfo, HandlerInfo
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._models.convert import check_target, structure, to_dict
-from pinstripe.events import Event, ThinEvent, event_class, with_object
+from pinstripe._models.kinds import fields_of
+from pinstripe._models.record import attach_response
+from pinstripe.events import Event, EventData, EventOf, ThinEvent, event_class
 from pinstripe.webhooks._webhook import Received, object_of
 
 _A = TypeVar("_A", bound=Received)
@@ -173,12 +176,23 @@ def _typed(event: Received, into: Any) -> Event:
         problem.path = place
         raise problem
     try:
-        return with_object(event, structure(object_of(event), into))
+        return _with_object(event, structure(object_of(event), into))
     except DecodeError as error:
         path = place + error.path.removeprefix("$")
         problem = DecodeError(error.message.removesuffix(error.path) + path)
         problem.path = path
     raise problem
+
+
+def _with_object(event: Event, object: Any) -> EventOf[Any]:
+    """Return an event with another object in place of its own."""
+    fields: dict[str, Any] = {name: getattr(event, name) for name in fields_of(Event)}
+    data: Any = EventData(object=None, previous_attributes=event.data.previous_attributes)
+    # Not as an argument: a dict, as a TypedDict is one, would become a model.
+    msgspec.structs.force_setattr(data, "object", object)
+    made: EventOf[Any] = EventOf(**{**fields, "data": data})
+    attach_response(made, getattr(event, "_response", None))
+    return made
 
 
 def _misfit(event: Received, kind: type[Received]) -> DecodeError:

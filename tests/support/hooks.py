@@ -7,16 +7,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import pinstripe
+from pinstripe._models import convert
 
 
 @contextmanager
 def hooks_taken_back() -> Iterator[Any]:
-    """Give the public converter, and take back the hooks that are registered meanwhile."""
-    converter: Any = pinstripe.converter
-    before, natives = converter.copy(), converter._natives
+    """Give a public converter without hooks, and put the one from before back at the end."""
+    before, natives = pinstripe.converter, convert._natives
     hooks = natives._hooks.copy()
-    yield converter
-    for name in ("_structure_func", "_unstructure_func", "_union_struct_registry"):
-        setattr(converter, name, getattr(before, name))
+    made = _install(type(before)(natives=natives), [])
+    yield made
+    _install(before, hooks)
+
+
+def _install(converter: Any, hooks: list[Any]) -> Any:
+    natives: Any = convert._natives
     natives._hooks[:] = hooks
+    setattr(convert, "_converter", lambda: converter)  # noqa: B010 -- typed as a function
+    vars(pinstripe)["converter"] = converter
     natives._on_change()
+    return converter
