@@ -32,6 +32,7 @@ DOCUMENTS = {
     "README.md": "index",
     ".docs/guides/from-stripe.md": "from-stripe",
     ".docs/guides/client.md": "client",
+    ".docs/guides/any-endpoint.md": "any-endpoint",
     ".docs/guides/errors.md": "errors",
     ".docs/guides/tracing.md": "tracing",
     "benchmarks/README.md": "speed",
