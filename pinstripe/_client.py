@@ -300,7 +300,6 @@ class AsyncClient(Unpicklable):
                 if isinstance(member, fork_safe_property):
                     getattr(self, name)
             prepare_decoders()
-            from pinstripe._models.convert import converter  # noqa: F401 -- makes it
 
     @hide_every_frame
     def with_options(

@@ -77,14 +77,14 @@ def sketch(name: str, data: Any) -> str:
     return writer.source()
 
 
-def _objects_of(data: Any) -> list[_Object]:
+def _objects_of(data: object) -> list[_Object]:
+    items: object = data
     if isinstance(data, Mapping):
         answer = cast("_Object", data)
-        items: Any = answer.get("data") if answer.get("object") == "list" else [answer]
-    else:
-        items = data
+        items = answer.get("data") if answer.get("object") == "list" else [answer]
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
-        raise ConfigurationError("data", f"must be an answer as plain data, not {kind_of(data)}")
+        wrong = kind_of(cast("object", data))
+        raise ConfigurationError("data", f"must be an answer as plain data, not {wrong}")
     given = cast("Sequence[Any]", items)
     if not given or not all(isinstance(item, Mapping) for item in given):
         raise ConfigurationError("data", "must have at least one object, and nothing else")
@@ -158,12 +158,12 @@ class _Writer:
     def _type(self, key: str, values: Sequence[Any], owner: str) -> str:
         """Return the type of some values that have the same place."""
         parts: list[str] = []
-        objects = [value for value in values if isinstance(value, Mapping)]
+        objects = [cast("_Object", value) for value in values if isinstance(value, Mapping)]
         if objects:
             parts += self._object_types(key, objects, owner)
-        lists = [value for value in values if isinstance(value, list)]
+        lists = [cast("list[Any]", value) for value in values if isinstance(value, list)]
         if lists:
-            items = [item for one in cast("list[list[Any]]", lists) for item in one]
+            items = [item for one in lists for item in one]
             parts.append(f"tuple[{self._type(key.removesuffix('s'), items, owner)}, ...]")
         parts += _plain_types(key, values)
         parts = parts or ["Any"]

@@ -72,8 +72,8 @@ class AnyEndpoint(Endpoint[_T]):
 
 
 def endpoint_of(
-    method: Method, path: str, ids: Mapping[str, str] | None, host: Host, model: type[_T]
-) -> AnyEndpoint[_T]:
+    method: Method, path: str, ids: Mapping[str, str] | None, host: Host, model: Any
+) -> AnyEndpoint[Any]:
     """Return an endpoint.
 
     Args:
@@ -141,10 +141,11 @@ def answer_of(request: Request, response: Response, into: Any) -> Any:
     """
     check_complete(request, response)
     try:
-        answer: Any = decode(response.body, into)
+        answer: object = decode(response.body, into)
+        is_dict = isinstance(answer, dict)
         # The keys of a TypedDict are its fields.
-        fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
-        check_object(SimpleNamespace(**fields) if fields else answer, request, response)
+        fields: object = SimpleNamespace(**cast("dict[str, Any]", answer)) if is_dict else answer
+        check_object(fields, request, response)
     except DecodeError as error:
         problem = error_of_call(error, request, response)
     else:

@@ -188,7 +188,7 @@ def _public_json(value: Any) -> str:
 
 def _public(value: Any) -> Any:
     """Return a value without the private fields of the objects in it."""
-    kind: Any = type(value)
+    kind = cast("Any", type(value))
     if fields := fields_of(kind):
         return {name: _public(getattr(value, name)) for name, shown in fields.items() if shown}
     if isinstance(value, Mapping):
