@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     converter: Converter
     """The converter of all answers; see the guide "Any other endpoint"."""
 
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Make the converter when it is first asked for: the import of cattrs takes long."""
+        if name != "converter":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _converter()
+
+
 _T = TypeVar("_T")
 
 
@@ -45,15 +54,6 @@ def _decide_again() -> None:
 _NO_TYPE = "must be a class, such as an attrs class, or a type made of such classes"
 
 _natives = NativeTypes(_decide_again)
-
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """Make the converter when it is first asked for: the import of cattrs takes long."""
-        if name != "converter":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return _converter()
 
 
 @cache

@@ -21,7 +21,7 @@ from cattrs import Converter, StructureHandlerNotFoundError
 from cattrs.disambiguators import create_default_dis_func
 from typing_extensions import Self
 
-from pinstripe._models.kinds import UNIONS, fields_of, hints_of, parts_of
+from pinstripe._models.kinds import UNIONS, hints_of, parts_of
 from pinstripe._models.native import NativeTypes, check_amounts, is_own, structurer_of
 
 _Hook = Callable[[Any, Any], Any]
@@ -119,7 +119,7 @@ class ModelConverter(Converter):
         if get_origin(kind) not in UNIONS or self._natives.has_hook(kind):
             return False
         classes = _without_none(kind)
-        return len(classes) > 1 and all(fields_of(part) for part in classes)
+        return len(classes) > 1 and all(map(_is_class, classes))
 
     def _union_hook(self, kind: Any) -> _Hook:
         """Return the hook of a union of classes; cattrs tells them by their fields, once known."""
@@ -181,13 +181,18 @@ def _parts_to_structure(kind: Any) -> list[Any]:
     return [*inner, *get_args(kind)]
 
 
+def _is_class(kind: Any) -> bool:
+    """Return whether cattrs can tell a class from others by its fields."""
+    return attrs.has(kind) or is_dataclass(get_origin(kind) or kind)
+
+
 def _resolve_types(kind: Any) -> None:
     """Put the types of the fields of a class in place of the texts of its annotations."""
     if attrs.has(kind):
         attrs.resolve_types(kind)
-    elif is_dataclass(kind):
-        for field in dataclass_fields(kind):
-            field.type = hints_of(kind)[field.name]
+        return
+    for field in dataclass_fields(kind):
+        field.type = hints_of(kind)[field.name]
 
 
 def _without_none(union: Any) -> list[Any]:

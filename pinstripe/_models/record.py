@@ -201,7 +201,7 @@ def is_private(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__
 
 
-def attach_response(value: object, response: object) -> None:
+def attach_response(value: Any, response: object) -> None:
     """Store in a model the answer that it came from.
 
     Args:
@@ -209,8 +209,7 @@ def attach_response(value: object, response: object) -> None:
             object of another class has no place for the answer, and stays as it is.
         response: The answer.
     """
-    struct: Any = value
     try:
-        msgspec.structs.force_setattr(struct, "_response", response)
+        msgspec.structs.force_setattr(value, "_response", response)
     except (TypeError, AttributeError):
         return
