@@ -32,6 +32,7 @@ DOCUMENTS = {
     "README.md": "index",
     ".docs/guides/from-stripe.md": "from-stripe",
     ".docs/guides/client.md": "client",
+    ".docs/guides/any-endpoint.md": "any-endpoint",
     ".docs/guides/errors.md": "errors",
     ".docs/guides/webhooks.md": "missed-events",
     ".docs/guides/testing.md": "testing",

@@ -74,8 +74,9 @@ if TYPE_CHECKING:
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
-    from pinstripe._models.convert import from_dict, to_dict
+    from pinstripe._models.convert import converter, from_dict, to_dict
     from pinstripe._models.page import Page
+    from pinstripe._models.sketch import sketch
     from pinstripe._resources.endpoint import response_of
     from pinstripe._resources.pager import Pager
     from pinstripe._resources.walk import Created
@@ -134,6 +135,7 @@ __all__ = [
     "adapters",
     "bulk",
     "climate",
+    "converter",
     "crypto",
     "events",
     "export",
@@ -143,6 +145,7 @@ __all__ = [
     "identity",
     "response_of",
     "sandbox",
+    "sketch",
     "sync",
     "testing",
     "to_dict",
@@ -167,6 +170,7 @@ if not TYPE_CHECKING:
             "_config.hooks",
             "_http.messages",
             "_models.convert",
+            "_models.sketch",
             "_resources.endpoint",
             "_resources.walk",
             "_resources.pager",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib import import_module
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from types import TracebackType, UnionType
+from typing import TYPE_CHECKING, Any, overload
 
 from attrs import evolve, frozen
 from typing_extensions import Self
@@ -39,9 +40,19 @@ from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._http.watched import WatchedCalls
 from pinstripe._limits.gate import LoopLimiters
-from pinstripe._models.convert import converter
-from pinstripe._resources.any_endpoint import request_for
+from pinstripe._models.convert import check_target
+from pinstripe._resources.any_endpoint import (
+    Into,
+    IntoListed,
+    answer_of,
+    endpoint_of,
+    list_of,
+    request_for,
+    walk_over,
+)
+from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import prepare_decoders
+from pinstripe._resources.walk import Created, Paging
 
 if TYPE_CHECKING:
     from pinstripe.climate import Climate
@@ -302,7 +313,6 @@ class AsyncClient(Unpicklable):
                 if isinstance(member, fork_safe_property):
                     getattr(self, name)
             prepare_decoders()
-            converter()
 
     @hide_every_frame
     def with_options(
@@ -346,6 +356,45 @@ class AsyncClient(Unpicklable):
         sibling._build(evolve(self._config, **given), self._shared)
         return sibling
 
+    @overload
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: None = None,
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Response: ...
+
+    @overload
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: type[Into],
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Into: ...
+
+    @overload
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: UnionType,
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Any: ...
+
     @hide_frames
     async def request(
         self,
@@ -353,15 +402,19 @@ class AsyncClient(Unpicklable):
         path: str,
         params: Mapping[str, Any] | None = None,
         *,
+        into: Any = None,
         ids: Mapping[str, str] | None = None,
         host: Host = "api",
         request_options: RequestOptions | None = None,
-    ) -> Response:
+    ) -> Any:
         """Call an endpoint that has no method here; timeouts, retries and limits apply as always.
 
-            path = "/v1/customers/{customer}/sources"
-            response = await stripe.request("GET", path, ids={"customer": "cus_A"})
-            sources = response.json()
+            path = "/v1/customers/{customer}"
+            customer = await stripe.request("GET", path, ids={"customer": "cus_A"}, into=Customer)
+
+        `Customer` is a class of your own: attrs, a dataclass, a TypedDict, or a union or a generic
+        type of these. `pinstripe.converter` structures the answer into it, and `pinstripe.sketch`
+        writes a first class from an answer.
 
         Logs and hooks get the path with its placeholders, and requests with the same placeholders
         share a rate limit. If you write ids into the path, a segment with any character beside
@@ -375,22 +428,102 @@ class AsyncClient(Unpicklable):
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
+            into: The type of the answer.
             ids: The id for each placeholder of the path.
             host: Which address of the API serves it: `"api"` or `"files"`.
             request_options: Options of this call.
 
         Returns:
-            The answer: status, headers and the body as bytes.
+            An object of the type; or without `into` the answer: status, headers and the body as
+            bytes.
 
         Raises:
             ConfigurationError: An argument is wrong; nothing was sent.
             APIError: The API refused.
             TransportError: No usable answer came.
+            DecodeError: The answer does not fit `into`, or is of another object.
         """
-        request = request_for(
-            method, path, params, ids=ids, host=host, request_options=request_options
-        )
-        return await self._send(request)
+        if into is not None:
+            check_target("into", into)
+        request = request_for(endpoint_of(method, path, ids, host, into), params, request_options)
+        response = await self._send(request)
+        return response if into is None else answer_of(request, response, into)
+
+    @overload
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: type[IntoListed],
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[IntoListed]: ...
+
+    @overload
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: UnionType,
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Any]: ...
+
+    @hide_frames
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: Any,
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Any]:
+        """List the objects of an endpoint that has no method here, newest first.
+
+            async for refund in stripe.list("/v1/refunds", {"charge": "ch_A"}, into=Refund): ...
+
+        Args:
+            path: The path, with a placeholder for each id.
+            params: Its filters, nested as the API nests them.
+            into: The class of the objects, as for `request`, with a field `id`.
+            ids: The id for each placeholder of the path.
+            created: Only those created in this range, or in this second. `pinstripe.Created()` lets
+                all through, and says that the list has this filter: then it can be walked in
+                parallel, and is exported so, if the class has a field `created`.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it with `async for`, or await it for the first page.
+        """
+        paging = Paging(limit, max_items, starting_after, ending_before, cursor)
+        endpoint = list_of(path, ids, into)
+        return Pager(self._send, walk_over(endpoint, params, created, paging, request_options))
 
 
 def _transport(given: Transport | None, config: Config) -> Transport:

@@ -131,6 +131,7 @@ else:
 __all__ = [
     "Event",
     "EventData",
+    "EventOf",
     "EventRequest",
     "EventType",
     "Events",
@@ -263,6 +264,17 @@ class Event(Listed):
         if isinstance(request, str):
             event: Any = self
             msgspec.structs.force_setattr(event, "request", EventRequest(id=request))
+
+
+@model
+class EventOf(Event, Generic[_T_co]):
+    """An event whose object is of a class of yours: `router.on(type, into=Class)` asks for it.
+
+    Attributes:
+        data: The object, and what it was before an update.
+    """
+
+    data: EventData[_T_co]  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] -- any class, where `Event` has those of this package
 
 
 @model

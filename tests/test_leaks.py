@@ -57,6 +57,7 @@ PUBLIC: dict[str, str] = {
     "ThinEvent": """id object context created livemode reason related_object snapshot_event
         type""",
     "ThinEventReason": "type request",
+    "EventOf": EVENT,
     "File": "id object created expires_at links purpose size type url",
     "FileLink": "id object created expired expires_at file livemode",
     "ForwardingHeader": "name",

@@ -64,6 +64,8 @@ _HIDING = tuple(
     Origin("pinstripe._core.tracebacks", name) for name in ("hide_frames", "hide_every_frame")
 )
 
+_OVERLOAD = Origin("typing", "overload")
+
 # A coroutine method is called by `Facade._run`. A plain method is called by the method of `Facade`
 # that is named here, which depends on what the method returns.
 _CALLED_BY: Mapping[Origin | None, str] = {PAGER: "_list", OUTCOMES: "_run_many"}
@@ -254,6 +256,10 @@ def _checked_function(source: Source, node: ast.stmt) -> _Function:
 def _method(
     output: _Output, source: Source, node: _Function, called_by: Mapping[Origin | None, str]
 ) -> ast.FunctionDef:
+    if [source.origin(decorator) for decorator in node.decorator_list] == [_OVERLOAD]:
+        made = _twin(output, source, node, "...")
+        made.decorator_list = [output.names.take(source, node, _OVERLOAD, at_run_time=True)]
+        return made
     for decorator in node.decorator_list:
         if source.origin(decorator) not in _HIDING:
             raise source.unknown(node, f"the decorator `@{ast.unparse(decorator)}`")
@@ -286,7 +292,7 @@ def _twin(output: _Output, source: Source, node: _Function, body: str) -> ast.Fu
 
     blocking = blocking_type if isinstance(node, ast.AsyncFunctionDef) else blocking_return
     made.returns = blocking(output.names, source, node.returns)
-    if node.name != "__init__":
+    if node.name != "__init__" and body != "...":
         made.body.insert(0, _docstring(source, node, 8))
     return made
 

@@ -1,14 +1,12 @@
-"""The one converter: JSON bytes to models, and models to plain data.
+"""JSON bytes to models and the classes of users, and all of them to plain data.
 
-msgspec builds every class whose fields it knows (datetime, Decimal, Literal, other models), and
-decodes the bytes of an answer straight into the class. cattrs builds the classes that have a field
-which msgspec does not know, and makes plain data of all models. A hook gives each class that cattrs
-comes across back to msgspec if it can. cattrs takes long to import, so that happens when it has
-something to do. msgspec can build every class derived from `Record`; the tests hold that for each.
+There is one converter, `pinstripe.converter`. Whatever msgspec can build is decoded straight from
+the bytes, and cattrs builds the rest; see `native` and `converter`. cattrs takes long to import, so
+that happens when it has something to do. msgspec can build every class derived from `Record`; the
+tests hold that for each.
 
-msgspec runs in its lax mode, since only that mode reads timestamps from numbers. It also reads
-`"12"` as the integer 12 and `"false"` as False: no digit is lost by that, and a value that fits
-neither way is still an error. Only the `has_more` of a page is strict, since a walk ends by it.
+Which of the two builds a type is decided once, and kept. A hook that is registered later makes all
+of that be decided again, so a decoder costs nothing that a hook would need.
 
 msgspec skips fields that a model does not have, and then looks at no byte of their text. So the
 whole body is checked to be UTF-8 first; that is a scan in C, and nearly every body is plain ASCII.
@@ -16,12 +14,9 @@ whole body is checked to be UTF-8 first; that is a scan in C, and nearly every b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_origin
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import attrs
 import msgspec
@@ -29,157 +24,109 @@ import msgspec
 from pinstripe._core.checks import with_article
 from pinstripe._core.errors import ConfigurationError, DecodeError
 from pinstripe._core.forks import no_fork
-from pinstripe._models.amounts import amounts_of, are_plain
-from pinstripe._models.record import Record
+from pinstripe._models.kinds import name_of
+from pinstripe._models.misfits import MISFITS, MisfitError, describe
+from pinstripe._models.native import NativeTypes, reader_of, structurer_of
 
 if TYPE_CHECKING:
-    from cattrs import BaseValidationError, Converter
+    from cattrs import Converter
+
+    converter: Converter
+    """The converter of all answers; see the guide "Any other endpoint"."""
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Make the converter when it is first asked for: the import of cattrs takes long."""
+        if name != "converter":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _converter()
+
 
 _T = TypeVar("_T")
 
-# What msgspec and cattrs raise for data that does not fit. TypeError: the hook of a class was given
-# something that is not a mapping.
-_MISFITS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 
-_NODES = (msgspec.inspect.Type, msgspec.inspect.Field)
-
-# Parts of msgspec's messages that quote no value. They are compiled when an answer does not fit.
-_PATH = r"`(\$[^`]*)`$"
-_EXPECTED = r"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`"
+def _decide_again() -> None:
+    for decided in (decoder_of, _reader_of_plain, _check_target):
+        decided.cache_clear()
 
 
-@cache
-def is_native(model: Any) -> bool:
-    """Return whether msgspec can build `model`, and everything in it, by itself.
+_NO_TYPE = "must be a class, such as an attrs class, or a type made of such classes"
 
-    Args:
-        model: An attrs class, or a generic one with its arguments.
-    """
-    if not attrs.has(getattr(model, "__origin__", model)):
-        return False
-    # msgspec describes a type as a tree of nodes, with cycles where classes hold each other. A type
-    # that it does not know is a CustomType.
-    seen: set[int] = set()
-    waiting: list[Any] = [msgspec.inspect.type_info(model)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, msgspec.inspect.CustomType):
-            return False
-        if isinstance(node, tuple):
-            waiting.extend(cast("tuple[Any, ...]", node))
-        elif isinstance(node, _NODES) and id(node) not in seen:
-            seen.add(id(node))
-            waiting.extend(getattr(node, name) for name in node.__struct_fields__)
-    return True
+_natives = NativeTypes(_decide_again)
 
 
 @cache
-def converter() -> Converter:
-    """Return the converter; a module may register a hook for a model of its own."""
+def _converter() -> Any:
     with no_fork():
-        from cattrs import Converter  # noqa: PLC0415 -- slow, so only when needed
+        from pinstripe._models.converter import ModelConverter  # noqa: PLC0415 -- slow: see above
 
-    def native_hook(model: Any) -> Callable[[Any, Any], Any]:
-        return lambda value, _: _convert(value, model)
-
-    def is_open(kind: Any) -> bool:
-        # A field of a generic class, such as `Private[_T]`: cattrs resolves a bare variable only.
-        return get_origin(kind) is Annotated and isinstance(kind.__origin__, TypeVar)
-
-    made = Converter()
-    made.register_structure_hook_factory(is_native, native_hook)
-    made.register_unstructure_hook(datetime, _seconds)
-    made.register_unstructure_hook(Decimal, _digits)
-    made.register_unstructure_hook_func(is_open, made.unstructure)
-    return made
-
-
-def _digits(value: Decimal) -> str:
-    # A model that was made by hand can hold "1E+999999999", which is a gigabyte of zeros.
-    return f"{value:f}" if -1000 < value.adjusted() < 1000 else str(value)
-
-
-def _seconds(value: datetime) -> float:
-    seconds = value.timestamp()
-    return int(seconds) if seconds.is_integer() else seconds
+    return ModelConverter(natives=_natives)
 
 
 @cache
 def decoder_of(model: Any) -> Callable[[bytes], Any]:
-    """Return the function that reads a JSON body as a model; it is made once for each model.
+    """Return the function that reads a JSON body as a type; it is made once for each type.
 
     Args:
-        model: The class to build.
+        model: The type to build.
     """
-    if _is_record(model) or is_native(model):
-        read = msgspec.json.Decoder(model, strict=False).decode
-        amounts = _amounts_of(model)
-        return read if amounts is None else _checking(read, msgspec.json.Decoder(amounts).decode)
-    return lambda body: _built(msgspec.json.decode(body), model)
+    if model in _natives:
+        return reader_of(model)
+    return lambda body: _built(model, msgspec.json.decode(body))
 
 
-def _is_record(model: Any) -> bool:
-    kind = getattr(model, "__origin__", model)
-    return isinstance(kind, type) and issubclass(kind, Record)
+@cache
+def _reader_of_plain(model: Any) -> Callable[[Any], Any]:
+    """Return the function that structures plain data into a type."""
+    return structurer_of(model) if model in _natives else partial(_built, model)
 
 
-def _checking(
-    read: Callable[[bytes], Any], read_amounts: Callable[[bytes], Any]
-) -> Callable[[bytes], Any]:
-    """Return `read` with a check of the amounts that it reads."""
-
-    def decode_with_amounts(body: bytes) -> Any:
-        value = read(body)
-        if not are_plain(body):
-            _check_amounts(read_amounts, body)
-        return value
-
-    return decode_with_amounts
-
-
-def _convert(value: Any, model: Any) -> Any:
-    """Return the object that msgspec builds from plain data."""
-    made = msgspec.convert(value, model, strict=False)
-    amounts = _amounts_of(model)
-    if amounts is not None:
-        _check_amounts(lambda data: msgspec.convert(data, amounts), value)
-    return made
-
-
-_amounts_of = cache(amounts_of)
-
-
-def _check_amounts(read: Callable[[Any], Any], data: Any) -> None:
-    try:
-        read(data)
-    except msgspec.ValidationError as error:
-        misfit = _MisfitError(_describe(error)[0], "not a decimal number that an amount can be")
-    else:
-        return
-    # As in `_built`.
-    raise misfit
-
-
-def _built(value: Any, model: Any) -> Any:
+def _built(model: Any, value: Any) -> Any:
     """Return the object that cattrs builds from plain data."""
-    with no_fork():
-        from cattrs import BaseValidationError  # noqa: PLC0415 -- slow, so only when needed
-
+    structure = _converter().structure
     try:
-        return converter().structure(value, model)
-    except BaseValidationError as error:
-        misfit = _MisfitError(*_describe_group(error))
+        return structure(value, model)
+    except Exception as error:  # noqa: BLE001 -- a hook of a user raises anything
+        misfit = MisfitError(*describe(error))
     # Not in the `except` block, where the error with the data would become the context of this one.
     raise misfit
 
 
-class _MisfitError(TypeError):
-    """Data does not fit a class that cattrs builds; it names the place, and shows no data."""
+def check_target(argument: str, kind: Any) -> None:
+    """Refuse a type that no answer can be structured into.
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{problem} at {path}")
-        self.path = path
-        self.problem = problem
+    Args:
+        argument: The name to give in the error.
+        kind: What the caller passed.
+
+    Raises:
+        ConfigurationError: It is no type, or cattrs has no hook for it, or for one within it.
+    """
+    try:
+        problem = _check_target(kind)
+    except TypeError:  # it is not hashable
+        problem = _NO_TYPE
+    if problem is not None:
+        raise ConfigurationError(argument, problem)
+
+
+@cache
+def _check_target(kind: Any) -> str | None:
+    """Return why no answer can be structured into a type; None if it can."""
+    if kind in _natives:
+        decoder_of(kind)
+        return None
+    try:
+        gap = _converter().find_gap(kind)
+    except Exception as error:  # noqa: BLE001 -- such as a NameError, or a union without a tag
+        return f"cannot be structured: {error}"
+    if gap is None:
+        return None
+    if not isinstance(gap, type) and get_origin(gap) is None:
+        return _NO_TYPE
+    remedy = "register a hook for it with pinstripe.converter.register_structure_hook"
+    return f"cannot be structured without a hook for {name_of(gap)}; {remedy}"
 
 
 def decode(body: bytes, model: type[_T]) -> _T:
@@ -187,7 +134,7 @@ def decode(body: bytes, model: type[_T]) -> _T:
 
     Args:
         body: JSON in UTF-8.
-        model: The attrs class to build.
+        model: The type to build.
 
     Raises:
         DecodeError: The body is not JSON, or not of that shape. It names the place, and shows no
@@ -198,7 +145,7 @@ def decode(body: bytes, model: type[_T]) -> _T:
         if not body.isascii():
             body.decode()
         value: _T = decoder_of(target)(body)
-    except _MISFITS as error:
+    except MISFITS as error:
         problem = _decode_error(error, model)
     else:
         return value
@@ -212,14 +159,15 @@ def structure(value: Any, model: type[_T]) -> _T:
 
     Args:
         value: Mappings, lists and plain values, as `json.loads` gives them.
-        model: The attrs class to build.
+        model: The type to build.
 
     Raises:
         DecodeError: The data is not of that shape.
     """
+    target: Any = model
     try:
-        structured: _T = _convert(value, model) if _is_record(model) else _built(value, model)
-    except _MISFITS as error:
+        structured: _T = _reader_of_plain(target)(value)
+    except MISFITS as error:
         problem = _decode_error(error, model)
     else:
         return structured
@@ -237,8 +185,17 @@ def to_dict(model: Any) -> dict[str, Any]:
     Args:
         model: A model or a page.
     """
-    data: dict[str, Any] = converter().unstructure(model)
+    data: dict[str, Any] = unstructure(model)
     return data
+
+
+def unstructure(value: Any) -> Any:
+    """Return a value as plain data, as the converter does.
+
+    Args:
+        value: Anything.
+    """
+    return _converter().unstructure(value)
 
 
 def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
@@ -263,30 +220,7 @@ def from_dict(model: type[_T], data: Mapping[str, Any]) -> _T:
 
 
 def _decode_error(error: BaseException, model: Any) -> DecodeError:
-    path, problem = _describe(error)
-    name = getattr(model, "__name__", str(model))
-    result = DecodeError(f"not {with_article(name)}: {problem} at {path}")
+    path, problem = describe(error)
+    result = DecodeError(f"not {with_article(name_of(model))}: {problem} at {path}")
     result.path = path
     return result
-
-
-def _describe(error: BaseException) -> tuple[str, str]:
-    """Return where data did not fit and why, without the values that the message may quote."""
-    if isinstance(error, _MisfitError):
-        return error.path, error.problem
-    text = str(error)
-    found, expected = re.search(_PATH, text), re.search(_EXPECTED, text)
-    # A ValidationError is a DecodeError too, but of data that is JSON.
-    is_json = isinstance(error, msgspec.ValidationError)
-    malformed = isinstance(error, (msgspec.DecodeError, UnicodeDecodeError)) and not is_json
-    kind = "malformed JSON" if malformed else "wrong value"
-    return found[1] if found else "$", expected[0] if expected else kind
-
-
-def _describe_group(error: BaseValidationError) -> tuple[str, str]:
-    from cattrs import transform_error  # noqa: PLC0415 -- slow, so only when needed
-
-    # cattrs finds every misfit, msgspec the first one; one is enough.
-    first = transform_error(error, format_exception=lambda inner, _: _describe(inner)[1])
-    problem, _, path = first[0].rpartition(" @ ")
-    return path, problem

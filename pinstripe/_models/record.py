@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar, cast, get_origin
 
 import attrs
 import msgspec
@@ -100,6 +100,15 @@ else:
 
     class Listed(Model):
         """The base of the models that lists hold: the id of the last one is the cursor."""
+
+
+class Identified(Protocol):
+    """What lists hold: models, and objects of the classes of users."""
+
+    @property
+    def id(self) -> str:
+        """The id; that of the last object of a page is the cursor."""
+        ...
 
 
 def _rebuild(model: type[_T], fields: dict[str, Any]) -> _T:
@@ -192,12 +201,15 @@ def is_private(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__
 
 
-def attach_response(value: Model, response: object) -> None:
+def attach_response(value: Any, response: object) -> None:
     """Store in a model the answer that it came from.
 
     Args:
-        value: A model that nothing but the decoder has seen: it is frozen for everybody else.
+        value: A model that nothing but the decoder has seen: it is frozen for everybody else. An
+            object of another class has no place for the answer, and stays as it is.
         response: The answer.
     """
-    struct: Any = value
-    msgspec.structs.force_setattr(struct, "_response", response)
+    try:
+        msgspec.structs.force_setattr(value, "_response", response)
+    except (TypeError, AttributeError):
+        return

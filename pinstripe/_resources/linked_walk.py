@@ -23,13 +23,13 @@ from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Request
 from pinstripe._models.page import LinkedPage, Page
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.params import check_params
 from pinstripe._resources.unfit import AnyPage, MixedPage, rest_of
 from pinstripe._resources.walk import Paging, Walk, check_range, unending_list_error
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 # The characters of a query; the length is our choice.
 _QUERY: Final = r"[\x21\x24-\x7e]{0,4000}"

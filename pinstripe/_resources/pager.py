@@ -17,7 +17,7 @@ from pinstripe._core.forks import no_fork
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.unfit import (
     AnyPage,
     MixedPage,
@@ -33,7 +33,7 @@ WINDOWS: Final = 16
 
 _MAX_WINDOWS = 256
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class ListReader(Generic[_L]):

@@ -31,7 +31,7 @@ from attrs import define, evolve, field, frozen
 
 from pinstripe._core.errors import ConfigurationError, PaginationError, UnfitError
 from pinstripe._http.encoding import ROUNDING, timestamp
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.unfit import AnyPage, Unfit
 from pinstripe._resources.walk import Created, Walk, unending_list_error
 
@@ -54,7 +54,7 @@ _WORTH_A_SPLIT = 2.0
 _SPACINGS_KEPT = 9
 """The spacing of objects is the median over so many answers, which one gap does not move."""
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class _Dated(Protocol):
@@ -136,6 +136,9 @@ class ParallelPlan(Generic[_L]):
     def __attrs_post_init__(self) -> None:
         if not self.walk.has_windows:
             problem = "this list has no windows of created, so only a serial walk can be made of it"
+            raise ConfigurationError("parallel", problem)
+        if not self.walk.is_dated:
+            problem = "needs a class with the field `created` of type datetime for the objects"
             raise ConfigurationError("parallel", problem)
         if self.walk.direction == "ending_before":
             raise ConfigurationError("parallel", "walks from the newest object on, not backwards")
@@ -309,6 +312,9 @@ class ParallelPlan(Generic[_L]):
         inside = times and (window.lower is None or _second(page.data[-1]) >= window.lower)
         if inside and window.after_id is not None and page.data[-1].id in self._boundary_ids:
             return unending_list_error(request.walk, page, "a page ends where an earlier one did")
+        if times and times[0].tzinfo is None:  # a hook of the user has made it
+            problem = "the times of its objects have no time zone"
+            return unending_list_error(request.walk, page, problem)
         late = times and window.upper is not None and _second(page.data[0]) > window.upper
         if late or any(map(lt, times, times[1:])):
             return unending_list_error(request.walk, page, "its objects do not come newest first")

@@ -10,16 +10,16 @@ from pinstripe._config.options import RequestOptions
 from pinstripe._core.forks import no_fork
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Response, Sender
-from pinstripe._models.convert import decoder_of
+from pinstripe._models.convert import decoder_of, unstructure
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed, Model, attach_response
+from pinstripe._models.record import Identified, Model, attach_response
 from pinstripe._resources.endpoint import Endpoint, parse_response
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.params import check_params
 from pinstripe._resources.walk import Paging, start_walk
 
 _M = TypeVar("_M", bound=Model)
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class Resource:
@@ -82,10 +82,14 @@ class Resource:
 
 
 def prepare_decoders() -> None:
-    """Make the decoders of every resource imported so far; each takes milliseconds."""
+    """Make the converter, and the decoders of every resource imported so far.
+
+    Each decoder takes milliseconds.
+    """
     for resource in Resource.__subclasses__():
         for member in vars(resource).values():
             model: Any = getattr(member, "model", None)
             # The content of a file is no model.
             if isinstance(member, Endpoint) and model is not Response:
                 decoder_of(model)
+    unstructure(None)  # makes the converter

@@ -21,10 +21,10 @@ from pinstripe._core.errors import ConfigurationError, DecodeError, UnfitError
 from pinstripe._http.messages import Request, Response
 from pinstripe._models.convert import decode
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed, attach_response
+from pinstripe._models.record import Identified, attach_response
 from pinstripe._resources.endpoint import check_object, error_of_call, parse_response, response_of
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 OnUnfit: TypeAlias = Callable[[UnfitError], object]
 """Is called with the error of each object that a walk leaves out."""

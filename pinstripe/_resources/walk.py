@@ -6,7 +6,7 @@ comes next, and which position follows after the answer. Nothing here awaits.
 https://docs.stripe.com/api/pagination
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +21,7 @@ from pinstripe._core.values import Value
 from pinstripe._http.encoding import timestamp
 from pinstripe._http.messages import Request
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.endpoint import Endpoint, error_with_response, response_of
 from pinstripe._resources.params import check_params
 from pinstripe._resources.unfit import AnyPage, MixedPage, OnUnfit
@@ -35,7 +35,7 @@ _DIRECTIONS: Final[Mapping[str, Direction]] = {
     "ending_before": "ending_before",
 }
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -163,6 +163,7 @@ class Walk(Value, Generic[_L]):
             half of their own size in addition.
         on_unfit: Is called for each object that does not fit its class, and is left out; None if
             its error is raised.
+        is_dated: Whether its objects have the time `created`, which a parallel walk needs.
     """
 
     endpoint: Endpoint[Page[_L]]
@@ -174,6 +175,7 @@ class Walk(Value, Generic[_L]):
     remaining: int | None
     keeps_bodies: bool = True
     on_unfit: OnUnfit | None = field(default=None, repr=False)
+    is_dated: bool = True
 
     @property
     def cursor(self) -> str | None:
@@ -255,6 +257,7 @@ def start_walk(
     params: Mapping[str, Any],
     paging: Paging,
     options: RequestOptions | None,
+    check: Callable[[Mapping[str, Any]], Mapping[str, Any]] = check_params,
 ) -> Walk[_L]:
     """Return the start of the walk that the arguments of a `list` call ask for.
 
@@ -263,6 +266,7 @@ def start_walk(
         params: Its filters.
         paging: Which part of the list to read.
         options: The options of each call.
+        check: Returns the filters as they are sent, or refuses them.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -272,7 +276,7 @@ def start_walk(
     filters = dict(params)
     # A list that has no such filter cannot be walked in parallel, and is known by that.
     created = {"created": _exact_created(filters.pop("created"))} if "created" in params else {}
-    params = {**check_params(filters), **created}
+    params = {**check(filters), **created}
     walk = Walk(
         endpoint=endpoint,
         params=params,

@@ -17,14 +17,14 @@ from pinstripe._concurrency.tasks import cancel_and_wait, join, start
 from pinstripe._core.errors import PaginationError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.messages import Sender
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.unfit import AnyPage, attach_to_page, parse_page
 from pinstripe._resources.walk import Walk, check_page
 
 if TYPE_CHECKING:
     from pinstripe._resources.parallel import PageRequest, ParallelPlan
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 async def fetch_page(send: Sender, walk: Walk[_L]) -> AnyPage[_L]:

@@ -1,4 +1,4 @@
-"""Models as rows: which columns a model has, and how their values are read.
+"""Objects as rows: which columns a class has, and how their values are read.
 
 A nested object gives a column for each of its fields, named by the path to it, such as
 `options.document.require_matching_selfie`; the network Base is `base`, as in arguments, and not
@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import (
@@ -25,14 +26,15 @@ from typing import (
     cast,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
-from attrs import fields, frozen
+from attrs import frozen
 
-from pinstripe._models.convert import converter
+from pinstripe._core.errors import ConfigurationError
+from pinstripe._models.convert import unstructure
+from pinstripe._models.kinds import fields_of, has_field, hints_of, name_of
 from pinstripe._models.open_map import OpenMap
-from pinstripe._models.record import Listed, Record
+from pinstripe._models.record import Listed
 from pinstripe._resources.onramp_params import WIRE_KEYS
 
 Kind: TypeAlias = Literal[
@@ -69,38 +71,62 @@ class Column:
     read: Callable[[Any], Any]
 
 
-def columns_of(model: type[Any], *, reveal: bool) -> tuple[Column, ...]:
+def columns_of(model: Any, *, reveal: bool) -> tuple[Column, ...]:
     """Return the columns of a model, in the order of its fields.
 
     Args:
         model: The class.
         reveal: Whether private fields are among them.
+
+    Raises:
+        ConfigurationError: It is no class with fields.
     """
-    return tuple(_columns(model, (), reveal=reveal))
+    if not fields_of(model):
+        problem = f"must have objects of one class with fields, and {name_of(model)} is none"
+        raise ConfigurationError("pager", problem)
+    return tuple(_columns(model, (), (), reveal=reveal))
 
 
-def _columns(model: type[Any], parents: tuple[str, ...], *, reveal: bool) -> Iterator[Column]:
-    """Yield the columns of a model that is reached by the fields `parents`."""
-    hints = get_type_hints(model, include_extras=True)
-    for attribute in fields(model):
+def _columns(
+    model: Any, parents: tuple[str, ...], owners: tuple[Any, ...], *, reveal: bool
+) -> Iterator[Column]:
+    """Yield the columns of a class that is reached by the fields `parents` of `owners`."""
+    hints = hints_of(model)
+    owners = (*owners, model)
+    for field, is_shown in fields_of(model).items():
         # The fields that a repr leaves out are the private ones.
-        if not (attribute.repr or reveal):
+        if not (is_shown or reveal):
             continue
-        path = (*parents, attribute.name)
+        path = (*parents, field)
         name = ".".join(path)
-        types = tuple(_alternatives(hints[attribute.name]))
+        types = tuple(_alternatives(hints[field]))
         kind = _KINDS.get(types[0]) if len(types) == 1 else None
-        inner = [option for option in types if issubclass(option, Record)]
+        options: tuple[Any, ...] = types
+        inner = [option for option in options if fields_of(option)]
         if kind is not None:
             yield Column(name, kind, _reader(path, None))
-        elif inner and all(issubclass(option, Listed) or option is str for option in types):
-            # Expandable: the id, or the object if the call asked for it.
+        elif inner and _is_expandable(types):
+            # The id, or the object if the call asked for it.
             yield Column(name, "text", _reader(path, _id))
-        elif len(inner) == 1 and {*types} <= {*inner, str}:
+        elif len(inner) == 1 and {*types} <= {*inner, str} and inner[0] not in owners:
             # The model makes an object of a text, as `Event` does of an old request.
-            yield from _columns(inner[0], path, reveal=reveal)
+            yield from _columns(inner[0], path, owners, reveal=reveal)
+        elif len(types) == 1 and _has_texts(types[0]):
+            yield Column(name, "text", _reader(path, _value))
         else:
             yield Column(name, "json", _reader(path, _revealed_json if reveal else _public_json))
+
+
+def _is_expandable(types: tuple[type[Any], ...]) -> bool:
+    """Return whether the API sends the id of an object, or the object itself."""
+    objects = [option for option in types if option is not str]
+    # A class of a user can be of an object that is never sent as its id.
+    is_known = len(objects) < len(types) or all(issubclass(one, Listed) for one in objects)
+    return is_known and all(has_field(one, "id", str) for one in objects)
+
+
+def _has_texts(kind: type[Any]) -> bool:
+    return issubclass(kind, Enum) and all(isinstance(one.value, str) for one in kind)
 
 
 def _alternatives(hint: Any) -> Iterator[type[Any]]:
@@ -112,6 +138,8 @@ def _alternatives(hint: Any) -> Iterator[type[Any]]:
         yield from {kind: None for option in get_args(hint) for kind in _alternatives(option)}
     elif get_origin(hint) is Literal:
         yield from {type(value): None for value in get_args(hint)}
+    elif hasattr(hint, "__supertype__"):
+        yield from _alternatives(hint.__supertype__)
     elif hint is not NoneType:
         yield hint if isinstance(hint, type) else get_origin(hint) or object
 
@@ -143,11 +171,11 @@ def _id(value: Any) -> str:
     return value if isinstance(value, str) else str(value.id)
 
 
-def _unstructured(value: Any) -> Any:
-    return converter().unstructure(value)
+def _value(value: Any) -> str:
+    return str(value.value)
 
 
-_json = json.JSONEncoder(separators=(",", ":"), default=_unstructured).encode
+_json = json.JSONEncoder(separators=(",", ":"), default=unstructure).encode
 
 
 def _revealed_json(value: Any) -> str:
@@ -160,9 +188,9 @@ def _public_json(value: Any) -> str:
 
 def _public(value: Any) -> Any:
     """Return a value without the private fields of the objects in it."""
-    if isinstance(value, Record):
-        shown = (field.name for field in fields(type(value)) if field.repr)
-        return {name: _public(getattr(value, name)) for name in shown}
+    kind = cast("Any", type(value))
+    if fields := fields_of(kind):
+        return {name: _public(getattr(value, name)) for name, shown in fields.items() if shown}
     if isinstance(value, Mapping):
         entries = cast("Mapping[str, Any]", value)
         return {name: _public(item) for name, item in entries.items()}

@@ -26,7 +26,7 @@ from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import call_user_code, hide_frames
 from pinstripe._disk.outputs import is_stream, target_of
 from pinstripe._disk.source import path_of
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
@@ -43,7 +43,7 @@ change of thread and a sync of the disk."""
 _READER_INTERVAL = 0.05
 """Seconds between two looks whether somebody reads a named pipe."""
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 @frozen
@@ -151,7 +151,8 @@ async def write_to(
         # In a thread, since it looks at files and since the import of pyarrow takes long.
         run = await finish_in_thread(_prepare, pager, file, settings)
         # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
-        has_windows = reader_of(run.pager).walk.has_windows
+        walk = reader_of(run.pager).walk
+        has_windows = walk.has_windows and walk.is_dated
         items = run.pager.parallel(windows) if has_windows else aiter(run.pager)
         if run.checkpoint.output_identity is None:
             finish = run.encoder.finish

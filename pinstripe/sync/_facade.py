@@ -24,7 +24,7 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.pager import Pager as AsyncPager
 from pinstripe.bulk import Outcome, Outcomes, Progress
 from pinstripe.sync._batches import BatchedFanOut, InputQueue, SizedInputQueue
@@ -33,7 +33,7 @@ from pinstripe.sync._pager import Pager
 _P = ParamSpec("_P")
 _I = TypeVar("_I")
 _T = TypeVar("_T")
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class Facade(Unpicklable):

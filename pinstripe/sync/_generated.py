@@ -7,7 +7,7 @@ modules: edit those, not this.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from pinstripe._client import AsyncClient
 from pinstripe._config.options import DEFAULT_RATE_LIMIT, MAX_DOWNLOAD
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
+    from types import UnionType
     from typing import Any, Literal
 
     from typing_extensions import Self
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pinstripe._http.messages import Host, Method, Response
     from pinstripe._http.transport import Transport
     from pinstripe._models.record import Private
+    from pinstripe._resources.any_endpoint import Into, IntoListed
     from pinstripe._resources.identity_params import (
         ProvidedDetailsParam,
         RelatedPersonParam,
@@ -2296,21 +2298,64 @@ class Client(ClientBase):
             coalesce=coalesce,
         )
 
+    @overload
     def request(
         self,
         method: Method,
         path: str,
         params: Mapping[str, Any] | None = None,
         *,
+        into: None = None,
         ids: Mapping[str, str] | None = None,
         host: Host = "api",
         request_options: RequestOptions | None = None,
-    ) -> Response:
+    ) -> Response: ...
+
+    @overload
+    def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: type[Into],
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Into: ...
+
+    @overload
+    def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: UnionType,
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Any: ...
+
+    def request(
+        self,
+        method: Method,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: Any = None,
+        ids: Mapping[str, str] | None = None,
+        host: Host = "api",
+        request_options: RequestOptions | None = None,
+    ) -> Any:
         """Call an endpoint that has no method here; timeouts, retries and limits apply as always.
 
-            path = "/v1/customers/{customer}/sources"
-            response = stripe.request("GET", path, ids={"customer": "cus_A"})
-            sources = response.json()
+            path = "/v1/customers/{customer}"
+            customer = stripe.request("GET", path, ids={"customer": "cus_A"}, into=Customer)
+
+        `Customer` is a class of your own: attrs, a dataclass, a TypedDict, or a union or a generic
+        type of these. `pinstripe.converter` structures the answer into it, and `pinstripe.sketch`
+        writes a first class from an answer.
 
         Logs and hooks get the path with its placeholders, and requests with the same placeholders
         share a rate limit. If you write ids into the path, a segment with any character beside
@@ -2324,24 +2369,114 @@ class Client(ClientBase):
             method: `"GET"`, `"POST"` or `"DELETE"`.
             path: The path, with a placeholder for each id.
             params: Parameters, nested as the API nests them.
+            into: The type of the answer.
             ids: The id for each placeholder of the path.
             host: Which address of the API serves it: `"api"` or `"files"`.
             request_options: Options of this call.
 
         Returns:
-            The answer: status, headers and the body as bytes.
+            An object of the type; or without `into` the answer: status, headers and the body as
+            bytes.
 
         Raises:
             ConfigurationError: An argument is wrong; nothing was sent.
             APIError: The API refused.
             TransportError: No usable answer came.
+            DecodeError: The answer does not fit `into`, or is of another object.
         """
         return self._run(
             self._async.request,
             method,
             path,
             params,
+            into=into,
             ids=ids,
             host=host,
+            request_options=request_options,
+        )
+
+    @overload
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: type[IntoListed],
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[IntoListed]: ...
+
+    @overload
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: UnionType,
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Any]: ...
+
+    def list(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        into: Any,
+        ids: Mapping[str, str] | None = None,
+        created: Created | datetime | None = None,
+        limit: int | None = None,
+        max_items: int | None = None,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+        cursor: str | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Pager[Any]:
+        """List the objects of an endpoint that has no method here, newest first.
+
+            for refund in stripe.list("/v1/refunds", {"charge": "ch_A"}, into=Refund): ...
+
+        Args:
+            path: The path, with a placeholder for each id.
+            params: Its filters, nested as the API nests them.
+            into: The class of the objects, as for `request`, with a field `id`.
+            ids: The id for each placeholder of the path.
+            created: Only those created in this range, or in this second. `pinstripe.Created()` lets
+                all through, and says that the list has this filter: then it can be walked in
+                parallel, and is exported so, if the class has a field `created`.
+            limit: Objects in a page, 1 to 100; 100 by default.
+            max_items: Objects in the whole walk, at most.
+            starting_after: The id after which the walk starts.
+            ending_before: The id before which the walk starts; it goes back to newer objects.
+            cursor: Where an earlier walk stopped, from `Pager.cursor`.
+            request_options: Options of each call.
+
+        Returns:
+            A pager: iterate it, or ask it for its `first()` page.
+        """
+        return self._list(
+            self._async.list,
+            path,
+            params,
+            into=into,
+            ids=ids,
+            created=created,
+            limit=limit,
+            max_items=max_items,
+            starting_after=starting_after,
+            ending_before=ending_before,
+            cursor=cursor,
             request_options=request_options,
         )

@@ -20,13 +20,13 @@ from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.errors import UnfitError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._models.page import Page
-from pinstripe._models.record import Listed
+from pinstripe._models.record import Identified
 from pinstripe._resources.pager import WINDOWS, reader_of
 from pinstripe._resources.pager import Pager as AsyncPager
 from pinstripe._resources.unfit import AnyPage, take_items, take_pages
 from pinstripe._resources.walkers import PageWalker
 
-_L = TypeVar("_L", bound=Listed)
+_L = TypeVar("_L", bound=Identified)
 
 
 class Pager(Generic[_L]):

@@ -3,6 +3,9 @@
 A handler is registered for classes of events, or for types by their names. An event is of the class
 for its type only if its object fits that class; otherwise it is a plain `Event`. So the class that
 an event should have decides who is called with it, and not the class that it has.
+
+A handler may ask for the object in a class of the user (`into`). It is called with an `EventOf` of
+its own, while other handlers of the event get the event as it came.
 """
 
 from __future__ import annotations
@@ -16,17 +19,21 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
+import msgspec
 from attrs import define, frozen
 
 from pinstripe._concurrency.callbacks import CallInThread
 from pinstripe._config.hooks import Hooks, report
 from pinstripe._config.infos import HandledInfo, HandlerInfo
 from pinstripe._core.errors import ConfigurationError, DecodeError
-from pinstripe._models.convert import structure, to_dict
-from pinstripe.events import Event, ThinEvent, event_class
-from pinstripe.webhooks._webhook import Received
+from pinstripe._models.convert import check_target, structure, to_dict
+from pinstripe._models.kinds import fields_of
+from pinstripe._models.record import attach_response
+from pinstripe.events import Event, EventData, EventOf, ThinEvent, event_class
+from pinstripe.webhooks._webhook import Received, object_of
 
 _A = TypeVar("_A", bound=Received)
+_H = TypeVar("_H", bound=Callable[..., object])
 
 Handler: TypeAlias = Callable[[_A], object]
 """A function that is called with an event: a coroutine function, or a plain one."""
@@ -36,16 +43,70 @@ _TYPE = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*"
 
 @frozen
 class Registered:
-    """A handler, and the classes and types of the events that it wants."""
+    """A handler, and the classes and types of the events that it wants.
+
+    Attributes:
+        into: The type that it wants their objects in; None for those of this package.
+    """
 
     kinds: Sequence[type[Received] | str]
     handler: Handler[Any]
+    into: Any = None
 
     def wants(self, kind: type[Received], type: str) -> bool:
         """Return whether it wants the events of a class, or those of a type."""
         return any(
             type == each if isinstance(each, str) else issubclass(kind, each) for each in self.kinds
         )
+
+
+@frozen
+class HandlerOfClass:
+    """A handler that is called with an event of its own, whatever event it is given.
+
+    Attributes:
+        handler: The handler of the user.
+        event: The event, with its object in the class that the handler wants.
+    """
+
+    handler: Handler[Any]
+    event: Event
+
+    def __call__(self, _: Received) -> object:
+        return self.handler(self.event)
+
+
+def registering(
+    registered: list[Registered], kinds: Sequence[Any], into: Any
+) -> Callable[[_H], _H]:
+    """Return a decorator that registers a handler.
+
+    Args:
+        registered: The handlers so far.
+        kinds: The classes and types of the events that it wants.
+        into: The type that it wants their objects in; None for those of this package.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+    """
+    check_kinds(kinds)
+    if into is not None:
+        check_target("into", into)
+        if not all(isinstance(kind, str) and not _is_thin(kind) for kind in kinds):
+            problem = "is for types such as 'refund.created', whose events have an object"
+            raise ConfigurationError("into", problem)
+
+    def register(handler: _H) -> _H:
+        if not callable(handler):
+            raise ConfigurationError("handler", "must be a function that takes an event")
+        registered.append(Registered(kinds, handler, into))
+        return handler
+
+    return register
+
+
+def _is_thin(type: str) -> bool:
+    return type.startswith(("v1.", "v2."))
 
 
 def check_kinds(kinds: Sequence[Any]) -> None:
@@ -79,18 +140,59 @@ def handlers_of(
         event: The event.
         registered: All handlers.
         allow_plain: Whether a handler of the class for the type of the event, or of that type, may
-            get it as a plain `Event`.
+            get it as a plain `Event`; and one with `into` as it came.
 
     Raises:
-        DecodeError: It may not, and the object of the event does not fit that class.
+        DecodeError: It may not, and the object of the event does not fit that class, or `into`.
     """
     kind = event_class(event.type) if type(event) is Event else type(event)
     wanted = [each for each in registered if each.wants(kind, event.type)]
     if kind is not type(event) and not allow_plain:
         for each in wanted:
-            if not each.wants(type(event), ""):  # then it is no handler of every `Event`
+            # A handler of every `Event` gets this one as it is, and one with `into` its own.
+            if each.into is None and not each.wants(type(event), ""):
                 raise _misfit(event, kind)
-    return [each.handler for each in wanted]
+    return [_handler_for(event, each, allow_plain=allow_plain) for each in wanted]
+
+
+def _handler_for(event: Received, registered: Registered, *, allow_plain: bool) -> Handler[Any]:
+    """Return a handler; one with `into` brings the event that it is to be called with."""
+    if registered.into is None:
+        return registered.handler
+    try:
+        typed = _typed(event, registered.into)
+    except DecodeError:
+        if allow_plain:
+            return registered.handler
+        raise
+    return HandlerOfClass(registered.handler, typed)
+
+
+def _typed(event: Received, into: Any) -> Event:
+    """Return an event with its object in a class of the user."""
+    place = "$.data.object"
+    if not isinstance(event, Event):
+        problem = DecodeError(f"a thin event has no object at {place}")
+        problem.path = place
+        raise problem
+    try:
+        return _with_object(event, structure(object_of(event), into))
+    except DecodeError as error:
+        path = place + error.path.removeprefix("$")
+        problem = DecodeError(error.message.removesuffix(error.path) + path)
+        problem.path = path
+    raise problem
+
+
+def _with_object(event: Event, object: Any) -> EventOf[Any]:
+    """Return an event with another object in place of its own."""
+    fields: dict[str, Any] = {name: getattr(event, name) for name in fields_of(Event)}
+    data: Any = EventData(object=None, previous_attributes=event.data.previous_attributes)
+    # Not as an argument: a dict, as a TypedDict is one, would become a model.
+    msgspec.structs.force_setattr(data, "object", object)
+    made: EventOf[Any] = EventOf(**{**fields, "data": data})
+    attach_response(made, getattr(event, "_response", None))
+    return made
 
 
 def _misfit(event: Received, kind: type[Received]) -> DecodeError:
@@ -146,6 +248,9 @@ class HandlerCalls:
             handler: The handler.
             event: The event.
         """
+        if isinstance(handler, HandlerOfClass):
+            event = handler.event
+            handler = handler.handler
         if self.hooks.on_handler is None and self.hooks.on_handled is None:
             return await self._call(handler, event)
         facts: dict[str, Any] = {

@@ -45,6 +45,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from types import UnionType
 from typing import Any, Final, TypeVar, overload
 
 import anyio
@@ -58,14 +59,15 @@ from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._signature import refusal_by_headers
+from pinstripe.events import EventOf
 from pinstripe.webhooks._catch_up import CatchesUp
 from pinstripe.webhooks._handlers import (
     Handler,
     HandlerCalls,
     Registered,
-    check_kinds,
     handlers_of,
     in_thread,
+    registering,
 )
 from pinstripe.webhooks._names import refuse_same_name
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
@@ -168,33 +170,32 @@ class Router(CatchesUp):
     def on(self, *kinds: type[Received]) -> Callable[[_H], _H]: ...
 
     @overload
-    def on(self, *kinds: str) -> Callable[[_H], _H]: ...
+    def on(
+        self, *kinds: str, into: type[_T]
+    ) -> Callable[[Handler[EventOf[_T]]], Handler[EventOf[_T]]]: ...
 
-    def on(self, *kinds: type[Any] | str) -> Any:
+    @overload
+    def on(self, *kinds: str, into: UnionType | None = None) -> Callable[[_H], _H]: ...
+
+    def on(self, *kinds: type[Any] | str, into: Any = None) -> Any:
         """Return a decorator that registers a handler.
 
-            @router.on("payment_intent.succeeded")
-            async def paid(event: Event) -> None:
-                print(event.data.object["id"])
+            @router.on("payment_intent.succeeded", into=PaymentIntent)
+            async def paid(event: EventOf[PaymentIntent]) -> None:
+                print(event.data.object.amount)
 
         Args:
             kinds: The classes of the events that the handler is called with, or the types, such as
                 `"payment_intent.succeeded"`. An event of a type is of the class for that type, or a
                 plain `Event`; a `ThinEvent` if the type is that of a thin one.
+            into: A class of yours for the objects of types, as for `AsyncClient.request`. An event
+                whose object does not fit is refused, as above.
 
         Raises:
-            ConfigurationError: One of them is neither a class of events nor a type, or the handler
-                is not a function.
+            ConfigurationError: One of them is neither a class of events nor a type, nothing can
+                structure an object into `into`, or the handler is not a function.
         """
-        check_kinds(kinds)
-
-        def register(handler: _H) -> _H:
-            if not callable(handler):
-                raise ConfigurationError("handler", "must be a function that takes an event")
-            self._handlers.append(Registered(kinds, handler))
-            return handler
-
-        return register
+        return registering(self._handlers, kinds, into)
 
     def refusal(self, headers: Mapping[str, str], max_bytes: int | None = None) -> Receipt | None:
         """Return how to refuse a request whose body must not be read; None if it may be read.

@@ -22,7 +22,7 @@ from multidict import CIMultiDict
 from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable, Value
-from pinstripe._models.convert import decode
+from pinstripe._models.convert import decode, to_dict
 from pinstripe._models.record import Private, Record, attach_response, model
 from pinstripe._signature import (
     DEFAULT_MAX_BYTES,
@@ -227,6 +227,21 @@ def delivery_of(event: Received) -> Delivery:
     if not isinstance(delivery, Delivery):
         raise ConfigurationError("event", "was not itself delivered; see pinstripe.response_of")
     return delivery
+
+
+def object_of(event: Event) -> Any:
+    """Return the object of an event as plain data, with the fields that are newer than its model.
+
+    Args:
+        event: The event.
+    """
+    found: Any = event.data.object
+    if isinstance(found, dict):
+        return cast("dict[str, Any]", found)
+    delivery: object = getattr(event, "_response", None)
+    if isinstance(delivery, Delivery):
+        return msgspec.json.decode(_unwrapped(delivery.body))["data"]["object"]
+    return to_dict(found)
 
 
 def _read(body: bytes) -> Received:

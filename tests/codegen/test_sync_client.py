@@ -435,6 +435,36 @@ def test_a_member_of_the_client_without_a_rule(member, construct) -> None:
     assert construct in str(caught.value)
 
 
+def test_overloads_are_kept_without_a_docstring() -> None:
+    ask = """
+    @overload
+    async def ask(self, kind: None = None) -> str: ...
+
+    @overload
+    async def ask(self, kind: type[Toy]) -> Toy: ...
+
+    async def ask(self, kind: Any = None) -> Any:
+        'Ask.'
+"""
+    room = f'{HEAD}\nclass Toys(Resource):\n    "Calls."\n{SHOP}'
+    head = CLIENT.partition("class AsyncClient")[0]
+    known = "from typing import Any, overload\nfrom pinstripe.toys import Toy\n"
+    head = head.replace(
+        "from typing import TYPE_CHECKING", f"from typing import TYPE_CHECKING\n{known}"
+    )
+    text = write(room, f'{head}class AsyncClient:\n    "The client."\n{ask}')
+    first, second, last = (
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and node.name == "ask"
+    )
+    overloads = "@overload\ndef ask(self, kind: {}) -> {}:\n    ..."
+    assert ast.unparse(first) == overloads.format("None=None", "str")
+    assert ast.unparse(second) == overloads.format("type[Toy]", "Toy")
+    assert ast.unparse(last.body[-1]) == "return self._run(self._async.ask, kind)"
+    assert "from typing import TYPE_CHECKING, overload" in text
+
+
 def test_a_module_without_the_client() -> None:
     with pytest.raises(UnknownConstructError, match="without the class AsyncClient"):
         write(HEAD, "class OtherClient: ...")
@@ -667,6 +697,8 @@ def docstrings(tree: ast.AST) -> Iterator[str]:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, kinds) and getattr(node, "name", "") != "__init__":
+            if "overload" in map(ast.unparse, getattr(node, "decorator_list", ())):
+                continue
             found = ast.get_docstring(node)
             assert found
             yield found

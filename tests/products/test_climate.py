@@ -22,7 +22,8 @@ from pinstripe._core.errors import (
     NotFoundError,
 )
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import is_native, to_dict
+from pinstripe._models.convert import to_dict
+from pinstripe._models.native import is_native
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe.climate import (

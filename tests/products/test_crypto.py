@@ -29,7 +29,8 @@ from pinstripe._core.errors import (
 )
 from pinstripe._http import encoding
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import from_dict, is_native, to_dict
+from pinstripe._models.convert import from_dict, to_dict
+from pinstripe._models.native import is_native
 from pinstripe._models.page import Page
 from pinstripe._resources.endpoint import response_of
 from pinstripe._resources.walk import Created

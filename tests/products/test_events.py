@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pinstripe import ConfigurationError, Created, DecodeError, NotFoundError, Page, to_dict
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import is_native, structure
+from pinstripe._models.convert import structure
+from pinstripe._models.native import is_native
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampSession
 from pinstripe.events import (

@@ -22,7 +22,7 @@ from pinstripe import (
     to_dict,
 )
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import is_native
+from pinstripe._models.native import is_native
 from pinstripe.forwarding import (
     Forwarding,
     ForwardingHeader,

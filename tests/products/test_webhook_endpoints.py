@@ -13,7 +13,7 @@ import pytest
 import pinstripe
 from pinstripe import ConfigurationError, DecodeError, NotFoundError, RequestOptions, to_dict
 from pinstripe._http.messages import Request, Response
-from pinstripe._models.convert import is_native
+from pinstripe._models.native import is_native
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhook_endpoints import DeletedWebhookEndpoint, WebhookEndpoint, WebhookEndpoints
 from tests.support.decoding import read

@@ -153,4 +153,4 @@ async def anything_else(stripe: AsyncClient) -> None:
     assert_type(await stripe.request("GET", "/v1/balance"), Response)
     assert_type(await stripe.request("GET", "/v1/events/{id}", ids={"id": "evt_1"}), Response)
     assert_type(stripe.with_options(timeout=5.0), AsyncClient)
-    await stripe.request("PUT", "/v1/x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await stripe.request("PUT", "/v1/x")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]

@@ -94,5 +94,5 @@ def anything_else(stripe: Client, params: dict[str, Any]) -> None:
     assert_type(stripe.with_options(timeout=5.0), Client)
     stripe.warm_up()
     stripe.close()
-    stripe.request("PUT", "/v1/x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    stripe.request("PUT", "/v1/x")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     Client(time_limit=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
