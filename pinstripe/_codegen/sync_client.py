@@ -63,7 +63,6 @@ _RESOURCE = Origin("pinstripe._resources.resource", "Resource")
 _HIDING = tuple(
     Origin("pinstripe._core.tracebacks", name) for name in ("hide_frames", "hide_every_frame")
 )
-
 _OVERLOAD = Origin("typing", "overload")
 
 # A coroutine method is called by `Facade._run`. A plain method is called by the method of `Facade`
