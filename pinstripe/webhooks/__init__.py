@@ -92,10 +92,12 @@ sandbox, to your app without a tunnel. `pinstripe trigger TYPE` makes a sandbox 
 any type.
 """
 
+from pinstripe.webhooks._django import DjangoStore
 from pinstripe.webhooks._handlers import Handler
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._redis import RedisStore
 from pinstripe.webhooks._router import Router
+from pinstripe.webhooks._sqlalchemy import SQLAlchemyStore
 from pinstripe.webhooks._sqlite import SQLiteStore
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed, MemoryStore, Store
 from pinstripe.webhooks._webhook import Delivery, Received, Webhook, delivery_of, parse_event
@@ -105,12 +107,14 @@ __all__ = [
     "Claimed",
     "Delivery",
     "DeliveryResult",
+    "DjangoStore",
     "Handler",
     "MemoryStore",
     "Receipt",
     "Received",
     "RedisStore",
     "Router",
+    "SQLAlchemyStore",
     "SQLiteStore",
     "Store",
     "Webhook",
