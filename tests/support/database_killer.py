@@ -178,7 +178,8 @@ class Run:
         self.start(worker)
 
 
-def main(kind: str, url: str, settings: str, events: int, kills: int, seed: int) -> None:
+def main(kind: str, url: str, settings: str, *numbers: int) -> None:
+    events, kills, seed = numbers
     draw = random.Random(seed)
     address = make_url(url)
     database = Database(address, json.loads(settings), create_engine(address, poolclass=NullPool))
@@ -191,7 +192,7 @@ def main(kind: str, url: str, settings: str, events: int, kills: int, seed: int)
     shots = sorted(draw.sample(range(len(deliveries) // 2), kills - kills // 2))
     run = Run(database, kind, draw, kills // 2, shots)
     run.main([Worker(share) for share in shares])
-    print(json.dumps(run.counts))
+    sys.stdout.write(json.dumps(run.counts))
 
 
 if __name__ == "__main__":
