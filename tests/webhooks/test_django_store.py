@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import unittest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import TestResult
 
 import pytest
 from sqlalchemy import inspect
@@ -233,11 +233,10 @@ def test_in_the_transaction_of_a_test(site: Site) -> None:
             endings = [await site.receive_async() for _ in range(2)]
             assert endings == ["handled", "duplicate"]
 
-    for name in ("test_once", "test_async"):
-        result = TestResult()
-        Tests(name)(result)
-        assert result.testsRun == 1
-        assert result.wasSuccessful(), result.errors + result.failures
+    result = unittest.TestResult()
+    unittest.TestSuite([Tests("test_once"), Tests("test_async")])(result)
+    assert result.testsRun == 2
+    assert result.wasSuccessful(), result.errors + result.failures
     assert site.database.effects() == []  # a test is rolled back
 
 

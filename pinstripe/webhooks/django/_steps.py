@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, close_old_connections, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import FloatField, Func, QuerySet, Value
 from django.db.models.functions import Greatest
 from typing_extensions import ParamSpec
@@ -74,11 +74,11 @@ class DjangoTransactions(BlockingTransactions):
 
         def call() -> _T:
             # Outside of a request nobody else closes connections that are broken or too old.
-            close_old_connections()
+            _close_old_connections()
             try:
                 return function(*args, **kwargs)
             finally:
-                close_old_connections()
+                _close_old_connections()
 
         return await finish(sync_to_async(call, thread_sensitive=True)())
 
@@ -163,11 +163,12 @@ class DjangoTransactions(BlockingTransactions):
         if connection.vendor not in CLOCKS:
             problem = f"must be PostgreSQL, SQLite, MySQL or MariaDB, not {connection.vendor}"
             raise ConfigurationError("using", problem)
-        if connection.errors_occurred:
-            connection.close_if_unusable_or_obsolete()
-        if not connection.in_atomic_block and not connection.get_autocommit():
-            problem = "must commit by itself: with AUTOCOMMIT off, nobody would commit"
-            raise ConfigurationError("using", problem)
+        if not connection.in_atomic_block:
+            if connection.errors_occurred:
+                connection.close_if_unusable_or_obsolete()
+            if not connection.get_autocommit():
+                problem = "must commit by itself: with AUTOCOMMIT off, nobody would commit"
+                raise ConfigurationError("using", problem)
         with ExitStack() as stack:
             try:
                 stack.enter_context(transaction.atomic(self._using, durable=True))
@@ -191,3 +192,10 @@ def _prune(table: QuerySet[Any, Any]) -> int:
         # One that was claimed anew meanwhile stays.
         table.filter(id__in=ids, ends__lte=_Clock()).delete()
     return len(ids)
+
+
+def _close_old_connections() -> None:
+    # Django's own function would close one in a transaction too, such as that of a `TestCase`.
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
