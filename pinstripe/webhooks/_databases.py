@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -121,7 +121,7 @@ _open: Final = ContextVar[_Open]("pinstripe_transactions", default=MappingProxyT
 
 
 @contextmanager
-def _handed_over(transaction: OpenTransaction, engine: Engine) -> Iterator[None]:
+def _handed_over(transaction: OpenTransaction, engine: Engine) -> Generator[None]:
     token = _open.set({**_open.get(), engine: transaction})
     try:
         yield
@@ -224,7 +224,7 @@ class AsyncDatabase(Database, AsyncTransactions):
             return await connection.run_sync(step, *args, **kwargs)
 
     @asynccontextmanager
-    async def transaction(self, handled: Handled | None) -> AsyncIterator[float | None]:
+    async def transaction(self, handled: Handled | None) -> AsyncGenerator[float | None]:
         """Open a transaction; see `AsyncTransactions`."""
         with anyio.fail_after(STORE_SECONDS):
             connection = await self._engine.connect()
@@ -283,7 +283,7 @@ class _InThread(BlockingTransactions):
         _run(self._engine, _sql.release, id, token)
 
     @contextmanager
-    def transaction(self, handled: Handled | None) -> Iterator[float | None]:
+    def transaction(self, handled: Handled | None) -> Generator[float | None]:
         with self._engine.connect() as connection:  # its end rolls back what was not committed
             opened = OpenTransaction(connection, connection)
             newest = opened.open(handled)

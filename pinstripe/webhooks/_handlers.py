@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
@@ -180,7 +180,7 @@ class HandlerCalls:
                     raise ConfigurationError("handler", problem)
 
     @contextmanager
-    def _reported(self, handler: Handler[Any], event: Received) -> Iterator[None]:
+    def _reported(self, handler: Handler[Any], event: Received) -> Generator[None]:
         facts: dict[str, Any] = {
             "delivery": self.delivery,
             "event_id": event.id,

@@ -59,13 +59,15 @@ _ID: Final = String(ID_LENGTH).with_variant(
     String(ID_LENGTH, collation="utf8mb4_bin"), "mysql", "mariadb"
 )
 
+_SECONDS: Final[Any] = Double()
+
 EVENTS: Final = Table(
     _rows.EVENTS,
     METADATA,
     Column("id", _ID, primary_key=True),
     Column("token", String(TOKEN_LENGTH), nullable=False),
     Column("done", Boolean(), nullable=False),
-    Column("ends", Double(), nullable=False),
+    Column("ends", _SECONDS, nullable=False),
     Index("pinstripe_events_ends", "ends"),
 )
 """The events that are claimed or done."""
@@ -74,8 +76,8 @@ SUBJECTS: Final = Table(
     _rows.SUBJECTS,
     METADATA,
     Column("id", _ID, primary_key=True),
-    Column("newest", Double(), nullable=False),
-    Column("ends", Double(), nullable=False),
+    Column("newest", _SECONDS, nullable=False),
+    Column("ends", _SECONDS, nullable=False),
     Index("pinstripe_subjects_ends", "ends"),
 )
 """The objects whose newest event is recorded."""
@@ -84,7 +86,7 @@ SUBJECTS: Final = Table(
 class _Clock(FunctionElement[float]):
     """The time of the database, in seconds since the Unix epoch."""
 
-    type = Double()
+    type = _SECONDS
     inherit_cache = True
 
 

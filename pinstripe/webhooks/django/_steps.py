@@ -7,13 +7,13 @@ waits for it as long as the `timeout` of the database's `OPTIONS` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, connections, transaction
-from django.db.models import FloatField, Func, QuerySet, Value
+from django.db.models import FloatField, Func, Value
 from django.db.models.functions import Greatest
 from typing_extensions import ParamSpec
 
@@ -41,7 +41,7 @@ _LOCK: Final = f"DELETE FROM {EVENTS} WHERE 1 = 0"  # noqa: S608 -- the name is 
 class _Clock(Func):
     """The time of the database, in seconds since the Unix epoch."""
 
-    output_field = FloatField()
+    output_field: Any = FloatField()
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[()]]:
         return CLOCKS[connection.vendor], ()
@@ -58,8 +58,9 @@ class DjangoTransactions(BlockingTransactions):
     def __init__(self, using: str, pruning: Pruning) -> None:
         self._using = using
         self._pruning = pruning
-        self._events = WebhookEvent.objects.using(using)
-        self._subjects = WebhookSubject.objects.using(using)
+        # Without the plugin of its stubs a query of Django has no types.
+        self._events: Any = WebhookEvent.objects.using(using)
+        self._subjects: Any = WebhookSubject.objects.using(using)
 
     async def in_thread(
         self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
@@ -141,7 +142,7 @@ class DjangoTransactions(BlockingTransactions):
             known.update(newest=newest, ends=ends)
 
     @contextmanager
-    def transaction(self, handled: Handled | None) -> Iterator[float | None]:
+    def transaction(self, handled: Handled | None) -> Generator[float | None]:
         """Open a transaction in this thread; see `AsyncTransactions`."""
         with self._durable():
             subject = None if handled is None else handled.subject
@@ -157,9 +158,9 @@ class DjangoTransactions(BlockingTransactions):
                 raise LeaseEndedError
 
     @contextmanager
-    def _durable(self) -> Iterator[None]:
+    def _durable(self) -> Generator[None]:
         """Open a transaction whose end is a real commit."""
-        connection = connections[self._using]
+        connection: Any = connections[self._using]
         if connection.vendor not in CLOCKS:
             problem = f"must be PostgreSQL, SQLite, MySQL or MariaDB, not {connection.vendor}"
             raise ConfigurationError("using", problem)
@@ -182,8 +183,8 @@ class DjangoTransactions(BlockingTransactions):
             yield
 
 
-def _prune(table: QuerySet[Any, Any]) -> int:
-    ids = list(
+def _prune(table: Any) -> int:
+    ids: list[str] = list(
         table.filter(ends__lte=_Clock())
         .order_by("ends")
         .values_list("id", flat=True)[:PRUNED_AT_ONCE]
