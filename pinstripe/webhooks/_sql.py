@@ -13,7 +13,7 @@ waits for it as long as the driver is set to.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     Boolean,
@@ -59,7 +59,7 @@ _ID: Final = String(ID_LENGTH).with_variant(
     String(ID_LENGTH, collation="utf8mb4_bin"), "mysql", "mariadb"
 )
 
-_SECONDS: Final[Any] = Double()
+_SECONDS: Final = cast("Any", Double())
 
 EVENTS: Final = Table(
     _rows.EVENTS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, connections, transaction
@@ -41,7 +41,7 @@ _LOCK: Final = f"DELETE FROM {EVENTS} WHERE 1 = 0"  # noqa: S608 -- the name is 
 class _Clock(Func):
     """The time of the database, in seconds since the Unix epoch."""
 
-    output_field: Any = FloatField()
+    output_field = cast("Any", FloatField())
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[()]]:
         return CLOCKS[connection.vendor], ()
