@@ -164,12 +164,9 @@ class DjangoTransactions(BlockingTransactions):
         if connection.vendor not in CLOCKS:
             problem = f"must be PostgreSQL, SQLite, MySQL or MariaDB, not {connection.vendor}"
             raise ConfigurationError("using", problem)
-        if not connection.in_atomic_block:
-            if connection.errors_occurred:
-                connection.close_if_unusable_or_obsolete()
-            if not connection.get_autocommit():
-                problem = "must commit by itself: with AUTOCOMMIT off, nobody would commit"
-                raise ConfigurationError("using", problem)
+        if not connection.in_atomic_block and not connection.get_autocommit():
+            problem = "must commit by itself: with AUTOCOMMIT off, nobody would commit"
+            raise ConfigurationError("using", problem)
         with ExitStack() as stack:
             try:
                 stack.enter_context(transaction.atomic(self._using, durable=True))
