@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pinstripe._concurrency.loop_thread import leases
 from pinstripe.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Postgres
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
@@ -43,15 +47,31 @@ def loop_thread_ends() -> Iterator[None]:
         leases.release(holder)
 
 
+def leave_out(missing: str) -> NoReturn:
+    """Skip a test, or fail it where nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this run's own."""
+    from tests.support.postgres import binaries, running  # its import is slow
+
+    programs = binaries()
+    if programs is None:
+        leave_out("there is no PostgreSQL here")
+    with running(programs) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A Redis server of this run's own, in memory, on a socket in a folder of its own."""
     binary = shutil.which("redis-server")
     if binary is None:
-        missing = "there is no redis-server here"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        leave_out("there is no redis-server here")
     with tempfile.TemporaryDirectory() as folder:
         socket = f"{folder}/redis.sock"
         command = [binary, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]

@@ -6,7 +6,8 @@ it is over 2.5 MB.
 
 Both are exempt from `ATOMIC_REQUESTS`, too. Such a transaction ends after the view: if it failed
 then, the work of the handlers would be lost, and their event be remembered as handled. A handler
-that needs a transaction opens one itself, with `transaction.atomic()`.
+that needs a transaction opens one itself, with `transaction.atomic()`, or runs in that of a
+`DjangoStore`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def webhook_view(router: Router) -> Callable[[HttpRequest], Coroutine[Any, Any, 
 
     Plain handlers run in worker threads, and Django does not close the database connections of
     those. If a handler uses the database, write it as a coroutine function, or use
-    `blocking_webhook_view`.
+    `blocking_webhook_view`. With a `DjangoStore` they run in the thread that Django gives the
+    request, which needs neither.
 
     Args:
         router: The router that handles the deliveries.

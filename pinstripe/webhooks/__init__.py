@@ -53,7 +53,8 @@ Grid or a queue of your own; its docstring says when that is safe.
 
 **Route.** `Router` calls the handlers of an event one after the other, in the order in which they
 were registered. They are one unit: if one raises, the delivery is refused, Stripe sends the event
-again, and all of them run again. So write handlers that may run twice. `router.receive_blocking`
+again, and all of them run again. So write handlers that may run twice, unless they write in the
+transaction of the store. `router.receive_blocking`
 does the same in a thread without an event loop.
 
 **Answer.** The `Receipt` of a delivery has the HTTP status:
@@ -80,7 +81,9 @@ count from before the claim is asked for: a coroutine function that still runs t
 
 **Stores.** A store remembers the events for 31 days. `MemoryStore` is for one process,
 `SQLiteStore` for the processes of one machine, and `RedisStore` (`pip install "pinstripe[redis]"`)
-for many machines. For another database implement the `Store` protocol. If several endpoints share a
+for many machines. `SQLAlchemyStore` and `DjangoStore` keep the events in your app's own database,
+and the handlers write in the same transaction: then even a `kill -9` leaves each effect exactly
+once. For another database implement the `Store` protocol. If several endpoints share a
 store, give each router a name, `Router(webhook, store, name="billing")`: each handles each event
 once. Without names the second router of a process with the same store is refused.
 
@@ -97,10 +100,12 @@ any type.
 """
 
 from pinstripe.webhooks._catch_up import CatchUpReport
+from pinstripe.webhooks._django import DjangoStore
 from pinstripe.webhooks._handlers import Handler
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._redis import RedisStore
 from pinstripe.webhooks._router import Router
+from pinstripe.webhooks._sqlalchemy import SQLAlchemyStore
 from pinstripe.webhooks._sqlite import SQLiteStore
 from pinstripe.webhooks._stores import REMEMBER_SECONDS, Claimed, MemoryStore, Store
 from pinstripe.webhooks._webhook import Delivery, Received, Webhook, delivery_of, parse_event
@@ -111,12 +116,14 @@ __all__ = [
     "Claimed",
     "Delivery",
     "DeliveryResult",
+    "DjangoStore",
     "Handler",
     "MemoryStore",
     "Receipt",
     "Received",
     "RedisStore",
     "Router",
+    "SQLAlchemyStore",
     "SQLiteStore",
     "Store",
     "Webhook",

@@ -13,7 +13,8 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -37,6 +38,8 @@ _H = TypeVar("_H", bound=Callable[..., object])
 
 Handler: TypeAlias = Callable[[_A], object]
 """A function that is called with an event: a coroutine function, or a plain one."""
+
+_LEASE_ENDED = "the lease ended before every handler was called"
 
 _TYPE = r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*"
 
@@ -77,7 +80,7 @@ class HandlerOfClass:
 
 
 def registering(
-    registered: list[Registered], kinds: Sequence[Any], into: Any
+    registered: list[Registered], kinds: Sequence[Any], into: Any, *, plain_only: bool
 ) -> Callable[[_H], _H]:
     """Return a decorator that registers a handler.
 
@@ -85,6 +88,7 @@ def registering(
         registered: The handlers so far.
         kinds: The classes and types of the events that it wants.
         into: The type that it wants their objects in; None for those of this package.
+        plain_only: Whether coroutine functions are refused.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -99,6 +103,9 @@ def registering(
     def register(handler: _H) -> _H:
         if not callable(handler):
             raise ConfigurationError("handler", "must be a function that takes an event")
+        if plain_only and is_async(handler):
+            problem = "must be a plain function, since the store's database is a blocking one"
+            raise ConfigurationError("handler", problem)
         registered.append(Registered(kinds, handler, into))
         return handler
 
@@ -238,7 +245,7 @@ class HandlerCalls:
                 # A cancellation comes with an `await`, and a handler may do all its work before
                 # one.
                 if anyio.current_time() >= deadline:
-                    raise TimeoutError("the lease ended before every handler was called")
+                    raise TimeoutError(_LEASE_ENDED)
                 await self.call(handler, event)
 
     async def call(self, handler: Handler[Any], event: Received) -> None:
@@ -252,7 +259,37 @@ class HandlerCalls:
             event = handler.event
             handler = handler.handler
         if self.hooks.on_handler is None and self.hooks.on_handled is None:
-            return await self._call(handler, event)
+            await self._call(handler, event)
+            return
+        with self._reported(handler, event):
+            await self._call(handler, event)
+
+    def run_plain(self, handlers: Sequence[Handler[Any]], event: Received, deadline: float) -> None:
+        """Do the same as `run` in this thread, with handlers that are plain functions.
+
+        Args:
+            handlers: The handlers.
+            event: The event.
+            deadline: When the lease ends, on the monotonic clock.
+
+        Raises:
+            TimeoutError: The lease ended before every handler was called.
+            ConfigurationError: A handler returned an awaitable.
+            Exception: What the first handler that fails raises.
+        """
+        for handler in handlers:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(_LEASE_ENDED)
+            with self._reported(handler, event):
+                result = handler(event)
+                if inspect.isawaitable(result):
+                    if inspect.iscoroutine(result):
+                        result.close()  # else Python warns that nobody has awaited it
+                    problem = "must be a plain function, and it has returned an awaitable"
+                    raise ConfigurationError("handler", problem)
+
+    @contextmanager
+    def _reported(self, handler: Handler[Any], event: Received) -> Generator[None]:
         facts: dict[str, Any] = {
             "delivery": self.delivery,
             "event_id": event.id,
@@ -262,7 +299,7 @@ class HandlerCalls:
         report(self.hooks.on_handler, HandlerInfo(**facts))
         started, error = time.monotonic(), None
         try:
-            await self._call(handler, event)
+            yield
         except BaseException as raised:
             error = type(raised).__name__
             raise
@@ -271,15 +308,23 @@ class HandlerCalls:
             report(self.hooks.on_handled, ended)
 
     async def _call(self, handler: Handler[Any], event: Received) -> None:
-        # A handler may also be an object with an async `__call__`, or a plain function that
-        # returns an awaitable, such as a wrapped coroutine function.
-        method = cast("Any", handler).__call__
-        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method):
+        # A plain function may return an awaitable, such as a wrapped coroutine function does.
+        if is_async(handler):
             result = handler(event)
         else:
             result = await self.call_plain(handler, event)
         if inspect.isawaitable(result):
             await cast("Awaitable[object]", result)
+
+
+def is_async(handler: Handler[Any]) -> bool:
+    """Return whether a handler is a coroutine function, or an object with an async `__call__`.
+
+    Args:
+        handler: The handler.
+    """
+    method = cast("Any", handler).__call__
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 
 def _name_of(handler: Handler[Any]) -> str:

@@ -30,8 +30,10 @@ Choices, and their reasons:
 - If a delivery is cancelled, it first waits for the step of the store that is under way, ten
   seconds at most, and then releases its claim. A claim that stayed would refuse every other
   delivery until its lease ends.
-- If the store fails after the handlers are done, the delivery is answered as handled. Refusing it
-  would run them again for certain; this way they run again only if Stripe delivers it once more.
+- If a plain store fails after the handlers are done, the delivery is answered as handled. Refusing
+  it would run them again for certain; this way they run again only if Stripe delivers it once more.
+  With a store in whose transaction the handlers write, nothing has happened then, or everything: it
+  is refused, and the next delivery finds out.
 - `receive_blocking` runs coroutine functions on the loop thread of the process, because the
   connections of a client or a store outlive the delivery there. It runs plain functions in the
   thread of their request, because a framework keeps its database connection and its request there.
@@ -41,7 +43,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -52,7 +53,6 @@ import anyio
 
 from pinstripe._concurrency.callbacks import CallInThread, ThreadCallbacks
 from pinstripe._concurrency.loop_thread import LoopThread, leases
-from pinstripe._concurrency.tasks import finish
 from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._config.hooks import Hooks, next_number
 from pinstripe._core.checks import is_number
@@ -70,8 +70,10 @@ from pinstripe.webhooks._handlers import (
     registering,
 )
 from pinstripe.webhooks._names import refuse_same_name
-from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
-from pinstripe.webhooks._stores import MemoryStore, Store
+from pinstripe.webhooks._once import Work, handle_once, run_handlers
+from pinstripe.webhooks._receipt import Receipt, refused
+from pinstripe.webhooks._stores import MemoryStore, Store, store_step
+from pinstripe.webhooks._transactions import BlockingTransactions, transactions_of
 from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
 from pinstripe.webhooks._webhook import Received, Webhook, subject_of
 
@@ -82,9 +84,6 @@ _H = TypeVar("_H", bound=Callable[..., object])
 
 LEASE_SECONDS: Final = 60.0
 """How long the handlers of an event may take by default."""
-
-# How long one step of a store may take; a cancelled delivery waits this long at most.
-_STORE_SECONDS: Final = 10.0
 
 _log = logging.getLogger("pinstripe.webhooks")
 
@@ -193,9 +192,11 @@ class Router(CatchesUp):
 
         Raises:
             ConfigurationError: One of them is neither a class of events nor a type, nothing can
-                structure an object into `into`, or the handler is not a function.
+                structure an object into `into`, or the handler is not a function, or not a plain
+                one although the store's database is blocking.
         """
-        return registering(self._handlers, kinds, into)
+        is_blocking = isinstance(transactions_of(self.store), BlockingTransactions)
+        return registering(self._handlers, kinds, into, plain_only=is_blocking)
 
     def refusal(self, headers: Mapping[str, str], max_bytes: int | None = None) -> Receipt | None:
         """Return how to refuse a request whose body must not be read; None if it may be read.
@@ -275,8 +276,8 @@ class Router(CatchesUp):
             Exception: What the first handler that fails raises.
         """
         calls = HandlerCalls(in_thread, self._hooks, next_number())
-        for handler in handlers_of(event, self._handlers, allow_plain=self._allow_plain):
-            await calls.call(handler, event)
+        handlers = handlers_of(event, self._handlers, allow_plain=self._allow_plain)
+        await run_handlers(self.store, handlers, event, calls)
 
     async def _receive(
         self,
@@ -315,7 +316,9 @@ class Router(CatchesUp):
         if not handlers:
             return Receipt("ignored", event)
         try:
-            result = await self._handle_once(event, handlers, calls)
+            id, subject = self._key(event.id), self._subject(event)
+            work = Work(event, handlers, calls, id, subject, self._lease)
+            result = await handle_once(self.store, work)
         except Exception:  # noqa: BLE001 -- after any failure Stripe must send the event again
             _log.exception("event %s (%s) was not handled; it is refused", event.id, event.type)
             return Receipt("failed", event)
@@ -324,77 +327,18 @@ class Router(CatchesUp):
             _log.warning(busy, event.id, event.type)
         return Receipt(result, event)
 
-    async def _handle_once(
-        self, event: Received, handlers: list[Handler[Any]], calls: HandlerCalls
-    ) -> DeliveryResult:
-        # A delivery owns the event from its claim to the commit or the release. The token names
-        # this claim: after the lease another delivery may have a claim of its own, and then
-        # neither commit nor release of this one may touch it.
-        key, token = self._key(event.id), uuid.uuid4().hex
-        deadline = anyio.current_time() + self._lease
-        try:
-            claimed = await _store_step(self.store.claim(key, token, self._lease))
-            if claimed != "claimed":
-                return "duplicate" if claimed == "done" else "busy"
-            result: DeliveryResult = "stale" if await self._is_stale(event) else "handled"
-            if result == "handled":
-                await calls.run(handlers, event, deadline)
-        except BaseException:
-            # If the claim itself failed it is released too: it may have been made, and only the
-            # answer was lost.
-            await self._end_claim(event, partial(self.store.release, key, token))
-            raise
-        await self._end_claim(event, partial(self._commit, event, token))
-        return result
-
     def _key(self, id: str) -> str:
         # No id of Stripe has a colon, so keys of different names are never the same.
         return f"{self.name}:{id}" if self.name else id
 
-    async def _is_stale(self, event: Received) -> bool:
-        subject = self._subject_key(event)
-        newest = None if subject is None else await self.store.last_handled(subject)
-        return newest is not None and event.created.timestamp() < newest
-
-    def _subject_key(self, event: Received) -> str | None:
-        """Return under which key the newest event of an object is recorded; None if it is not."""
+    def _subject(self, event: Received) -> str | None:
+        """Return the key of an event's object; None if older events of it are not skipped."""
         subject = subject_of(event) if self._skip_older else None
         return None if subject is None else self._key(subject)
-
-    async def _commit(self, event: Received, token: str) -> None:
-        subject = self._subject_key(event)
-        if subject is not None:
-            await self.store.record_handled(subject, event.created.timestamp())
-        if not await self.store.commit(self._key(event.id), token):
-            _log.warning(
-                "event %s (%s) was handled, but its lease had ended before: it may be handled"
-                " again. Give the router a longer lease, or make the handlers faster",
-                event.id,
-                event.type,
-            )
-
-    async def _end_claim(self, event: Received, step: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await _store_step(step())
-        except Exception:  # noqa: BLE001 -- the result of the handlers stays what it is
-            _log.exception(
-                "the store failed to end the claim of event %s; the claim expires with its lease",
-                event.id,
-            )
-
-
-async def _store_step(step: Awaitable[_T]) -> _T:
-    """Do a step of the store to its end, so that a cancelled delivery leaves none half done."""
-
-    async def limited() -> _T:
-        with anyio.fail_after(_STORE_SECONDS):
-            return await step
-
-    return await finish(limited())
 
 
 async def _close_when_loop_ends(store: Store) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        await _store_step(store.close_for_loop())
+        await store_step(store.close_for_loop())

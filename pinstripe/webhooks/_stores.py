@@ -22,10 +22,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final, Literal, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
+import anyio
+
+from pinstripe._concurrency.tasks import finish
 from pinstripe._core.checks import check_whole_number
+
+_T = TypeVar("_T")
 
 Claimed: TypeAlias = Literal["claimed", "busy", "done"]
 """The result of a claim.
@@ -42,6 +47,27 @@ https://docs.stripe.com/api/events
 
 MAX_IDS: Final = 1_000_000
 """How many events a `MemoryStore` remembers by default, in up to about 200 MB."""
+
+
+STORE_SECONDS: Final = 10.0
+"""How long one step of a store may take; a cancelled delivery waits this long at most."""
+
+
+async def store_step(step: Awaitable[_T]) -> _T:
+    """Do a step of a store to its end, so that a cancelled delivery leaves none half done.
+
+    Args:
+        step: The step.
+
+    Raises:
+        TimeoutError: It took longer than `STORE_SECONDS`.
+    """
+
+    async def limited() -> _T:
+        with anyio.fail_after(STORE_SECONDS):
+            return await step
+
+    return await finish(limited())
 
 
 class Store(Protocol):

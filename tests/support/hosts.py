@@ -15,6 +15,7 @@ from wsgiref import simple_server
 import attrs
 
 from pinstripe.webhooks import Router
+from tests.support.django_project import set_up
 
 SECONDS = 30
 
@@ -224,7 +225,6 @@ reads_body.sync_capable = reads_body.async_capable = True  # type: ignore[attr-d
 
 
 def django_app(router: Router, *, view: str, server: str, read: bool = False) -> Any:
-    import django
     from django.conf import settings
     from django.core.handlers.asgi import ASGIHandler
     from django.core.handlers.wsgi import WSGIHandler
@@ -232,16 +232,7 @@ def django_app(router: Router, *, view: str, server: str, read: bool = False) ->
 
     from pinstripe.adapters import django as adapter
 
-    if not settings.configured:
-        file = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True}
-        settings.configure(
-            ALLOWED_HOSTS=["127.0.0.1"],
-            DATABASES={"default": file, "other": file},
-            SECRET_KEY="of tests",
-            LOGGING_CONFIG=None,
-            LOGGING={},
-        )
-        django.setup()
+    set_up()
     middleware = ["common.CommonMiddleware", "csrf.CsrfViewMiddleware"]
     settings.MIDDLEWARE = [f"django.middleware.{name}" for name in middleware]
     settings.MIDDLEWARE += ["tests.support.hosts.reads_body"] if read else []

@@ -6,6 +6,9 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 from typing_extensions import assert_type
 
 from pinstripe import AsyncClient, Client, Pager
@@ -31,9 +34,11 @@ from pinstripe.webhooks import (
     CatchUpReport,
     Delivery,
     DeliveryResult,
+    DjangoStore,
     MemoryStore,
     Receipt,
     Router,
+    SQLAlchemyStore,
     Store,
     Webhook,
     delivery_of,
@@ -150,5 +155,17 @@ def old(event: Event, thin: ThinEvent) -> None:
     assert_type(thin.changes, dict[str, Any] | None)
 
 
-def stores() -> list[Store]:
-    return [MemoryStore(max_ids=10)]
+def stores(engine: Engine, async_engine: AsyncEngine) -> list[Store]:
+    store, async_store = SQLAlchemyStore(engine), SQLAlchemyStore(async_engine)
+    assert_type(store.connection(), Connection)
+    assert_type(store.session(), Session)
+    assert_type(async_store.connection(), AsyncConnection)
+    assert_type(async_store.session(), AsyncSession)
+    store.create_tables()
+    SQLAlchemyStore("sqlite://")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return [MemoryStore(max_ids=10), store, async_store, DjangoStore(using="other")]
+
+
+async def tables(store: SQLAlchemyStore[AsyncConnection, AsyncSession]) -> None:
+    await store.create_tables()
+    assert_type(store.metadata, MetaData)

@@ -37,6 +37,7 @@ from pinstripe.webhooks import (
     Webhook,
 )
 from tests.support import virtual
+from tests.support.databases import Database
 from tests.support.webhook_worker import LEASE, deliver, router_over, store_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
@@ -82,9 +83,39 @@ class Shop:
             store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+class DatabaseShop(Shop):
+    """A kind of store in a database."""
+
+    def __init__(self, kind: str, database: Database) -> None:
+        super().__init__(kind, "")
+        self.database = database
+
+    def open(self) -> Store:
+        return self.database.store(self.kind)
+
+    async def let_pass(self, store: Store, seconds: float) -> None:
+        """Let time pass: the database has a clock of its own, so that ends are brought nearer."""
+        self.database.let_pass(seconds)
+
+    def close(self) -> None:
+        pass
+
+
+DATABASES = {
+    "async PostgreSQL": "async",
+    "blocking SQLite": "blocking",
+    "Django PostgreSQL": "django",
+}
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis", *DATABASES])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     kind: str = request.param
+    if kind in DATABASES:
+        server = request.getfixturevalue("postgres") if "Postgre" in kind else None
+        with Database.new(server or tmp_path / "app.db") as database:
+            yield DatabaseShop(DATABASES[kind], database)
+        return
     place = request.getfixturevalue("redis_url") if kind == "redis" else str(tmp_path / "once.db")
     shop = Shop(kind, place)
     yield shop
@@ -202,9 +233,11 @@ def in_threads(number: int, work: Callable[[int], Coroutine[Any, Any, object]]) 
 
 
 def test_one_store_over_many_threads_and_loops(shop: Shop) -> None:
-    store = shop.open()
+    shared = shop.open()
 
     async def work(index: int) -> Counter[str]:
+        # An async engine belongs to one event loop.
+        store = shop.open() if shop.kind == "async" else shared
         tokens = [f"{index}:{number}" for number in range(20)]
         claims = [
             await store.claim(f"evt_{token.partition(':')[2]}", token, 60) for token in tokens
@@ -233,7 +266,7 @@ async def test_each_event_is_handled_once_over_every_store(
     caplog.set_level(logging.CRITICAL, "pinstripe.webhooks")
 
     @router.on(Event)
-    async def handle(event: Event) -> None:
+    def handle(event: Event) -> None:
         if draw.random() < 0.1:
             raise RuntimeError
         handled[event.id] += 1
@@ -687,6 +720,7 @@ store.close()
 def test_importing_it_imports_no_store_that_is_not_used() -> None:
     script = """
 import sys, pinstripe.webhooks
-assert not {"redis", "aiohttp", "pytest"} & {name.partition(".")[0] for name in sys.modules}
+unused = {"redis", "sqlalchemy", "django", "asgiref", "aiohttp", "pytest"}
+assert not unused & {name.partition(".")[0] for name in sys.modules}
 """
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
