@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ConnectionLost,
         DeadlineExceeded,
         DecodeError,
+        GoalUnreachable,
         IdempotencyError,
         IncompleteError,
         InvalidRequestError,
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
         SignatureError,
         TransportError,
         UnfitError,
+        WaitError,
+        WaitTimedOut,
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
@@ -96,6 +99,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DeliveryInfo",
+    "GoalUnreachable",
     "HandledInfo",
     "HandlerInfo",
     "Hooks",
@@ -128,7 +132,9 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnfitError",
+    "WaitError",
     "WaitInfo",
+    "WaitTimedOut",
     "__version__",
     "adapters",
     "bulk",

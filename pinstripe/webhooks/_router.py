@@ -58,7 +58,6 @@ from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._signature import refusal_by_headers
-from pinstripe.events import ThinEvent
 from pinstripe.webhooks._handlers import (
     Handler,
     HandlerCalls,
@@ -70,6 +69,7 @@ from pinstripe.webhooks._handlers import (
 from pinstripe.webhooks._names import refuse_same_name
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt, refused
 from pinstripe.webhooks._stores import MemoryStore, Store
+from pinstripe.webhooks._subject import subject_of, wake_waits
 from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
 from pinstripe.webhooks._webhook import Received, Webhook
 
@@ -269,6 +269,7 @@ class Router:
             DecodeError: Its object does not fit the class of a handler; see `allow_plain`.
             Exception: What the first handler that fails raises.
         """
+        wake_waits(event)
         calls = HandlerCalls(in_thread, self._hooks, next_number())
         for handler in handlers_of(event, self._handlers, allow_plain=self._allow_plain):
             await calls.call(handler, event)
@@ -285,6 +286,7 @@ class Router:
             event = self.webhook.parse(body, signature, headers=headers)
         except (SignatureError, DecodeError) as error:
             return report_refusal(self._hooks, number, refused(error))
+        wake_waits(event)
         calls = HandlerCalls(call_plain, self._hooks, number)
         if watches_deliveries(self._hooks):
             return await watched(self._hooks, number, event, partial(self._handle, event, calls))
@@ -348,7 +350,7 @@ class Router:
 
     def _subject_key(self, event: Received) -> str | None:
         """Return under which key the newest event of an object is recorded; None if it is not."""
-        subject = _subject(event) if self._skip_older else None
+        subject = subject_of(event) if self._skip_older else None
         return None if subject is None else self._key(subject)
 
     async def _commit(self, event: Received, token: str) -> None:
@@ -388,13 +390,3 @@ async def _close_when_loop_ends(store: Store) -> None:
         await anyio.sleep_forever()
     finally:
         await _store_step(store.close_for_loop())
-
-
-def _subject(event: Received) -> str | None:
-    """Return the id of the object that an event is about; None if it has none."""
-    if isinstance(event, ThinEvent):
-        return None if event.related_object is None else event.related_object.id
-    # Events of types without a class of their own have plain data, of which anything may be.
-    object = event.data.object
-    id = object.get("id") if isinstance(object, dict) else object.id
-    return id if isinstance(id, str) else None
