@@ -334,6 +334,16 @@ class Quotes(Model):
         paid = f"{self.source_amount} {self.source_currency}"
         return f"Quotes(<{len(self)} quotes for {paid}>)"
 
+    def _repr_html_(self) -> str:
+        from pinstripe._resources.quotes_html import quotes_html  # noqa: PLC0415 -- few need it
+
+        def order(quote: OnrampQuote) -> tuple[bool, Any]:
+            rank = _rank(quote)
+            return rank is None, rank or ()
+
+        ranked = {each: sorted(self.filter(currency=each), key=order) for each in self.currencies}
+        return quotes_html(self, ranked)
+
     def __iter__(self) -> Iterator[OnrampQuote]:
         for quotes in self.destination_network_quotes.values():
             yield from quotes or ()
