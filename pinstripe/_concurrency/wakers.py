@@ -29,7 +29,7 @@ def interest_in(id: str) -> Generator[asyncio.Event, None, None]:
     """
     here = _interests.get()
     if here is None:
-        here = {}
+        here = dict[str, set[asyncio.Event]]()
         _interests.set(here)
     event = asyncio.Event()
     here.setdefault(id, set()).add(event)

@@ -164,7 +164,7 @@ def _value(value: Any, depth: int) -> str:
     if isinstance(value, Record):
         return table(_rows(_values(value), depth + 1))
     entries = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
-    parts = list(value if entries is None else entries.values())
+    parts = [*cast("Sequence[Any]", value)] if entries is None else [*entries.values()]
     if parts and all(isinstance(part, Record) for part in parts):
         return _grid(parts, [] if entries is None else list(entries), depth)
     if entries is not None:
@@ -216,7 +216,7 @@ def _more(left: int) -> str:
     return f" and {left} more" if left > 0 else ""
 
 
-def _columns(records: Iterable[Any]) -> list[str]:
+def _columns(records: Iterable[Record]) -> list[str]:
     """Return the names of the public fields of some objects, without that of their kind."""
     names = dict.fromkeys(name for record in records for name in _public(record))
     return [name for name in names if name != "object"]
@@ -226,12 +226,12 @@ def _values(record: Record) -> dict[str, Any]:
     return {name: getattr(record, name) for name in _public(record)}
 
 
-def _public(record: Any) -> list[str]:
+def _public(record: Record) -> list[str]:
     # The fields that a repr leaves out are the private ones.
     return [field.name for field in fields(type(record)) if field.repr]
 
 
-def _private(record: Any) -> list[str]:
+def _private(record: Record) -> list[str]:
     return [field.name for field in fields(type(record)) if not field.repr]
 
 

@@ -219,8 +219,9 @@ class _Wait(Generic[_M]):
     async def result(self, seconds: float) -> _M:
         """Return the object when it has one of the goals; see `wait_until`."""
         deadline_starts_at_turn.set(True)
+        deadline = deadline_in(seconds)
         try:
-            async with deadline_in(seconds) as deadline:
+            async with deadline:
                 return await self._poll()
         except asyncio.TimeoutError:
             # That of a call is one too: a wait whose first poll runs out of time.
