@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
+import msgspec
 from attrs import fields
 
 from pinstripe._core.checks import MAX_DIGITS
-from pinstripe._models.record import Record
 
-if TYPE_CHECKING:
-    from pinstripe._models.page import Page
+Record: TypeAlias = Any
+"""A model, which is a Struct at run time; its module imports this one, when it is first shown."""
 
 _MAX_ROWS: Final = 20
 _MAX_PARTS: Final = 5
@@ -122,21 +122,22 @@ def record_html(record: Record) -> str:
     return table(_rows(_values(record), 1), caption=type(record).__name__, notes=notes)
 
 
-def page_html(page: Page[Any]) -> str:
+def page_html(data: Sequence[Record], *, has_more: bool) -> str:
     """Return the first objects of a page as HTML: a row for each, with its plain values.
 
     Args:
-        page: The page.
+        data: The objects of the page.
+        has_more: Whether there are more in the list.
     """
-    objects = page.data[:_MAX_ROWS]
-    more = "there are more" if page.has_more else "there are no more"
-    caption = f"Page of {len(page.data)} objects; {more}"
+    objects = data[:_MAX_ROWS]
+    more = "there are more" if has_more else "there are no more"
+    caption = f"Page of {len(data)} objects; {more}"
     # The classes of events have the same fields, so a name stands for one column.
     names = _columns(objects)
     columns = {name: [_in_line(getattr(item, name, None)) for item in objects] for name in names}
     shown = {name: cells for name, cells in columns.items() if any(cells)}
     inner = [n for n in names if n not in shown and any(getattr(o, n, None) for o in objects)]
-    left = len(page.data) - len(objects)
+    left = len(data) - len(objects)
     return table(
         ([cell(content) for content in row] for row in zip(*shown.values(), strict=True)),
         list(map(column_head, shown)),
@@ -161,11 +162,11 @@ def _value(value: Any, depth: int) -> str:
     plain = _plain(value)
     if plain or value is None or depth == _MAX_DEPTH:
         return plain or ("" if value is None else text(_shortened(repr(value))))
-    if isinstance(value, Record):
+    if isinstance(value, msgspec.Struct):
         return table(_rows(_values(value), depth + 1))
     entries = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
     parts = [*cast("Sequence[Any]", value)] if entries is None else [*entries.values()]
-    if parts and all(isinstance(part, Record) for part in parts):
+    if parts and all(isinstance(part, msgspec.Struct) for part in parts):
         return _grid(parts, [] if entries is None else list(entries), depth)
     if entries is not None:
         return table(_rows(entries, depth + 1))
@@ -191,7 +192,7 @@ def _grid(records: Sequence[Record], names: Sequence[str], depth: int) -> str:
 
 def _plain(value: Any) -> str:
     """Return a value that fits on a line as HTML; nothing if it is an object or a list of some."""
-    if value is None or isinstance(value, (Record, Mapping)):
+    if value is None or isinstance(value, (msgspec.Struct, Mapping)):
         return ""
     if isinstance(value, (tuple, list)):
         items = [_plain(item) for item in cast("Sequence[Any]", value)]
@@ -205,7 +206,7 @@ def _plain(value: Any) -> str:
 
 def _in_line(value: Any) -> str:
     """Return a value in the row of a page as HTML: of an expanded object, the id."""
-    return _plain(getattr(value, "id", None) if isinstance(value, Record) else value)
+    return _plain(getattr(value, "id", None) if isinstance(value, msgspec.Struct) else value)
 
 
 def _shortened(value: str) -> str:
@@ -228,11 +229,13 @@ def _values(record: Record) -> dict[str, Any]:
 
 def _public(record: Record) -> list[str]:
     # The fields that a repr leaves out are the private ones.
-    return [field.name for field in fields(type(record)) if field.repr]
+    kind: type[Any] = type(record)
+    return [field.name for field in fields(kind) if field.repr]
 
 
 def _private(record: Record) -> list[str]:
-    return [field.name for field in fields(type(record)) if not field.repr]
+    kind: type[Any] = type(record)
+    return [field.name for field in fields(kind) if not field.repr]
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:
