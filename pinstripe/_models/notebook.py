@@ -229,13 +229,11 @@ def _values(record: Record) -> dict[str, Any]:
 
 def _public(record: Record) -> list[str]:
     # The fields that a repr leaves out are the private ones.
-    kind: type[Any] = type(record)
-    return [field.name for field in fields(kind) if field.repr]
+    return [field.name for field in fields(record.__class__) if field.repr]
 
 
 def _private(record: Record) -> list[str]:
-    kind: type[Any] = type(record)
-    return [field.name for field in fields(kind) if not field.repr]
+    return [field.name for field in fields(record.__class__) if not field.repr]
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:
