@@ -36,6 +36,7 @@ DOCUMENTS = {
     ".docs/guides/errors.md": "errors",
     ".docs/guides/webhooks.md": "missed-events",
     ".docs/guides/testing.md": "testing",
+    ".docs/guides/frames-and-notebooks.md": "frames-and-notebooks",
     ".docs/guides/tracing.md": "tracing",
     ".docs/guides/exactly-once.md": "exactly-once",
     "benchmarks/README.md": "speed",

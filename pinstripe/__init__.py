@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         ConnectionLost,
         DeadlineExceeded,
         DecodeError,
+        GoalUnreachable,
         IdempotencyError,
         IncompleteError,
         InvalidRequestError,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
         SignatureError,
         TransportError,
         UnfitError,
+        WaitError,
+        WaitTimedOut,
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
@@ -98,6 +101,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DeliveryInfo",
+    "GoalUnreachable",
     "HandledInfo",
     "HandlerInfo",
     "Hooks",
@@ -130,7 +134,9 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnfitError",
+    "WaitError",
     "WaitInfo",
+    "WaitTimedOut",
     "__version__",
     "adapters",
     "bulk",

@@ -32,9 +32,10 @@ https://docs.stripe.com/api/climate/order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Literal, TypeAlias
 
 from typing_extensions import TypedDict
@@ -54,6 +55,7 @@ from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
+from pinstripe._resources.waiting import ORDER, wait_until
 from pinstripe._resources.walk import Paging
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Order",
     "OrderBeneficiary",
     "OrderDeliveryDetail",
+    "OrderGoal",
     "OrderStatus",
     "Orders",
     "Product",
@@ -78,6 +81,9 @@ OrderStatus: TypeAlias = (
     Literal["awaiting_funds", "canceled", "confirmed", "delivered", "open"] | str
 )
 """The status of an order."""
+
+OrderGoal: TypeAlias = Literal["canceled", "confirmed", "delivered"]
+"""A status that `wait` can wait for; `open` and `awaiting_funds` only come first."""
 
 CancellationReason: TypeAlias = Literal["expired", "product_unavailable", "requested"] | str
 """Why an order was canceled: it expired, the product became unavailable, or you asked."""
@@ -363,6 +369,36 @@ class Orders(Resource):
             InvalidRequestError: It is too late, or the order is delivered or canceled.
         """
         return await self._call(self._CANCEL, {"expand": expand}, request_options, order=order)
+
+    async def wait(
+        self,
+        order: str,
+        *,
+        until: OrderGoal | Collection[OrderGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Wait until an order has a status, and return it.
+
+        It retrieves the order again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause.
+
+        Args:
+            order: Its id (`climorder_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The order can no longer come to it, as after a cancellation.
+            WaitTimedOut: The time is over.
+            NotFoundError: The order does not exist.
+        """
+        id = check_id("order", order)
+        retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
+        return await wait_until(ORDER, id, retrieve, until, timeout)
 
 
 class Products(Resource):

@@ -42,6 +42,7 @@ from collections.abc import (
     AsyncIterable,
     Awaitable,
     Callable,
+    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -50,11 +51,13 @@ from collections.abc import (
 from datetime import datetime
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 from pinstripe._config.options import RequestOptions
+from pinstripe._core.checks import check_id
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe._http.encoding import headers_for
 from pinstripe._http.messages import Sender
@@ -80,6 +83,7 @@ from pinstripe._resources.onramp_params import (
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
+from pinstripe._resources.waiting import ONRAMP_SESSION, wait_until
 from pinstripe._resources.walk import Created, Paging
 from pinstripe.bulk import Outcomes, Progress, fan_out
 
@@ -97,6 +101,7 @@ __all__ = [
     "OnrampQuotes",
     "OnrampSession",
     "OnrampSessionFees",
+    "OnrampSessionGoal",
     "OnrampSessionStatus",
     "OnrampSessions",
     "OnrampTransactionDetails",
@@ -121,6 +126,11 @@ OnrampSessionStatus: TypeAlias = (
     | str
 )
 """The status of a session; `quote_ready` occurs only without the widget."""
+
+OnrampSessionGoal: TypeAlias = Literal[
+    "fulfillment_complete", "fulfillment_processing", "quote_ready", "rejected", "requires_payment"
+]
+"""A status that `wait` can wait for; `initialized` only comes first."""
 
 SettlementSpeed: TypeAlias = Literal["instant", "standard"] | str
 """When the crypto is delivered: at once, or when the payment has settled."""
@@ -324,6 +334,16 @@ class Quotes(Model):
         paid = f"{self.source_amount} {self.source_currency}"
         return f"Quotes(<{len(self)} quotes for {paid}>)"
 
+    def _repr_html_(self) -> str:
+        from pinstripe._resources.quotes_html import quotes_html  # noqa: PLC0415 -- few need it
+
+        def order(quote: OnrampQuote) -> tuple[bool, Any]:
+            rank = _rank(quote)
+            return rank is None, rank or ()
+
+        ranked = {each: sorted(self.filter(currency=each), key=order) for each in self.currencies}
+        return quotes_html(self, ranked)
+
     def __iter__(self) -> Iterator[OnrampQuote]:
         for quotes in self.destination_network_quotes.values():
             yield from quotes or ()
@@ -522,6 +542,38 @@ class OnrampSessions(Resource):
         }
         paging = Paging(limit, max_items, starting_after, ending_before, cursor)
         return self._list(self._LIST, params, paging, request_options)
+
+    async def wait(
+        self,
+        session: str,
+        *,
+        until: OnrampSessionGoal | Collection[OnrampSessionGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> OnrampSession:
+        """Wait until a session has a status, and return it.
+
+        It retrieves the session again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause. A status that
+        lasts less than a pause can be missed, so name those behind it too.
+
+        Args:
+            session: Its id (`cos_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session can no longer come to it, as after a rejection.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        retrieve = partial(self.retrieve, session, expand=expand, request_options=request_options)
+        return await wait_until(
+            ONRAMP_SESSION, check_id("session", session), retrieve, until, timeout
+        )
 
 
 class OnrampQuotes(Resource):

@@ -30,12 +30,13 @@ https://docs.stripe.com/api/identity/verification_sessions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Literal
 
 from pinstripe._config.options import RequestOptions
-from pinstripe._core.checks import check_mapping
+from pinstripe._core.checks import check_id, check_mapping
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._http.messages import Sender
 from pinstripe._models.page import Page
@@ -48,8 +49,10 @@ from pinstripe._resources.identity_params import (
     IdNumberType,
     Matching,
     ProvidedDetailsParam,
+    RedactionGoal,
     RedactionStatus,
     RelatedPersonParam,
+    SessionGoal,
     SessionOptionsParam,
     SessionStatus,
     SessionType,
@@ -59,6 +62,7 @@ from pinstripe._resources.identity_params import (
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
+from pinstripe._resources.waiting import REDACTION, SESSION, wait_until
 from pinstripe._resources.walk import Created, Paging
 
 # fmt: off
@@ -66,13 +70,13 @@ __all__ = [
     "CheckStatus", "DocumentOptionsParam", "DocumentType", "IdNumberType", "Identity",
     "IdentityAddress", "IdentityDate", "IdentityDocumentOptions", "IdentityIdNumberOptions",
     "IdentityMatchingOptions", "IdentityRequireVerification", "Matching", "ProvidedDetailsParam",
-    "RedactionStatus", "RelatedPersonParam", "ReportDocument", "ReportEmail", "ReportIdNumber",
-    "ReportOptions", "ReportPhone", "ReportSelfie", "SessionOptionsParam", "SessionStatus",
-    "SessionType", "Sex", "VerificationError", "VerificationErrorCode", "VerificationReport",
-    "VerificationReports", "VerificationSession", "VerificationSessionOptions",
-    "VerificationSessionProvidedDetails", "VerificationSessionRedaction",
-    "VerificationSessionRelatedPerson", "VerificationSessionVerifiedOutputs",
-    "VerificationSessions", "VerificationType",
+    "RedactionGoal", "RedactionStatus", "RelatedPersonParam", "ReportDocument", "ReportEmail",
+    "ReportIdNumber", "ReportOptions", "ReportPhone", "ReportSelfie", "SessionGoal",
+    "SessionOptionsParam", "SessionStatus", "SessionType", "Sex", "VerificationError",
+    "VerificationErrorCode", "VerificationReport", "VerificationReports", "VerificationSession",
+    "VerificationSessionOptions", "VerificationSessionProvidedDetails",
+    "VerificationSessionRedaction", "VerificationSessionRelatedPerson",
+    "VerificationSessionVerifiedOutputs", "VerificationSessions", "VerificationType",
 ]
 # fmt: on
 
@@ -549,6 +553,66 @@ class VerificationSessions(Resource):
             InvalidRequestError: The session is being processed.
         """
         return await self._call(self._REDACT, {"expand": expand}, request_options, session=session)
+
+    async def wait(
+        self,
+        session: str,
+        *,
+        until: SessionGoal | Collection[SessionGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> VerificationSession:
+        """Wait until a session has a status, and return it.
+
+        It retrieves the session again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause. A status that
+        lasts less than a pause can be missed, so name those behind `processing` too.
+
+        Args:
+            session: Its id (`vs_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session can no longer come to it, as after a cancellation.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        id = check_id("session", session)
+        retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
+        return await wait_until(SESSION, id, retrieve, until, timeout)
+
+    async def wait_for_redaction(
+        self,
+        session: str,
+        *,
+        until: RedactionGoal | Collection[RedactionGoal] = "redacted",
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> VerificationSession:
+        """Wait until the redaction of a session has a status, and return the session.
+
+        It polls as `wait` does. `redact` begins a redaction, which can take four days.
+
+        Args:
+            session: Its id (`vs_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session is redacted, and that was not the goal.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        id = check_id("session", session)
+        retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
+        return await wait_until(REDACTION, id, retrieve, until, timeout)
 
 
 class VerificationReports(Resource):

@@ -100,6 +100,10 @@ NEEDED: dict[str, dict[str, Any]] = {
         "enabled_events": ["v1.file.created"],
     },
     "OnrampQuotes.retrieve_many": {"queries": []},
+    "VerificationSessions.wait": {"until": "verified", "timeout": 9},
+    "VerificationSessions.wait_for_redaction": {"until": "redacted", "timeout": 9},
+    "OnrampSessions.wait": {"until": "rejected", "timeout": 9},
+    "Orders.wait": {"until": "delivered", "timeout": 9},
     "AsyncClient.request": {"method": "GET", "path": "/v1/things"},
 }
 
@@ -136,7 +140,7 @@ ARGUMENTS = [
 
 
 def test_the_table_has_every_call() -> None:
-    assert len({name for name, _ in ARGUMENTS}) == 56
+    assert len({name for name, _ in ARGUMENTS}) == 60
     assert NEEDED.keys() <= {name for name, _ in ARGUMENTS}
 
 
@@ -162,6 +166,10 @@ async def result_of(call: Any, arguments: dict[str, Any]) -> None:
 RIGHT: dict[tuple[str, str], tuple[type, ...]] = {
     ("AsyncClient.request", "params"): (dict,),
     ("AsyncClient.with_options", "timeout"): (float,),
+    ("VerificationSessions.wait", "timeout"): (float,),
+    ("VerificationSessions.wait_for_redaction", "timeout"): (float,),
+    ("OnrampSessions.wait", "timeout"): (float,),
+    ("Orders.wait", "timeout"): (float,),
     ("Files.create", "file"): (bytes,),
     ("OnrampQuotes.retrieve_many", "queries"): (list,),  # each query is checked when it is read
 }

@@ -37,6 +37,7 @@ PUBLIC = {
     "DeadlineExceeded",
     "DecodeError",
     "DeliveryInfo",
+    "GoalUnreachable",
     "HandledInfo",
     "HandlerInfo",
     "Hooks",
@@ -70,7 +71,9 @@ PUBLIC = {
     "Transport",
     "TransportError",
     "UnfitError",
+    "WaitError",
     "WaitInfo",
+    "WaitTimedOut",
     "__version__",
     "adapters",
     "bulk",
@@ -278,7 +281,8 @@ def drawn() -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     above: dict[int, str] = {}
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"([ │├└─]*)(\w*Error|Connection\w+|Deadline\w+|Response\w+)\b", line)
+        others = r"Connection\w+|Deadline\w+|Goal\w+|Response\w+|Wait\w+"
+        found = re.match(rf"([ │├└─]*)(\w*Error|{others})\b", line)
         if found and (line.strip() == "PinstripeError" or "─" in found[1]):
             depth = len(found[1])
             above[depth] = found[2]
@@ -290,7 +294,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 22
+    assert len(pairs) == 25
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(errors) if isinstance(value, type)]

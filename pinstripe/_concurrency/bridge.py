@@ -75,9 +75,11 @@ class LoopBridge:
 
     Args:
         owner: The name of the client in warnings.
+        advice: What to do in a coroutine, as the end of a warning.
     """
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, advice: str = "await that of AsyncClient instead") -> None:
+        self._advice = advice
         frame = sys._getframe(_depth_of_caller())  # noqa: SLF001 -- as above
         self._made = f"{owner}, made at {frame.f_code.co_filename}:{frame.f_lineno}"
         self._thread: LoopThread | None = None
@@ -148,6 +150,13 @@ class LoopBridge:
             self._closed, self._thread = True, None
             leases.release(self)
 
+    def let_go(self) -> None:
+        """Use the loop no more, and wait for nothing; the lease ends with this object.
+
+        Finalizers may call this.
+        """
+        self._closed, self._thread = True, None
+
     def _leased(self) -> LoopThread:
         if self._closed:
             raise ConfigurationError("client", "is closed")
@@ -174,7 +183,7 @@ class LoopBridge:
             return
         self._warned = True
         name = _public_name(function)
-        problem = f"{name} blocks the event loop of this thread; await that of AsyncClient instead"
+        problem = f"{name} blocks the event loop of this thread; {self._advice}"
         warnings.warn(problem, RuntimeWarning, stacklevel=_depth_of_caller() + 1)
 
     def __del__(self) -> None:

@@ -22,6 +22,9 @@
     │   ├── RateLimitError                     429
     │   └── ServerError                        5xx
     ├── IncompleteError                        some of several downloads failed
+    ├── WaitError                              an object did not come to a status
+    │   ├── GoalUnreachable                    it no longer can
+    │   └── WaitTimedOut (also TimeoutError)
     └── SignatureError                         a webhook payload cannot be trusted
 
 An error holds plain data only, so it can be pickled and sent to another process. The answer of the
@@ -292,6 +295,25 @@ class IncompleteError(PinstripeError):
 
     paths: Mapping[str, Path] = {}
     errors: Mapping[str, Exception] = {}
+
+
+class WaitError(PinstripeError):
+    """An object did not come to the status that was waited for.
+
+    Attributes:
+        last: The object as it was last seen; None if it was never seen.
+    """
+
+    outcome: Outcome = "unknown"
+    last: Any = None
+
+
+class GoalUnreachable(WaitError):
+    """The object has a status from which it cannot come to the one that was waited for."""
+
+
+class WaitTimedOut(WaitError, TimeoutError):
+    """The time of a wait was over; if polls failed at the end, the last error is the cause."""
 
 
 SignatureReason = Literal[

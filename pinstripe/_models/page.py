@@ -42,6 +42,11 @@ class Page(Model, Generic[_T]):
     def __repr__(self) -> str:
         return f"Page(<{len(self.data)} objects>, has_more={self.has_more})"
 
+    def _repr_html_(self) -> str:
+        from pinstripe._models.notebook import page_html  # noqa: PLC0415 -- few need it
+
+        return page_html(self.data, has_more=self.has_more)
+
     def __iter__(self) -> Iterator[_T]:
         return iter(self.data)
 

@@ -87,6 +87,12 @@ else:
                 dict(zip(self.__struct_fields__, _values(self), strict=True)),
             )
 
+        def _repr_html_(self) -> str:
+            # The name that notebooks look for.
+            from pinstripe._models.notebook import record_html  # noqa: PLC0415 -- few need it
+
+            return record_html(self)
+
         def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
             # Replaces the method of msgspec, which shows every field.
             return ((name, getattr(self, name)) for name in _shown(type(self)))

@@ -19,6 +19,9 @@ SessionType: TypeAlias = Literal["document", "id_number", "verification_flow"] |
 SessionStatus: TypeAlias = Literal["canceled", "processing", "requires_input", "verified"] | str
 """The status of a session."""
 
+SessionGoal: TypeAlias = Literal["canceled", "processing", "requires_input", "verified"]
+"""A status that `wait` can wait for."""
+
 DocumentType: TypeAlias = Literal["driving_license", "id_card", "passport"] | str
 """The kind of an identity document."""
 
@@ -33,6 +36,9 @@ CheckStatus: TypeAlias = Literal["unverified", "verified"] | str
 
 RedactionStatus: TypeAlias = Literal["processing", "redacted", "validated"] | str
 """The progress of a redaction."""
+
+RedactionGoal: TypeAlias = Literal["processing", "redacted", "validated"]
+"""A status of a redaction that `wait_for_redaction` can wait for."""
 
 Matching: TypeAlias = Literal["none", "similar"] | str
 """How strictly a value must match the provided details."""

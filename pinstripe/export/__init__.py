@@ -1,4 +1,4 @@
-"""Lists of the API written to files of JSON lines, CSV or Parquet.
+"""Lists of the API written to files of JSON lines, CSV or Parquet, or read as streams of Arrow.
 
 ```python
 import asyncio
@@ -22,6 +22,9 @@ name chooses the format, or `format="jsonl"`, `"csv"` or `"parquet"` does. Parqu
 
 A list with a filter by `created` is read in parallel, `windows` requests at once; any other list is
 read page after page. `on_progress` is called with an `ExportProgress` for each hundred objects.
+
+`to_arrow` gives a list to polars, DuckDB, pandas, pyarrow and every other reader of Arrow streams,
+without a file in between: see the guide "Frames and notebooks".
 
 ## What is in the file
 
@@ -78,6 +81,7 @@ lines, 59 s and 106 MB as Parquet, of which 73 MB are imports
 (`EXPORT_SIZES=1000,1000000 python -m nox -s bench -- exports`).
 """
 
+from pinstripe.export._arrow import ArrowStream, to_arrow
 from pinstripe.export._export import ExportProgress, to_file
 
-__all__ = ["ExportProgress", "to_file"]
+__all__ = ["ArrowStream", "ExportProgress", "to_arrow", "to_file"]

@@ -12,12 +12,12 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeAlias
 
-from pinstripe._core.errors import ConfigurationError, DecodeError
+from pinstripe._core.errors import ConfigurationError
+from pinstripe.export._arrow import ArrowRows, import_arrow
 from pinstripe.export._columns import Column, Kind
 from pinstripe.export._partial import Finish
 
@@ -100,39 +100,26 @@ class ParquetEncoder:
     """Parquet: decimals as decimal128(38, 18), times as microseconds in UTC."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = columns
-        self._arrow, self._parquet = _import("pyarrow"), _import("pyarrow.parquet")
-        self._pool = self._arrow.system_memory_pool()
-        self._types = {column.name: _arrow_type(self._arrow, column.kind) for column in columns}
-        self._schema = self._arrow.schema(list(self._types.items()))
+        self._rows = ArrowRows(columns, "format")
+        self._arrow = import_arrow("pyarrow", "format")
+        self._parquet = import_arrow("pyarrow.parquet", "format")
 
     def header(self) -> bytes:
         """See `RowEncoder.header`."""
-        return bytes(self._schema.serialize())
+        return bytes(self._rows.schema.serialize())
 
     def encode(self, items: Sequence[Any]) -> bytes:
         """See `RowEncoder.encode`."""
-        arrays = [self._array(column, items) for column in self._columns]
-        batch = self._arrow.record_batch(arrays, schema=self._schema)
-        return bytes(batch.serialize(memory_pool=self._pool))
-
-    def _array(self, column: Column, items: Sequence[Any]) -> Any:
-        values = [column.read(item) for item in items]
-        try:
-            return self._arrow.array(values, self._types[column.name], memory_pool=self._pool)
-        except (self._arrow.ArrowInvalid, OverflowError):
-            error = DecodeError(f"a value of the column {column.name} does not fit into it")
-        # Raised out here, the error has no context: Arrow's own would show the value.
-        error.path = column.name
-        raise error
+        return bytes(self._rows.batch(items).serialize(memory_pool=self._rows.pool))
 
     def finish(self, part: IO[bytes], output: IO[bytes]) -> None:
         """See `RowEncoder.finish`."""
-        with self._parquet.ParquetWriter(output, self._schema) as writer:
-            stream: Any = _import("pyarrow.ipc").open_stream(part, memory_pool=self._pool)
+        schema = self._rows.schema
+        with self._parquet.ParquetWriter(output, schema) as writer:
+            stream: Any = self._arrow.ipc.open_stream(part, memory_pool=self._rows.pool)
             batches: Iterator[Any] = iter(stream)
             while group := list(islice(batches, _BATCHES_A_GROUP)):
-                writer.write_table(self._arrow.Table.from_batches(group, self._schema))
+                writer.write_table(self._arrow.Table.from_batches(group, schema))
                 # The writer takes its memory from the default pool, which keeps what it frees.
                 self._arrow.default_memory_pool().release_unused()
 
@@ -218,24 +205,6 @@ class _LineFeeds(io.StringIO):
 
     def write(self, line: str, /) -> int:
         return super().write(f"{line[:-2]}\n")
-
-
-def _import(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        problem = 'parquet needs pyarrow: pip install "pinstripe[parquet]"'
-        raise ConfigurationError("format", problem) from None
-
-
-def _arrow_type(arrow: Any, kind: Kind) -> Any:
-    plain = {"integer": "int64", "number": "double", "boolean": "bool", "date": "date32"}
-    if kind == "decimal":
-        # 38 digits are the most that 128 bits hold; the API has up to 18 places (wei of ether).
-        return arrow.decimal128(38, 18)
-    if kind == "timestamp":
-        return arrow.timestamp("us", tz="UTC")
-    return arrow.type_for_alias(plain.get(kind, "string"))
 
 
 def iso_in_utc(value: datetime) -> str:

@@ -13,7 +13,8 @@ with pinstripe.Client() as stripe:  # the key comes from STRIPE_API_KEY
 
 `Client` is generated from `AsyncClient`. It has the same methods, signatures, models and errors.
 A list gives a `Pager`: iterate it for every object, or call `first()` for its first page.
-`fan_out` makes many calls at once without a thread for each, and `to_file` exports a list.
+`fan_out` makes many calls at once without a thread for each. `to_file` exports a list, and
+`to_arrow` hands one to polars, DuckDB, pandas or pyarrow.
 
 **How it runs.** All blocking clients of a process share one event loop, which runs in a thread of
 its own. The first call starts that thread, and closing the last client ends it. A call goes to the
@@ -45,6 +46,7 @@ other task of its loop until the answer is there.
 
 from pinstripe.sync._export import to_file
 from pinstripe.sync._fan_out import fan_out
+from pinstripe.sync._frames import to_arrow
 from pinstripe.sync._generated import (
     V2,
     Client,
@@ -94,5 +96,6 @@ __all__ = [
     "VerificationSessions",
     "WebhookEndpoints",
     "fan_out",
+    "to_arrow",
     "to_file",
 ]

@@ -16,7 +16,7 @@ from pinstripe.sync._facade import ClientBase, Facade
 if TYPE_CHECKING:
     import os
     import ssl
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from pinstripe._resources.any_endpoint import Into, IntoListed
     from pinstripe._resources.identity_params import (
         ProvidedDetailsParam,
+        RedactionGoal,
         RelatedPersonParam,
+        SessionGoal,
         SessionOptionsParam,
         SessionStatus,
         VerificationType,
@@ -60,8 +62,14 @@ if TYPE_CHECKING:
     )
     from pinstripe._resources.walk import Created
     from pinstripe.bulk import Outcome, Progress
-    from pinstripe.climate import BeneficiaryParam, Order, Product, Supplier
-    from pinstripe.crypto import OnrampSession, OnrampSessionStatus, Quotes, SettlementSpeed
+    from pinstripe.climate import BeneficiaryParam, Order, OrderGoal, Product, Supplier
+    from pinstripe.crypto import (
+        OnrampSession,
+        OnrampSessionGoal,
+        OnrampSessionStatus,
+        Quotes,
+        SettlementSpeed,
+    )
     from pinstripe.events import Event, EventType, RelatedModel
     from pinstripe.files import File, FileLink, FileLinkDataParam, FilePurpose, UploadPurpose
     from pinstripe.forwarding import ForwardingRequest, ForwardingRequestParam, Replacement
@@ -326,6 +334,76 @@ class VerificationSessions(Facade):
             self._async.redact, session, expand=expand, request_options=request_options
         )
 
+    def wait(
+        self,
+        session: str,
+        *,
+        until: SessionGoal | Collection[SessionGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> VerificationSession:
+        """Wait until a session has a status, and return it.
+
+        It retrieves the session again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause. A status that
+        lasts less than a pause can be missed, so name those behind `processing` too.
+
+        Args:
+            session: Its id (`vs_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session can no longer come to it, as after a cancellation.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        return self._run(
+            self._async.wait,
+            session,
+            until=until,
+            timeout=timeout,
+            expand=expand,
+            request_options=request_options,
+        )
+
+    def wait_for_redaction(
+        self,
+        session: str,
+        *,
+        until: RedactionGoal | Collection[RedactionGoal] = "redacted",
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> VerificationSession:
+        """Wait until the redaction of a session has a status, and return the session.
+
+        It polls as `wait` does. `redact` begins a redaction, which can take four days.
+
+        Args:
+            session: Its id (`vs_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session is redacted, and that was not the goal.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        return self._run(
+            self._async.wait_for_redaction,
+            session,
+            until=until,
+            timeout=timeout,
+            expand=expand,
+            request_options=request_options,
+        )
+
 
 class VerificationReports(Facade):
     """Calls on verification reports."""
@@ -564,6 +642,42 @@ class OnrampSessions(Facade):
             starting_after=starting_after,
             ending_before=ending_before,
             cursor=cursor,
+            expand=expand,
+            request_options=request_options,
+        )
+
+    def wait(
+        self,
+        session: str,
+        *,
+        until: OnrampSessionGoal | Collection[OnrampSessionGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> OnrampSession:
+        """Wait until a session has a status, and return it.
+
+        It retrieves the session again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause. A status that
+        lasts less than a pause can be missed, so name those behind it too.
+
+        Args:
+            session: Its id (`cos_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The session can no longer come to it, as after a rejection.
+            WaitTimedOut: The time is over.
+            NotFoundError: The session does not exist.
+        """
+        return self._run(
+            self._async.wait,
+            session,
+            until=until,
+            timeout=timeout,
             expand=expand,
             request_options=request_options,
         )
@@ -828,6 +942,41 @@ class Orders(Facade):
             InvalidRequestError: It is too late, or the order is delivered or canceled.
         """
         return self._run(self._async.cancel, order, expand=expand, request_options=request_options)
+
+    def wait(
+        self,
+        order: str,
+        *,
+        until: OrderGoal | Collection[OrderGoal],
+        timeout: float,
+        expand: Sequence[str] | None = None,
+        request_options: RequestOptions | None = None,
+    ) -> Order:
+        """Wait until an order has a status, and return it.
+
+        It retrieves the order again and again, with longer and longer pauses up to a minute. An
+        event about it that a `Router` of this process receives ends the pause.
+
+        Args:
+            order: Its id (`climorder_...`).
+            until: The status to wait for, or several.
+            timeout: Seconds to wait at most; `math.inf` waits without an end.
+            expand: Fields to expand.
+            request_options: Options of each call.
+
+        Raises:
+            GoalUnreachable: The order can no longer come to it, as after a cancellation.
+            WaitTimedOut: The time is over.
+            NotFoundError: The order does not exist.
+        """
+        return self._run(
+            self._async.wait,
+            order,
+            until=until,
+            timeout=timeout,
+            expand=expand,
+            request_options=request_options,
+        )
 
 
 class Products(Facade):

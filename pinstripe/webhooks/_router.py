@@ -75,7 +75,7 @@ from pinstripe.webhooks._receipt import Receipt, refused
 from pinstripe.webhooks._stores import MemoryStore, Store, store_step
 from pinstripe.webhooks._transactions import BlockingTransactions, transactions_of
 from pinstripe.webhooks._watched import report_refusal, watched, watches_deliveries
-from pinstripe.webhooks._webhook import Received, Webhook, subject_of
+from pinstripe.webhooks._webhook import Received, Webhook, subject_of, wake_waits
 
 _A = TypeVar("_A", bound=Received)
 _B = TypeVar("_B", bound=Received)
@@ -275,6 +275,7 @@ class Router(CatchesUp):
             DecodeError: Its object does not fit the class of a handler; see `allow_plain`.
             Exception: What the first handler that fails raises.
         """
+        wake_waits(event)
         calls = HandlerCalls(in_thread, self._hooks, next_number())
         handlers = handlers_of(event, self._handlers, allow_plain=self._allow_plain)
         await run_handlers(self.store, handlers, event, calls)
@@ -296,6 +297,7 @@ class Router(CatchesUp):
     async def _handle_watched(
         self, event: Received, number: int, call_plain: CallInThread
     ) -> Receipt:
+        wake_waits(event)
         calls = HandlerCalls(call_plain, self._hooks, number)
         if watches_deliveries(self._hooks):
             return await watched(self._hooks, number, event, partial(self._handle, event, calls))

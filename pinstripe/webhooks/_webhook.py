@@ -19,6 +19,7 @@ import msgspec
 from attrs import field, frozen
 from multidict import CIMultiDict
 
+from pinstripe._concurrency.wakers import wake
 from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable, Value
@@ -288,3 +289,14 @@ def subject_of(event: Received) -> str | None:
     object = event.data.object
     id = object.get("id") if isinstance(object, dict) else object.id
     return id if isinstance(id, str) else None
+
+
+def wake_waits(event: Received) -> None:
+    """Let the waits of clients of this process look at the object of an event.
+
+    Args:
+        event: The event, verified or passed on by code that trusts it.
+    """
+    subject = subject_of(event)
+    if subject is not None:
+        wake(subject)
