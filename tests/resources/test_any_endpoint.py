@@ -307,7 +307,7 @@ def test_a_list_that_cannot_be_walked_is_refused(shelf, stripe, arguments, argum
 
 @pytest.mark.parametrize("into", [Bare, Undated])
 def test_a_parallel_walk_needs_the_filter_and_the_time(shelf, stripe, into) -> None:
-    with pytest.raises(ConfigurationError, match="has no filter by created"):
+    with pytest.raises(ConfigurationError, match="no windows of created"):
         stripe.list(PATH, into=Refund).parallel()
     with pytest.raises(ConfigurationError, match="a class with the field `created`"):
         stripe.list(PATH, into=into, created=Created()).parallel()

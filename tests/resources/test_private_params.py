@@ -19,11 +19,14 @@ from pinstripe.files import FileLinks, Files
 from pinstripe.forwarding import ForwardingRequests
 from pinstripe.identity import VerificationReports, VerificationSessions
 from pinstripe.sandbox import Sandbox
+from pinstripe.v2 import CoreEvents, EventDestinations
 from pinstripe.webhook_endpoints import WebhookEndpoints
 
 pytestmark = pytest.mark.anyio
 
 PRIVATE: dict[type[Resource], set[str]] = {
+    CoreEvents: set(),
+    EventDestinations: {"metadata", "webhook_endpoint[url]"},
     Events: set(),
     Files: {"filename", "file_link_data[metadata]"},
     FileLinks: {"metadata"},
