@@ -59,7 +59,7 @@ def resources_of(namespace: object, place: str) -> Iterator[tuple[str, Resource]
         yield place, namespace
     else:
         for name, resource in vars(namespace).items():
-            yield f"{place}.{name}", resource
+            yield from resources_of(resource, f"{place}.{name}")
 
 
 def calls_of(owner: object) -> set[str]:
