@@ -24,7 +24,7 @@ from pinstripe import (
     from_dict,
     to_dict,
 )
-from pinstripe._models.convert import is_native
+from pinstripe._models.native import is_native
 from pinstripe.events import RelatedObject, ThinEvent
 from pinstripe.export import to_file
 from pinstripe.identity import VerificationSession

@@ -5,9 +5,10 @@ three deliveries of each event, in any order, and repeat each until it is answer
 between they are killed so many times with SIGKILL, and another process takes over what is left. It
 prints how many were killed at which kind of moment, and how often each result was answered.
 
-Every second kill comes from outside, at any moment. The others come at a step: before or behind the
-n-th statement or commit, counted from the start of the process. After each kill every lease is
-ended, also those of deliveries that go on: their work must be rolled back.
+Every second kill comes from outside, at any moment. The others come at a step: at the n-th
+delivery, or before or behind the n-th statement or commit, counted from its start. After each
+kill every lease is ended, also those of deliveries that go on: their work must be rolled back. A
+process ends when all its reports were read, so that no kill comes too late.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from tests.support.databases import Database
 LEASE = 3600.0
 PROCESSES = 4
 STEPS = 150
-"""How many steps a process takes at most before it is killed at one."""
+"""How many steps a process takes at most before it is killed at one; each delivery is one."""
 
 
 @define
@@ -94,11 +95,12 @@ def router_of(database: Database, kind: str, fuse: Fuse) -> Router:
     return router
 
 
-async def work(router: Router, ids: dict[int, str], report: int) -> None:
+async def work(router: Router, fuse: Fuse, ids: dict[int, str], report: int) -> None:
     """Make each delivery until it is answered with success, and report each answer."""
     make, waiting = StripeEvent(), deque(ids.items())
     while waiting:
         index, id = waiting.popleft()
+        fuse.step()
         signed = make("file.created", event={"id": id})
         receipt = await router.receive(signed.body, signed.signature)
         if receipt.status != 200:
@@ -113,19 +115,31 @@ class Worker:
     left: dict[int, str]
     pid: int = 0
     reports: Any = None
+    end: int = 0
     has_fuse: bool = False
     is_shot: bool = False
 
     def start(self, database: Database, kind: str, steps: int) -> None:
         readable, writable = os.pipe()
+        ended, self.end = os.pipe()
         self.has_fuse, self.is_shot = steps > 0, False
         self.pid = os.fork()
         if self.pid == 0:
             logging.disable()
-            asyncio.run(work(router_of(database, kind, Fuse(steps)), self.left, writable))
+            fuse = Fuse(steps)
+            asyncio.run(work(router_of(database, kind, fuse), fuse, self.left, writable))
+            os.read(ended, 1)
             os._exit(0)
         os.close(writable)
-        self.reports = os.fdopen(readable)
+        os.close(ended)
+        # Without a buffer: a line in it would wake nobody who waits for the pipe.
+        self.reports = os.fdopen(readable, "rb", buffering=0)
+        self.let_end()
+
+    def let_end(self) -> None:
+        """Let the process end if nothing is left to do."""
+        if not self.left:
+            os.write(self.end, b".")
 
 
 @define
@@ -147,10 +161,12 @@ class Run:
         while self.waiting.get_map():
             for key, _ in self.waiting.select():
                 line = key.data.reports.readline()
-                self.note(key.data, *line.split()) if line else self.bury(key.data)
+                self.note(key.data, *line.decode().split()) if line else self.bury(key.data)
 
     def start(self, worker: Worker) -> None:
-        steps = self.draw.randint(1, STEPS) if self.fuses else 0
+        steps = (
+            self.draw.randint(1, min(STEPS, len(worker.left))) if self.fuses and worker.left else 0
+        )
         self.fuses -= steps > 0
         worker.start(self.database, self.kind, steps)
         self.waiting.register(worker.reports, selectors.EVENT_READ, worker)
@@ -164,10 +180,13 @@ class Run:
             worker.is_shot = True
             self.shots.pop(0)
             os.kill(worker.pid, signal.SIGKILL)
+        elif not worker.is_shot:
+            worker.let_end()
 
     def bury(self, worker: Worker) -> None:
         self.waiting.unregister(worker.reports)
         worker.reports.close()
+        os.close(worker.end)
         status = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
         if status == 0:
             return
