@@ -23,8 +23,9 @@ from pinstripe._disk.outputs import is_stream
 from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.walk import Created
 from pinstripe.cli._account import BadInput, open_client
-from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
+from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._progress import export_bar, progress_console
+from pinstripe.cli._status import BROKEN_PIPE, INTERRUPTED
 from pinstripe.cli._words import ESCAPE_HELP, place, say, shown
 from pinstripe.export import ExportProgress
 from pinstripe.export._export import ExportSettings, output_at, write_to

@@ -39,7 +39,8 @@ from pinstripe._core.redaction import clean_text
 from pinstripe._resources.endpoint import response_of
 from pinstripe.cli._account import BadInput, test_client
 from pinstripe.cli._http import NoAnswer, send
-from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
+from pinstripe.cli._interrupt import run_interruptible
+from pinstripe.cli._status import INTERRUPTED
 from pinstripe.cli._words import say
 from pinstripe.webhooks import Webhook
 

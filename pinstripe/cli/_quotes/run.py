@@ -24,7 +24,7 @@ from pinstripe._disk.append import AppendFile
 from pinstripe._disk.outputs import is_stream
 from pinstripe.bulk import fan_out
 from pinstripe.cli._account import BadInput, open_client
-from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
+from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._progress import progress_bar, progress_console
 from pinstripe.cli._quotes.output import (
     Answer,
@@ -39,6 +39,7 @@ from pinstripe.cli._quotes.queries import Query
 from pinstripe.cli._quotes.rows import QuoteOutcome, Rows
 from pinstripe.cli._quotes.source import Source
 from pinstripe.cli._quotes.stop import REFUSED, Settled, StopError
+from pinstripe.cli._status import BROKEN_PIPE, INTERRUPTED
 from pinstripe.cli._words import place, say
 from pinstripe.crypto import Quotes
 
