@@ -10,10 +10,9 @@ now.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 from fnmatch import fnmatchcase
 from functools import partial
@@ -28,16 +27,10 @@ from rich.markup import escape
 from yarl import URL
 
 from pinstripe import AsyncClient
-from pinstripe._core.errors import (
-    ConfigurationError,
-    PinstripeError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-)
+from pinstripe._core.errors import ConfigurationError, PinstripeError
 from pinstripe._core.redaction import clean_text
-from pinstripe._resources.endpoint import response_of
 from pinstripe.cli._account import BadInput, test_client
+from pinstripe.cli._event_log import EventLog, until_readable
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._status import INTERRUPTED
@@ -45,7 +38,6 @@ from pinstripe.cli._words import say
 from pinstripe.webhooks import Webhook
 
 _ATTEMPTS = 3
-_TEMPORARY = (TransportError, ServerError, RateLimitError)
 
 # The headers of Stripe's own deliveries besides the signature; https://docs.stripe.com/webhooks
 _HEADERS = {
@@ -166,75 +158,25 @@ def _address(text: str, allowed_hosts: Collection[str]) -> URL:
     return url
 
 
-class _EventLog:
-    """The log of events, from its end at the start of the command.
-
-    Args:
-        client: Of the account.
-    """
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        self._last_id: str | None = None
-
-    async def find_end(self) -> None:
-        """Note which event is the newest now."""
-        page = await self._client.events.list(limit=1)
-        self._last_id = page.data[0].id if page.data else None
-
-    async def new_events(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield what has happened since, oldest first, as the API shows it.
-
-        The objects of a page come newest first. With a last event known, `ending_before` walks
-        the pages from there to the newest one, and each page is turned around. If the log was
-        empty so far, there is no such event: the walk begins at the newest page, and the pages
-        are kept and turned around too.
-        """
-        pages: list[list[dict[str, Any]]] = []
-        pager = self._client.events.list(ending_before=self._last_id)
-        async with aclosing(pager.pages()) as walk:
-            async for page in walk:
-                pages.append(json.loads(response_of(page).body)["data"][::-1])
-                if self._last_id is not None:
-                    for event in pages.pop():
-                        self._last_id = event["id"]
-                        yield event
-        for event in itertools.chain(*reversed(pages)):
-            self._last_id = event["id"]
-            yield event
-
-
 async def _listen(
     client: AsyncClient, forwarding: _Forwarding, console: Console, count: _Count
 ) -> None:
-    log = _EventLog(client)
+    log = EventLog(client)
     async with client:
-        await _until_readable(log.find_end, forwarding.interval)
+        await until_readable(log.find_end, forwarding.interval)
         shown = escape(str(forwarding.url))
         console.print(f"Listening; events go to {shown} until Ctrl-C", soft_wrap=True)
         forward = partial(_forward_new, log, forwarding, console, count)
         while True:
-            await _until_readable(forward, forwarding.interval)
+            await until_readable(forward, forwarding.interval)
             await asyncio.sleep(forwarding.interval)
 
 
-async def _until_readable(look: Callable[[], Awaitable[None]], interval: float) -> None:
-    """Look at the log, and repeat that until the API can be reached."""
-    while True:
-        try:
-            await look()
-        except _TEMPORARY as error:  # noqa: PERF203 -- each failure is waited out
-            say(f"the log cannot be read, for now: {error.message}")
-            await asyncio.sleep(interval)
-        else:
-            return
-
-
 async def _forward_new(
-    log: _EventLog, forwarding: _Forwarding, console: Console, count: _Count
+    log: EventLog, forwarding: _Forwarding, console: Console, count: _Count
 ) -> None:
     async with aclosing(log.new_events()) as events:
-        async for event in events:
+        async for _, event in events:
             if forwarding.wants(event["type"]):
                 delivered = await _deliver(event, forwarding, console)
                 count.delivered += delivered

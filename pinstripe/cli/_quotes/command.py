@@ -1,4 +1,4 @@
-"""`pinstripe quotes`: queries from a file, quotes to a file, as many as there are.
+"""`pinstripe quotes batch`: queries from a file, quotes to a file, as many as there are.
 
 A run has four steps: lock the output, check the whole input, find out what an earlier run left to
 do, and ask. Nothing is sent, and no output is changed, before the first three are done. The input
@@ -75,7 +75,7 @@ _FORMATS = click.Choice(["csv", "jsonl"])
 )
 @click.option("--escape-formulas", is_flag=True, help=ESCAPE_HELP)
 @click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox: no key, no network.")
-def quotes(
+def batch(
     *,
     queries: str,
     output: Path | None,
