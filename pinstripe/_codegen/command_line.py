@@ -24,7 +24,6 @@ from datetime import datetime
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
-from pprint import pformat
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
@@ -117,7 +116,7 @@ def generate(client: AsyncClient) -> str:
         "WORDS: dict[str, tuple[str, ...]]": output.words,
         "CALLS: dict[str, _Call]": output.calls,
     }
-    parts = (f"{name} = {pformat(table, sort_dicts=False)}\n" for name, table in tables.items())
+    parts = (f"{name} = {table!r}\n" for name, table in tables.items())
     return "\n".join([HEADER, *parts])
 
 
@@ -225,34 +224,34 @@ def _words_of(options: Iterable[Any]) -> tuple[str, ...]:
     return tuple(word for words in literals for word in words if word)
 
 
-_TEXT_LIKE: Final = (str, int, Decimal)
+# How a parameter is typed that can have these types, by those that decide.
+_KINDS: Final = (
+    ({Created}, "range"),
+    ({datetime}, "time"),
+    ({PathLike, bytes}, "file"),
+    ({PathLike}, "path"),
+    ({float}, "number"),
+    ({Decimal}, "decimal"),
+    ({int}, "integer"),
+    ({bool}, "flag"),
+    ({str}, "text"),  # also an id, in place of the model that has it
+)
 
 
 def _kind(kinds: Sequence[Any], words: Sequence[str]) -> str | None:
     """Return how a parameter of these types is typed; None if it cannot be."""
     origins = {get_origin(kind) or kind for kind in kinds}
-    if Created in origins:
-        return "range"
-    if datetime in origins:
-        return "time"
-    if PathLike in origins:
-        return "file" if bytes in origins else "path"
-    if float in origins:
-        return "number"
-    if origins <= {str}:
-        return "text" if origins or words else None
-    if origins <= {*_TEXT_LIKE}:
-        return "integer" if origins == {int} else "decimal"
-    (first, *others) = origins
-    if others:
-        return "text" if str in origins else None  # an id, or the model that has it
-    if first is bool:
-        return "flag"
-    if first is Mapping:
-        return "map" if get_args(kinds[0]) == (str, str) else None
+    for deciding, kind in _KINDS:
+        if deciding <= origins:
+            return kind
+    if not kinds:
+        return "text" if words else None
+    (first, *_), arguments = origins, get_args(kinds[0])
+    if first is Mapping and arguments == (str, str):
+        return "map"
     if first is Sequence:
-        item = {get_origin(kind) or kind for kind in _alternatives(get_args(kinds[0])[0])}
-        return "list" if item <= {str, Literal} else None
+        items = {get_origin(kind) or kind for kind in _alternatives(arguments[0])}
+        return "list" if items <= {str, Literal} else None
     return "model" if isinstance(first, type) and issubclass(first, Model) else None
 
 

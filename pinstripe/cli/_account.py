@@ -87,7 +87,7 @@ def open_client(hint: str = "", **options: Any) -> AsyncClient:
     from pinstripe._core.errors import ConfigurationError  # noqa: PLC0415 -- as above
 
     given = _given()
-    settings = {name: value for name, value in given.items() if name != _KEY_FILE}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if name != _KEY_FILE}
     address = settings.get("base_url", DEFAULT_BASE_URL).rstrip("/")
     if address != DEFAULT_BASE_URL:
         settings["files_url"] = address

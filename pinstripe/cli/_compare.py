@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 
 import click
+from attrs import define
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,7 +15,7 @@ from pinstripe._client import AsyncClient
 from pinstripe._core.errors import ConfigurationError
 from pinstripe.cli._calls.calls import word
 from pinstripe.cli._calls.data import json_line, plain
-from pinstripe.cli._calls.execute import Asked, Job, asked_for, execute
+from pinstripe.cli._calls.execute import Job, asked_for, execute
 from pinstripe.cli._calls.output import write
 from pinstripe.crypto import OnrampQuote
 
@@ -35,34 +35,43 @@ def compare_networks(
         currency: The currency to buy.
         as_json: Whether each network is a line of JSON.
     """
-    asked = asked_for({"as_json": as_json})
-    make = partial(_compare, source_amount, source_currency, currency, asked)
-    return execute(Job(make, "GET", "quotes compare", explain=_explain), asked)
-
-
-def _explain(error: ConfigurationError) -> str:
-    return f"--{word(error.argument)}: {error.message.partition(': ')[2]}"
-
-
-async def _compare(
-    source_amount: str, source_currency: str, currency: str, asked: Asked, client: AsyncClient
-) -> None:
-    answer = await client.crypto.onramp_quotes.retrieve(
+    job = _Comparison(
+        asked=asked_for({"as_json": as_json}),
+        title="quotes compare",
         source_amount=source_amount,
         source_currency=source_currency,
-        destination_currencies=[currency],
+        currency=currency,
     )
-    costs = [(one.unit_cost, one) for one in answer.filter(currency=currency)]
-    ranked = sorted(
-        [(cost, one) for cost, one in costs if cost is not None],
-        key=lambda pair: (pair[0], pair[1].destination_network),
-    )
-    if asked.shape.as_json:
-        write("".join(json_line(_facts(cost, one)) for cost, one in ranked))
-    elif ranked:
-        _draw(ranked, f"{source_amount} {source_currency}", currency)
-    else:
-        raise click.ClickException(f"no network has {currency} for this amount")
+    return execute(job)
+
+
+@define(kw_only=True)
+class _Comparison(Job):
+    source_amount: str
+    source_currency: str
+    currency: str
+
+    async def make(self, client: AsyncClient) -> None:
+        answer = await client.crypto.onramp_quotes.retrieve(
+            source_amount=self.source_amount,
+            source_currency=self.source_currency,
+            destination_currencies=[self.currency],
+        )
+        costs = [(one.unit_cost, one) for one in answer.filter(currency=self.currency)]
+        ranked = sorted(
+            [(cost, one) for cost, one in costs if cost is not None],
+            key=lambda pair: (pair[0], pair[1].destination_network),
+        )
+        if self.asked.shape.as_json:
+            write("".join(json_line(_facts(cost, one)) for cost, one in ranked))
+        elif ranked:
+            _draw(ranked, f"{self.source_amount} {self.source_currency}", self.currency)
+        else:
+            raise click.ClickException(f"no network has {self.currency} for this amount")
+
+    def explain(self, error: ConfigurationError) -> str:
+        name = "currency" if error.argument.startswith("destination") else word(error.argument)
+        return f"--{name}: {error.message.partition(': ')[2]}"
 
 
 def _facts(cost: Fraction, quote: OnrampQuote) -> dict[str, object]:

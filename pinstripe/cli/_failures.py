@@ -37,8 +37,13 @@ class CallFailedError(click.ClickException):
 
     def __init__(self, message: str, status: int, facts: Mapping[str, Any]) -> None:
         super().__init__(message)
-        self.exit_code = status
+        self.status = status
         self.facts = facts
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The exit status."""
+        return self.status
 
 
 def status_of(error: Exception) -> int:
@@ -52,24 +57,29 @@ def status_of(error: Exception) -> int:
     return NO_ANSWER if isinstance(error, (TransportError, ResponseError)) else REFUSED
 
 
-def failure_of(error: PinstripeError | OSError, message: str = "") -> CallFailedError:
+def failure_of(
+    error: PinstripeError | OSError, message: str = "", advice: Mapping[str, str] | None = None
+) -> CallFailedError:
     """Return what ends a command for an error.
 
     Args:
         error: The error.
         message: What to say, if it is not what the error says.
+        advice: What to type next, by the name of the fact; the texts follow the message.
     """
-    facts: dict[str, Any] = {"error": type(error).__name__}
+    text = message or str(error)
+    if isinstance(error, OSError) and not isinstance(error, PinstripeError) and error.filename:
+        text = message or f"{error.filename}: {error.strerror}"
+    facts: dict[str, Any] = {"error": type(error).__name__, "message": text}
     found = {name: getattr(error, name, None) for name in _FACTS}
     facts |= {name: value for name, value in found.items() if value is not None}
     if isinstance(error, IncompleteError):
         facts["errors"] = {id: str(one) for id, one in error.errors.items()}
-    text = message or str(error)
-    if isinstance(error, OSError) and not isinstance(error, PinstripeError):
-        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, APIError) and error.doc_url:
         text = f"{text}\nSee {error.doc_url}"
-    return CallFailedError(text, status_of(error), facts)
+    return CallFailedError(
+        "\n".join([text, *(advice or {}).values()]), status_of(error), {**facts, **(advice or {})}
+    )
 
 
 def may_have_acted(error: PinstripeError) -> bool:
@@ -81,20 +91,22 @@ def may_have_acted(error: PinstripeError) -> bool:
     return error.outcome == "unknown" and error.idempotency_key is not None
 
 
-def finishing_words(key: str, *, private: bool) -> str:
-    """Return what to type to finish a call whose outcome is not known.
+def finishing_advice(key: str, *, private: bool) -> str:
+    """Return what to do about a call whose outcome is not known.
 
     Args:
         key: The idempotency key of the call.
         private: Whether the words of the command hold private values, which are not repeated.
     """
     option = f"--idempotency-key {shlex.quote(key)}"
-    if private:
-        return f"the same command with {option}"
     words = sys.argv[1:]
-    if any(one.partition("=")[0] == "--idempotency-key" for one in words):
-        return shlex.join(["pinstripe", *words])
-    return f"{shlex.join(['pinstripe', *words])} {option}"
+    has_key = any(one.partition("=")[0] == "--idempotency-key" for one in words)
+    whole = shlex.join(["pinstripe", *words]) if not private else "the same command"
+    command = whole if has_key else f"{whole} {option}"
+    return (
+        "It is not certain whether the API has acted. To finish the call, which has the "
+        f"idempotency key {key}, run: {command}"
+    )
 
 
 def as_json(error: click.ClickException) -> str:

@@ -22,34 +22,33 @@ Every call of the client is a command, such as `pinstripe identity verification-
 {STATUSES}
 """
 
-_TOOLS = {
-    "request": Lazy("Call any other endpoint.", imported("pinstripe.cli.request", "request")),
-    "watch": Lazy("Show the life of an object until it ends.", imported("pinstripe.cli.watch", "watch")),
-    "quotes": Lazy("Quotes: for many queries, or compared.", imported("pinstripe.cli.quotes", "quotes")),
-    "export": Lazy("Write a list of the API to a file.", imported("pinstripe.cli.export", "export")),
-}
-_LOCAL = {
-    "sandbox": Lazy("Run a server to develop against.", imported("pinstripe.cli.sandbox", "sandbox")),
-    "trigger": Lazy("Have a sandbox produce an event.", imported("pinstripe.cli.trigger", "trigger")),
-    "listen": Lazy(
-        "Deliver the events of a test account to an app here.",
-        imported("pinstripe.cli.listen", "listen"),
-    ),
-    "demo": Lazy("Show what Pinstripe does: no key, no network.", imported("pinstripe.cli.demo", "demo")),
-    "completion": Lazy(
-        "Print what makes a shell complete words.",
-        imported("pinstripe.cli.completion", "completion"),
-    ),
+# The commands that are no calls: their line in the help, by their heading and name. Each is in the
+# module of its name.
+_OTHERS = {
+    "Any resource": {
+        "request": "Call any other endpoint.",
+        "watch": "Show the life of an object until it ends.",
+        "quotes": "Get quotes for many queries, or compare them.",
+        "export": "Write a list of the API to a file.",
+    },
+    "On this machine": {
+        "sandbox": "Run a server to develop against.",
+        "trigger": "Have a sandbox produce an event.",
+        "listen": "Deliver the events of a test account to an app here.",
+        "demo": "Show what Pinstripe does: no key, no network.",
+        "completion": "Print what makes a shell complete words.",
+    },
 }
 
 
 def command() -> LazyGroup:
     """Return the command `pinstripe`."""
-    lazy = {
-        **commands_below(""),
-        **{name: one._replace(section="Any resource") for name, one in _TOOLS.items()},
-        **{name: one._replace(section="On this machine") for name, one in _LOCAL.items()},
+    others = {
+        name: Lazy(text, imported(f"pinstripe.cli.{name}", name), section)
+        for section, commands in _OTHERS.items()
+        for name, text in commands.items()
     }
+    lazy = {**commands_below(""), **others}
     made = LazyGroup("pinstripe", _TEXT, lazy, find_elsewhere)
     return click.version_option(__version__, message="%(prog)s %(version)s")(made)
 

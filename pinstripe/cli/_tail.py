@@ -15,7 +15,7 @@ from rich.text import Text
 from pinstripe._client import AsyncClient
 from pinstripe.cli._calls.data import cell, field_at, plain
 from pinstripe.cli._calls.execute import Job, asked_for, execute
-from pinstripe.cli._calls.output import Printer, Shape
+from pinstripe.cli._calls.output import Printer
 from pinstripe.cli._event_log import EventLog, until_readable
 from pinstripe.events import Event
 
@@ -35,17 +35,17 @@ def follow(
         reveal: Whether private fields are printed too.
     """
     asked = asked_for({"as_json": as_json, "reveal": reveal})
-    return execute(Job(_Tail(patterns, last, interval, asked.shape).run, "GET", "tail"), asked)
+    job = _Tail(asked=asked, title="tail", patterns=patterns, last=last, interval=interval)
+    return execute(job)
 
 
-@define
-class _Tail:
+@define(kw_only=True)
+class _Tail(Job):
     patterns: Sequence[str]
     last: int
     interval: float
-    shape: Shape
 
-    async def run(self, client: AsyncClient) -> None:
+    async def make(self, client: AsyncClient) -> None:
         log, console = EventLog(client), Console(highlight=False)
 
         async def show() -> None:
@@ -64,8 +64,8 @@ class _Tail:
     def _print(self, event: Event, console: Console) -> None:
         if self.patterns and not any(fnmatchcase(event.type, each) for each in self.patterns):
             return
-        if self.shape.as_json:
-            Printer(self.shape).print_object(event)
+        if self.asked.shape.as_json:
+            Printer(self.asked.shape).print_object(event)
             return
         about = plain(event.data.object, reveal=False)
         style = _COLOURS.get(event.type.partition(".")[0], "")

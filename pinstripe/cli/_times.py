@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -18,7 +18,13 @@ _TIME = re.compile(
 _SHORT = 40
 
 
-class Time(click.ParamType):
+if TYPE_CHECKING:
+    TextType: TypeAlias = click.ParamType[Any, Any]
+else:
+    TextType = click.ParamType  # only newer versions of click know it as generic
+
+
+class Time(TextType):
     """The type of an option that takes a time.
 
     Args:

@@ -15,7 +15,7 @@ from rich.text import Text
 from pinstripe._client import AsyncClient
 from pinstripe.cli._calls.data import cell, flat, plain
 from pinstripe.cli._calls.execute import Job, asked_for, execute
-from pinstripe.cli._calls.output import Printer, Shape
+from pinstripe.cli._calls.output import Printer
 from pinstripe.cli._event_log import until_readable
 
 _FIRST: Final = ("id", "status")
@@ -35,20 +35,19 @@ def watch_object(
         reveal: Whether private fields are printed too.
     """
     asked = asked_for({"as_json": as_json, "reveal": reveal})
-    watch = _Watch(path, id, ends, interval, asked.shape)
-    return execute(Job(watch.run, "GET", f"watch {id}"), asked)
+    job = _Watch(asked=asked, title=f"watch {id}", path=path, id=id, ends=ends, interval=interval)
+    return execute(job)
 
 
-@define
-class _Watch:
+@define(kw_only=True)
+class _Watch(Job):
     path: str
     id: str
     ends: Sequence[str]
     interval: float
-    shape: Shape
-    _before: dict[str, Any] | None = None
+    before: dict[str, Any] | None = None
 
-    async def run(self, client: AsyncClient) -> None:
+    async def make(self, client: AsyncClient) -> None:
         retrieve, status = attrgetter(f"{self.path}.retrieve")(client), ""
 
         async def look() -> None:
@@ -65,12 +64,12 @@ class _Watch:
 
     def _print_changes(self, item: Any) -> None:
         """Print what is other than it was: at first the status, then each field that changed."""
-        now = dict(flat(plain(item, reveal=self.shape.reveal)))
-        before, self._before = self._before, now
+        now = dict(flat(plain(item, reveal=self.asked.shape.reveal)))
+        before, self.before = self.before, now
         if before == now:
             return
-        if self.shape.as_json:
-            Printer(self.shape).print_object(item)
+        if self.asked.shape.as_json:
+            Printer(self.asked.shape).print_object(item)
             return
         names = _FIRST if before is None else dict.fromkeys([*now, *before])
         changed = [name for name in names if before is None or before.get(name) != now.get(name)]

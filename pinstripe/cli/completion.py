@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -13,7 +12,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script with which SHELL completes commands, options, values and types of events.
+    r"""Print the script with which SHELL completes commands, options, values and types of events.
 
     \b
     bash: add to ~/.bashrc    eval "$(pinstripe completion bash)"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -26,50 +25,22 @@ so nothing of it is hidden.
 """
 
 
-def run(**values: Any) -> int:
-    """Call an endpoint.
+def _run(**values: Any) -> int:
+    from pinstripe.cli._request import run_request  # noqa: PLC0415 -- slow, so only for a request
 
-    Args:
-        values: What click has read.
-    """
-    from pinstripe.cli._calls.execute import Job, asked_for, execute  # noqa: PLC0415 -- slow
-    from pinstripe.cli._calls.values import read_body, set_values  # noqa: PLC0415 -- as above
-
-    method, path = values["method"], values["path"]
-    params = read_body(values["body"]) if values["body"] else {}
-    set_values(params, values["sets"])
-    asked = asked_for(values)
-    job = Job(
-        make=partial(_make, values, params, asked),
-        method=method,
-        title=f"{method} {path}",
-        private=bool(params),
-    )
-    return execute(job, asked)
-
-
-async def _make(values: Mapping[str, Any], params: Mapping[str, Any], asked: Any, client: Any) -> None:
-    from pinstripe.cli._calls.output import Printer  # noqa: PLC0415 -- slow, so only for a call
-
-    response = await client.request(
-        values["method"],
-        values["path"],
-        params or None,
-        ids=dict(values["ids"]) or None,
-        host=values["host"],
-        request_options=asked.options,
-    )
-    Printer(asked.shape).print_object(response.json())
+    return run_request(values)
 
 
 def _options() -> Sequence[click.Parameter]:
+    methods = click.Choice(["GET", "POST", "DELETE"], case_sensitive=False)
     hosts = click.Choice(["api", "files"])
+    host_help = "Which address of the API serves it."
     shown = [option for option in output_options() if option.name != "reveal"]
     return [
-        click.Argument(["method"], type=click.Choice(["GET", "POST", "DELETE"], case_sensitive=False)),
+        click.Argument(["method"], type=methods),
         click.Argument(["path"]),
         click.Option(["ids", "--id"], type=Pair(), multiple=True, help="The id for a placeholder."),
-        click.Option(["host", "--host"], type=hosts, default="api", show_default=True, help="Who serves it."),
+        click.Option(["--host"], type=hosts, default="api", show_default=True, help=host_help),
         *body_options(),
         *sending_options("POST"),
         *shown,
@@ -77,4 +48,4 @@ def _options() -> Sequence[click.Parameter]:
     ]
 
 
-request = click.Command("request", callback=run, params=[*_options()], help=_TEXT)
+request = click.Command("request", callback=_run, params=[*_options()], help=_TEXT)

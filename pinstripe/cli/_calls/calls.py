@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from pinstripe.cli._calls.table import CALLS, GROUPS, WORDS
 
-__all__ = ["ANOTHER_ASK", "GROUPS", "Call", "Param", "call_of", "paths_below", "word"]
+__all__ = ["EVENT_TYPES", "GROUPS", "Call", "Param", "call_of", "paths_below", "word"]
 
 _ASKS: Final = ("redact", "delete", "cancel")
-ANOTHER_ASK: Final[Mapping[str, str]] = {"climate.orders.create": "it is paid at once"}
-"""Calls that cannot be undone, though their names do not say so, and why."""
+# Calls that cannot be undone, though their names do not say so, and why.
+_ALSO_ASK: Final[Mapping[str, str]] = {"climate.orders.create": "it is paid at once"}
 
 
 class Param(NamedTuple):
@@ -74,7 +74,7 @@ class Call(NamedTuple):
     @property
     def consequence(self) -> str | None:
         """Why it asks first, whatever the key is; None if it does not."""
-        return "this cannot be undone" if self.name in _ASKS else ANOTHER_ASK.get(self.path)
+        return "this cannot be undone" if self.name in _ASKS else _ALSO_ASK.get(self.path)
 
 
 def call_of(path: str) -> Call:
@@ -105,3 +105,9 @@ def word(name: str) -> str:
         name: The name.
     """
     return name.replace("_", "-")
+
+
+EVENT_TYPES: Final = next(
+    param.words for param in call_of("events.list").params if param.path == "type"
+)
+"""The types of events whose objects have a model."""

@@ -17,9 +17,7 @@ from pinstripe.cli._tree import SETTINGS, Lazy, LazyGroup, imported
 SECTION: Final = "Resources"
 _OWN: Final = {
     "events": {
-        "tail": Lazy(
-            "Follow the log of events.", imported("pinstripe.cli.tail", "tail"), "Also"
-        )
+        "tail": Lazy("Follow the log of events.", imported("pinstripe.cli.tail", "tail"), "Also")
     }
 }
 """Commands that are not calls, by the group that they belong to."""

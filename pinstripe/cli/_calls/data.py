@@ -24,7 +24,8 @@ def plain(value: Any, *, reveal: bool, mark: bool = False) -> Any:
     """
     names: Sequence[str] | None = getattr(value, "__struct_fields__", None)
     if names is not None:
-        shown = shown_fields(type(value))
+        kind: Any = type(value)
+        shown = shown_fields(kind)
         fields = {name: getattr(value, name) for name in names}
         return {
             name: plain(inner, reveal=reveal, mark=mark) if reveal or name in shown else HIDDEN
@@ -106,8 +107,10 @@ def cell(value: Any) -> str:
     if isinstance(value, list):
         items = cast("list[Any]", value)
         nested = any(isinstance(item, (dict, list)) for item in items)
-        return json.dumps(items, default=lambda _: "(hidden)") if nested else ", ".join(
-            map(cell, items)
+        return (
+            json.dumps(items, default=lambda _: "(hidden)")
+            if nested
+            else ", ".join(map(cell, items))
         )
     text = str(value)
     return text if text.isprintable() else json.dumps(text)[1:-1]

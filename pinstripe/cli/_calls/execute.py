@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
-from attrs import Factory, define, frozen
+from attrs import define, frozen
 
 from pinstripe._client import AsyncClient
 from pinstripe._config.options import RequestOptions
@@ -16,7 +17,7 @@ from pinstripe._core.tracebacks import hide_frames
 from pinstripe.cli._account import BadInput, is_live, open_client
 from pinstripe.cli._calls.dry_run import NotSentError, Recorder, described, printed
 from pinstripe.cli._calls.output import Shape, write
-from pinstripe.cli._failures import CallFailedError, failure_of, finishing_words, may_have_acted
+from pinstripe.cli._failures import CallFailedError, failure_of, finishing_advice, may_have_acted
 from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._status import BROKEN_PIPE, INTERRUPTED
 from pinstripe.cli._words import say
@@ -64,55 +65,61 @@ def asked_for(values: Mapping[str, Any]) -> Asked:
     return Asked(shape, yes, dry_run, values.get("idempotency_key"), values.get("timeout"))
 
 
-def _as_it_is(error: ConfigurationError) -> str:
-    return error.message
-
-
-@define
+@define(kw_only=True)
 class Job:
     """What a command sends.
 
     Attributes:
-        make: Makes the call with a client, and prints what comes.
+        asked: What the command was asked to do.
         method: The HTTP method.
         title: The call in words, with the object that it is about.
         consequence: Why it asks first, whatever the key is; None if it does not.
-        explain: Returns what an error of an argument says, with the name of the option.
         private: Whether the words of the command hold private values.
         resume: What to type to continue after what was printed; empty if nothing is to continue.
     """
 
-    make: Callable[[AsyncClient], Coroutine[Any, Any, None]]
-    method: str
+    asked: Asked
+    method: str = "GET"
     title: str
     consequence: str | None = None
-    explain: Callable[[ConfigurationError], str] = Factory(lambda: _as_it_is)
     private: bool = False
     resume: str = ""
 
+    async def make(self, client: AsyncClient) -> None:
+        """Make the call, and print what comes.
 
-def execute(job: Job, asked: Asked) -> int:
+        Args:
+            client: The client.
+        """
+        raise NotImplementedError
+
+    def explain(self, error: ConfigurationError) -> str:
+        """Return what an error of an argument says, with the name of the option.
+
+        Args:
+            error: The error.
+        """
+        return error.message
+
+
+def execute(job: Job) -> int:
     """Run what a command sends, and return its exit status.
 
     Args:
         job: What it sends.
-        asked: What it was asked to do.
 
     Raises:
         BadInput: An argument or the environment is wrong, or nobody agreed; nothing was sent.
         CallFailedError: The call failed.
     """
-    recorder = Recorder() if asked.dry_run else None
-    if recorder is None:
-        _ask_first(job, asked)
-    client = open_client(**({} if recorder is None else {"transport": recorder}))
+    if job.asked.dry_run:
+        write(printed(_request_of(job), as_json=job.asked.shape.as_json))
+        return 0
+    if not job.asked.yes and (reasons := _reasons(job)):
+        _request_of(job)  # refuses what is wrong with the arguments before it asks
+        _ask(f"{job.title}: {' and '.join(reasons)}")
     try:
-        run_interruptible(_run(client, job))
-    except NotSentError:
-        assert recorder is not None
-        assert recorder.request is not None
-        facts = described(recorder.request, key=asked.idempotency_key, reveal=asked.shape.reveal)
-        write(printed(facts, as_json=asked.shape.as_json))
+        run_interruptible(_run(open_client(), job))
     except KeyboardInterrupt:
         if job.resume:
             say(f"Stopped; to continue, add {job.resume}")
@@ -132,33 +139,39 @@ async def _run(client: AsyncClient, job: Job) -> None:
         await job.make(client)
 
 
-def _ask_first(job: Job, asked: Asked) -> None:
-    """Ask whether to do what cannot be undone, or what is done with a live key."""
+def _request_of(job: Job) -> dict[str, Any]:
+    """Return the first request of a job as plain data; nothing is sent."""
+    recorder = Recorder()
+    client = open_client(transport=recorder)
+    with suppress(NotSentError):
+        try:
+            run_interruptible(_run(client, job))
+        except ConfigurationError as error:
+            raise BadInput(job.explain(error)) from None
+    assert recorder.request is not None
+    key, reveal = job.asked.idempotency_key, job.asked.shape.reveal
+    return described(recorder.request, key=key, reveal=reveal)
+
+
+def _reasons(job: Job) -> list[str]:
+    """Return why a command asks first; none if it does not."""
     live = job.method != "GET" and is_live()
-    if asked.yes or not (live or job.consequence):
-        return
     reasons = [job.consequence, "the key is a live one" if live else None]
-    reason = ", and ".join(filter(None, reasons))
+    return [reason for reason in reasons if reason is not None]
+
+
+def _ask(question: str) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise BadInput(f"{job.title}: {reason}; add --yes to do it without being asked")
-    question = f"{job.title}: {reason}. Do it?"
-    if not click.confirm(question, err=True):
+        raise BadInput(f"{question}; add --yes to do it without being asked")
+    if not click.confirm(f"{question}. Do it?", err=True):
         raise BadInput("nothing was sent")
 
 
 def _failure(error: PinstripeError | OSError, job: Job) -> CallFailedError:
-    failure = failure_of(error)
-    extra: list[str] = []
+    advice: dict[str, str] = {}
     if isinstance(error, PinstripeError) and job.method != "GET" and may_have_acted(error):
         assert error.idempotency_key is not None
-        words = finishing_words(error.idempotency_key, private=job.private)
-        extra.append(
-            "It is not certain whether the API has acted. The idempotency key of the call is "
-            f"{error.idempotency_key}; to finish the call, run {words}"
-        )
-        failure.facts["finish"] = words
+        advice["finish"] = finishing_advice(error.idempotency_key, private=job.private)
     if job.resume:
-        extra.append(f"To continue after what was printed, add {job.resume}")
-        failure.facts["resume"] = job.resume
-    failure.message = "\n".join([failure.message, *extra])
-    return failure
+        advice["resume"] = f"To continue after what was printed, add {job.resume}"
+    return failure_of(error, advice=advice)

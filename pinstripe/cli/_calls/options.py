@@ -11,13 +11,13 @@ from click.shell_completion import CompletionItem
 from pinstripe.cli._account import account_options
 from pinstripe.cli._calls.calls import Call, Param, word
 from pinstripe.cli._calls.values import BOUNDS
-from pinstripe.cli._times import EXAMPLES, Time
+from pinstripe.cli._times import EXAMPLES, TextType, Time
 
 _MANY_WORDS = 8
 _RANGES: Final = {"gt": "after", "gte": "at or after", "lt": "before", "lte": "at or before"}
 
 
-class Words(click.ParamType):
+class Words(TextType):
     """Text whose usual values are known: they are completed, and every other text is taken too.
 
     Args:
@@ -36,7 +36,7 @@ class Words(click.ParamType):
         return [CompletionItem(one) for one in self._words if one.startswith(incomplete)]
 
 
-class Pair(click.ParamType):
+class Pair(TextType):
     """A key and a value, `user=42`; an empty text alone stands for clearing all."""
 
     name = "key=value"
@@ -129,12 +129,12 @@ def _made_of(param: Param) -> Iterator[click.Parameter]:
             yield click.Option(decls, type=Time(), metavar="TIME", help=help)
 
 
-def _type_of(param: Param) -> click.ParamType:
+def _type_of(param: Param) -> TextType:
     if param.kind in ("file", "path"):
         return click.Path(exists=param.kind == "file", dir_okay=param.kind == "path")
     if param.kind in ("time", "range"):
         return Time(("", *param.words) if param.kind == "time" else ())
-    simple = {"integer": click.INT, "number": click.FLOAT, "map": Pair()}
+    simple: Mapping[str, TextType] = {"integer": click.INT, "number": click.FLOAT, "map": Pair()}
     return simple.get(param.kind) or (Words(param.words) if param.words else click.STRING)
 
 

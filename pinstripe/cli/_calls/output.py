@@ -1,8 +1,8 @@
 """Prints what a call gives, as it comes.
 
-With `--json`, an object is a line of JSON. Else a terminal gets a table or a card, and anything else
-plain lines that `cut` and `awk` read: the fields of an object with tabs between them. Into a pipe
-nothing is cut off, and nothing is coloured.
+With `--json`, an object is a line of JSON. Else a terminal gets a table or a card, and a file or a
+pipe gets plain lines that `cut` and `awk` read: the fields of an object with tabs between them.
+There nothing is cut off, and nothing is coloured.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Printer:
 
             card(rows_of(data, shape.fields))
         else:
-            write("".join(f"{name}\t{cell(value)}\n" for name, value in rows_of(data, shape.fields)))
+            write(
+                "".join(f"{name}\t{cell(value)}\n" for name, value in rows_of(data, shape.fields))
+            )
 
     def print_page(self, items: Sequence[Any]) -> None:
         """Print the objects of a page: rows of a table on a terminal.

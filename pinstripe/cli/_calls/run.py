@@ -1,4 +1,4 @@
-"""Makes the call of a command: its arguments, what it prints, and its errors by the option's name."""
+"""Makes the call of a command, prints what it gives, and names its errors by their options."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from operator import attrgetter
 from typing import Any, cast, get_args, get_type_hints
 
 import click
+from attrs import define
 
 from pinstripe._client import AsyncClient
 from pinstripe._core.errors import ConfigurationError
@@ -24,8 +24,8 @@ from pinstripe.cli._calls.output import Printer, check_fields, write
 from pinstripe.cli._calls.values import Params, convert, merge, read_body, set_values
 from pinstripe.cli._words import say
 
+# Rows that a terminal gets of a list, unless the command says how many: those of a page.
 _ROWS = 100
-"""Rows that a terminal gets of a list, unless the command says how many: those of a page."""
 
 _OURS = ("timeout", "idempotency_key")
 
@@ -46,19 +46,17 @@ def run_call(call: Call, values: Mapping[str, Any]) -> int:
     positions, params = _arguments(call, values)
     subject = positions[0] if positions else ""
     private = any("p" in param.marks and values.get(variable(param.path)) for param in call.params)
-    job = Job(
-        make=_nothing,
+    job = _CallJob(
+        asked=asked,
         method=call.method,
         title=f"{word(call.path).replace('.', ' ')} {subject}".strip(),
         consequence=call.consequence,
-        explain=partial(_explain, call),
         private=private or bool(values.get("sets") or values.get("body")),
+        call=call,
+        positions=positions,
+        params=params,
     )
-    job.make = partial(_make, call, positions, params, asked, job)
-    return execute(job, asked)
-
-
-async def _nothing(_: AsyncClient) -> None: ...
+    return execute(job)
 
 
 def _arguments(call: Call, values: Mapping[str, Any]) -> tuple[Sequence[Any], Params]:
@@ -75,50 +73,68 @@ def _arguments(call: Call, values: Mapping[str, Any]) -> tuple[Sequence[Any], Pa
     return positions, params
 
 
-@hide_frames
-async def _make(
-    call: Call,
-    positions: Sequence[Any],
-    params: Params,
-    asked: Asked,
-    job: Job,
-    client: AsyncClient,
-) -> None:
-    """Make the call, and print what it gives."""
-    function: Callable[..., Any] = attrgetter(call.path)(client)
-    if asked.shape.fields:
-        returned = get_type_hints(function)["return"]
-        model = (get_args(returned) or (returned,))[0]
-        check_fields(model, asked.shape.fields, reveal=asked.shape.reveal)
-    more: Params = {}
-    options = asked.options
-    if options is not None and "request_options" in inspect.signature(function).parameters:
-        more["request_options"] = options
-    given = [
-        await attrgetter(f"{param.vocabulary}.retrieve")(client)(value, **more)
-        if param.kind == "model"
-        else value
-        for param, value in zip(call.params, positions, strict=False)
-    ]
-    if call.gives == "list":
-        await _print_list(function(*given, **params, **more), params, asked, job)
-    else:
-        _print_result(await function(*given, **params, **more), asked)
+@define(kw_only=True)
+class _CallJob(Job):
+    """A call of a resource.
 
+    Attributes:
+        call: The call.
+        positions: Its arguments that have a position.
+        params: Its arguments that have a name.
+    """
 
-async def _print_list(pager: Pager[Any], params: Params, asked: Asked, job: Job) -> None:
-    """Print a list page by page; on a terminal no more than a page, unless it is said how many."""
-    printer, left = Printer(asked.shape), _ROWS
-    bounded = asked.shape.on_terminal and "max_items" not in params
-    async with aclosing(pager.pages()) as pages:
-        async for page in pages:
-            printer.print_page(page.data[:left] if bounded else page.data)
-            job.resume = f"--cursor {pager.cursor}" if pager.cursor else ""
-            left -= len(page.data)
-            if bounded and left <= 0 and page.has_more:
-                say(f"The first {_ROWS} are shown; --max-items or --json gives more.")
-                break
-    job.resume = ""
+    call: Call
+    positions: Sequence[Any]
+    params: Params
+
+    @hide_frames
+    async def make(self, client: AsyncClient) -> None:
+        """See `Job.make`."""
+        function: Callable[..., Any] = attrgetter(self.call.path)(client)
+        if self.asked.shape.fields:
+            returned = get_type_hints(function)["return"]
+            model = (get_args(returned) or (returned,))[0]
+            check_fields(model, self.asked.shape.fields, reveal=self.asked.shape.reveal)
+        options: Params = {}
+        if "request_options" in inspect.signature(function).parameters:
+            options["request_options"] = self.asked.options
+        given = [
+            await attrgetter(f"{param.vocabulary}.retrieve")(client)(value, **options)
+            if param.kind == "model"
+            else value
+            for param, value in zip(self.call.params, self.positions, strict=False)
+        ]
+        bounded = self.call.gives == "list" and self._is_bounded()
+        params = {**self.params, "max_items": _ROWS} if bounded else self.params
+        result = function(*given, **params, **options)
+        if self.call.gives == "list":
+            await self._print_list(result)
+        else:
+            _print_result(await result, self.asked)
+
+    def explain(self, error: ConfigurationError) -> str:
+        """See `Job.explain`."""
+        problem = error.message.partition(": ")[2]
+        for param in self.call.params:
+            if "_" in param.path:
+                problem = re.sub(rf"(?<![\w-]){param.path}\b", param.shown, problem)
+        return f"{_option_of(self.call, error.argument)}: {problem}"
+
+    def _is_bounded(self) -> bool:
+        return self.asked.shape.on_terminal and "max_items" not in self.params
+
+    async def _print_list(self, pager: Pager[Any]) -> None:
+        """Print a list page by page, as the pages come."""
+        printer, more = Printer(self.asked.shape), False
+        resumes = any(param.path == "cursor" for param in self.call.params)
+        async with aclosing(pager.pages()) as pages:
+            async for page in pages:
+                printer.print_page(page.data)
+                more = page.has_more
+                self.resume = f"--cursor {pager.cursor}" if resumes and pager.cursor else ""
+        self.resume = ""
+        if more and self._is_bounded():
+            say(f"The first {_ROWS} are shown; --max-items or --json gives more.")
 
 
 def _print_result(result: Any, asked: Asked) -> None:
@@ -129,16 +145,6 @@ def _print_result(result: Any, asked: Asked) -> None:
     else:
         paths = cast("Mapping[str, Any]", result).values() if isinstance(result, dict) else [result]
         write("".join(f"{path}\n" for path in paths))
-
-
-def _explain(call: Call, error: ConfigurationError) -> str:
-    """Return what is wrong with an argument, named as the option that gives it."""
-    problem = error.message.partition(": ")[2]
-    options = {param.path: param.shown for param in call.params}
-    for name, option in options.items():
-        if "_" in name:
-            problem = re.sub(rf"(?<![\w-]){name}\b", option, problem)
-    return f"{_option_of(call, error.argument)}: {problem}"
 
 
 def _option_of(call: Call, argument: str) -> str:

@@ -143,10 +143,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.cancel": (
         "POST",
         "object",
-        "End a session that still requires "
-        "input; this cannot be undone.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/cancel",
+        "End a session that still requires input; this cannot be undone.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/cancel",
         (
             ("session", "text", "", "Its id (vs_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -155,11 +152,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.create": (
         "POST",
         "object",
-        "Start the verification of a "
-        "person, with one session for all "
-        "attempts.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/create",
+        "Start the verification of a person, with one session for all attempts.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/create",
         (
             (
                 "type",
@@ -206,9 +199,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.list": (
         "GET",
         "list",
-        "List sessions, newest first.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/list",
+        "List sessions, newest first.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/list",
         (
             ("client_reference_id", "text", "", "Only those with this id of your own.", "p"),
             ("created", "range", "", "Only those created in this range, or in this second.", ""),
@@ -238,14 +229,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.redact": (
         "POST",
         "object",
-        "Remove everything that a session "
-        "collected; this cannot be undone.\n"
-        "\n"
-        "It takes up to four days; "
-        "redaction.status shows the "
-        "progress.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/redact",
+        "Remove everything that a session collected; this cannot be undone.\n\nIt takes up to four days; redaction.status shows the progress.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/redact",
         (
             ("session", "text", "", "Its id (vs_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -254,11 +238,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.retrieve": (
         "GET",
         "object",
-        "Return a session; while it "
-        "requires input, with a fresh "
-        "client_secret and url.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/retrieve",
+        "Return a session; while it requires input, with a fresh client_secret and url.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/retrieve",
         (
             ("session", "text", "", "Its id (vs_...).", "ar"),
             (
@@ -273,10 +253,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_sessions.update": (
         "POST",
         "object",
-        "Change a session that still "
-        "requires input.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_sessions/update",
+        "Change a session that still requires input.\n\nhttps://docs.stripe.com/api/identity/verification_sessions/update",
         (
             ("session", "text", "", "Its id (vs_...).", "ar"),
             ("type", "text", "type", "What to check.", ""),
@@ -305,9 +282,7 @@ CALLS: dict[str, _Call] = {
     "identity.verification_reports.list": (
         "GET",
         "list",
-        "List reports, newest first.\n"
-        "\n"
-        "https://docs.stripe.com/api/identity/verification_reports/list",
+        "List reports, newest first.\n\nhttps://docs.stripe.com/api/identity/verification_reports/list",
         (
             ("client_reference_id", "text", "", "Only those with this id of your own.", "p"),
             ("created", "range", "", "Only those created in this range, or in this second.", ""),
@@ -345,10 +320,7 @@ CALLS: dict[str, _Call] = {
     "crypto.onramp_sessions.create": (
         "POST",
         "object",
-        "Start the visit of a customer; each visit "
-        "needs a session of its own.\n"
-        "\n"
-        "https://docs.stripe.com/api/crypto/onramp_sessions/create",
+        "Start the visit of a customer; each visit needs a session of its own.\n\nhttps://docs.stripe.com/api/crypto/onramp_sessions/create",
         (
             (
                 "source_currency",
@@ -403,10 +375,7 @@ CALLS: dict[str, _Call] = {
                 "wallet_addresses.avalanche",
                 "text",
                 "",
-                "The wallets of the customer by network, "
-                '{"base": "0x..."}. If '
-                "--destination-networks are given, each "
-                "wallet is on one of them.",
+                'The wallets of the customer by network, {"base": "0x..."}. If --destination-networks are given, each wallet is on one of them.',
                 "p",
             ),
             ("wallet_addresses.base", "text", "", "", "p"),
@@ -505,11 +474,7 @@ CALLS: dict[str, _Call] = {
     "crypto.onramp_quotes.retrieve": (
         "GET",
         "object",
-        "Estimate the price of crypto: one quote "
-        "for each valid pair of currency and "
-        "network.\n"
-        "\n"
-        "https://docs.stripe.com/api/crypto/onramp_quotes/retrieve",
+        "Estimate the price of crypto: one quote for each valid pair of currency and network.\n\nhttps://docs.stripe.com/api/crypto/onramp_quotes/retrieve",
         (
             (
                 "source_amount",
@@ -529,9 +494,7 @@ CALLS: dict[str, _Call] = {
                 "destination_amount",
                 "decimal",
                 "",
-                "The amount to buy, in place of "
-                "--source-amount; needs exactly one "
-                "currency and one network.",
+                "The amount to buy, in place of --source-amount; needs exactly one currency and one network.",
                 "",
             ),
             (
@@ -553,14 +516,7 @@ CALLS: dict[str, _Call] = {
     "climate.orders.cancel": (
         "POST",
         "object",
-        "Cancel an order; this cannot be undone.\n"
-        "\n"
-        "You can cancel within 24 hours, and Stripe keeps "
-        "the fees. You can also cancel within 30 days after "
-        "a delay or a substitution of the product, and "
-        "everything is refunded.\n"
-        "\n"
-        "https://docs.stripe.com/api/climate/order/cancel",
+        "Cancel an order; this cannot be undone.\n\nYou can cancel within 24 hours, and Stripe keeps the fees. You can also cancel within 30 days after a delay or a substitution of the product, and everything is refunded.\n\nhttps://docs.stripe.com/api/climate/order/cancel",
         (
             ("order", "text", "", "Its id (climorder_...).", "ar"),
             ("expand", "list", "", 'Fields to expand: ["product"].', ""),
@@ -569,19 +525,14 @@ CALLS: dict[str, _Call] = {
     "climate.orders.create": (
         "POST",
         "object",
-        "Order carbon removal; it is paid from the balance "
-        "of the account at once.\n"
-        "\n"
-        "https://docs.stripe.com/api/climate/order/create",
+        "Order carbon removal; it is paid from the balance of the account at once.\n\nhttps://docs.stripe.com/api/climate/order/create",
         (
             ("product", "text", "", "The product (climsku_...).", "r"),
             (
                 "metric_tons",
                 "decimal",
                 "",
-                "How many tons; this or amount. Products have a "
-                "minimum: 1 ton of most single suppliers, 0.001 "
-                "of a portfolio.",
+                "How many tons; this or amount. Products have a minimum: 1 ton of most single suppliers, 0.001 of a portfolio.",
                 "",
             ),
             (
@@ -646,10 +597,7 @@ CALLS: dict[str, _Call] = {
     "climate.orders.update": (
         "POST",
         "object",
-        "Change the beneficiary or the metadata of an "
-        "order.\n"
-        "\n"
-        "https://docs.stripe.com/api/climate/order/update",
+        "Change the beneficiary or the metadata of an order.\n\nhttps://docs.stripe.com/api/climate/order/update",
         (
             ("order", "text", "", "Its id (climorder_...).", "ar"),
             (
@@ -672,9 +620,7 @@ CALLS: dict[str, _Call] = {
     "climate.products.list": (
         "GET",
         "list",
-        "List all products that can be ordered.\n"
-        "\n"
-        "https://docs.stripe.com/api/climate/product/list",
+        "List all products that can be ordered.\n\nhttps://docs.stripe.com/api/climate/product/list",
         (
             ("limit", "integer", "", "Objects in a page, 1 to 100; 100 by default.", ""),
             ("max_items", "integer", "", "Objects in the whole walk, at most.", ""),
@@ -687,9 +633,7 @@ CALLS: dict[str, _Call] = {
     "climate.products.retrieve": (
         "GET",
         "object",
-        "Return a product with its present prices.\n"
-        "\n"
-        "https://docs.stripe.com/api/climate/product/retrieve",
+        "Return a product with its present prices.\n\nhttps://docs.stripe.com/api/climate/product/retrieve",
         (
             ("product", "text", "", "Its id (climsku_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -720,12 +664,7 @@ CALLS: dict[str, _Call] = {
     "events.list": (
         "GET",
         "list",
-        "List the events of the last 30 days, newest first.\n"
-        "\n"
-        "A walk over list(ending_before=last_seen) returns the later "
-        "events, oldest first.\n"
-        "\n"
-        "https://docs.stripe.com/api/events/list",
+        "List the events of the last 30 days, newest first.\n\nA walk over list(ending_before=last_seen) returns the later events, oldest first.\n\nhttps://docs.stripe.com/api/events/list",
         (
             (
                 "created",
@@ -738,9 +677,7 @@ CALLS: dict[str, _Call] = {
                 "delivery_success",
                 "flag",
                 "",
-                "True for events that every webhook endpoint has accepted; "
-                "False for events that at least one endpoint has not "
-                "accepted, so far or at all.",
+                "True for events that every webhook endpoint has accepted; False for events that at least one endpoint has not accepted, so far or at all.",
                 "",
             ),
             (
@@ -783,21 +720,13 @@ CALLS: dict[str, _Call] = {
     "files.create": (
         "POST",
         "object",
-        "Upload a file.\n"
-        "\n"
-        "It is read from the disk piece by piece, again for each "
-        "attempt. The deadline of the call includes the time to send "
-        "it: set a long one for a large file.\n"
-        "\n"
-        "https://docs.stripe.com/api/files/create",
+        "Upload a file.\n\nIt is read from the disk piece by piece, again for each attempt. The deadline of the call includes the time to send it: set a long one for a large file.\n\nhttps://docs.stripe.com/api/files/create",
         (
             (
                 "file",
                 "file",
                 "",
-                "The path of a file, bytes (also a bytearray or "
-                "memoryview), or a binary file object that can seek, which "
-                "is sent from its present position and stays open.",
+                "The path of a file, bytes (also a bytearray or memoryview), or a binary file object that can seek, which is sent from its present position and stays open.",
                 "r",
             ),
             (
@@ -830,16 +759,7 @@ CALLS: dict[str, _Call] = {
     "files.download": (
         "GET",
         "paths",
-        "Write the content of a file to the disk.\n"
-        "\n"
-        "It grows under a temporary name beside the destination, "
-        "and gets its name when it is complete and on the disk. "
-        "After an error or a cancellation nothing of it is left. "
-        "Only the owner of the process can read it. The deadline "
-        "of the call includes the time to receive it: set a long "
-        "one for a large file.\n"
-        "\n"
-        "https://docs.stripe.com/file-upload",
+        "Write the content of a file to the disk.\n\nIt grows under a temporary name beside the destination, and gets its name when it is complete and on the disk. After an error or a cancellation nothing of it is left. Only the owner of the process can read it. The deadline of the call includes the time to receive it: set a long one for a large file.\n\nhttps://docs.stripe.com/file-upload",
         (
             ("file", "text", "", "Its id (file_...), or the File.", "ar"),
             ("destination", "path", "", "The path to write to, in a folder that exists.", "ar"),
@@ -856,24 +776,7 @@ CALLS: dict[str, _Call] = {
     "files.download_images": (
         "GET",
         "paths",
-        "Download every image that a verification report "
-        "refers to.\n"
-        "\n"
-        "These are the images of the document "
-        "(document.files), of the selfie, and of the "
-        "document it was compared with (selfie.selfie, "
-        "selfie.document). Each file is named by its id, "
-        "such as file_1abc.jpg, and is written as download "
-        "does it.\n"
-        "\n"
-        "A secret key may not read them, so the client "
-        "needs a restricted key with three permissions: "
-        "Files, sessions and reports of Identity, and "
-        "recent sensitive results of Identity. The last one "
-        "covers recent verifications only, and a redaction "
-        "removes the images.\n"
-        "\n"
-        "https://docs.stripe.com/identity/access-verification-results",
+        "Download every image that a verification report refers to.\n\nThese are the images of the document (document.files), of the selfie, and of the document it was compared with (selfie.selfie, selfie.document). Each file is named by its id, such as file_1abc.jpg, and is written as download does it.\n\nA secret key may not read them, so the client needs a restricted key with three permissions: Files, sessions and reports of Identity, and recent sensitive results of Identity. The last one covers recent verifications only, and a redaction removes the images.\n\nhttps://docs.stripe.com/identity/access-verification-results",
         (
             ("report", "model", "identity.verification_reports", "The report.", "ar"),
             ("folder", "path", "", "The folder to write to; created if it does not exist.", "ar"),
@@ -905,18 +808,13 @@ CALLS: dict[str, _Call] = {
     "files.read": (
         "GET",
         "bytes",
-        "Return the content of a file that is small enough for the "
-        "memory.\n"
-        "\n"
-        "https://docs.stripe.com/file-upload",
+        "Return the content of a file that is small enough for the memory.\n\nhttps://docs.stripe.com/file-upload",
         (("file", "text", "", "Its id (file_...), or the File.", "ar"),),
     ),
     "files.retrieve": (
         "GET",
         "object",
-        "Return the facts about a file, without its content.\n"
-        "\n"
-        "https://docs.stripe.com/api/files/retrieve",
+        "Return the facts about a file, without its content.\n\nhttps://docs.stripe.com/api/files/retrieve",
         (
             ("file", "text", "", "Its id (file_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -925,12 +823,7 @@ CALLS: dict[str, _Call] = {
     "file_links.create": (
         "POST",
         "object",
-        "Create a link with which anybody can read a file.\n"
-        "\n"
-        "A link to an image of a verification has to expire "
-        "within 30 seconds, and needs a restricted key.\n"
-        "\n"
-        "https://docs.stripe.com/api/file_links/create",
+        "Create a link with which anybody can read a file.\n\nA link to an image of a verification has to expire within 30 seconds, and needs a restricted key.\n\nhttps://docs.stripe.com/api/file_links/create",
         (
             (
                 "file",
@@ -953,12 +846,7 @@ CALLS: dict[str, _Call] = {
     "file_links.download": (
         "GET",
         "paths",
-        "Write the content that a link leads to to the disk; "
-        "no key is sent.\n"
-        "\n"
-        "The file is written as Files.download does it.\n"
-        "\n"
-        "https://docs.stripe.com/file-upload",
+        "Write the content that a link leads to to the disk; no key is sent.\n\nThe file is written as Files.download does it.\n\nhttps://docs.stripe.com/file-upload",
         (
             ("link", "model", "file_links", "The link.", "ar"),
             ("destination", "path", "", "The path to write to, in a folder that exists.", "ar"),
@@ -1035,24 +923,13 @@ CALLS: dict[str, _Call] = {
     "forwarding.requests.create": (
         "POST",
         "object",
-        "Send a request to another service, with card "
-        "details filled in, and wait for its answer.\n"
-        "\n"
-        "Look at destination_ok, or at "
-        "response_details.status: what the destination "
-        "answers is no error of this call. To send it "
-        "again, give a new idempotency key.\n"
-        "\n"
-        "https://docs.stripe.com/api/forwarding/forwarding_requests/create",
+        "Send a request to another service, with card details filled in, and wait for its answer.\n\nLook at destination_ok, or at response_details.status: what the destination answers is no error of this call. To send it again, give a new idempotency key.\n\nhttps://docs.stripe.com/api/forwarding/forwarding_requests/create",
         (
             (
                 "payment_method",
                 "text",
                 "",
-                "The card whose details are filled in "
-                "(pm_...); it may be used already, and need "
-                "not be attached. A card_cvc can be used for "
-                "one request only.",
+                "The card whose details are filled in (pm_...); it may be used already, and need not be attached. A card_cvc can be used for one request only.",
                 "r",
             ),
             ("replacements", "list", "replacements", "The details to fill in, at least one.", "r"),
@@ -1071,10 +948,7 @@ CALLS: dict[str, _Call] = {
     "forwarding.requests.list": (
         "GET",
         "list",
-        "List requests that were forwarded, newest "
-        "first.\n"
-        "\n"
-        "https://docs.stripe.com/api/forwarding/forwarding_requests/list",
+        "List requests that were forwarded, newest first.\n\nhttps://docs.stripe.com/api/forwarding/forwarding_requests/list",
         (
             (
                 "created",
@@ -1100,9 +974,7 @@ CALLS: dict[str, _Call] = {
     "forwarding.requests.retrieve": (
         "GET",
         "object",
-        "Return a request that was forwarded.\n"
-        "\n"
-        "https://docs.stripe.com/api/forwarding/forwarding_requests/retrieve",
+        "Return a request that was forwarded.\n\nhttps://docs.stripe.com/api/forwarding/forwarding_requests/retrieve",
         (
             ("id", "text", "", "Its id (fwdreq_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -1111,39 +983,28 @@ CALLS: dict[str, _Call] = {
     "webhook_endpoints.create": (
         "POST",
         "object",
-        "Have events sent to an address from now on; an "
-        "account can have 16 endpoints.\n"
-        "\n"
-        "https://docs.stripe.com/api/webhook_endpoints/create",
+        "Have events sent to an address from now on; an account can have 16 endpoints.\n\nhttps://docs.stripe.com/api/webhook_endpoints/create",
         (
             ("url", "text", "", "The address; with a live key it starts with https://.", "rp"),
             (
                 "enabled_events",
                 "list",
                 "type_",
-                "The types of events to send, at least one. "
-                '"*" stands for all except the few that have '
-                "to be named, such as "
-                "identity.verification_session.redacted.",
+                'The types of events to send, at least one. "*" stands for all except the few that have to be named, such as identity.verification_session.redacted.',
                 "r",
             ),
             (
                 "api_version",
                 "text",
                 "",
-                "The version to render events in, such as "
-                '"2026-10-28.endive"; the default version of '
-                "the account otherwise. It cannot be changed "
-                "later.",
+                'The version to render events in, such as "2026-10-28.endive"; the default version of the account otherwise. It cannot be changed later.',
                 "",
             ),
             (
                 "connect",
                 "flag",
                 "",
-                "True for the events of connected accounts in "
-                "place of your own. It cannot be changed "
-                "later.",
+                "True for the events of connected accounts in place of your own. It cannot be changed later.",
                 "",
             ),
             ("description", "text", "", "Your own text about its purpose.", ""),
@@ -1154,10 +1015,7 @@ CALLS: dict[str, _Call] = {
     "webhook_endpoints.delete": (
         "DELETE",
         "object",
-        "Delete an endpoint: no more events are sent to "
-        "it; this cannot be undone.\n"
-        "\n"
-        "https://docs.stripe.com/api/webhook_endpoints/delete",
+        "Delete an endpoint: no more events are sent to it; this cannot be undone.\n\nhttps://docs.stripe.com/api/webhook_endpoints/delete",
         (("webhook_endpoint", "text", "", "Its id (we_...).", "ar"),),
     ),
     "webhook_endpoints.list": (
@@ -1182,9 +1040,7 @@ CALLS: dict[str, _Call] = {
     "webhook_endpoints.retrieve": (
         "GET",
         "object",
-        "Return an endpoint, without its secret.\n"
-        "\n"
-        "https://docs.stripe.com/api/webhook_endpoints/retrieve",
+        "Return an endpoint, without its secret.\n\nhttps://docs.stripe.com/api/webhook_endpoints/retrieve",
         (
             ("webhook_endpoint", "text", "", "Its id (we_...).", "ar"),
             ("expand", "list", "", "Fields to expand.", ""),
@@ -1216,9 +1072,7 @@ CALLS: dict[str, _Call] = {
                 "metadata",
                 "map",
                 "",
-                "Merged into the metadata it has; an empty "
-                "text removes its key, and in place of the "
-                "mapping it removes all keys.",
+                "Merged into the metadata it has; an empty text removes its key, and in place of the mapping it removes all keys.",
                 "p",
             ),
             ("expand", "list", "", "Fields to expand.", ""),

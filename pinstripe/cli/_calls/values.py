@@ -178,4 +178,3 @@ _WANTED: Final = {
     "time": f"must be a date or a time, such as {EXAMPLES}",
     "range": f"must be a time, or bounds named {', '.join(BOUNDS)}, each such as {EXAMPLES}",
 }
-
