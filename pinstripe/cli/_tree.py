@@ -8,12 +8,13 @@ own help.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 """The settings of every command."""
@@ -87,6 +88,8 @@ class LazyGroup(click.Group):
         name = args[0]
         if name in self._lazy or ctx.resilient_parsing or name.startswith("-"):
             return super().resolve_command(ctx, args)
+        from difflib import get_close_matches  # noqa: PLC0415 -- for an error alone
+
         close = get_close_matches(name, self._lazy, 3, 0.6)
         meant = self._elsewhere(name) or " or ".join(close)
         hint = f" Did you mean {meant}?" if meant else ""
@@ -103,6 +106,8 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and options that an unfinished word may become."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 -- help needs none
+
         found = [
             CompletionItem(name, help=lazy.text)
             for name, lazy in self._lazy.items()

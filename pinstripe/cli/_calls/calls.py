@@ -7,7 +7,10 @@ from typing import Final, NamedTuple
 
 from pinstripe.cli._calls.table import CALLS, GROUPS, WORDS
 
-__all__ = ["EVENT_TYPES", "GROUPS", "Call", "Param", "call_of", "paths_below", "word"]
+__all__ = ["BOUNDS", "EVENT_TYPES", "GROUPS", "Call", "Param", "call_of", "paths_below", "word"]
+
+BOUNDS: Final = ("gt", "gte", "lt", "lte")
+"""The bounds of a range of times."""
 
 _ASKS: Final = ("redact", "delete", "cancel")
 # Calls that cannot be undone, though their names do not say so, and why.

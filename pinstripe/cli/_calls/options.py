@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from pinstripe.cli._account import account_options
-from pinstripe.cli._calls.calls import Call, Param, word
-from pinstripe.cli._calls.values import BOUNDS
+from pinstripe.cli._calls.calls import BOUNDS, Call, Param, word
 from pinstripe.cli._times import EXAMPLES, TextType, Time
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _MANY_WORDS = 8
 _RANGES: Final = {"gt": "after", "gte": "at or after", "lt": "before", "lte": "at or before"}
@@ -33,6 +34,8 @@ class Words(TextType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Return the words that an unfinished one may become."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 -- help needs none
+
         return [CompletionItem(one) for one in self._words if one.startswith(incomplete)]
 
 

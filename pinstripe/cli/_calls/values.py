@@ -16,13 +16,10 @@ from typing import Any, Final, TypeAlias, cast
 
 import click
 
-from pinstripe.cli._calls.calls import Call, Param
+from pinstripe.cli._calls.calls import BOUNDS, Call, Param
 from pinstripe.cli._times import EXAMPLES, read_time
 
 Params: TypeAlias = dict[str, Any]
-
-BOUNDS: Final = ("gt", "gte", "lt", "lte")
-"""The bounds of a range of times."""
 
 _SET = re.compile(r"(\w+)((?:\[\w*\])*)=(.*)", re.DOTALL)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
