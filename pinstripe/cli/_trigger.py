@@ -24,9 +24,10 @@ from pinstripe._core.redaction import clean_text, printable_lines
 from pinstripe._http.encoding import encode_form
 from pinstripe.cli._account import BadInput, api_key, base_url, test_client
 from pinstripe.cli._calls.values import set_values
-from pinstripe.cli._failures import failure_of
+from pinstripe.cli._failures import CallFailedError, failure_of
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import run_interruptible
+from pinstripe.cli._status import NO_ANSWER, REFUSED
 
 _Params: TypeAlias = dict[str, Any]
 _Ask: TypeAlias = Callable[[AsyncClient], Awaitable[str]]
@@ -153,6 +154,14 @@ _NONSENSE = "PINSTRIPE_BASE_URL answers what no sandbox does; is it the address 
 class TriggerError(Exception):
     """The sandbox refused a step, or has no event of it."""
 
+    status = REFUSED
+
+
+class _NoSandboxError(TriggerError):
+    """What answers is no sandbox, or nothing answers."""
+
+    status = NO_ANSWER
+
 
 def run_trigger(type: str, overrides: Sequence[str]) -> int:
     """Have a sandbox produce an event, print its id, and return the exit status.
@@ -184,7 +193,7 @@ def run_trigger(type: str, overrides: Sequence[str]) -> int:
     except PinstripeError as error:
         raise failure_of(error, error.message) from None
     except TriggerError as error:
-        raise click.ClickException(str(error)) from None
+        raise CallFailedError(str(error), error.status, {}) from None
     click.echo(printable_lines(event))
     return 0
 
@@ -196,7 +205,7 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         made = await _post(client, base, recipe.make, "")
         id = _text_at(made, "id")
         if not _ID.fullmatch(id):
-            raise TriggerError(_NONSENSE)
+            raise _NoSandboxError(_NONSENSE)
         for step in recipe.steps:
             await _post(client, base, step, id)
 
@@ -231,7 +240,7 @@ async def _post(client: AsyncClient, base: URL, call: Call, id: str) -> Any:
     try:
         answer = await send("POST", base.join(URL(path)), body, headers)
     except NoAnswer as error:
-        raise TriggerError(f"the sandbox does not answer: {error}") from None
+        raise _NoSandboxError(f"the sandbox does not answer: {error}") from None
     value = _read(answer.body)
     if answer.status != 200:
         raise TriggerError(clean_text(_text_at(value, "error", "message")))
@@ -243,7 +252,7 @@ def _read(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise TriggerError(_NONSENSE) from None
+        raise _NoSandboxError(_NONSENSE) from None
 
 
 def _value_at(value: Any, *path: str) -> Any:
@@ -256,7 +265,7 @@ def _value_at(value: Any, *path: str) -> Any:
 def _text_at(value: Any, *path: str) -> str:
     text = _value_at(value, *path)
     if not isinstance(text, str):
-        raise TriggerError(_NONSENSE)
+        raise _NoSandboxError(_NONSENSE)
     return text
 
 
@@ -281,5 +290,5 @@ async def _files(client: AsyncClient, session: str) -> set[str]:
     answer = await client.request("GET", path, {"expand": ["last_verification_report"]})
     files = _value_at(_read(answer.body), "last_verification_report", "document", "files")
     if not isinstance(files, list):
-        raise TriggerError(_NONSENSE)
+        raise _NoSandboxError(_NONSENSE)
     return {file for file in cast("list[Any]", files) if isinstance(file, str)}

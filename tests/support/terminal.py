@@ -1,0 +1,76 @@
+"""Runs the command in a real terminal of a chosen width, as a person sees it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+SECONDS = 120
+
+
+@frozen
+class Seen:
+    """What was on the terminal, and the exit status."""
+
+    text: str
+    status: int
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def in_terminal(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    *,
+    columns: int = 80,
+    answer: bytes = b"",
+    prompt: str = "Do it?",
+) -> Seen:
+    """Run a command whose input and outputs are one terminal, and return what it shows.
+
+    Args:
+        command: The words of the command.
+        env: Its environment.
+        columns: The width of the terminal.
+        answer: What is typed when the prompt is there.
+        prompt: The prompt.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environ = {k: v for k, v in env.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    with subprocess.Popen(
+        [*map(str, command)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        text = read_and_answer(ours, answer, prompt)
+        os.close(ours)
+        return Seen(text, process.wait(SECONDS))
+
+
+def read_and_answer(ours: int, answer: bytes, prompt: str) -> str:
+    """Return all that is shown on a terminal; when a prompt is there, type an answer once."""
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+            if answer and prompt.encode() in shown:
+                os.write(ours, answer)
+                answer = b""
+    except OSError:  # Linux reports so that the other side is closed
+        pass
+    return shown.decode().replace("\r\n", "\n")
