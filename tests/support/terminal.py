@@ -8,6 +8,7 @@ import pty
 import struct
 import subprocess
 import termios
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,18 +49,23 @@ def in_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environ = {k: v for k, v in env.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    # It is the terminal of the command, which gets a signal for Ctrl-C then.
     with subprocess.Popen(
-        [*map(str, command)],
+        ["setsid", "--ctty", *map(str, command)],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env={**environ, "TERM": "xterm-256color"},
-        start_new_session=True,
     ) as process:
         os.close(theirs)
-        text = read_and_answer(ours, answer, prompt)
-        os.close(ours)
-        return Seen(text, process.wait(SECONDS))
+        limit = threading.Timer(SECONDS, process.kill)
+        limit.start()
+        try:
+            text = read_and_answer(ours, answer, prompt)
+            return Seen(text, process.wait())
+        finally:
+            limit.cancel()
+            os.close(ours)
 
 
 def read_and_answer(ours: int, answer: bytes, prompt: str) -> str:

@@ -7,6 +7,7 @@ place of sending it. Private values are hidden unless `--reveal` is given.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from attrs import define
 
@@ -62,7 +63,10 @@ def described(request: Request, *, key: str | None, reveal: bool) -> dict[str, A
     if "Idempotency-Key" in headers and key is None:
         headers["Idempotency-Key"] = _NEW_KEY
     hidden = {} if reveal else request.private_values
-    shown = {name: _HIDDEN if name in hidden else text for name, text in request.values.items()}
+    form = request.query if request.body is None else request.body.decode()
+    # The values of a request leave out those that are empty, which clear a field.
+    values = request.parts or dict(parse_qsl(form, keep_blank_values=True))
+    shown = {name: _HIDDEN if name in hidden else text for name, text in values.items()}
     body = {"file": f"({request.upload.length} bytes with their frame)"} if request.upload else {}
     return {
         "method": request.method,
