@@ -42,6 +42,7 @@ from pinstripe._resources.resource import Resource
 from pinstripe._resources.walk import Created
 from pinstripe.bulk import Outcomes
 from pinstripe.events import EventType
+from pinstripe.sandbox._process import OPTIONS
 
 COMMAND: Final = "python -m pinstripe._codegen.command_line"
 HEADER: Final = f'''"""What the commands of the calls are made of, as constants.
@@ -57,6 +58,7 @@ from typing import TypeAlias
 
 _Param: TypeAlias = tuple[str, str, str, str, str]
 _Call: TypeAlias = tuple[str, str, str, tuple[_Param, ...]]
+_Option: TypeAlias = tuple[tuple[str, ...], str, str, str | None, str | float | None, bool]
 '''
 
 # Lists of text whose words a type names that their module does not import.
@@ -115,9 +117,20 @@ def generate(client: AsyncClient) -> str:
         "GROUPS: dict[str, str]": output.texts,
         "WORDS: dict[str, tuple[str, ...]]": output.words,
         "CALLS: dict[str, _Call]": output.calls,
+        "SANDBOX: tuple[_Option, ...]": tuple(_sandbox_options()),
     }
     parts = (f"{name} = {table!r}\n" for name, table in tables.items())
     return "\n".join([HEADER, *parts])
+
+
+def _sandbox_options() -> Iterator[tuple[Any, ...]]:
+    """Yield the options of the sandbox: flags, help, type, metavar, default, and whether several.
+
+    The table of the sandbox itself cannot be read without an import of its server.
+    """
+    for option in OPTIONS:
+        kind = option.type.__name__
+        yield option.flags, option.help, kind, option.metavar, option.default, option.many
 
 
 def _resources(owner: object, path: str, output: _Output) -> Iterator[tuple[str, Resource]]:

@@ -46,7 +46,7 @@ def compare(*, source_amount: str, source_currency: str, currency: str, as_json:
 
 quotes = LazyGroup(
     "quotes",
-    "Onramp quotes, for a file of queries or compared with each other.",
+    f"Onramp quotes, for a file of queries or compared with each other.\n\n{ENVIRONMENT}",
     {
         "batch": Lazy(
             "Get quotes for many queries.", imported("pinstripe.cli._quotes.command", "batch")

@@ -74,7 +74,9 @@ def _below(path: str) -> dict[str, Lazy]:
 
 
 def _group(path: str) -> LazyGroup:
-    return LazyGroup(word(path), GROUPS[path], _below(path))
+    return LazyGroup(word(path), f"{GROUPS[path]}\n\n{ENVIRONMENT}", _below(path))
 
 
-watch = LazyGroup("watch", "Show the life of an object until it ends.", _below(""))
+watch = LazyGroup(
+    "watch", f"Show the life of an object until it ends.\n\n{ENVIRONMENT}", _below("")
+)

@@ -9,7 +9,8 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -29,6 +30,48 @@ class Seen:
         return self.text.splitlines()
 
 
+@contextmanager
+def terminal(
+    command: Sequence[str], env: Mapping[str, str], *, columns: int = 80
+) -> Iterator[Callable[..., str]]:
+    """Run a program in a terminal, and give a function that types, and reads until texts came.
+
+    Args:
+        command: The words of the program; it is killed at the end.
+        env: Its environment.
+        columns: The width of the terminal.
+    """
+    ours, theirs = opened(columns)
+    words = ["setsid", "--ctty", *command]
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        limit = threading.Timer(SECONDS, process.kill)
+        limit.start()
+
+        def type_(text: str, *until: str) -> str:
+            os.write(ours, text.encode())
+            shown, place = "", 0
+            for one in until:
+                while (found := shown.find(one, place)) < 0:
+                    shown += os.read(ours, 65536).decode()
+                place = found + len(one)
+            return shown
+
+        try:
+            yield type_
+        finally:
+            limit.cancel()
+            process.kill()
+            os.close(ours)
+
+
+def opened(columns: int) -> tuple[int, int]:
+    """Return the two sides of a terminal of a width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    return ours, theirs
+
+
 def in_terminal(
     command: Sequence[str | Path],
     env: Mapping[str, str],
@@ -46,8 +89,7 @@ def in_terminal(
         answer: What is typed when the prompt is there.
         prompt: The prompt.
     """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    ours, theirs = opened(columns)
     environ = {k: v for k, v in env.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
     # It is the terminal of the command, which gets a signal for Ctrl-C then.
     with subprocess.Popen(

@@ -71,7 +71,8 @@ def first_line(call: Call) -> str:
 
 
 def _group(path: str) -> LazyGroup:
-    return LazyGroup(word(path.rpartition(".")[2]), GROUPS[path], commands_below(path))
+    name, text = word(path.rpartition(".")[2]), f"{GROUPS[path]}\n\n{ENVIRONMENT}"
+    return LazyGroup(name, text, commands_below(path))
 
 
 def _command(path: str) -> click.Command:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 _Param: TypeAlias = tuple[str, str, str, str, str]
 _Call: TypeAlias = tuple[str, str, str, tuple[_Param, ...]]
+_Option: TypeAlias = tuple[tuple[str, ...], str, str, str | None, str | float | None, bool]
 
 GROUPS: dict[str, str] = {
     "identity": "Verification sessions and reports.",
@@ -1079,3 +1080,74 @@ CALLS: dict[str, _Call] = {
         ),
     ),
 }
+
+SANDBOX: tuple[_Option, ...] = (
+    (("--port",), "TCP port, 0 for a free one.", "int", "NUMBER", 12111, False),
+    (
+        ("--host",),
+        "Address to listen at, such as 0.0.0.0 in a container. Everybody who reaches it can use the sandbox.",
+        "str",
+        "ADDRESS",
+        "127.0.0.1",
+        False,
+    ),
+    (
+        ("--reachable-as",),
+        "A name besides localhost that requests may address, such as the name of a service; can be given several times. The first is in the links that the sandbox makes.",
+        "str",
+        "NAME",
+        None,
+        True,
+    ),
+    (("--seed",), "Make ids, secrets and prices repeatable.", "int", "NUMBER", None, False),
+    (
+        ("--seed-file",),
+        "A JSON list of what to create at the start; each element is an object with the parameters of POST /_sandbox/seed, and an account if it is not for that of the key.",
+        "str",
+        "FILE",
+        None,
+        False,
+    ),
+    (
+        ("--clock",),
+        "Stop the clock at this time since the epoch; POST /_sandbox/clock moves it.",
+        "float",
+        "SECONDS",
+        None,
+        False,
+    ),
+    (("--redaction-seconds",), "How long a redaction takes.", "float", "SECONDS", 1.0, False),
+    (
+        ("--allow-host",),
+        "A host beside loopback to which the sandbox may send webhooks and forwarded requests; can be given several times.",
+        "str",
+        "NAME",
+        None,
+        True,
+    ),
+    (
+        ("--rate-limit",),
+        "Requests per second that an account may make (Stripe: 25 in test mode).",
+        "float",
+        "NUMBER",
+        None,
+        False,
+    ),
+    (("--store",), "SQLite file that keeps the state between runs.", "str", "FILE", None, False),
+    (
+        ("--account",),
+        "A connected account (acct_...); can be given several times. Any other account is refused then; without this option, each account that a request names is there.",
+        "str",
+        "ID",
+        None,
+        True,
+    ),
+    (
+        ("-v", "--verbose"),
+        "Write a line to standard error for each request.",
+        "bool",
+        None,
+        None,
+        False,
+    ),
+)

@@ -73,6 +73,7 @@ WORDS = {
     "webhook_endpoints.delete": "{endpoint} --yes",
 }
 
+
 def calls_of(resource: Resource) -> set[str]:
     members = vars(type(resource)).items()
     return {name for name, it in members if isfunction(it) and not name.startswith("_")}
