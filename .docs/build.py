@@ -33,6 +33,7 @@ DOCUMENTS = {
     ".docs/guides/from-stripe.md": "from-stripe",
     ".docs/guides/client.md": "client",
     ".docs/guides/errors.md": "errors",
+    ".docs/guides/command-line.md": "command-line",
     ".docs/guides/tracing.md": "tracing",
     "benchmarks/README.md": "speed",
     ".github/SECURITY.md": "security",

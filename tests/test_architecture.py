@@ -25,7 +25,8 @@ WINGS: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
     "_event_samples": set(),
-    "_codegen": set(),
+    # `sync_client` imports nothing, `command_line` asks the classes; neither is in the wheel.
+    "_codegen": BASE | PRODUCTS | {"_client", "bulk", "sandbox"},
     "_core": set(),
     "_models": {"_core"},
     "_concurrency": {"_core"},
@@ -84,6 +85,7 @@ WINGS: dict[str, set[str]] = {
     | PRODUCTS
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},
     "cli._quotes": BASE | PRODUCTS | {"_client", "bulk", "export", "sandbox", "cli"},
+    "cli._calls": BASE | PRODUCTS | {"", "_client", "cli"},
     "": {"*"},
 }
 # A signature is the one thing that the client and the sandbox share; else each is the witness of
@@ -192,7 +194,7 @@ def test_wings_import_downwards_only() -> None:
         uses[wing_of(module)] |= {wing_of(other) for other in imported_modules(module)}
     for wing, others in uses.items():
         others.discard(wing)
-        if wing in ("cli._quotes", "sandbox"):
+        if wing in ("cli._calls", "cli._quotes", "sandbox"):
             others -= {"cli"}
     refuse_cycles(uses)
 
@@ -248,9 +250,9 @@ def test_products_do_no_io(module) -> None:
     assert not {"asyncio", "anyio", "socket", "threading"} & set(imported(module))
 
 
-# The products are written out in full: every parameter with its sentence. The generated module has
-# all of that once more, and no bound of its own.
-LONGEST = dict.fromkeys(PRODUCTS, 650) | {"sync._generated": 2_500}
+# The products are written out in full: every parameter with its sentence. The generated modules
+# have all of that once more, and no bound of their own.
+LONGEST = dict.fromkeys(PRODUCTS, 650) | {"sync._generated": 2_500, "cli._calls.table": 2_500}
 
 
 @pytest.mark.parametrize("module", MODULES)

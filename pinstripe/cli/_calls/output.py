@@ -1,8 +1,9 @@
 """Prints what a call gives, as it comes.
 
 With `--json`, an object is a line of JSON. Else a terminal gets a table or a card, and a file or a
-pipe gets plain lines that `cut` and `awk` read: the fields of an object with tabs between them.
-There nothing is cut off, and nothing is coloured.
+pipe gets plain lines that `cut` and `awk` read: the values of an object of a list, or of the fields
+that were asked for, with tabs between them; of another object a line for each field. There nothing
+is cut off, and nothing is coloured.
 """
 
 from __future__ import annotations
@@ -89,10 +90,11 @@ class Printer:
             from pinstripe.cli._calls.show import card  # noqa: PLC0415 -- rich, for a terminal only
 
             card(rows_of(data, shape.fields))
+        elif shape.fields:
+            write(line_of(data, shape.fields))
         else:
-            write(
-                "".join(f"{name}\t{cell(value)}\n" for name, value in rows_of(data, shape.fields))
-            )
+            rows = rows_of(data, ())
+            write("".join(f"{name}\t{cell(value)}\n" for name, value in rows))
 
     def print_page(self, items: Sequence[Any]) -> None:
         """Print the objects of a page: rows of a table on a terminal.
@@ -112,8 +114,17 @@ class Printer:
             self._table.show(page)
         else:
             self._columns = names = self._columns or columns_of(page)
-            lines = ("\t".join(cell(field_at(data, name)) for name in names) for data in page)
-            write("".join(f"{line}\n" for line in lines))
+            write("".join(line_of(data, names) for data in page))
+
+
+def line_of(data: Any, names: Sequence[str]) -> str:
+    """Return fields as a line with tabs between them.
+
+    Args:
+        data: Plain data.
+        names: The paths of the fields.
+    """
+    return "\t".join(cell(field_at(data, name)) for name in names) + "\n"
 
 
 def rows_of(data: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:

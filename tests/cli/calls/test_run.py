@@ -445,3 +445,12 @@ def test_images_that_fail_are_told_one_by_one(
     # A secret key may not read them.
     assert pinstripe("files", "download-images", report, tmp_path / "images") == 1
     assert capfd.readouterr().err.startswith("Error: ")
+
+
+def test_the_id_of_a_new_object_can_be_put_into_a_variable(
+    sandbox: Sandbox, pinstripe: Command, capfd: Captured
+) -> None:
+    assert pinstripe(*SESSIONS, "create", "--type", "document", "--fields", "id,status") == 0
+    id, status = capfd.readouterr().out.rstrip("\n").split("\t")
+    assert id.startswith("vs_")
+    assert status == "requires_input"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinstripe._http.encoding import form_pairs
@@ -24,6 +24,7 @@ TREES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
 )
 
 
+@settings(settings.get_profile("quick"))
 @given(TREES)
 def test_what_is_set_text_by_text_is_the_same_tree(tree: dict[str, Any]) -> None:
     params: dict[str, Any] = {}
@@ -31,6 +32,7 @@ def test_what_is_set_text_by_text_is_the_same_tree(tree: dict[str, Any]) -> None
     assert params == tree
 
 
+@settings(settings.get_profile("quick"))
 @given(TREES, TREES)
 def test_the_later_of_two_wins_key_by_key(first: dict[str, Any], second: dict[str, Any]) -> None:
     merged: dict[str, Any] = {}
