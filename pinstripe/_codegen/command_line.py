@@ -150,7 +150,7 @@ def _members(owner: object) -> Iterator[tuple[str, str, object]]:
             yield name, inspect.getdoc(member) or "", getattr(owner, name)
     texts = entries(inspect.getdoc(owner) or "")
     for name, value in getattr(owner, "__dict__", {}).items():
-        if name in texts and type(value).__module__.partition(".")[0] == "pinstripe":
+        if name in texts and (isinstance(value, Resource) or hasattr(value, "__dict__")):
             yield name, texts[name], value
 
 
