@@ -67,6 +67,7 @@ _WORDS: Final = {"enabled_events": EventType}
 _NO_OPTIONS: Final = ("self", "request_options", "return")
 
 _Row: TypeAlias = tuple[str, str, str, str, str]
+_Call: TypeAlias = tuple[str, str, str, tuple[_Row, ...]]
 
 
 @frozen
@@ -81,7 +82,7 @@ class _Output:
     """
 
     texts: dict[str, str] = Factory(dict[str, str])
-    calls: dict[str, tuple[str, str, str, tuple[_Row, ...]]] = Factory(dict)
+    calls: dict[str, _Call] = Factory(dict[str, "_Call"])
     words: dict[str, tuple[str, ...]] = Factory(dict[str, "tuple[str, ...]"])
     retrieved: dict[Any, str] = Factory(dict[Any, str])
 
@@ -107,8 +108,9 @@ def generate(client: AsyncClient) -> str:
     output = _Output()
     resources = dict(_resources(client, "", output))
     for path, resource in resources.items():
-        if hasattr(resource, "retrieve"):
-            output.retrieved[hints_of(type(resource).retrieve)["return"]] = path
+        retrieve = getattr(type(resource), "retrieve", None)
+        if retrieve is not None:
+            output.retrieved[hints_of(retrieve)["return"]] = path
     for path, resource in resources.items():
         for name, call in inspect.getmembers(type(resource), inspect.isfunction):
             if not name.startswith("_"):
@@ -149,7 +151,8 @@ def _members(owner: object) -> Iterator[tuple[str, str, object]]:
         if isinstance(member, fork_safe_property):
             yield name, inspect.getdoc(member) or "", getattr(owner, name)
     texts = entries(inspect.getdoc(owner) or "")
-    for name, value in getattr(owner, "__dict__", {}).items():
+    values: Mapping[str, object] = getattr(owner, "__dict__", {})
+    for name, value in values.items():
         if name in texts and (isinstance(value, Resource) or hasattr(value, "__dict__")):
             yield name, texts[name], value
 

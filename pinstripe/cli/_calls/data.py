@@ -24,8 +24,7 @@ def plain(value: Any, *, reveal: bool, mark: bool = False) -> Any:
     """
     names: Sequence[str] | None = getattr(value, "__struct_fields__", None)
     if names is not None:
-        kind: Any = type(value)
-        shown = shown_fields(kind)
+        shown = shown_fields(value.__class__)
         fields = {name: getattr(value, name) for name in names}
         return {
             name: plain(inner, reveal=reveal, mark=mark) if reveal or name in shown else HIDDEN

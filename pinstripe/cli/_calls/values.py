@@ -121,9 +121,12 @@ def convert(call: Call, params: Params) -> None:
         place: Any = params
         for key in parents:
             place = cast("Params", place).get(key) if isinstance(place, dict) else None
-        if isinstance(place, dict) and place.get(last) is not None and param.kind in _READERS:
+        if not isinstance(place, dict) or param.kind not in _READERS:
+            continue
+        mapping = cast("Params", place)
+        if mapping.get(last) is not None:
             try:
-                place[last] = _READERS[param.kind](param, place[last])
+                mapping[last] = _READERS[param.kind](param, mapping[last])
             except (ValueError, OverflowError, TypeError):
                 raise click.UsageError(f"{param.shown}: {_WANTED[param.kind]}") from None
 

@@ -69,7 +69,7 @@ def test_an_object_is_a_card_that_says_what_is_hidden(shared: Sandbox) -> None:
     assert "secret_" in shown(shared, *SESSIONS, "retrieve", session.id, "--reveal").text
 
 
-@pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 2), (b"\x03", 130)])
+@pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 2), (b"\x04", 130)])
 def test_it_asks_before_what_cannot_be_undone(shared: Sandbox, answer: bytes, status: int) -> None:
     with shared.sync_client() as stripe:
         session = stripe.identity.verification_sessions.create(type="document")

@@ -146,7 +146,7 @@ def test_a_missing_key(
     ("name", "value", "message"),
     [
         ("STRIPE_API_KEY", "pk_test_1", "STRIPE_API_KEY is a publishable key"),
-        ("PINSTRIPE_BASE_URL", "http://example.com", "base_url: plain http"),
+        ("PINSTRIPE_BASE_URL", "http://example.com", "PINSTRIPE_BASE_URL: plain http"),
     ],
 )
 def test_settings_that_are_wrong(
