@@ -147,9 +147,10 @@ def _resources(owner: object, path: str, output: _Output) -> Iterator[tuple[str,
 
 def _members(owner: object) -> Iterator[tuple[str, str, object]]:
     """Yield the namespaces and resources of a client or a namespace: name, text and value."""
-    for name, member in vars(type(owner)).items():
+    members: Mapping[str, object] = vars(type(owner))
+    for name, member in members.items():
         if isinstance(member, fork_safe_property):
-            yield name, inspect.getdoc(member) or "", getattr(owner, name)
+            yield name, inspect.getdoc(members[name]) or "", getattr(owner, name)
     texts = entries(inspect.getdoc(owner) or "")
     values: Mapping[str, object] = getattr(owner, "__dict__", {})
     for name, value in values.items():
