@@ -150,7 +150,7 @@ def _members(owner: object) -> Iterator[tuple[str, str, object]]:
     members: Mapping[str, object] = vars(type(owner))
     for name, member in members.items():
         if isinstance(member, fork_safe_property):
-            yield name, inspect.getdoc(members[name]) or "", getattr(owner, name)
+            yield name, inspect.getdoc(getattr(type(owner), name)) or "", getattr(owner, name)
     texts = entries(inspect.getdoc(owner) or "")
     values: Mapping[str, object] = getattr(owner, "__dict__", {})
     for name, value in values.items():
