@@ -37,6 +37,7 @@ DOCUMENTS = {
     ".docs/guides/webhooks.md": "missed-events",
     ".docs/guides/testing.md": "testing",
     ".docs/guides/frames-and-notebooks.md": "frames-and-notebooks",
+    ".docs/guides/command-line.md": "command-line",
     ".docs/guides/tracing.md": "tracing",
     ".docs/guides/exactly-once.md": "exactly-once",
     "benchmarks/README.md": "speed",

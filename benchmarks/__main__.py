@@ -15,6 +15,7 @@ TABLES = (
     "wire",
     "blocking",
     "coldstart",
+    "command_line",
     "faults",
     "chaos",
     "limits",

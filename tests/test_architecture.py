@@ -34,7 +34,8 @@ WINGS: dict[str, set[str]] = {
     "_version": set(),
     "_lazy": set(),
     "_event_samples": set(),
-    "_codegen": set(),
+    # `sync_client` imports nothing, `command_line` asks the classes; neither is in the wheel.
+    "_codegen": BASE | PRODUCTS | {"_client", "bulk", "sandbox"},
     "_core": set(),
     "_models": {"_core"},
     "_concurrency": {"_core"},
@@ -112,6 +113,7 @@ WINGS: dict[str, set[str]] = {
     | PRODUCTS
     | {"", "_client", "_signature", "_version", "bulk", "export", "sandbox", "webhooks", "cli.*"},
     "cli._quotes": BASE | PRODUCTS | {"_client", "bulk", "export", "sandbox", "cli"},
+    "cli._calls": BASE | PRODUCTS | {"", "_client", "cli"},
     "": {"*"},
 }
 # A signature is the one thing that the client and the sandbox share; else each is the witness of
@@ -222,7 +224,7 @@ def test_wings_import_downwards_only() -> None:
         uses[wing_of(module)] |= {wing_of(other) for other in imported_modules(module)}
     for wing, others in uses.items():
         others.discard(wing)
-        if wing in ("cli._quotes", "sandbox"):
+        if wing in ("cli._calls", "cli._quotes", "sandbox"):
             others -= {"cli"}
     refuse_cycles(uses)
 
@@ -282,8 +284,11 @@ def test_products_do_no_io(module) -> None:
 
 
 # The products and the client are written out in full: every parameter with its sentence. The
-# generated module has all of that once more, and no bound of its own.
-LONGEST = dict.fromkeys({*PRODUCTS, "_client"}, 710) | {"sync._generated": 3_000}
+# generated modules have all of that once more, and no bound of their own.
+LONGEST = dict.fromkeys({*PRODUCTS, "_client"}, 710) | {
+    "sync._generated": 3_000,
+    "cli._calls.table": 3_000,
+}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -6,20 +6,22 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
 import pytest
 import stripe
 
 import pinstripe
 from pinstripe import PinstripeError, RequestOptions, ResponseInfo
 from pinstripe._core.refusals import error_for
+from pinstripe.cli._main import command as pinstripe_command
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import Webhook
 from tests.support.blocks import DOCUMENTS, ROOT, Block, blocks, public_sources
@@ -62,30 +64,72 @@ def test_no_python_hides_in_a_block_of_another_language() -> None:
 # --- the commands -------------------------------------------------------------------------------
 
 
-def commands() -> list[tuple[str, list[str]]]:
+def commands(*only: Block) -> list[tuple[str, list[str]]]:
     """Return every command of every document, with where it is from, as a list of words."""
     return [
         (block.source, shlex.split(command, comments=True))
-        for block in blocks("sh")
+        for block in only or blocks("sh")
         for line in block.text.replace("\\\n", " ").splitlines()
-        for command in line.split("&&")
+        for command in re.split(r"&&|\|", line.replace("=$(", " "))
     ]
 
 
-@cache
-def help_of(command: str) -> str:
-    arguments = [sys.executable, "-m", "pinstripe.cli", command, "--help"]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
+# Commands that run until they are stopped: their options are checked, and they are not run.
+ENDLESS = {"sandbox", "listen", "tail", "watch"}
+
+
+def command_of(words: list[str]) -> tuple[list[str], click.Command]:
+    """Return the words of a shown command, and what they call."""
+    start = words.index("pinstripe")
+    found: click.Command = pinstripe_command()
+    for end, word in enumerate(words[start + 1 :], start + 1):
+        if not isinstance(found, click.Group):
+            return words[end:], found
+        below = found.get_command(click.Context(found), word)
+        assert below is not None, words
+        found = below
+    return [], found
 
 
 def test_a_command_has_the_options_that_it_is_shown_with() -> None:
     shown = [(source, words) for source, words in commands() if words[:1] == ["pinstripe"]]
     assert shown
     for source, words in shown:
-        known = set(re.findall(r"--[\w-]+", help_of(words[1])))
-        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        rest, command = command_of(words)
+        known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        used = {word.partition("=")[0] for word in rest if word.startswith("--")}
         assert used <= known, (source, words)
+
+
+def runs(block: Block) -> bool:
+    """Whether a block of shell commands is about the command, and ends by itself."""
+    lines = [words for source, words in commands(block)]
+    return any("pinstripe" in words for words in lines) and not any(
+        {*words} & ENDLESS or words[:1] in (["curl"], ["pip"], ["python"]) for words in lines
+    )
+
+
+@pytest.mark.parametrize("block", [*filter(runs, blocks("sh"))], ids=lambda block: block.name)
+def test_the_commands_of_a_block_run(
+    block: Block, sandbox_environment: dict[str, str], tmp_path: Path
+) -> None:
+    if "jq" in block.text and shutil.which("jq") is None:
+        pytest.skip("there is no jq here")
+    command = tmp_path / "pinstripe"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -W error -m pinstripe.cli "$@"\n')
+    command.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euc", block.text],
+        env={**sandbox_environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 def test_the_sessions_of_nox_that_are_named_are_there() -> None:

@@ -1,5 +1,6 @@
-"""The generator of the blocking client, for those who work on Pinstripe.
+"""The generators, for those who work on Pinstripe: the wheel is built without them.
 
-It reads the async classes as syntax trees and writes `pinstripe/sync/_generated.py`. It imports no
-module of the package and none imports it, so the wheel is built without it.
+`sync_client` reads the async classes as syntax trees and writes `pinstripe/sync/_generated.py`. It
+imports no module of the package, so it works while the module that it writes does not.
+`command_line` asks the classes themselves and writes `pinstripe/cli/_calls/table.py`.
 """

@@ -92,13 +92,14 @@ def blocking_text(docstring: str, indent: int) -> str:
     return textwrap.indent("\n".join([*lines, ""]), " " * indent).lstrip() + " " * indent
 
 
-def entries(docstring: str) -> dict[str, str]:
-    """Return the texts of the section `Attributes`, by name.
+def entries(docstring: str, section: str = "Attributes:") -> dict[str, str]:
+    """Return the texts of a section, by name.
 
     Args:
         docstring: The docstring, without the indentation of the source.
+        section: The header of the section.
     """
-    blocks = [block for block in _blocks(docstring) if block.section == "Attributes:"]
+    blocks = [block for block in _blocks(docstring) if block.section == section]
     found = (_labelled(_joined(block)) for block in blocks)
     return {label.removesuffix(": "): text for label, text in found if label}
 

@@ -77,7 +77,7 @@ else:
             return hash((type(self), hashable(_values(self))))
 
         def __repr__(self) -> str:
-            shown = _shown(type(self))
+            shown = shown_fields(type(self))
             fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
             return f"{type(self).__name__}({fields})"
 
@@ -95,7 +95,7 @@ else:
 
         def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
             # Replaces the method of msgspec, which shows every field.
-            return ((name, getattr(self, name)) for name in _shown(type(self)))
+            return ((name, getattr(self, name)) for name in shown_fields(type(self)))
 
     class _Answered:
         # A plain slot and no field: msgspec neither fills it from an answer nor encodes it.
@@ -136,7 +136,12 @@ def hashable(value: Any) -> Any:
 
 
 @cache
-def _shown(cls: Any) -> tuple[str, ...]:
+def shown_fields(cls: Any) -> tuple[str, ...]:
+    """Return the names of the fields that a model shows of itself: those that are not private.
+
+    Args:
+        cls: The class.
+    """
     types = _types(cls)
     return tuple(name for name in cls.__struct_fields__ if not is_private(types[name]))
 
@@ -180,7 +185,7 @@ def _attributes(cls: type[Any]) -> tuple[attrs.Attribute[Any], ...]:
     names, defaults = struct.__struct_fields__, struct.__struct_defaults__
     padded = (msgspec.NODEFAULT,) * (len(names) - len(defaults)) + defaults
     given = dict(zip(names, padded, strict=True))
-    types, shown = _types(cls), _shown(struct)
+    types, shown = _types(cls), shown_fields(struct)
     these = {name: attrs.field(default=_default(given[name]), repr=name in shown) for name in names}
     # A throwaway class of attrs; its fields are the only part of it that is used.
     twin = type(cls.__name__, (), {"__annotations__": types})

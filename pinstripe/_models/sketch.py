@@ -64,10 +64,7 @@ def sketch(name: str, data: Any) -> str:
     Raises:
         ConfigurationError: The name is none of Python, or there is no object in the data.
     """
-    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-        raise ConfigurationError("name", "must be the name of a class, such as Refund")
-    if name in _USED:
-        raise ConfigurationError("name", f"must be another name: the class needs {name} itself")
+    check_class_name(name)
     answers = _objects_of(data)
     try:
         writer = _Writer({*_USED, name, *_keys_of(answers)})
@@ -75,6 +72,21 @@ def sketch(name: str, data: Any) -> str:
     except RecursionError:
         raise ConfigurationError("data", "is nested too deeply") from None
     return writer.source()
+
+
+def check_class_name(name: object) -> None:
+    """Refuse what cannot be the name of a class that `sketch` writes.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ConfigurationError: It is none of Python, or one that the class needs itself.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ConfigurationError("name", "must be the name of a class, such as Refund")
+    if name in _USED:
+        raise ConfigurationError("name", f"must be another name: the class needs {name} itself")
 
 
 def _objects_of(data: object) -> list[_Object]:

@@ -8,12 +8,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells count it: 128 and the number of SIGINT."""
-
-BROKEN_PIPE = 141
-"""The exit status if the reader of the output has left, counted in the same way for SIGPIPE."""
-
 _T = TypeVar("_T")
 
 

@@ -1,49 +1,64 @@
-"""Times as they are typed: dates and times of day in ISO 8601, in UTC if they name no offset."""
+"""Times as they are typed: dates and times of ISO 8601, in UTC if they name no offset."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
-from pinstripe.cli._words import shown
+EXAMPLES: Final = "2026-01-31, 2026-01-31T08:00:00Z or 2026-01-31T08:00+02:00"
+"""What messages and help show."""
 
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_SHORT = 40
 
 
-TIME_EXAMPLES = "2026-01-31, 2026-01-31T08:00:00Z or 2026-01-31T08:00+02:00"
-"""What the help of an option shows."""
+if TYPE_CHECKING:
+    TextType: TypeAlias = click.ParamType[Any, Any]
+else:
+    TextType = click.ParamType  # only newer versions of click know it as generic
 
 
-def in_utc(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    """Read the time of an option; the callback of its parameter.
+class Time(TextType):
+    """The type of an option that takes a time.
 
     Args:
-        text: What was typed; None if the option was not given.
-
-    Raises:
-        click.BadParameter: It is no time.
+        words: What it takes besides times; they are handed on as they are.
     """
-    try:
-        return None if text is None else read_time(text)
-    except (ValueError, OverflowError):
-        problem = f"must be a date or a time, such as {TIME_EXAMPLES}, not {shown(text)}"
-        raise click.BadParameter(problem) from None
+
+    name = "time"
+
+    def __init__(self, words: tuple[str, ...] = ()) -> None:
+        self._words = words
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Return the time that a text says."""
+        if not isinstance(value, str) or value in self._words:
+            return value
+        try:
+            return read_time(value)
+        except (ValueError, OverflowError):
+            shown = repr(value if len(value) <= _SHORT else f"{value[: _SHORT - 1]}…")
+            words = "".join(f", {word!r}" for word in self._words)
+            self.fail(f"must be a date or a time{words}, such as {EXAMPLES}, not {shown}")
 
 
 def read_time(text: str) -> datetime:
-    """Return a time in UTC.
+    """Return the time that a text says, in UTC.
 
     Args:
-        text: A date, or a date and a time of day, with its offset if it is not in UTC.
+        text: A date, or a date and a time.
 
     Raises:
         ValueError: It is neither.
-        OverflowError: It is out of the range of times.
+        OverflowError: It is not in the years that Python counts.
     """
     # `fromisoformat` reads more or less of ISO 8601, depending on the version of Python.
     found = _TIME.fullmatch(text)
@@ -60,7 +75,7 @@ def _six_places(time: str) -> str:
 
 
 def _offset(text: str | None) -> timedelta:
-    if text in (None, "Z"):
+    if text is None or text == "Z":
         return timedelta()
     digits = text.replace(":", "")
     hours, minutes = int(digits[1:3]), int(digits[3:] or "0")

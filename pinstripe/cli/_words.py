@@ -8,8 +8,6 @@ from pathlib import Path
 
 import click
 
-from pinstripe._core.redaction import printable_lines
-
 ESCAPE_HELP = (
     "Put an apostrophe before each text of a CSV that starts with = + - @, a tab or a carriage "
     "return, so that no spreadsheet runs it; numbers stay as they are."
@@ -41,6 +39,9 @@ def show_error(error: click.ClickException) -> None:
 
 
 def _write(text: str) -> None:
+    # Help and completion import this module, and write nothing with it.
+    from pinstripe._core.redaction import printable_lines  # noqa: PLC0415 -- as above
+
     try:
         click.echo(printable_lines(text), nl=False, err=True)
     except OSError:

@@ -1,86 +1,15 @@
-"""`pinstripe listen`: the events of a test account, delivered to an app on this machine.
-
-The command asks the log of events again and again for what is newer than the last event that it
-saw. Events go to the app one after the other, in the order in which they happened, so none is
-missed and none overtakes another. An event that the app refuses is sent twice more before the next
-one. A delivery is what Stripe's would be: the event as the API shows it, under a signature made
-now.
-"""
+"""`pinstripe listen`: the events of a test account, delivered to an app on this machine."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import json
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
-from contextlib import aclosing
-from fnmatch import fnmatchcase
-from functools import partial
-from ipaddress import ip_address
-from time import strftime
-from typing import Any
+from collections.abc import Sequence
 
 import click
-from attrs import define, frozen
-from rich.console import Console
-from rich.markup import escape
-from yarl import URL
 
-from pinstripe import AsyncClient
-from pinstripe._core.errors import (
-    ConfigurationError,
-    PinstripeError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-)
-from pinstripe._core.redaction import clean_text
-from pinstripe._resources.endpoint import response_of
-from pinstripe.cli._account import BadInput, test_client
-from pinstripe.cli._http import NoAnswer, send
-from pinstripe.cli._interrupt import INTERRUPTED, run_interruptible
-from pinstripe.cli._words import say
-from pinstripe.webhooks import Webhook
-
-_ATTEMPTS = 3
-_TEMPORARY = (TransportError, ServerError, RateLimitError)
-
-# The headers of Stripe's own deliveries besides the signature; https://docs.stripe.com/webhooks
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-    "Accept": "*/*",
-    "Cache-Control": "no-cache",
-}
+from pinstripe.cli._account import asks_account
 
 
-@frozen
-class _Forwarding:
-    """Which events are sent, and to which address.
-
-    Attributes:
-        url: The address of the app.
-        webhook: Signs deliveries.
-        patterns: The types of events; empty for all.
-        interval: Seconds between two looks at the log, and before a refused event is sent again.
-    """
-
-    url: URL
-    webhook: Webhook
-    patterns: Sequence[str]
-    interval: float
-
-    def wants(self, type: str) -> bool:
-        return not self.patterns or any(fnmatchcase(type, each) for each in self.patterns)
-
-
-@define
-class _Count:
-    delivered: int = 0
-    refused: int = 0
-
-
+@asks_account
 @click.command(short_help="Deliver the events of a test account to an app here.")
 @click.option(
     "--forward-to", required=True, metavar="URL", help="The address that events are sent to."
@@ -118,144 +47,19 @@ def listen(
     Each attempt prints a line: the time, the type and id of the event, and the status of the
     answer. An event whose answer is not 2xx is sent twice more.
 
-    The key is read from STRIPE_API_KEY, and must be a test key. If PINSTRIPE_BASE_URL is set, the
-    sandbox at that address is asked in place of Stripe.
+    The key is read from STRIPE_API_KEY, unless --api-key-file is given, and must be a test key. If
+    PINSTRIPE_BASE_URL is set, the sandbox at that address is asked in place of Stripe.
 
     The command runs until Ctrl-C. The exit status is 130 then; 1 if the API refuses to show the
-    events; 2 if the usage or the environment is wrong, and nothing was sent.
+    events; 2 if the usage or the environment is wrong, and nothing was sent; 3 if its answers
+    cannot be used.
     """
-    url = _address(forward_to, {name.lower() for name in allow_host})
-    client, console = test_client(), Console(highlight=False)
-    if secret is None:
-        secret = f"whsec_{secrets.token_hex(16)}"
-        console.print(f"Signing with {secret}", soft_wrap=True)
-    try:
-        webhook = Webhook(secret)
-    except ConfigurationError as error:
-        raise BadInput(f"--secret: {error.message}") from None
-    patterns = [name.strip() for name in events.split(",") if name.strip()]
-    forwarding, count = _Forwarding(url, webhook, patterns, interval), _Count()
-    try:
-        run_interruptible(_listen(client, forwarding, console, count))
-    except KeyboardInterrupt:
-        say(f"Stopped: {count.delivered} events delivered, {count.refused} refused.")
-    except PinstripeError as error:
-        raise click.ClickException(error.message) from None
-    return INTERRUPTED
+    from pinstripe.cli._listen import run_listen  # noqa: PLC0415 -- slow, so only if needed
 
-
-def _address(text: str, allowed_hosts: Collection[str]) -> URL:
-    """Return the address of the app, which must be on this machine or on an allowed host."""
-    try:
-        url = URL(text)
-        # yarl reads host and port only when they are asked for.
-        usable = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
-    except ValueError:
-        url, usable = URL(), False
-    if not usable or " " in text or not text.isprintable():
-        raise BadInput("--forward-to must be an http or https address")
-    # A name is not looked up, since it could mean another machine a moment later.
-    host = (url.host or "").lower()
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local and host not in allowed_hosts:
-        raise BadInput(f"--forward-to is not this machine; allow it with --allow-host {url.host}")
-    return url
-
-
-class _EventLog:
-    """The log of events, from its end at the start of the command.
-
-    Args:
-        client: Of the account.
-    """
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        self._last_id: str | None = None
-
-    async def find_end(self) -> None:
-        """Note which event is the newest now."""
-        page = await self._client.events.list(limit=1)
-        self._last_id = page.data[0].id if page.data else None
-
-    async def new_events(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield what has happened since, oldest first, as the API shows it.
-
-        The objects of a page come newest first. With a last event known, `ending_before` walks
-        the pages from there to the newest one, and each page is turned around. If the log was
-        empty so far, there is no such event: the walk begins at the newest page, and the pages
-        are kept and turned around too.
-        """
-        pages: list[list[dict[str, Any]]] = []
-        pager = self._client.events.list(ending_before=self._last_id)
-        async with aclosing(pager.pages()) as walk:
-            async for page in walk:
-                pages.append(json.loads(response_of(page).body)["data"][::-1])
-                if self._last_id is not None:
-                    for event in pages.pop():
-                        self._last_id = event["id"]
-                        yield event
-        for event in itertools.chain(*reversed(pages)):
-            self._last_id = event["id"]
-            yield event
-
-
-async def _listen(
-    client: AsyncClient, forwarding: _Forwarding, console: Console, count: _Count
-) -> None:
-    log = _EventLog(client)
-    async with client:
-        await _until_readable(log.find_end, forwarding.interval)
-        shown = escape(str(forwarding.url))
-        console.print(f"Listening; events go to {shown} until Ctrl-C", soft_wrap=True)
-        forward = partial(_forward_new, log, forwarding, console, count)
-        while True:
-            await _until_readable(forward, forwarding.interval)
-            await asyncio.sleep(forwarding.interval)
-
-
-async def _until_readable(look: Callable[[], Awaitable[None]], interval: float) -> None:
-    """Look at the log, and repeat that until the API can be reached."""
-    while True:
-        try:
-            await look()
-        except _TEMPORARY as error:  # noqa: PERF203 -- each failure is waited out
-            say(f"the log cannot be read, for now: {error.message}")
-            await asyncio.sleep(interval)
-        else:
-            return
-
-
-async def _forward_new(
-    log: _EventLog, forwarding: _Forwarding, console: Console, count: _Count
-) -> None:
-    async with aclosing(log.new_events()) as events:
-        async for event in events:
-            if forwarding.wants(event["type"]):
-                delivered = await _deliver(event, forwarding, console)
-                count.delivered += delivered
-                count.refused += not delivered
-
-
-async def _deliver(event: dict[str, Any], forwarding: _Forwarding, console: Console) -> bool:
-    """Send an event until the app accepts it, print each attempt, and return whether it did."""
-    body = json.dumps(event, indent=2, ensure_ascii=False).encode()
-    for attempt in range(_ATTEMPTS):
-        await asyncio.sleep(attempt * forwarding.interval)
-        # Each attempt is signed again: a receiver refuses signatures that are minutes old.
-        headers = {**_HEADERS, "Stripe-Signature": forwarding.webhook.sign(body)}
-        try:
-            status = (await send("POST", forwarding.url, body, headers)).status
-        except NoAnswer as error:
-            result, accepted = str(error), False
-        else:
-            result, accepted = str(status), 200 <= status < 300
-        style = "green" if accepted else "red"
-        text = clean_text(f"{strftime('%H:%M:%S')}  {event['type']}  {event['id']}")
-        console.print(f"{escape(text)}  [{style}]{result}[/]", soft_wrap=True)
-        if accepted:
-            return True
-    return False
+    return run_listen(
+        forward_to=forward_to,
+        events=events,
+        secret=secret,
+        allow_host=allow_host,
+        interval=interval,
+    )

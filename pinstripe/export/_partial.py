@@ -14,7 +14,7 @@ then, the next one can tell its own output from another file. Only their owner m
 files and the output. They are opened by their own names only: a link in the place of one is an
 error, or is removed where a new file is made.
 
-`pinstripe quotes` resumes without a checkpoint, see `pinstripe.cli._quotes.output`.
+`pinstripe quotes batch` resumes without a checkpoint, see `pinstripe.cli._quotes.output`.
 """
 
 from __future__ import annotations

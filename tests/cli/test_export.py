@@ -100,7 +100,7 @@ def test_usage_that_is_wrong(
     [
         ({"STRIPE_API_KEY": ""}, b"STRIPE_API_KEY is not set"),
         ({"STRIPE_API_KEY": "pk_test_1"}, b"STRIPE_API_KEY is a publishable key"),
-        ({"PINSTRIPE_BASE_URL": "nowhere"}, b"base_url: must be an address"),
+        ({"PINSTRIPE_BASE_URL": "nowhere"}, b"PINSTRIPE_BASE_URL: must be an address"),
     ],
 )
 def test_an_account_that_cannot_be_asked_reads_as_in_other_commands(
@@ -157,7 +157,7 @@ def test_objects_that_do_not_fit_end_it_or_are_left_out(
     out, command = tmp_path / "out.jsonl", ("export", "file_links", "-o", tmp_path / "out.jsonl")
     with nonsense(http(json.dumps(page), "200 OK", "Request-Id: req_1")) as server:
         monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
-        assert pinstripe(*command) == 1
+        assert pinstripe(*command) == 3
         assert b"metadata" in capfdbinary.readouterr().err
         assert pinstripe(*command, "--overwrite", "--skip-unfit") == 0
     left_out, summary = capfdbinary.readouterr().err.decode().splitlines()
@@ -237,7 +237,7 @@ def test_a_run_that_reached_nobody_can_be_run_again(
     monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
     monkeypatch.setenv("PINSTRIPE_BASE_URL", "http://127.0.0.1:1")  # where nobody answers
     for _ in range(2):
-        assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv") == 1
+        assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv") == 3
         assert list(tmp_path.iterdir()) == []
 
 
@@ -420,8 +420,8 @@ def test_what_was_typed_is_shown_escaped(
         ("export", SESSIONS, "-o", f"x{bad}"),
         ("export", SESSIONS, "-o", "-", "--filter", f"{bad}=1"),
         ("export", SESSIONS, "-o", "-", "--max-items", bad),
-        ("quotes", bad),
-        ("quotes", "-", "--format", bad),
+        ("quotes", "batch", bad),
+        ("quotes", "batch", "-", "--format", bad),
         ("listen", "--forward-to", bad),
         ("listen", "--forward-to", f"http://{bad}.example/"),
         ("trigger", bad),

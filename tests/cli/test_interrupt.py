@@ -49,7 +49,7 @@ def gate() -> GateClock:
 
 def whole_run(queries: Path, form: str) -> bytes:
     with same_sandbox() as sandbox:
-        done = run("quotes", queries, "--format", form, sandbox=sandbox)
+        done = run("quotes", "batch", queries, "--format", form, sandbox=sandbox)
     assert done.returncode == 0
     return done.stdout
 
@@ -61,7 +61,7 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / f"out.{form}"
     with same_sandbox(gate) as sandbox:
-        with held_run(sandbox, gate, "quotes", queries, "-o", out) as process:
+        with held_run(sandbox, gate, "quotes", "batch", queries, "-o", out) as process:
             process.send_signal(stop)
             _, err = process.communicate(timeout=SECONDS)
         part = out.read_bytes()
@@ -71,7 +71,7 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
             assert err.endswith(b"of 600 queries. The same command with --resume does the rest.\n")
         else:
             assert process.returncode == -signal.SIGKILL
-        done = run("quotes", queries, "-o", out, "--resume", sandbox=sandbox)
+        done = run("quotes", "batch", queries, "-o", out, "--resume", sandbox=sandbox)
     assert (done.returncode, done.stderr) == (0, f"600 queries in {out}\n".encode())
     whole = whole_run(queries, form)
     assert part.endswith(b"\n")
@@ -86,7 +86,7 @@ def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
     out.write_bytes(b"mine\n")
-    command = ("quotes", queries, "-o", out, "--overwrite")
+    command = ("quotes", "batch", queries, "-o", out, "--overwrite")
     with same_sandbox(gate) as sandbox:
         with held_run(sandbox, gate, *command) as process:
             process.send_signal(signal.SIGINT)
@@ -107,10 +107,10 @@ def test_a_second_run_to_an_output_is_refused(gate: GateClock, tmp_path: Path) -
     link.symlink_to(out)
     with (
         same_sandbox(gate) as sandbox,
-        held_run(sandbox, gate, "quotes", queries, "-o", out) as process,
+        held_run(sandbox, gate, "quotes", "batch", queries, "-o", out) as process,
     ):
         for words in ([out], [out, "--resume"], [link, "--overwrite"]):
-            done = run("quotes", queries, "-o", *words, sandbox=sandbox)
+            done = run("quotes", "batch", queries, "-o", *words, sandbox=sandbox)
             problem = f"Error: {words[0]} is being written by another run\n".encode()
             assert (done.returncode, done.stderr) == (2, problem)
         gate.open()
@@ -123,7 +123,7 @@ def test_the_count_of_a_stopped_run_is_that_of_its_rows(gate: GateClock, tmp_pat
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
     with (
         same_sandbox(gate) as sandbox,
-        held_run(sandbox, gate, "quotes", queries, "-o", out) as process,
+        held_run(sandbox, gate, "quotes", "batch", queries, "-o", out) as process,
     ):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=SECONDS)
@@ -136,7 +136,7 @@ def test_ctrl_c_while_a_reader_lets_us_wait_still_writes_whole_rows(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """The rows on their way into a full pipe are complete when the reader continues."""
-    with start("quotes", amounts(tmp_path / "q.csv", QUERIES), sandbox=sandbox) as process:
+    with start("quotes", "batch", amounts(tmp_path / "q.csv", QUERIES), sandbox=sandbox) as process:
         assert process.stdout is not None
         first = os.read(process.stdout.fileno(), 1)
         process.send_signal(signal.SIGINT)
@@ -152,7 +152,7 @@ def test_ctrl_c_while_a_reader_lets_us_wait_still_writes_whole_rows(
 def test_ctrl_c_before_anything_is_sent(tmp_path: Path) -> None:
     source = tmp_path / "q.csv"
     os.mkfifo(source)
-    with start("quotes", source, "--sandbox") as process, source.open("wb") as file:
+    with start("quotes", "batch", source, "--sandbox") as process, source.open("wb") as file:
         file.write(b"\n" * 500_000)  # more than a pipe holds: now the command reads
         file.flush()
         out, err = press_until_it_ends(process)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pinstripe.cli.listen import _EventLog
+from pinstripe.cli._event_log import EventLog
 from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET
 from pinstripe.sandbox import Sandbox
@@ -216,7 +216,7 @@ def test_bad_usage_sends_nothing(
 @pytest.mark.anyio
 async def test_the_log_is_read_whole_from_any_beginning(sandbox: Sandbox) -> None:
     async with sandbox.client() as stripe:
-        log = _EventLog(stripe)
+        log = EventLog(stripe)
         await log.find_end()
         assert [event async for event in log.new_events()] == []
         for count in (120, 230):  # more than a page, from an empty log and from a known event
@@ -224,6 +224,6 @@ async def test_the_log_is_read_whole_from_any_beginning(sandbox: Sandbox) -> Non
                 (await stripe.identity.verification_sessions.create(type="document")).id
                 for _ in range(count)
             ]
-            found = [event["data"]["object"]["id"] async for event in log.new_events()]
+            found = [event["data"]["object"]["id"] async for _, event in log.new_events()]
             assert found == made
         assert [event async for event in log.new_events()] == []

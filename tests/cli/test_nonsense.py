@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pinstripe.cli.trigger import RECIPES
+from pinstripe.cli._trigger import RECIPES
 from tests.support.cli_process import amounts
 from tests.support.nonsense import http, nonsense
 
@@ -36,6 +36,8 @@ ANSWERS = {
     "id that is a path": http('{"id":"../x","error":5}', "200 OK", JSON),
     "id of a terminal": http('{"id":"evt_\\u001b[2J"}', "200 OK", JSON),
 }
+# The API answers with an error, or a server that may be the API; any other answer is none.
+REFUSALS = ("html 404", "error that is text", "error of null")
 CLOCK = http('{"now": 1}', "200 OK", JSON)
 
 
@@ -76,8 +78,10 @@ def test_trigger_with_a_sandbox_that_turns_into_something_else(
     for type in ("file.created", "climate.order.product_substituted", *types.values()):
         with nonsense(lambda path: CLOCK if "clock" in path else ANSWERS[kind]) as server:
             account(server.url)
-            assert pinstripe("trigger", type) == 1
+            status = pinstripe("trigger", type)
         ended(capfdbinary)
+        # An empty list is an answer of an API, which has not what some recipes need.
+        assert status == (1 if kind in REFUSALS else 3) or (kind, status) == ("empty list", 1)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ANSWERS if kind != "empty list"])
@@ -86,7 +90,7 @@ def test_export_ends(
 ) -> None:
     with nonsense(ANSWERS[kind]) as server:
         account(server.url)
-        assert pinstripe("export", "events", "-o", "-") == 1
+        assert pinstripe("export", "events", "-o", "-") == (1 if kind in REFUSALS else 3)
     assert "stopped after 0 objects" in ended(capfdbinary)
 
 
@@ -102,10 +106,10 @@ def test_quotes_stop_when_nothing_answers_and_can_be_resumed(
     count: int,
 ) -> None:
     out = tmp_path / "out.jsonl"
-    words = ("quotes", amounts(tmp_path / "q.csv", count), "-o", out, "--concurrency", "2")
+    words = ("quotes", "batch", amounts(tmp_path / "q.csv", count), "-o", out, "--concurrency", "2")
     with nonsense(ANSWERS[kind]) as server:
         account(server.url)
-        assert pinstripe(*words) == 1
+        assert pinstripe(*words) == 3
         assert len(server.targets) < 100
     message = ended(capfdbinary)
     assert message.startswith(
@@ -128,5 +132,5 @@ def test_listen_ends(
     with nonsense(ANSWERS[kind]) as server:
         account(server.url)
         words = ("--forward-to", "http://127.0.0.1:1/", "--secret", "whsec_" + "a" * 32)
-        assert pinstripe("listen", *words) == 1
+        assert pinstripe("listen", *words) == (1 if kind in REFUSALS else 3)
     ended(capfdbinary)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pinstripe.cli.replay import _fraction, _summary
+from pinstripe.cli._replay import _fraction, _summary
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import CatchUpReport
 from tests.support.cli_process import SECONDS, start
@@ -131,7 +131,7 @@ def test_a_log_that_cannot_be_read(
     assert pinstripe("replay", "replay_shop:router", "--after", "evt_unknown") == 1
     told = capsys.readouterr().err
     assert "No such event: 'evt_unknown'" in told
-    assert told.endswith("; 0 events.\n")
+    assert "; 0 events.\n" in told
 
 
 def test_ctrl_c(

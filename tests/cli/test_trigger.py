@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from pinstripe.cli.trigger import RECIPES
+from pinstripe.cli._trigger import RECIPES
 from pinstripe.events import Event, EventType
 from pinstripe.pytest_plugin import SECRET
 from pinstripe.sandbox import Sandbox
@@ -56,7 +56,7 @@ def test_the_object_has_what_was_overridden(
     ("type", "override", "status", "problem"),
     [
         ("file.made", "a=b", 2, "cannot be triggered; the types are"),
-        ("file.created", "metadata", 2, "--override takes FIELD=VALUE"),
+        ("file.created", "metadata", 2, "--override takes NAME=VALUE"),
         ("file.created", "colour=red", 1, "colour"),
         ("climate.product.created", "suppliers[0]=nobody", 1, "nobody"),
         (

@@ -1,4 +1,4 @@
-"""The command `pinstripe quotes`: from queries in a file to rows of quotes.
+"""The command `pinstripe quotes batch`: from queries in a file to rows of quotes.
 
 It has a package of its own, since no other command reads a file of rows:
 

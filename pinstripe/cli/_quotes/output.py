@@ -1,4 +1,4 @@
-"""What a later run of `pinstripe quotes` keeps, found out from its output alone.
+"""What a later run of `pinstripe quotes batch` keeps, found out from its output alone.
 
 The output of an export appears when it is complete, and has a checkpoint beside it until then. The
 rows of quotes appear in the output itself as they come, since it can also be a pipe, and since a

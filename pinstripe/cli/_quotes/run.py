@@ -24,7 +24,8 @@ from pinstripe._disk.append import AppendFile
 from pinstripe._disk.outputs import is_stream
 from pinstripe.bulk import fan_out
 from pinstripe.cli._account import BadInput, open_client
-from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
+from pinstripe.cli._failures import CallFailedError
+from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._progress import progress_bar, progress_console
 from pinstripe.cli._quotes.output import (
     Answer,
@@ -39,6 +40,7 @@ from pinstripe.cli._quotes.queries import Query
 from pinstripe.cli._quotes.rows import QuoteOutcome, Rows
 from pinstripe.cli._quotes.source import Source
 from pinstripe.cli._quotes.stop import REFUSED, Settled, StopError
+from pinstripe.cli._status import BROKEN_PIPE, INTERRUPTED
 from pinstripe.cli._words import place, say
 from pinstripe.crypto import Quotes
 
@@ -121,7 +123,7 @@ def execute(run: Run) -> int:
     except StopError as error:
         so_far = f"{done.queries:,} of {run.total:,} queries are written"
         more = f"; {hint}" if resumable else ""
-        raise click.ClickException(f"{error}. Stopped: {so_far}{more}") from None
+        raise CallFailedError(f"{error}. Stopped: {so_far}{more}", error.status, {}) from None
     except _OutputError as error:
         so_far = f"{done.queries:,} of {run.total:,} queries are written"
         raise click.ClickException(f"{so_far}, and no more can be: {error}") from None

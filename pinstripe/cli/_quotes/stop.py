@@ -19,6 +19,8 @@ from pinstripe._core.errors import (
     TransportError,
 )
 from pinstripe.cli._quotes.rows import QuoteOutcome
+from pinstripe.cli._status import NO_ANSWER
+from pinstripe.cli._status import REFUSED as REFUSES
 
 SILENT = 10
 """Queries in a row, each with its retries: more than a connection that breaks now and then."""
@@ -28,7 +30,16 @@ REFUSED = (AuthenticationError, PermissionDeniedError)
 
 
 class StopError(Exception):
-    """The run has no use; the text says why."""
+    """The run has no use.
+
+    Args:
+        problem: Why.
+        cause: The error of a query that shows it.
+    """
+
+    def __init__(self, problem: str, cause: Exception | None) -> None:
+        super().__init__(f"{problem}: {cause}")
+        self.status = REFUSES if isinstance(cause, REFUSED) else NO_ANSWER
 
 
 class Settled:
@@ -49,14 +60,14 @@ class Settled:
         """
         error = outcome.error
         if isinstance(error, REFUSED):
-            raise StopError(f"the API refuses the key: {error}")
+            raise StopError("the API refuses the key", error)
         waiting, self._waiting = self._waiting, []
         if not _is_silence(error):
             self._answered = True
             return [*waiting, outcome]
         self._waiting = [*waiting, outcome]
         if len(self._waiting) == SILENT:
-            raise StopError(f"{SILENT} queries in a row have no answer of the API: {error}")
+            raise StopError(f"{SILENT} queries in a row have no answer of the API", error)
         return []
 
     def rest(self) -> list[QuoteOutcome]:
@@ -66,7 +77,7 @@ class Settled:
             StopError: Nobody has answered at all.
         """
         if self._waiting and not self._answered:
-            raise StopError(f"no query has an answer of the API: {self._waiting[-1].error}")
+            raise StopError("no query has an answer of the API", self._waiting[-1].error)
         return self._waiting
 
 

@@ -52,7 +52,7 @@ def mixed(path: Path) -> Path:
 def test_json_lines_to_standard_output(
     sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
-    assert pinstripe("quotes", mixed(tmp_path / "q.csv")) == 1
+    assert pinstripe("quotes", "batch", mixed(tmp_path / "q.csv")) == 1
     out, err = capfdbinary.readouterr()
     first, second, refused, last = json_rows(out)
     assert numbers([first, second, refused, last]) == [2, 3, 5, 6]
@@ -69,7 +69,7 @@ def test_json_lines_to_standard_output(
 
 def test_csv_to_a_file_by_its_name(sandbox: Sandbox, pinstripe: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    assert pinstripe("quotes", mixed(tmp_path / "q.csv"), "-o", out) == 1
+    assert pinstripe("quotes", "batch", mixed(tmp_path / "q.csv"), "-o", out) == 1
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert tuple(rows[0]) == CSV_COLUMNS
     last = [row for row in rows if row["line"] == "6"]
@@ -82,7 +82,7 @@ def test_csv_to_a_file_by_its_name(sandbox: Sandbox, pinstripe: Command, tmp_pat
 
 def test_the_real_command_from_standard_input_with_the_embedded_sandbox() -> None:
     queries = lines('{"source_amount": 1.10}', '{"destination_networks": ["base"]}')
-    done = run("quotes", "-", "--sandbox", stdin=queries)
+    done = run("quotes", "batch", "-", "--sandbox", stdin=queries)
     assert (done.returncode, done.stderr) == (0, b"2 queries to standard output\n")
     rows = json_rows(done.stdout)
     assert numbers(rows) == [1, 2]
@@ -91,9 +91,12 @@ def test_the_real_command_from_standard_input_with_the_embedded_sandbox() -> Non
 
 def test_the_format_of_the_input_can_be_given(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "q.csv").write_bytes(b'{"source_amount": 5}\n')
-    assert run("quotes", tmp_path / "q.csv", sandbox=sandbox).returncode == 2
+    assert run("quotes", "batch", tmp_path / "q.csv", sandbox=sandbox).returncode == 2
     assert (
-        run("quotes", tmp_path / "q.csv", "--input-format=jsonl", sandbox=sandbox).returncode == 0
+        run(
+            "quotes", "batch", tmp_path / "q.csv", "--input-format=jsonl", sandbox=sandbox
+        ).returncode
+        == 0
     )
 
 
@@ -101,7 +104,7 @@ def test_a_named_pipe_can_be_the_input_and_the_output(sandbox: Sandbox, tmp_path
     source, target = tmp_path / "in", tmp_path / "out.csv"
     os.mkfifo(source)
     os.mkfifo(target)
-    with start("quotes", source, "-o", target, sandbox=sandbox) as process:
+    with start("quotes", "batch", source, "-o", target, sandbox=sandbox) as process:
         source.write_bytes(b"destination_networks\nbitcoin\n")
         out = target.read_bytes()
     assert process.returncode == 0
@@ -134,7 +137,7 @@ def test_a_missing_key(
     out = tmp_path / "out.jsonl"
     out.write_bytes(b"precious")
     queries = amounts(tmp_path / "q.csv", 1)
-    message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out, "--overwrite")
+    message = refused(pinstripe, capfdbinary, "quotes", "batch", queries, "-o", out, "--overwrite")
     assert message == "Error: STRIPE_API_KEY is not set; with --sandbox no key is needed"
     assert out.read_bytes() == b"precious"
 
@@ -143,7 +146,7 @@ def test_a_missing_key(
     ("name", "value", "message"),
     [
         ("STRIPE_API_KEY", "pk_test_1", "STRIPE_API_KEY is a publishable key"),
-        ("PINSTRIPE_BASE_URL", "http://example.com", "base_url: plain http"),
+        ("PINSTRIPE_BASE_URL", "http://example.com", "PINSTRIPE_BASE_URL: plain http"),
     ],
 )
 def test_settings_that_are_wrong(
@@ -159,7 +162,7 @@ def test_settings_that_are_wrong(
 ) -> None:
     monkeypatch.setenv(name, value)
     queries = amounts(tmp_path / "q.csv", 1)
-    assert message in refused(pinstripe, capfdbinary, "quotes", queries)
+    assert message in refused(pinstripe, capfdbinary, "quotes", "batch", queries)
 
 
 def test_input_that_is_wrong_is_found_before_anything_is_sent(
@@ -170,14 +173,14 @@ def test_input_that_is_wrong_is_found_before_anything_is_sent(
     queries, out = amounts(tmp_path / "q.csv", 500), tmp_path / "out.csv"
     with queries.open("a") as file:
         file.write("-5\n")
-    message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out)
+    message = refused(pinstripe, capfdbinary, "quotes", "batch", queries, "-o", out)
     assert message.startswith(f"Error: {queries}:502:1: source_amount: must be a decimal number")
     assert message.endswith("; it is '-5'")
     assert not out.exists()
 
 
 def test_standard_input_is_named(tmp_path: Path) -> None:
-    done = run("quotes", "-", "--sandbox", stdin=b"colour\nred\n")
+    done = run("quotes", "batch", "-", "--sandbox", stdin=b"colour\nred\n")
     assert done.returncode == 2
     assert done.stderr.startswith(b"Error: <stdin>:1:1: unknown column 'colour'")
 
@@ -212,12 +215,14 @@ def test_usage_that_is_wrong(
     before = queries.read_bytes()
     out.write_bytes(b"precious")
     words = [word.format(out=out, queries=queries, folder=tmp_path) for word in arguments]
-    assert message in refused(pinstripe, capfdbinary, "quotes", queries, *words)
+    assert message in refused(pinstripe, capfdbinary, "quotes", "batch", queries, *words)
     assert (queries.read_bytes(), out.read_bytes()) == (before, b"precious")
 
 
 def test_a_missing_input_and_no_command(pinstripe: Command, capfdbinary: Captured) -> None:
-    assert "does not exist" in refused(pinstripe, capfdbinary, "quotes", "no.csv", "--sandbox")
+    assert "does not exist" in refused(
+        pinstripe, capfdbinary, "quotes", "batch", "no.csv", "--sandbox"
+    )
     assert "No such command" in refused(pinstripe, capfdbinary, "dance")
 
 
@@ -226,14 +231,16 @@ def test_an_empty_file_may_be_the_output(
 ) -> None:
     out = tmp_path / "out.jsonl"
     out.touch()
-    assert pinstripe("quotes", amounts(tmp_path / "q.csv", 2), "-o", out) == 0
+    assert pinstripe("quotes", "batch", amounts(tmp_path / "q.csv", 2), "-o", out) == 0
     assert numbers(json_rows(out.read_bytes())) == [2, 3]
 
 
 def test_overwrite(sandbox: Sandbox, pinstripe: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_bytes(b"old\n" * 10_000)
-    assert pinstripe("quotes", amounts(tmp_path / "q.csv", 2), "-o", out, "--overwrite") == 0
+    assert (
+        pinstripe("quotes", "batch", amounts(tmp_path / "q.csv", 2), "-o", out, "--overwrite") == 0
+    )
     assert numbers(json_rows(out.read_bytes())) == [2, 3]
 
 
@@ -242,7 +249,7 @@ def test_resume_does_the_rest(
     form: str, sandbox: Sandbox, pinstripe: Command, tmp_path: Path
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 5), tmp_path / f"out.{form}"
-    command = ("quotes", queries, "-o", out, "--resume")
+    command = ("quotes", "batch", queries, "-o", out, "--resume")
     assert pinstripe(*command) == 0
     whole = out.read_bytes()
     assert pinstripe(*command) == 0
@@ -257,9 +264,9 @@ def test_a_resumed_run_remembers_failures(
     sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
     queries, out = mixed(tmp_path / "q.csv"), tmp_path / "out.jsonl"
-    assert pinstripe("quotes", queries, "-o", out) == 1
+    assert pinstripe("quotes", "batch", queries, "-o", out) == 1
     out.write_bytes(out.read_bytes()[:-5])
-    assert pinstripe("quotes", queries, "-o", out, "--resume") == 1
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--resume") == 1
     summary = f"4 queries in {out}, 1 failed: --retry-failed asks again\n"
     assert capfdbinary.readouterr().err.decode() == summary * 2
 
@@ -275,7 +282,7 @@ def test_resume_refuses_another_file(
     ):
         out.write_bytes(content)
         for words in (["--resume"], ["--resume", "--overwrite"]):
-            message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", out, *words)
+            message = refused(pinstripe, capfdbinary, "quotes", "batch", queries, "-o", out, *words)
             assert message.startswith(f"Error: {out}:")
             assert "; nothing was changed: " in message
             assert message.endswith("use --overwrite without --resume")
@@ -286,12 +293,14 @@ def test_a_full_disk(sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfd
     if not Path("/dev/full").exists():
         pytest.skip("this system has no device that is always full")
     queries = amounts(tmp_path / "q.csv", 2)
-    message = refused(pinstripe, capfdbinary, "quotes", queries, "-o", "/dev/full", status=1)
+    message = refused(
+        pinstripe, capfdbinary, "quotes", "batch", queries, "-o", "/dev/full", status=1
+    )
     assert message.startswith("Error: 0 of 2 queries are written, and no more can be: No space")
 
 
 def test_a_reader_that_stops_ends_it_quietly(sandbox: Sandbox, tmp_path: Path) -> None:
-    with start("quotes", amounts(tmp_path / "q.csv", 3000), sandbox=sandbox) as process:
+    with start("quotes", "batch", amounts(tmp_path / "q.csv", 3000), sandbox=sandbox) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b'{"line":2,')
@@ -302,7 +311,7 @@ def test_a_reader_that_stops_ends_it_quietly(sandbox: Sandbox, tmp_path: Path) -
 
 def test_a_slow_reader_gets_everything(sandbox: Sandbox, tmp_path: Path) -> None:
     """The pipe fills, the command waits for its reader, and nothing is lost."""
-    with start("quotes", amounts(tmp_path / "q.csv", 300), sandbox=sandbox) as process:
+    with start("quotes", "batch", amounts(tmp_path / "q.csv", 300), sandbox=sandbox) as process:
         assert process.stdout is not None
         rows = json_rows(b"".join(iter(lambda: process.stdout.read(100), b"")))
     assert process.returncode == 0
@@ -320,7 +329,7 @@ def test_progress_is_shown_on_a_terminal(sandbox: Sandbox, tmp_path: Path, to_fi
     reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
     with start(
-        "quotes", queries, *arguments, sandbox=sandbox, stdout=slave, stderr=slave
+        "quotes", "batch", queries, *arguments, sandbox=sandbox, stdout=slave, stderr=slave
     ) as process:
         os.close(slave)
     reader.join(SECONDS)
@@ -334,7 +343,7 @@ def test_failures_show_in_the_progress(tmp_path: Path) -> None:
     seen: list[bytes] = []
     reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
-    with start("quotes", mixed(tmp_path / "q.csv"), "--sandbox", stderr=slave) as process:
+    with start("quotes", "batch", mixed(tmp_path / "q.csv"), "--sandbox", stderr=slave) as process:
         os.close(slave)
         process.communicate(timeout=SECONDS)
     reader.join(SECONDS)
@@ -346,7 +355,7 @@ def test_failures_show_in_the_progress(tmp_path: Path) -> None:
 def test_version_help_and_the_sandbox(pinstripe: Command, capfdbinary: Captured) -> None:
     assert pinstripe("--version") == 0
     assert capfdbinary.readouterr().out.startswith(b"pinstripe 0.")
-    assert pinstripe("quotes", "--help") == 0
+    assert pinstripe("quotes", "batch", "--help") == 0
     assert b"STRIPE_API_KEY" in capfdbinary.readouterr().out
     assert pinstripe("sandbox", "--host", "192.0.2.1") == 2
     assert b"pinstripe sandbox: " in capfdbinary.readouterr().err
@@ -361,7 +370,7 @@ def test_the_sandbox_command_serves(tmp_path: Path) -> None:
             "STRIPE_API_KEY": facts["api_key"],
             "PINSTRIPE_BASE_URL": facts["url"],
         }
-        done = run("quotes", amounts(tmp_path / "q.csv", 2), env=env)
+        done = run("quotes", "batch", amounts(tmp_path / "q.csv", 2), env=env)
         process.terminate()
         process.communicate(timeout=SECONDS)
     assert (done.returncode, numbers(json_rows(done.stdout))) == (0, [2, 3])
@@ -370,7 +379,7 @@ def test_the_sandbox_command_serves(tmp_path: Path) -> None:
 
 def peak_of(queries: Path, sandbox: Sandbox, out: Path) -> int:
     """Return the most memory, in KiB, that the command held."""
-    command = [*COMMAND, "quotes", str(queries), "-o", str(out)]
+    command = [*COMMAND, "quotes", "batch", str(queries), "-o", str(out)]
     process = subprocess.Popen(command, env=environment(sandbox))
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -394,7 +403,7 @@ def test_a_temporary_copy_is_not_left(
     spool = tmp_path / "spool"
     spool.mkdir()
     env = {**environment(sandbox), "TMPDIR": str(spool)}
-    assert run("quotes", "-", stdin=b"source_amount\n5\n", env=env).returncode == 0
+    assert run("quotes", "batch", "-", stdin=b"source_amount\n5\n", env=env).returncode == 0
     assert list(spool.iterdir()) == []
 
 
@@ -406,7 +415,7 @@ def test_all_lines_that_are_wrong_are_reported_at_once(
 ) -> None:
     queries, out = tmp_path / "q.csv", tmp_path / "out.csv"
     queries.write_text("source_amount\n" + "".join(f"bad{n}\n{n}.00\n" for n in range(1, 51)))
-    assert pinstripe("quotes", queries, "-o", out, "--sandbox") == 2
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--sandbox") == 2
     first, *middle, last = capfdbinary.readouterr().err.decode().splitlines()
     assert first == f"Error: 50 faults in {queries}, nothing was sent:"
     assert [line.partition(": ")[0] for line in middle] == [
@@ -423,15 +432,19 @@ def test_columns_are_passed_through(
     queries = tmp_path / "q.csv"
     queries.write_text("ref,source_amount,source_currency\nA-1,5,usd\n=1+1,7,xyz\n")
     out, rows = tmp_path / "out.csv", tmp_path / "out.jsonl"
-    assert pinstripe("quotes", queries, "-o", out) == 2
-    assert pinstripe("quotes", queries, "-o", out, "--keep-columns", "--escape-formulas") == 1
+    assert pinstripe("quotes", "batch", queries, "-o", out) == 2
+    assert (
+        pinstripe("quotes", "batch", queries, "-o", out, "--keep-columns", "--escape-formulas") == 1
+    )
     found = list(csv.DictReader(out.read_text().splitlines()))
     assert tuple(found[0]) == (*CSV_COLUMNS, "ref")
     assert {(row["line"], row["ref"]) for row in found} == {("2", "A-1"), ("3", "'=1+1")}
-    assert pinstripe("quotes", queries, "-o", rows, "--keep-columns") == 1
+    assert pinstripe("quotes", "batch", queries, "-o", rows, "--keep-columns") == 1
     assert [row["columns"]["ref"] for row in json_rows(rows.read_bytes())] == ["A-1", "=1+1"]
-    assert pinstripe("quotes", queries, "-o", rows, "--resume") == 2  # other options
-    assert pinstripe("quotes", queries, "-o", rows, "--escape-formulas", "--overwrite") == 2
+    assert pinstripe("quotes", "batch", queries, "-o", rows, "--resume") == 2  # other options
+    assert (
+        pinstripe("quotes", "batch", queries, "-o", rows, "--escape-formulas", "--overwrite") == 2
+    )
     capfdbinary.readouterr()
 
 
@@ -447,7 +460,7 @@ def test_what_csv_cannot_hold_is_refused(
 ) -> None:
     queries = tmp_path / "q.jsonl"
     queries.write_text(f"{query}\n")
-    words = ("quotes", queries, "--sandbox", "--keep-columns")
+    words = ("quotes", "batch", queries, "--sandbox", "--keep-columns")
     assert pinstripe(*words, "--format", "csv") == 2
     out, err = capfdbinary.readouterr()
     assert (out, problem in err.decode()) == (b"", True)
@@ -470,16 +483,16 @@ def test_the_output_of_another_input_is_refused(
     capfdbinary: Captured,
 ) -> None:
     out, theirs = tmp_path / f"out.{form}", tmp_path / "theirs.csv"
-    assert pinstripe("quotes", amounts(tmp_path / "q.csv", 5), "-o", out) == 0
+    assert pinstripe("quotes", "batch", amounts(tmp_path / "q.csv", 5), "-o", out) == 0
     whole = out.read_bytes()
     theirs.write_text("source_amount\n" + "".join(f"{n}.50\n" for n in range(1, 9)))
     for size in (len(whole), len(whole) * 2 // 3):
         out.write_bytes(whole[:size])
         capfdbinary.readouterr()
-        message = refused(pinstripe, capfdbinary, "quotes", theirs, "-o", out, option)
+        message = refused(pinstripe, capfdbinary, "quotes", "batch", theirs, "-o", out, option)
         assert "the row is of another query than line 2" in message
         assert out.read_bytes() == whole[:size]
-    words = ("quotes", tmp_path / "q.csv", "-o", out, option, "--sandbox")
+    words = ("quotes", "batch", tmp_path / "q.csv", "-o", out, option, "--sandbox")
     assert "other options" in refused(pinstripe, capfdbinary, *words)
 
 
@@ -487,10 +500,10 @@ def test_an_input_may_grow_and_be_written_in_another_way(
     sandbox: Sandbox, pinstripe: Command, tmp_path: Path
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 3), tmp_path / "out.jsonl"
-    assert pinstripe("quotes", queries, "-o", out) == 0
+    assert pinstripe("quotes", "batch", queries, "-o", out) == 0
     before = out.read_bytes()
     queries.write_text('"source_amount"\n1.00\n 2.00 \n"3.00"\n4.00\n')
-    assert pinstripe("quotes", queries, "-o", out, "--resume") == 0
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--resume") == 0
     assert out.read_bytes().startswith(before)
     assert numbers(json_rows(out.read_bytes())) == [2, 3, 4, 5]
 
@@ -542,7 +555,7 @@ def test_a_run_stops_when_its_key_is_refused_and_resumes_with_a_good_one(
     *, status: int, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 100), tmp_path / "out.jsonl"
-    words = ("quotes", queries, "-o", out, "--concurrency", "4")
+    words = ("quotes", "batch", queries, "-o", out, "--concurrency", "4")
     api.refusals = [400, *[status] * 1000]
     assert pinstripe(*words) == 1
     assert api.asked <= 1 + 2 * 4
@@ -560,7 +573,7 @@ def test_failed_queries_are_asked_again_and_no_others(
     *, form: str, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 6), tmp_path / f"out.{form}"
-    words = ("quotes", queries, "-o", out, "--concurrency", "1")
+    words = ("quotes", "batch", queries, "-o", out, "--concurrency", "1")
     assert pinstripe(*words) == 0
     good, api.refusals = out.read_bytes(), [400, 422]
     assert pinstripe(*words, "--overwrite") == 1
@@ -582,7 +595,7 @@ def test_a_retry_that_is_stopped_keeps_every_row(
     *, status: int, api: Api, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", 4), tmp_path / "out.jsonl"
-    words = ("quotes", queries, "-o", out, "--concurrency", "1")
+    words = ("quotes", "batch", queries, "-o", out, "--concurrency", "1")
     api.refusals = [400] * 4
     assert pinstripe(*words) == 1
     before, api.refusals = out.read_bytes(), [status] * 9
@@ -597,9 +610,9 @@ def test_a_retry_that_is_stopped_keeps_every_row(
 def test_a_retry_does_the_rest_too(api: Api, pinstripe: Command, tmp_path: Path) -> None:
     queries, out = amounts(tmp_path / "q.csv", 4), tmp_path / "out.jsonl"
     api.refusals = [400]
-    assert pinstripe("quotes", queries, "-o", out, "--concurrency", "1") == 1
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--concurrency", "1") == 1
     out.write_bytes(b"".join(out.read_bytes().splitlines(keepends=True)[:2]) + b'{"line":4,"qu')
-    assert pinstripe("quotes", queries, "-o", out, "--retry-failed") == 0
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--retry-failed") == 0
     rows = json_rows(out.read_bytes())
     assert numbers(rows) == [2, 3, 4, 5]
     assert all("quotes" in row for row in rows)
@@ -617,7 +630,7 @@ def test_a_few_queries_without_an_answer_are_rows_with_an_error(
 
     with nonsense(reply) as server:
         monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
-        assert pinstripe("quotes", queries, "-o", out) == 1
+        assert pinstripe("quotes", "batch", queries, "-o", out) == 1
     failed = [row["line"] for row in json_rows(out.read_bytes()) if "error" in row]
     assert failed == [*range(3, 12), 21]
 
@@ -628,7 +641,7 @@ def test_a_few_queries_without_an_answer_are_rows_with_an_error(
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_standard_output_by_its_names(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     queries = amounts(tmp_path / "q.csv", 2)
-    words = ("quotes", queries, "-o", name)
+    words = ("quotes", "batch", queries, "-o", name)
     done = run(*words, sandbox=sandbox)
     assert (done.returncode, numbers(json_rows(done.stdout))) == (0, [2, 3])
     with (tmp_path / "out").open("wb", buffering=0) as out:
@@ -645,7 +658,7 @@ def test_the_output_is_for_its_owner_and_a_link_to_it_stays(
 ) -> None:
     link, target = tmp_path / "link.csv", tmp_path / "rows"
     link.symlink_to(target)
-    words = ("quotes", amounts(tmp_path / "q.csv", 2), "-o", link)
+    words = ("quotes", "batch", amounts(tmp_path / "q.csv", 2), "-o", link)
     api.refusals = [400]
     assert pinstripe(*words) == 1
     assert target.stat().st_mode & 0o777 == 0o600
@@ -659,7 +672,9 @@ def test_a_link_in_the_place_of_the_lock_is_refused(
 ) -> None:
     out, theirs = tmp_path / "out.csv", tmp_path / "theirs"
     (tmp_path / ".out.csv.lock").symlink_to(theirs)
-    message = refused(pinstripe, capfdbinary, "quotes", amounts(tmp_path / "q.csv", 1), "-o", out)
+    message = refused(
+        pinstripe, capfdbinary, "quotes", "batch", amounts(tmp_path / "q.csv", 1), "-o", out
+    )
     assert message.startswith("Error: the output cannot be opened: ")
     assert not theirs.exists()
 
@@ -671,7 +686,7 @@ def test_a_terminal_gets_no_control_character(tmp_path: Path) -> None:
     seen: list[bytes] = []
     reader = threading.Thread(target=lambda: seen.append(read_terminal(master)))
     reader.start()
-    words = ("quotes", queries, "--sandbox", "--keep-columns", "--format", "csv")
+    words = ("quotes", "batch", queries, "--sandbox", "--keep-columns", "--format", "csv")
     with start(*words, stdout=slave) as process:
         os.close(slave)
     reader.join(SECONDS)
@@ -684,7 +699,7 @@ def test_a_terminal_gets_no_control_character(tmp_path: Path) -> None:
 def test_an_exit_status_needs_no_reader_of_messages(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    words = ("quotes", amounts(tmp_path / "q.csv", 1), "--sandbox")
+    words = ("quotes", "batch", amounts(tmp_path / "q.csv", 1), "--sandbox")
     assert run(*words, stderr=writer).returncode == 0
-    assert run("quotes", "missing", stderr=writer).returncode == 2
+    assert run("quotes", "batch", "missing", stderr=writer).returncode == 2
     os.close(writer)
