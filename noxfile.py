@@ -101,6 +101,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", "--preview", "--select", "DOC102", "pinstripe")
     session.run("ruff", "format", "--check", *CODE)
     session.run("python", "-m", "pinstripe._codegen.sync_client", "--check")
+    session.run("python", "-m", "pinstripe._codegen.command_line", "--check")
 
 
 @nox.session

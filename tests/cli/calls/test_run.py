@@ -137,6 +137,7 @@ def test_a_body_has_times_as_numbers_and_comes_from_standard_input(
         ((*ORDER, "--amount", "5"), "--metric-tons: give either --metric-tons or amount"),
         (("request", "GET", "v1"), "PATH: must look like"),
         (("request", "GET", "/v1/a/{b}"), "--id: must be those"),
+        (("request", "GET", "/v1/a", "--sketch", "a b"), "--sketch: must be the name of a class"),
         (("events", "list", "--base-url", "nowhere"), "--base-url: must be an address"),
         (("events", "list", "--account", "a b"), "--account: must be"),
         (("events", "list", "--api-key-file", "no.key"), "--api-key-file: no.key cannot be read"),
@@ -225,6 +226,20 @@ def test_any_endpoint_can_be_called(sandbox: Sandbox, pinstripe: Command, capfd:
     assert pinstripe("request", "get", path, "--id", f"session={made['id']}") == 0
     assert f"id\t{made['id']}\n" in capfd.readouterr().out
     assert "options\t" not in capfd.readouterr().out
+
+
+def test_a_first_class_for_an_answer(sandbox: Sandbox, pinstripe: Command, capfd: Captured) -> None:
+    sandbox.identity.seed(2)
+    words = ("request", "GET", "/v1/identity/verification_sessions", "--sketch", "Session")
+    assert pinstripe(*words) == 0
+    source = capfd.readouterr().out
+    scope: dict[str, Any] = {}
+    exec(source, scope)
+    with sandbox.sync_client() as stripe:
+        path = "/v1/identity/verification_sessions"
+        ids = {one.id for one in stripe.list(path, into=scope["Session"])}
+    assert len(ids) == 2
+    assert not [id for id in ids if id in source]
 
 
 # --- safety -------------------------------------------------------------------------------------
