@@ -234,7 +234,7 @@ def test_a_first_class_for_an_answer(sandbox: Sandbox, pinstripe: Command, capfd
     assert pinstripe(*words) == 0
     source = capfd.readouterr().out
     scope: dict[str, Any] = {}
-    exec(source, scope)
+    exec(compile(source, "sketch", "exec", dont_inherit=True), scope)
     with sandbox.sync_client() as stripe:
         path = "/v1/identity/verification_sessions"
         ids = {one.id for one in stripe.list(path, into=scope["Session"])}
