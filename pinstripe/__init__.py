@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pinstripe._core.errors import (
         APIError,
         AuthenticationError,
+        BudgetUnavailable,
         CertificateError,
         ConfigurationError,
         ConflictError,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
+    from pinstripe._limits.budget import SharedBudget
     from pinstripe._models.convert import from_dict, to_dict
     from pinstripe._models.page import Page
     from pinstripe._resources.endpoint import response_of
@@ -85,6 +87,7 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "BudgetUnavailable",
     "CallInfo",
     "CertificateError",
     "Client",
@@ -123,6 +126,7 @@ __all__ = [
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
+    "SharedBudget",
     "SignatureError",
     "Timeout",
     "Transport",
@@ -160,6 +164,7 @@ if not TYPE_CHECKING:
         [
             "_core.errors",
             "_config.options",
+            "_limits.budget",
             "_config.tls",
             "_config.infos",
             "_config.hooks",

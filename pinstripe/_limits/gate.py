@@ -25,6 +25,7 @@ from typing import Literal, TypeAlias
 from pinstripe._concurrency.deadlines import Deadline, end_now
 from pinstripe._concurrency.loop_local import LoopLocal, running_loop
 from pinstripe._core.errors import ConfigurationError, ConnectionLost, DeadlineExceeded
+from pinstripe._core.forks import no_fork
 from pinstripe._limits.limiter import EndpointQueue, Limiter
 from pinstripe._limits.rates import Rates
 
@@ -43,6 +44,14 @@ def client_closed_error() -> ConnectionLost:
     """Return the error of a call during which the client was closed, and that sent nothing more."""
     error = ConnectionLost("the client was closed during the call")
     error.outcome, error.permanent = "not_sent", True
+    return error
+
+
+def too_late_error() -> DeadlineExceeded:
+    """Return the error of a call whose turn does not come before its deadline."""
+    problem = "the rate limit does not let the request go before its deadline"
+    error = DeadlineExceeded(f"{problem}; make fewer calls at once, or raise the timeout")
+    error.outcome = "not_sent"
     return error
 
 
@@ -176,10 +185,7 @@ class AsyncLimiter(Limiter[Waiter]):
             DeadlineExceeded: The rates cannot let it go before the deadline.
         """
         if self.earliest(queue, now) >= deadline:
-            problem = "the rate limit does not let the request go before its deadline"
-            late = DeadlineExceeded(f"{problem}; make fewer calls at once, or raise the timeout")
-            late.outcome = "not_sent"
-            raise late
+            raise too_late_error()
         waiter = asyncio.get_running_loop().create_future()
         self.enqueue(queue, waiter)
         self._admit_waiters(now)
@@ -187,10 +193,10 @@ class AsyncLimiter(Limiter[Waiter]):
             await waiter
         except BaseException:
             # Its turn had come, and it was cancelled before it ran: the turn goes to the next one.
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.return_tokens(queue)
                 self._admit_waiters(self._monotonic())
-            # It was cancelled while it waited.
+            # It was cancelled while it waited, or refused.
             else:
                 self.withdraw(queue, waiter)
                 self._call_waiters(queue)
@@ -282,6 +288,17 @@ class LoopLimiters:
             raise ConfigurationError("client", "is closed")
         limiter = self._local.get()
         if limiter is None:
-            limiter = AsyncLimiter(self._max_in_flight, self._rates)
+            limiter = self._new_limiter()
             self._local.set(limiter)
         return limiter
+
+    def _new_limiter(self) -> AsyncLimiter:
+        budget = self._rates.shared
+        if budget is None:
+            return AsyncLimiter(self._max_in_flight, self._rates)
+        # Only those who share a budget pay for the import.
+        with no_fork():
+            from pinstripe._limits.redis_meters import RedisMeters  # noqa: PLC0415
+            from pinstripe._limits.shared_gate import SharedLimiter  # noqa: PLC0415
+
+        return SharedLimiter(self._max_in_flight, self._rates, budget, RedisMeters(budget))

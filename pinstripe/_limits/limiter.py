@@ -26,7 +26,13 @@ from heapq import heappop, heappush
 from math import inf
 from typing import Generic, TypeVar
 
-from pinstripe._limits.buckets import FALL, AdaptiveLimit, LatencyTracker, TokenBucket
+from pinstripe._limits.buckets import (
+    FALL,
+    FLOOR_SHARE,
+    AdaptiveLimit,
+    LatencyTracker,
+    TokenBucket,
+)
 from pinstripe._limits.rates import Rates
 
 _W = TypeVar("_W")
@@ -74,6 +80,23 @@ class EndpointQueue(Generic[_W]):
         self.in_heap = False
 
 
+def meters_of(method: str, path: str, rates: Rates) -> list[tuple[str, float]]:
+    """Return what counts the requests to an endpoint: names within the account, with their rates.
+
+    The first is that of the account itself.
+
+    Args:
+        method: The HTTP method.
+        path: The path with placeholders.
+        rates: The limits of requests a second.
+    """
+    meters = [("", rates.account), (f"{method} {path}", rates.endpoint)]
+    # Stripe counts reads and writes of files apart: https://docs.stripe.com/rate-limits
+    if path.startswith("/v1/files"):
+        meters.append(("read" if method == "GET" else "write", rates.files))
+    return meters
+
+
 class _Account(Generic[_W]):
     """The queues of one account, and the buckets that they share."""
 
@@ -83,11 +106,8 @@ class _Account(Generic[_W]):
         self._buckets: dict[str, TokenBucket] = {}
 
     def add_queue(self, method: str, path: str) -> EndpointQueue[_W]:
-        own = self._bucket(f"{method} {path}", self.rates.endpoint)
-        # Stripe counts reads and writes of files apart: https://docs.stripe.com/rate-limits
-        if path.startswith("/v1/files"):
-            own += self._bucket("read" if method == "GET" else "write", self.rates.files)
-        queue = EndpointQueue[_W](self._bucket("", self.rates.account), own)
+        account, *own = [self._bucket(*meter) for meter in meters_of(method, path, self.rates)]
+        queue = EndpointQueue[_W](account, sum(own, ()))
         self.queues[method, path] = queue
         return queue
 
@@ -96,7 +116,9 @@ class _Account(Generic[_W]):
         if rate == inf:
             return ()
         if name not in self._buckets:
-            self._buckets[name] = TokenBucket(AdaptiveLimit(rate, rate / 100), self.rates.burst)
+            self._buckets[name] = TokenBucket(
+                AdaptiveLimit(rate, rate * FLOOR_SHARE), self.rates.burst
+            )
         return (self._buckets[name],)
 
     def is_idle(self, now: float) -> bool:
@@ -227,6 +249,11 @@ class Limiter(Generic[_W]):
             if waiters:
                 heappush(self._ready, (next(iter(waiters.values())), queue))
         return admitted
+
+    def reconsider(self) -> None:
+        """Let the queues that are delayed compete again, since they may be ready earlier now."""
+        while self._delayed:
+            heappush(self._ready, self._delayed.pop()[1:])
 
     def wake_at(self, now: float) -> float | None:
         """Return when to call `admit` again; None if nothing changes before a request ends."""
