@@ -284,6 +284,8 @@ class AsyncClient(Unpicklable):
         with no_fork():
             for module in _LATE_IMPORTS:
                 import_module(module)
+            if self._config.rates.shared is not None:
+                import_module("redis.asyncio")
             # The namespaces are such properties: to read one imports its product.
             for name, member in vars(AsyncClient).items():
                 if isinstance(member, fork_safe_property):

@@ -8,8 +8,9 @@ Slots are handed out in order and by the clock of Redis, each on all meters of i
 none, at most `LEAD` seconds ahead. Processes that find no slot so near get a ticket: a time to come
 again, in order, at which they go first.
 
-A slot may be used up to `LATE` seconds after its time. The tolerance of a meter is so much less than
-the burst, so that even then no second has more requests than the rate and its burst allow.
+A slot may be used up to `LATE` seconds after its time. The tolerance of a meter is so much less
+than the burst, so that even then no second has more requests than the rate and its burst allow.
+(A rate so low that its burst holds a single request can have two that much closer together.)
 
 Nobody knows what was handed out if Redis lost its keys, is another server than before, or was
 silent for so long that processes may use their share of the limits in its place (see `shared`).
@@ -26,13 +27,16 @@ The keys of a budget, all with its name as their hash tag:
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pinstripe._concurrency.daemon_thread import in_daemon_thread
+from pinstripe._concurrency.deadlines import deadline_in
 from pinstripe._core.errors import BudgetUnavailable
+from pinstripe._core.forks import no_fork
 from pinstripe._limits.buckets import FALL, FALL_INTERVAL, FLOOR_SHARE, RECOVERY
 from pinstripe._limits.budget import SharedBudget
 from pinstripe._limits.shared import BATCH, HOLD, LATE, LEAD, MEMORY, TIMEOUT, Answer, Ask
@@ -78,7 +82,9 @@ for m = 4, #KEYS do
     local kept = redis.call('HMGET', KEYS[m], 'tat', 'start', 'low', 'fell', 'ticket')
     local tat, low, fell = tonumber(kept[1]) or 0, tonumber(kept[3]), tonumber(kept[4]) or 0
     local rate = ceiling
-    if low then rate = math.min(ceiling, low + ceiling * (math.max(0, now - fell) / {RECOVERY}) ^ 3) end
+    if low then
+        rate = math.min(ceiling, low + ceiling * (math.max(0, now - fell) / {RECOVERY}) ^ 3)
+    end
     local falls = refused >= 0 and now - refused >= fell and now >= fell + {FALL_INTERVAL}
     if falls then
         rate = math.max(ceiling * {FLOOR_SHARE}, rate * {FALL})
@@ -183,11 +189,10 @@ def _returned_key(prefix: str, queue: str) -> str:
     return f"{prefix}returned:{queue}"
 
 
-def redis_errors() -> Any:
-    """Return the module of the errors of redis-py, which is an extra and slow to import."""
-    from redis import exceptions  # noqa: PLC0415
-
-    return exceptions
+def import_redis() -> None:
+    """Import redis-py, which is an extra and slow to import."""
+    with no_fork():
+        import_module("redis.asyncio")
 
 
 def _text(value: bytes | str) -> str:
@@ -219,6 +224,13 @@ class RedisMeters:
         self._member = uuid.uuid4().hex
         self._client: Redis | None = None
         self._run: str | None = None
+        self._is_prepared = False
+
+    async def prepare(self) -> None:
+        """Import redis-py, in a thread, since that takes longer than Redis may take to answer."""
+        if not self._is_prepared:
+            await in_daemon_thread(import_redis)
+            self._is_prepared = True
 
     async def ask(self, asks: Sequence[Ask]) -> list[Answer]:
         """Reserve slots, all in one round trip.
@@ -230,7 +242,8 @@ class RedisMeters:
             BudgetUnavailable: Redis did not answer in time, or with an error.
         """
         try:
-            return await asyncio.wait_for(self._ask(asks), TIMEOUT)
+            async with deadline_in(TIMEOUT):
+                return await self._ask(asks)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the budget cannot be used
             problem = self._unavailable(error)
         await self.disconnect()
@@ -253,7 +266,8 @@ class RedisMeters:
             pipe.rpush(key, *slots)
             pipe.expire(key, 1)
         try:
-            await asyncio.wait_for(cast("Any", pipe.execute()), TIMEOUT)
+            async with deadline_in(TIMEOUT):
+                await cast("Any", pipe.execute())
         except Exception as error:  # noqa: BLE001 -- as above
             problem = self._unavailable(error)
         else:
@@ -270,7 +284,7 @@ class RedisMeters:
     async def _ask(self, asks: Sequence[Ask]) -> list[Answer]:
         if self._run is not None:
             # An idle connection may have been closed meanwhile; a new one has to work.
-            with suppress(redis_errors().ConnectionError):
+            with suppress(import_module("redis.exceptions").ConnectionError):
                 return await self._run_scripts(asks, self._run)
             await self.disconnect()
         client: Any = self._open()
@@ -287,6 +301,7 @@ class RedisMeters:
 
     def _open(self) -> Redis:
         if self._client is None:
+            # Imported by `prepare`, with the package.
             from redis.asyncio import Redis  # noqa: PLC0415
             from redis.asyncio.retry import Retry  # noqa: PLC0415
             from redis.backoff import NoBackoff  # noqa: PLC0415
@@ -299,7 +314,7 @@ class RedisMeters:
     def _unavailable(self, error: Exception) -> BudgetUnavailable:
         why = type(error).__name__
         # The text of another error could quote the address, which can have a password.
-        if isinstance(error, redis_errors().RedisError) and str(error):
+        if isinstance(error, import_module("redis.exceptions").RedisError) and str(error):
             why += f": {error}"
         problem = f"the shared budget {self._budget.name!r} cannot be used, and nothing was sent"
         return BudgetUnavailable(f"{problem}; Redis: {why}")

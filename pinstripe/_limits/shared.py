@@ -12,8 +12,8 @@ takes no more than that with it. A slot is not used later than `LATE` after its 
 *In an outage*, a process goes on with its share: every rate divided by the number of members that
 Redis last told it of. The shares of all together are never more than the limit, since:
 
-- A process has a share only if it was a member for `MEMORY` seconds at its last answer, and had that
-  answer within as many. So all that have a share have been counted by each other.
+- A process has a share only if it was a member for `MEMORY` seconds at its last answer, and had
+  that answer within as many. So all that have a share have been counted by each other.
 - It waits until slots that others still hold are no longer valid, and starts with empty buckets.
 - Each failed question allows its share for `HOLD` seconds after it was asked. When Redis is back,
   it hands out nothing for so long (see `redis_meters`), and processes that learn that go on with
@@ -243,6 +243,7 @@ class Grants(TokenBucket):
         queue: str,
         meters: Sequence[tuple[str, float]],
         buckets: Sequence[TokenBucket],
+        *,
         burst: float,
         standing: Standing,
         when_low: Callable[[], None],

@@ -33,6 +33,10 @@ _QUEUES = 100
 class Meters(Protocol):
     """Where slots come from."""
 
+    async def prepare(self) -> None:
+        """Do once what takes long; see `RedisMeters`."""
+        ...
+
     async def ask(self, asks: Sequence[Ask]) -> list[Answer]:
         """Reserve slots; see `RedisMeters`."""
         ...
@@ -95,9 +99,9 @@ class SharedLimiter(AsyncLimiter):
                 f"{account or ''} {method} {path}",
                 limits,
                 queue.buckets,
-                self._rates.burst,
-                self._standing,
-                partial(self._low.setdefault, queue),
+                burst=self._rates.burst,
+                standing=self._standing,
+                when_low=partial(self._low.setdefault, queue),
             )
             queue.buckets = (grants, *queue.buckets)
         return queue
@@ -203,6 +207,7 @@ class SharedLimiter(AsyncLimiter):
         return questions, unused, again
 
     async def _ask(self, questions: _Questions, unused: _Unused) -> None:
+        await self._meters.prepare()
         sent = self._monotonic()
         try:
             if unused:

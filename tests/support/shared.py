@@ -71,6 +71,9 @@ class VirtualMeters:
         self.member = uuid.uuid4().hex
         self._chance = random.Random(self.member)
 
+    async def prepare(self) -> None:
+        pass
+
     async def ask(self, asks: Sequence[Ask]) -> list[Answer]:
         if self.server.down:
             raise BudgetUnavailable("down")
