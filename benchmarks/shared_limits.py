@@ -73,6 +73,7 @@ class _Crowd:
         for _ in range(PROCESSES):
             self.add()
         while len(self.answers) < PER_SECOND * PROCESSES / 2:
+            assert all(process.poll() is None for process in self.processes)
             time.sleep(0.1)
         time.sleep(WARM_UP)
 

@@ -67,7 +67,7 @@ class VirtualMeters:
     def __init__(self, server: VirtualRedis, delay: float = 0.001) -> None:
         self.server = server
         self.delay = delay
-        self.cut_off = False
+        self.stall = 0.0
         self.member = uuid.uuid4().hex
         self._chance = random.Random(self.member)
 
@@ -77,7 +77,11 @@ class VirtualMeters:
     async def ask(self, asks: Sequence[Ask]) -> list[Answer]:
         if self.server.down:
             raise BudgetUnavailable("down")
-        if self.server.silent or self.cut_off:
+        if self.stall:  # it is this process that stops
+            stall, self.stall = self.stall, self.stall if self.stall > 10 else 0.0
+            await asyncio.sleep(stall)
+            raise BudgetUnavailable("late")
+        if self.server.silent:
             await asyncio.sleep(TIMEOUT)
             raise BudgetUnavailable("silent")
         await asyncio.sleep(self.delay * self._chance.uniform(0.5, 1.5))
@@ -126,11 +130,20 @@ class Process:
                 await asyncio.sleep(0.05)
             self.waits.append((now(), now() - came))
 
-    def kill(self) -> None:
-        """End it at once: what it holds is lost."""
+    async def close(self) -> None:
+        """Close the client, in the middle of its calls."""
+        await self.limiter.close()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def kill_tasks(self) -> None:
+        """End the calls of its own accord."""
         for task in self.tasks:
             task.cancel()
         self.tasks = []
+
+    def kill(self) -> None:
+        """End it at once: what it holds is lost."""
+        self.kill_tasks()
         self.limiter.closed = True
 
 
