@@ -18,6 +18,7 @@ TABLES = (
     "faults",
     "chaos",
     "limits",
+    "shared_limits",
     "webhooks",
     "sandbox",
     "walks",

@@ -118,7 +118,9 @@ def _row(kind: str) -> str:
     ideal = PROCESSES * TASKS / PER_SECOND
     used = statuses.count(200) / (end - start) / PER_SECOND
     refused, each = statuses.count(429) / len(answers), scripts / len(answers)
-    return f"{kind:24}{used:8.1%}{refused:10.2%}{each:10.2f}{waits[49]:8.2f}{waits[98] / ideal:12.2f}"
+    return (
+        f"{kind:24}{used:8.1%}{refused:10.2%}{each:10.2f}{waits[49]:8.2f}{waits[98] / ideal:12.2f}"
+    )
 
 
 def _kill(crowd: _Crowd) -> None:

@@ -48,7 +48,9 @@ async def _turn_of(kind: str, redis_url: str) -> _Turn:
         limiter = Limiter(await RedisBucket.init(rates, Redis.from_url(redis_url), "acct"))
         return limiter.try_acquire_async
     if kind == "limits":
-        window = MovingWindowRateLimiter(RedisStorage(f"async+{redis_url}", implementation="redispy"))
+        window = MovingWindowRateLimiter(
+            RedisStorage(f"async+{redis_url}", implementation="redispy")
+        )
         limit = RateLimitItemPerSecond(PER_SECOND)
 
         async def turn() -> None:

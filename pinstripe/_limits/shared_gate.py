@@ -247,7 +247,11 @@ class SharedLimiter(AsyncLimiter):
         if now - sent > 2 * TIMEOUT and not self._was_late:
             self._was_late = True
             return
+        is_first = not self._standing.failing
         self._standing.record_failure(sent, now)
+        # One failure can be that of a connection, or of a busy machine: calls wait for the next.
+        if is_first:
+            return
         for queue in [*self._low]:
             grants = _grants_of(queue)
             if not self._standing.has_share or not grants.has_share():

@@ -16,10 +16,13 @@ import pytest
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Return a free port to which 10,000 can be added, as a server of a cluster does."""
+    while True:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port: int = found.getsockname()[1]
+            if port < 55_000:
+                return port
 
 
 class OwnRedis:
@@ -60,8 +63,8 @@ def own_redis(*options: str) -> Iterator[OwnRedis]:
         pytest.skip("there is no redis-server here")
     with tempfile.TemporaryDirectory() as folder:
         server = OwnRedis(folder, *options)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.kill()

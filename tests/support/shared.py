@@ -32,6 +32,7 @@ class VirtualRedis:
         self.down = self.silent = self.slow = False
         self.scripts = 0
         self.granted = 0
+        self.processes = 0
         self._new_keys()
 
     def _new_keys(self) -> None:
@@ -68,8 +69,9 @@ class VirtualMeters:
         self.server = server
         self.delay = delay
         self.stall = 0.0
-        self.member = uuid.uuid4().hex
-        self._chance = random.Random(self.member)
+        server.processes += 1
+        self.member = str(server.processes)
+        self._chance = random.Random(server.processes)
 
     async def prepare(self) -> None:
         pass
