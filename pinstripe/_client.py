@@ -38,7 +38,7 @@ from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._http.watched import WatchedCalls
-from pinstripe._limits.gate import LoopLimiters
+from pinstripe._limits.loop_limiters import LoopLimiters
 from pinstripe._models.convert import converter
 from pinstripe._resources.any_endpoint import request_for
 from pinstripe._resources.resource import prepare_decoders

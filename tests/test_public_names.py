@@ -274,7 +274,9 @@ def drawn() -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     above: dict[int, str] = {}
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"([ │├└─]*)(\w*Error|Connection\w+|Deadline\w+|Response\w+)\b", line)
+        found = re.match(
+            r"([ │├└─]*)(\w*Error|Budget\w+|Connection\w+|Deadline\w+|Response\w+)\b", line
+        )
         if found and (line.strip() == "PinstripeError" or "─" in found[1]):
             depth = len(found[1])
             above[depth] = found[2]
@@ -286,7 +288,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 22
+    assert len(pairs) == 23
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(errors) if isinstance(value, type)]

@@ -167,6 +167,17 @@ PUBLISHED_RATES = {
 }
 """Stripe's limits by the mode of the key: https://docs.stripe.com/rate-limits"""
 
+
+def _check_shared(limit: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if value is None:
+        return
+    instance_of(SharedBudget)(limit, attribute, value)
+    # A turn that is handed out needs some time in which it can be used.
+    if limit.burst < LEAST_SHARED_BURST:
+        problem = f"must be at least {LEAST_SHARED_BURST:g} with a shared budget"
+        raise ConfigurationError("burst", f"{problem}, not {limit.burst!r}")
+
+
 _RATE = optional(at_least(0, above=True))
 
 
@@ -194,13 +205,7 @@ class RateLimit(Value):
     endpoint: float | None = field(default=None, validator=_RATE)
     files: float | None = field(default=None, validator=_RATE)
     burst: float = field(default=0.5, validator=at_least(0))
-    shared: SharedBudget | None = field(default=None, validator=optional(instance_of(SharedBudget)))
-
-    @shared.validator
-    def _leave_time_to_use_a_turn(self, _: "Attribute[Any]", shared: Any) -> None:
-        if shared is not None and self.burst < LEAST_SHARED_BURST:
-            problem = f"must be at least {LEAST_SHARED_BURST:g} with a shared budget"
-            raise ConfigurationError("burst", f"{problem}, not {self.burst!r}")
+    shared: SharedBudget | None = field(default=None, validator=_check_shared)
 
 
 DEFAULT_RATE_LIMIT = RateLimit()

@@ -1,7 +1,5 @@
 """The budget that several processes share: where it is kept, its name, and what an outage means."""
 
-from __future__ import annotations
-
 import re
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
@@ -31,7 +29,7 @@ def _has_port(url: str) -> bool:
     return True
 
 
-def _check_url(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _check_url(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or not value.startswith(("redis://", "rediss://", "unix://")):
         problem = "must start with redis://, rediss:// or unix://"
     elif not _has_port(value):
@@ -43,13 +41,13 @@ def _check_url(_: Any, attribute: Attribute[Any], value: Any) -> None:
     raise ConfigurationError(attribute.name, problem)
 
 
-def _check_name(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _check_name(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         problem = "must be 1 to 100 letters, digits or any of _ . : / -"
         raise ConfigurationError(attribute.name, f"{problem}, such as 'acct:live'")
 
 
-def _check_outage(_: Any, attribute: Attribute[Any], value: Any) -> None:
+def _check_outage(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if value not in get_args(OnOutage):
         raise ConfigurationError(attribute.name, f"must be 'share' or 'refuse', not {value!r}")
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from heapq import heappop, heappush
+from itertools import chain
 from math import inf
 from typing import Generic, TypeVar
 
@@ -107,7 +108,7 @@ class _Account(Generic[_W]):
 
     def add_queue(self, method: str, path: str) -> EndpointQueue[_W]:
         account, *own = [self._bucket(*meter) for meter in meters_of(method, path, self.rates)]
-        queue = EndpointQueue[_W](account, sum(own, ()))
+        queue = EndpointQueue[_W](account, tuple(chain.from_iterable(own)))
         self.queues[method, path] = queue
         return queue
 
@@ -158,6 +159,11 @@ class Limiter(Generic[_W]):
     def has_waiters(self) -> bool:
         """Whether any request waits."""
         return bool(self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._in_flight
 
     def max_in_flight(self, now: float) -> float:
         """Return how many requests may be in flight at the time `now`."""

@@ -65,8 +65,8 @@ local new = redis.call('ZADD', KEYS[2], text(now), id)
 local members = redis.call('ZCARD', KEYS[2])
 local active = redis.call('ZCOUNT', KEYS[2], text(now - {_ACTIVE}), '+inf')
 
--- A hold begins if slots may be in use that this server has not handed out, as told above. It is
--- calm if so much time has passed that no slot can be left.
+-- A hold begins if slots may be in use that this server has not handed out, as described above.
+-- It is calm if so much time has passed that no slot can be left.
 local spare = false
 local silent = last and math.abs(now - math.max(last, start)) > {HOLD}
 if not last or run ~= state[2] or (silent and members > 1) then
@@ -267,7 +267,7 @@ class RedisMeters:
             pipe.expire(key, 1)
         try:
             async with deadline_in(TIMEOUT):
-                await cast("Any", pipe.execute())
+                await pipe.execute()
         except Exception as error:  # noqa: BLE001 -- as above
             problem = self._unavailable(error)
         else:
@@ -287,19 +287,19 @@ class RedisMeters:
             with suppress(import_module("redis.exceptions").ConnectionError):
                 return await self._run_scripts(asks, self._run)
             await self.disconnect()
-        client: Any = self._open()
+        client = self._open()
         self._run = str((await client.info("server")).get("run_id", ""))
         return await self._run_scripts(asks, self._run)
 
     async def _run_scripts(self, asks: Sequence[Ask], run: str) -> list[Answer]:
-        client: Any = self._open()
+        client = self._open()
         pipe = client.pipeline(transaction=False)
         for ask in asks:
             keys, values = arguments(ask, self._prefix, self._member, run)
             pipe.eval(SCRIPT, len(keys), *keys, *values)
         return [parse_answer(found) for found in await pipe.execute()]
 
-    def _open(self) -> Redis:
+    def _open(self) -> Any:
         if self._client is None:
             # Imported by `prepare`, with the package.
             from redis.asyncio import Redis  # noqa: PLC0415

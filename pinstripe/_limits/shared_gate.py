@@ -19,9 +19,10 @@ from typing import Protocol, TypeAlias
 from pinstripe._core.errors import BudgetUnavailable, TransportError
 from pinstripe._limits.budget import SharedBudget
 from pinstripe._limits.gate import AsyncLimiter, Waiter, too_late_error
+from pinstripe._limits.grants import Grants
 from pinstripe._limits.limiter import EndpointQueue, meters_of
 from pinstripe._limits.rates import Rates
-from pinstripe._limits.shared import TIMEOUT, Answer, Ask, Grants, Standing
+from pinstripe._limits.shared import TIMEOUT, Answer, Ask, Standing
 
 _Questions: TypeAlias = "list[tuple[EndpointQueue[Waiter], Ask]]"
 _Unused: TypeAlias = "list[tuple[str, list[str]]]"
@@ -189,7 +190,7 @@ class SharedLimiter(AsyncLimiter):
         questions: _Questions = []
         unused: _Unused = []
         again = inf
-        free = int(self.max_in_flight(now)) - self._in_flight
+        free = int(self.max_in_flight(now)) - self.in_flight
         for queue in [*self._low]:
             if len(questions) == _QUEUES:
                 break
