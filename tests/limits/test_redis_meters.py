@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -167,6 +168,20 @@ async def test_a_slow_redis_is_used_and_one_that_is_too_slow_is_told(way) -> Non
         await refusal_of(client)
         way.delay = 0.001
         await ask(client)
+
+
+@pytest.mark.anyio
+async def test_what_a_client_holds_at_its_end_goes_back(server) -> None:
+    async with client_of(server.url) as client:
+        await ask(client)
+        limiter = client._shared.limiters()
+        queue = limiter.queue_of((None, "GET", "/v1/x"), time.monotonic())
+        waiting = asyncio.gather(ask(client, 400), return_exceptions=True)
+        while not queue.buckets[0].times():
+            await settle()
+    await waiting
+    with redis.Redis(port=server.port) as store:
+        assert store.info("commandstats")["cmdstat_rpush"]["calls"] >= 1
 
 
 @pytest.mark.anyio

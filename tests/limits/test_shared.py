@@ -465,3 +465,20 @@ def test_no_second_has_more_than_the_limit_and_its_burst(redis_url, seed, events
     run_crowd(store, server, OLD + 25, act, processes=4, tasks=1)
     store.close()
     assert most_in_a_second(server) <= FULL
+
+
+def test_many_accounts_ask_in_few_round_trips(store) -> None:
+    server = Server(RateLimits(100))
+
+    async def main() -> None:
+        process = Process(store, server, account=100)
+        accounts = [{"Stripe-Account": f"acct_{number}"} for number in range(250)]
+        for _ in range(2):
+            calls = (process.pipe.send(get(headers=account)) for account in accounts)
+            await asyncio.gather(*calls)
+        await process.limiter.close()
+        await process.limiter.close()
+
+    virtual.run(main())
+    assert len(server.log) == 500
+    assert server.share_refused(0, inf) == 0
