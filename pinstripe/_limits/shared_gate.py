@@ -46,8 +46,8 @@ class Meters(Protocol):
         """Give back slots that were not used; see `RedisMeters`."""
         ...
 
-    async def disconnect(self) -> None:
-        """Close the connection; see `RedisMeters`."""
+    async def leave(self) -> None:
+        """Leave the others, and disconnect; see `RedisMeters`."""
         ...
 
 
@@ -297,7 +297,7 @@ class SharedLimiter(AsyncLimiter):
         unused = [(one.queue, slots) for one in grants if (slots := one.take_back())]
         with suppress(BudgetUnavailable):
             await self._meters.give_back(unused)
-        await self._meters.disconnect()
+        await self._meters.leave()
 
 
 def _grants_of(queue: EndpointQueue[Waiter]) -> Grants:

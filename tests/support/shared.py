@@ -97,8 +97,8 @@ class VirtualMeters:
     async def give_back(self, returned: Sequence[tuple[str, Sequence[str]]]) -> None:
         self.server.give_back(returned)
 
-    async def disconnect(self) -> None:
-        pass
+    async def leave(self) -> None:
+        self.server.client.zrem(f"{self.server.prefix}members", self.member)
 
 
 class Process:
