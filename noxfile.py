@@ -73,7 +73,7 @@ def tried(session: nox.Session) -> None:
         if versions:
             session.warn("These Pythons %s: %s.", problem, ", ".join(versions))
     for command, left_out in {
-        "redis-server": "the tests of RedisStore",
+        "redis-server": "the tests of RedisStore and of SharedBudget",
         "chromium": "the tests of the sandbox's pages",
     }.items():
         if shutil.which(command) is None:

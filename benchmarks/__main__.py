@@ -19,6 +19,7 @@ TABLES = (
     "faults",
     "chaos",
     "limits",
+    "shared_limits",
     "webhooks",
     "sandbox",
     "walks",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pinstripe._core.errors import (
         APIError,
         AuthenticationError,
+        BudgetUnavailable,
         CertificateError,
         ConfigurationError,
         ConflictError,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     )
     from pinstripe._http.messages import Request, Response
     from pinstripe._http.transport import Transport
+    from pinstripe._limits.budget import SharedBudget
     from pinstripe._models.convert import converter, from_dict, to_dict
     from pinstripe._models.page import Page
     from pinstripe._models.sketch import sketch
@@ -90,6 +92,7 @@ __all__ = [
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "BudgetUnavailable",
     "CallInfo",
     "CertificateError",
     "Client",
@@ -129,6 +132,7 @@ __all__ = [
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
+    "SharedBudget",
     "SignatureError",
     "Timeout",
     "Transport",
@@ -171,6 +175,7 @@ if not TYPE_CHECKING:
         [
             "_core.errors",
             "_config.options",
+            "_limits.budget",
             "_config.tls",
             "_config.infos",
             "_config.hooks",

@@ -39,7 +39,7 @@ from pinstripe._http.pipeline import Pipeline, TimeSource
 from pinstripe._http.retry import Budget
 from pinstripe._http.transport import AiohttpTransport, Transport
 from pinstripe._http.watched import WatchedCalls
-from pinstripe._limits.gate import LoopLimiters
+from pinstripe._limits.loop_limiters import LoopLimiters
 from pinstripe._models.convert import check_target
 from pinstripe._resources.any_endpoint import (
     Into,
@@ -308,6 +308,8 @@ class AsyncClient(Unpicklable):
         with no_fork():
             for module in _LATE_IMPORTS:
                 import_module(module)
+            if self._config.rates.shared is not None:
+                import_module("redis.asyncio")
             # The namespaces are such properties: to read one imports its product.
             for name, member in vars(AsyncClient).items():
                 if isinstance(member, fork_safe_property):

@@ -31,8 +31,8 @@ from pinstripe import (
     RetryPolicy,
     Timeout,
 )
-from pinstripe._limits.gate import LoopLimiters
 from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.loop_limiters import LoopLimiters
 from pinstripe._limits.rates import Rates
 from tests.http.test_transport import KEY, ONCE, SESSION, call, client_of, failure, settle
 from tests.support import faulty
@@ -192,6 +192,8 @@ def test_a_fork_gets_connections_and_slots_of_its_own() -> None:
 import asyncio, os, sys, warnings
 import pinstripe
 from pinstripe._limits.limiter import EndpointQueue
+from pinstripe._limits.loop_limiters import LoopLimiters
+from pinstripe._limits.loop_limiters import LoopLimiters
 warnings.simplefilter("ignore", DeprecationWarning)  # threads wait for the next import
 url = sys.argv[1]
 client = pinstripe.AsyncClient("sk_test_1", base_url=url, limits=pinstripe.Limits(max_in_flight=1))

@@ -26,6 +26,7 @@ PUBLIC = {
     "APIError",
     "AsyncClient",
     "AuthenticationError",
+    "BudgetUnavailable",
     "CallInfo",
     "CertificateError",
     "Client",
@@ -65,6 +66,7 @@ PUBLIC = {
     "RetryInfo",
     "RetryPolicy",
     "ServerError",
+    "SharedBudget",
     "SignatureError",
     "TLS",
     "Timeout",
@@ -281,7 +283,7 @@ def drawn() -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     above: dict[int, str] = {}
     for line in (errors.__doc__ or "").splitlines():
-        others = r"Connection\w+|Deadline\w+|Goal\w+|Response\w+|Wait\w+"
+        others = r"Budget\w+|Connection\w+|Deadline\w+|Goal\w+|Response\w+|Wait\w+"
         found = re.match(rf"([ │├└─]*)(\w*Error|{others})\b", line)
         if found and (line.strip() == "PinstripeError" or "─" in found[1]):
             depth = len(found[1])
@@ -294,7 +296,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def test_the_tree_of_errors_is_as_drawn() -> None:
     pairs = drawn()
-    assert len(pairs) == 25
+    assert len(pairs) == 26
     for child, parent in pairs:
         assert getattr(pinstripe, parent) in getattr(pinstripe, child).__mro__[1:3]
     values = [value for _, value in members(errors) if isinstance(value, type)]

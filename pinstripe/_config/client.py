@@ -172,7 +172,7 @@ class Config(Value, Unpicklable):
             published = Rates()
         given = {"account": limit.account, "endpoint": limit.endpoint, "files": limit.files}
         chosen = {name: rate for name, rate in given.items() if rate is not None}
-        return evolve(published, burst=limit.burst, **chosen)
+        return evolve(published, burst=limit.burst, shared=limit.shared, **chosen)
 
 
 @lru_cache

@@ -20,6 +20,7 @@ from pinstripe._core.checks import (
 )
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.values import Value
+from pinstripe._limits.budget import LEAST_SHARED_BURST, SharedBudget
 from pinstripe._limits.rates import Rates
 
 DEFAULT_API_VERSION = "2026-10-28.endive"
@@ -180,6 +181,17 @@ PUBLISHED_RATES = {
 }
 """Stripe's limits by the mode of the key: https://docs.stripe.com/rate-limits"""
 
+
+def _check_shared(limit: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if value is None:
+        return
+    instance_of(SharedBudget)(limit, attribute, value)
+    # A turn that is handed out needs some time in which it can be used.
+    if limit.burst < LEAST_SHARED_BURST:
+        problem = f"must be at least {LEAST_SHARED_BURST:g} with a shared budget"
+        raise ConfigurationError("burst", f"{problem}, not {limit.burst!r}")
+
+
 _RATE = optional(at_least(0, above=True))
 
 
@@ -197,13 +209,17 @@ class RateLimit(Value):
         account: All requests for an account; 100 with a live key, and 25 with a test key.
         endpoint: The requests to one endpoint; 25.
         files: The reads of files, and as many writes; 20.
-        burst: Seconds; after a pause, the requests of so many seconds are sent at once.
+        burst: Seconds; after a pause, the requests of so many seconds are sent at once; at
+            least 0.4 with a shared budget.
+        shared: The budget that several processes share; None if each event loop has the limits
+            for itself.
     """
 
     account: float | None = field(default=None, validator=_RATE)
     endpoint: float | None = field(default=None, validator=_RATE)
     files: float | None = field(default=None, validator=_RATE)
     burst: float = field(default=0.5, validator=at_least(0))
+    shared: SharedBudget | None = field(default=None, validator=_check_shared)
 
 
 DEFAULT_RATE_LIMIT = RateLimit()

@@ -5,6 +5,7 @@
     ├── TransportError                         no usable answer came
     │   ├── ConnectError                       no connection was made: safe to repeat
     │   │   └── CertificateError               the other side cannot prove who it is
+    │   ├── BudgetUnavailable                  the shared budget could not be asked: not sent
     │   ├── ConnectionLost                     the connection was lost during the call
     │   └── DeadlineExceeded (also TimeoutError)
     ├── ResponseError                          an answer came and cannot be used; it is kept
@@ -139,6 +140,12 @@ class CertificateError(ConnectError):
     """The server's certificate is not trusted, or has another name; such a call is not retried."""
 
     permanent: bool = True
+
+
+class BudgetUnavailable(TransportError):
+    """The budget that processes share could not be asked for a turn, so nothing was sent."""
+
+    outcome: Outcome = "not_sent"
 
 
 class ConnectionLost(TransportError):

@@ -23,7 +23,10 @@ RECOVERY = 12.0
 FALL = 0.7
 """The share of a limit that is left after a refusal, as in CUBIC (RFC 9438) and the AWS SDKs."""
 
-_FALL_INTERVAL = 0.25
+FLOOR_SHARE = 0.01
+"""The share of its ceiling that a rate keeps, however often the server refuses."""
+
+FALL_INTERVAL = 0.25
 """Seconds after a fall in which a limit does not fall again: one overload causes many refusals."""
 
 _SLOW_FACTOR = 2.0
@@ -87,7 +90,7 @@ class AdaptiveLimit:
         Returns:
             Whether it fell.
         """
-        if sent < self.lowered_at or now < self.lowered_at + _FALL_INTERVAL:
+        if sent < self.lowered_at or now < self.lowered_at + FALL_INTERVAL:
             return False
         self.lowered_to, self.lowered_at = max(self.floor, to), now
         return True

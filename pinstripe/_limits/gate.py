@@ -19,12 +19,10 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from pinstripe._concurrency.deadlines import Deadline, end_now
-from pinstripe._concurrency.loop_local import LoopLocal, running_loop
-from pinstripe._core.errors import ConfigurationError, ConnectionLost, DeadlineExceeded
+from pinstripe._core.errors import ConnectionLost, DeadlineExceeded
 from pinstripe._limits.limiter import EndpointQueue, Limiter
 from pinstripe._limits.rates import Rates
 
@@ -43,6 +41,14 @@ def client_closed_error() -> ConnectionLost:
     """Return the error of a call during which the client was closed, and that sent nothing more."""
     error = ConnectionLost("the client was closed during the call")
     error.outcome, error.permanent = "not_sent", True
+    return error
+
+
+def too_late_error() -> DeadlineExceeded:
+    """Return the error of a call whose turn does not come before its deadline."""
+    problem = "the rate limit does not let the request go before its deadline"
+    error = DeadlineExceeded(f"{problem}; make fewer calls at once, or raise the timeout")
+    error.outcome = "not_sent"
     return error
 
 
@@ -176,10 +182,7 @@ class AsyncLimiter(Limiter[Waiter]):
             DeadlineExceeded: The rates cannot let it go before the deadline.
         """
         if self.earliest(queue, now) >= deadline:
-            problem = "the rate limit does not let the request go before its deadline"
-            late = DeadlineExceeded(f"{problem}; make fewer calls at once, or raise the timeout")
-            late.outcome = "not_sent"
-            raise late
+            raise too_late_error()
         waiter = asyncio.get_running_loop().create_future()
         self.enqueue(queue, waiter)
         self._admit_waiters(now)
@@ -187,10 +190,10 @@ class AsyncLimiter(Limiter[Waiter]):
             await waiter
         except BaseException:
             # Its turn had come, and it was cancelled before it ran: the turn goes to the next one.
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.return_tokens(queue)
                 self._admit_waiters(self._monotonic())
-            # It was cancelled while it waited.
+            # It was cancelled while it waited, or refused.
             else:
                 self.withdraw(queue, waiter)
                 self._call_waiters(queue)
@@ -245,43 +248,3 @@ class AsyncLimiter(Limiter[Waiter]):
     def _on_timer(self) -> None:
         self._timer = None
         self._admit_waiters(self._monotonic())
-
-
-class LoopLimiters:
-    """The limiters of a client and its siblings: one for each event loop.
-
-    Args:
-        max_in_flight: The most requests in flight at once.
-        rates: The limits of requests a second.
-    """
-
-    def __init__(self, max_in_flight: int, rates: Rates) -> None:
-        self._max_in_flight = max_in_flight
-        self._rates = rates
-        self._local: LoopLocal[AsyncLimiter] = LoopLocal()
-        self._closed = False
-
-    async def close(self) -> None:
-        """End the calls of every event loop, and refuse all that come later."""
-        self._closed = True
-        for loop, other in self._local.by_loop():
-            if loop is not running_loop():
-                with suppress(RuntimeError):  # the loop is closed, and its calls with it
-                    loop.call_soon_threadsafe(other.end_calls)
-        limiter = self._local.get()
-        if limiter is not None:
-            await limiter.close()
-
-    def __call__(self) -> AsyncLimiter:
-        """Return the limiter of this event loop.
-
-        Raises:
-            ConfigurationError: The client is closed, or no event loop of asyncio is running.
-        """
-        if self._closed:
-            raise ConfigurationError("client", "is closed")
-        limiter = self._local.get()
-        if limiter is None:
-            limiter = AsyncLimiter(self._max_in_flight, self._rates)
-            self._local.set(limiter)
-        return limiter

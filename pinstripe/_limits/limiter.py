@@ -23,10 +23,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from heapq import heappop, heappush
+from itertools import chain
 from math import inf
 from typing import Generic, TypeVar
 
-from pinstripe._limits.buckets import FALL, AdaptiveLimit, LatencyTracker, TokenBucket
+from pinstripe._limits.buckets import (
+    FALL,
+    FLOOR_SHARE,
+    AdaptiveLimit,
+    LatencyTracker,
+    TokenBucket,
+)
 from pinstripe._limits.rates import Rates
 
 _W = TypeVar("_W")
@@ -74,6 +81,23 @@ class EndpointQueue(Generic[_W]):
         self.in_heap = False
 
 
+def meters_of(method: str, path: str, rates: Rates) -> list[tuple[str, float]]:
+    """Return what counts the requests to an endpoint: names within the account, with their rates.
+
+    The first is that of the account itself.
+
+    Args:
+        method: The HTTP method.
+        path: The path with placeholders.
+        rates: The limits of requests a second.
+    """
+    meters = [("", rates.account), (f"{method} {path}", rates.endpoint)]
+    # Stripe counts reads and writes of files apart: https://docs.stripe.com/rate-limits
+    if path.startswith("/v1/files"):
+        meters.append(("read" if method == "GET" else "write", rates.files))
+    return meters
+
+
 class _Account(Generic[_W]):
     """The queues of one account, and the buckets that they share."""
 
@@ -83,11 +107,8 @@ class _Account(Generic[_W]):
         self._buckets: dict[str, TokenBucket] = {}
 
     def add_queue(self, method: str, path: str) -> EndpointQueue[_W]:
-        own = self._bucket(f"{method} {path}", self.rates.endpoint)
-        # Stripe counts reads and writes of files apart: https://docs.stripe.com/rate-limits
-        if path.startswith("/v1/files"):
-            own += self._bucket("read" if method == "GET" else "write", self.rates.files)
-        queue = EndpointQueue[_W](self._bucket("", self.rates.account), own)
+        account, *own = [self._bucket(*meter) for meter in meters_of(method, path, self.rates)]
+        queue = EndpointQueue[_W](account, tuple(chain.from_iterable(own)))
         self.queues[method, path] = queue
         return queue
 
@@ -96,7 +117,9 @@ class _Account(Generic[_W]):
         if rate == inf:
             return ()
         if name not in self._buckets:
-            self._buckets[name] = TokenBucket(AdaptiveLimit(rate, rate / 100), self.rates.burst)
+            self._buckets[name] = TokenBucket(
+                AdaptiveLimit(rate, rate * FLOOR_SHARE), self.rates.burst
+            )
         return (self._buckets[name],)
 
     def is_idle(self, now: float) -> bool:
@@ -136,6 +159,11 @@ class Limiter(Generic[_W]):
     def has_waiters(self) -> bool:
         """Whether any request waits."""
         return bool(self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return self._in_flight
 
     def max_in_flight(self, now: float) -> float:
         """Return how many requests may be in flight at the time `now`."""
@@ -227,6 +255,11 @@ class Limiter(Generic[_W]):
             if waiters:
                 heappush(self._ready, (next(iter(waiters.values())), queue))
         return admitted
+
+    def reconsider(self) -> None:
+        """Let the queues that are delayed compete again, since they may be ready earlier now."""
+        while self._delayed:
+            heappush(self._ready, self._delayed.pop()[1:])
 
     def wake_at(self, now: float) -> float | None:
         """Return when to call `admit` again; None if nothing changes before a request ends."""

@@ -7,6 +7,7 @@ from math import inf
 from attrs import frozen
 
 from pinstripe._core.values import Value
+from pinstripe._limits.budget import SharedBudget
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -18,9 +19,11 @@ class Rates(Value):
         endpoint: The requests to one endpoint.
         files: The reads of files, and as many writes.
         burst: Seconds; after a pause, the requests of so many seconds may be sent at once.
+        shared: The budget that several processes share; None for limits of each event loop.
     """
 
     account: float = inf
     endpoint: float = inf
     files: float = inf
     burst: float = 0.5
+    shared: SharedBudget | None = None

@@ -32,8 +32,9 @@ from pinstripe._config.hooks import Hooks
 from pinstripe._http.pipeline import end_and_reason, queue_key
 from pinstripe._limits import limiter as limiter_module
 from pinstripe._limits.buckets import AdaptiveLimit, TokenBucket
-from pinstripe._limits.gate import AsyncLimiter, LoopLimiters
+from pinstripe._limits.gate import AsyncLimiter
 from pinstripe._limits.limiter import EndpointQueue, Limiter
+from pinstripe._limits.loop_limiters import LoopLimiters
 from pinstripe._limits.rates import Rates
 from pinstripe._resources import walk as _walk
 from pinstripe.bulk import fan_out
