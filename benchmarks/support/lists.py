@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qsl
@@ -31,13 +31,17 @@ class _List:
         self._template = text.encode()
 
     def page(self, query: dict[str, str]) -> bytes:
-        begin = 0
-        if "created[lte]" in query:
-            begin = bisect_left(self._ages, NEWEST - int(query["created[lte]"]))
+        begin, end = 0, len(self._ages)
+        for name, second in query.items():
+            if name in ("created[lte]", "created[lt]"):
+                newest = int(second) - (name == "created[lt]")
+                begin = max(begin, bisect_left(self._ages, NEWEST - newest))
+            if name == "created[gte]":
+                end = bisect_right(self._ages, NEWEST - int(second))
         if "starting_after" in query:
             begin = int(query["starting_after"].removeprefix("vs_")) + 1
-        ages = self._ages[begin : begin + int(query["limit"])]
-        more = b"true" if begin + len(ages) < len(self._ages) else b"false"
+        ages = self._ages[begin : min(end, begin + int(query["limit"]))]
+        more = b"true" if begin + len(ages) < end else b"false"
         data = b",".join(self._template % (n, NEWEST - age) for n, age in enumerate(ages, begin))
         return b'{"object":"list","has_more":' + more + b',"data":[' + data + b"]}"
 

@@ -79,5 +79,19 @@ lines, 59 s and 106 MB as Parquet, of which 73 MB are imports
 """
 
 from pinstripe.export._export import ExportProgress, to_file
+from pinstripe.export._join import join
+from pinstripe.export._part import Manifest, Part, PartReceipt, Plan
+from pinstripe.export._plan import plan
+from pinstripe.export._write import write_part
 
-__all__ = ["ExportProgress", "to_file"]
+__all__ = [
+    "ExportProgress",
+    "Manifest",
+    "Part",
+    "PartReceipt",
+    "Plan",
+    "join",
+    "plan",
+    "to_file",
+    "write_part",
+]
