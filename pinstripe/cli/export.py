@@ -24,11 +24,14 @@ from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.walk import Created
 from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._interrupt import BROKEN_PIPE, INTERRUPTED, run_interruptible
+from pinstripe.cli._parts import Output, PartsRun, read_share, run_parts
 from pinstripe.cli._progress import export_bar, progress_console
 from pinstripe.cli._words import ESCAPE_HELP, place, say, shown
 from pinstripe.export import ExportProgress
 from pinstripe.export._export import ExportSettings, output_at, write_to
 from pinstripe.export._formats import Format, format_of
+from pinstripe.export._objects import path_in
+from pinstripe.export._plan import MAX_PARTS
 from pinstripe.export._stream import standard_output
 
 RESOURCES = (
@@ -100,7 +103,7 @@ class _Run:
 
     Attributes:
         resource: What to export.
-        output: The file; None for standard output.
+        output: The file, or its address in an object store; None for standard output.
         parameters: Those of the list.
         settings: How it is written.
         windows: How many requests may be in flight at once.
@@ -108,7 +111,7 @@ class _Run:
     """
 
     resource: str
-    output: Path | None
+    output: Path | str | None
     parameters: Mapping[str, Any]
     settings: ExportSettings
     windows: int
@@ -123,9 +126,10 @@ class _Run:
     "-o",
     "--output",
     required=True,
-    type=click.Path(dir_okay=False, readable=False, allow_dash=True, path_type=Path),
+    type=Output(readable=False, allow_dash=True, path_type=Path),
     help="The file, which appears when it is complete, or - for standard output. Through a link, "
-    "the file that it leads to is written; a pipe or a device gets the rows as they come.",
+    "the file that it leads to is written; a pipe or a device gets the rows as they come. An "
+    "address such as s3://bucket/sessions.parquet is written here first, and then uploaded.",
 )
 @click.option(
     "--format",
@@ -169,10 +173,29 @@ class _Run:
     is_flag=True,
     help="Replace an existing --output; without --resume, also discard an unfinished run.",
 )
+@click.option(
+    "--plan",
+    type=click.IntRange(1, MAX_PARTS),
+    metavar="N",
+    help="Cut the list into up to N parts, of each account, for --part; --output is a folder.",
+)
+@click.option(
+    "--accounts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --plan: a file with the id of a connected account in each line.",
+)
+@click.option(
+    "--part",
+    "share",
+    metavar="I/N",
+    callback=read_share,
+    help="Write each N-th part of the plan in --output, from the I-th on: 0/64 to 63/64.",
+)
+@click.option("--join", is_flag=True, help="Check that every part of the plan is written.")
 def export(
     *,
     resource: str,
-    output: Path,
+    output: Path | str,
     format: Format | None,
     since: datetime | None,
     until: datetime | None,
@@ -184,6 +207,10 @@ def export(
     skip_unfit: bool,
     resume: bool,
     overwrite: bool,
+    plan: int | None,
+    accounts: Path | None,
+    share: tuple[int, int] | None,
+    join: bool,
 ) -> int:
     """Write all objects of RESOURCE to a file of JSON lines, CSV or Parquet, newest first.
 
@@ -195,6 +222,9 @@ def export(
 
     After Ctrl-C or an error, what was read stays beside --output, and the same command with
     --resume does the rest. Until then an existing --output stays as it is, also with --overwrite.
+
+    Many processes write one data set, a folder or an address, in parts: --plan 64 once, then
+    --part 0/64 to --part 63/64 anywhere, and --join at the end.
 
     The key is read from STRIPE_API_KEY. If PINSTRIPE_BASE_URL is set, the sandbox at that address
     is asked in place of Stripe.
@@ -210,13 +240,30 @@ def export(
         if not equals or name in _NO_FILTERS:
             raise click.UsageError(f"--filter needs NAME=VALUE with a filter's name, not {name!r}.")
         parameters[name] = words.get(value, value)
+    parts = PartsRun(
+        resource=resource,
+        url=output,
+        plan=plan,
+        share=share,
+        join=join,
+        accounts=accounts,
+        since=since,
+        until=until,
+        format=format,
+        reveal=reveal,
+        windows=windows,
+        skip_unfit=skip_unfit,
+    )
+    if parts.is_wanted:
+        return run_parts(parts, lambda client: _list(client, resource, parameters))
     if since is not None or until is not None:
         parameters["created"] = Created(gte=since, lt=until)
     if max_items is not None:
         parameters["max_items"] = max_items
     path = None if str(output) == "-" else output
+    ending = path_in(output) if isinstance(output, str) else output
     try:
-        form = "jsonl" if path is None and format is None else format_of(format, output)
+        form = "jsonl" if path is None and format is None else format_of(format, ending)
     except ConfigurationError as error:
         raise BadInput(error.message) from None
     settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
@@ -238,7 +285,9 @@ def _execute(run: _Run) -> int:
 
     # Must be set before pyarrow is imported: the memory pool of its own takes 10 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    resumable = run.output is not None and not is_stream(run.output)
+    resumable = isinstance(run.output, str) or (
+        run.output is not None and not is_stream(run.output)
+    )
     client = open_client(limits=Limits(max_in_flight=run.windows))
     try:
         number = run_interruptible(_export(client, run, note, leave_out))
@@ -266,7 +315,7 @@ async def _export(
     leave_out: Callable[[UnfitError], None],
 ) -> int:
     async with client:
-        pager = _list(client, run)
+        pager = _list(client, run.resource, run.parameters)
         if run.skip_unfit:
             pager = pager.skip_unfit(leave_out)
         to_terminal = run.output is None and sys.stdout.isatty()
@@ -280,16 +329,16 @@ async def _export(
             return await write_to(file, pager, run.settings, run.windows, on_progress)
 
 
-def _list(client: AsyncClient, run: _Run) -> Pager[Any]:
+def _list(client: AsyncClient, resource: str, parameters: Mapping[str, Any]) -> Pager[Any]:
     """Return the list of a resource, if it has all filters that were given."""
-    function = attrgetter(f"{run.resource}.list")(client)
+    function = attrgetter(f"{resource}.list")(client)
     known = set(inspect.signature(function).parameters) - {"expand", "request_options"}
-    for name in run.parameters:
+    for name in parameters:
         if name not in known:
             possible = ", ".join(sorted(known - _NO_FILTERS)) or "none"
             option = "since, until" if name == "created" else name
             raise ConfigurationError(
-                option, f"is not a filter of {run.resource}; its filters are: {possible}"
+                option, f"is not a filter of {resource}; its filters are: {possible}"
             )
-    pager: Pager[Any] = function(**run.parameters)
+    pager: Pager[Any] = function(**parameters)
     return pager

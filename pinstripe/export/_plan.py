@@ -19,22 +19,21 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import datetime
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias, cast, get_args
+from typing import IO, Any, Final, cast, get_args
 
 from attrs import define, evolve, field
 
 from pinstripe._core.checks import check_flag, check_id, check_whole_number, kind_of
 from pinstripe._core.errors import AuthenticationError, ConfigurationError, PinstripeError
 from pinstripe._core.tracebacks import hide_frames
-from pinstripe._disk.source import path_of
 from pinstripe._resources.pager import ListReader, Pager, reader_of
 from pinstripe._resources.walk import Created
 from pinstripe.bulk import fan_out
+from pinstripe.export._accounts import Accounts, ids_of
 from pinstripe.export._columns import columns_of
 from pinstripe.export._density import Density
 from pinstripe.export._formats import Format, encoder_for, format_of
@@ -53,9 +52,6 @@ from pinstripe.export._part import (
 from pinstripe.export._store import Store, address_of, read_json, store_at
 from pinstripe.export._threads import finish_in_thread
 
-Accounts: TypeAlias = "Iterable[str] | AsyncIterable[str] | str | os.PathLike[str]"
-"""Ids of connected accounts; or the path of a file with one a line."""
-
 MAX_PARTS: Final = 4_096
 
 _SETTLED: Final = 60
@@ -64,7 +60,6 @@ _SETTLED: Final = 60
 _PLAN: Final = re.compile(r"plan-([0-9]{1,9})\.json")
 
 _ACCOUNTS_AT_ONCE = 8
-_LINES_AT_ONCE = 1_000
 
 
 @hide_frames
@@ -371,45 +366,3 @@ def _second(argument: str, time: Any) -> int:
     if not isinstance(time, datetime) or time.tzinfo is None:
         raise ConfigurationError(argument, "must be a datetime with a time zone")
     return math.ceil(time.timestamp())
-
-
-def ids_of(accounts: Any) -> Iterable[str] | AsyncIterable[str]:
-    """Return the ids that `accounts` gives; a file is read in threads.
-
-    Args:
-        accounts: What the caller passed.
-
-    Raises:
-        ConfigurationError: It is neither a path nor iterable.
-    """
-    if isinstance(accounts, (str, os.PathLike)):
-        return _read_ids(path_of("accounts", accounts))
-    if not isinstance(accounts, (Iterable, AsyncIterable)):
-        problem = (
-            f"must be ids of accounts, or the path of a file with them, not {kind_of(accounts)}"
-        )
-        raise ConfigurationError("accounts", problem)
-    return cast("Iterable[str]", accounts)
-
-
-async def _read_ids(path: Path) -> AsyncGenerator[str, None]:
-    lines = lines_of(path)
-    while batch := await finish_in_thread(list, islice(lines, _LINES_AT_ONCE)):
-        for line in batch:
-            yield line
-
-
-def lines_of(path: Path) -> Iterator[str]:
-    """Yield the lines of a file that have something in them.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ConfigurationError: It cannot be read.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from (line for line in file if line.strip())
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError("accounts", "must be a text file that can be read") from None

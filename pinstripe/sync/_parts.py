@@ -65,7 +65,8 @@ def plan(
         OSError: The data set cannot be read or written.
     """
     with no_fork():
-        from pinstripe.export._plan import Planner, lines_of  # noqa: PLC0415 -- slow to import
+        from pinstripe.export._accounts import lines_of  # noqa: PLC0415 -- slow to import
+        from pinstripe.export._plan import Planner  # noqa: PLC0415 -- as above
 
     if not isinstance(pager, Pager):
         problem = "must be what a list of a Client gives; for an AsyncClient use pinstripe.export"
