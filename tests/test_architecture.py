@@ -40,6 +40,7 @@ WINGS: dict[str, set[str]] = {
     "_client": BASE | PRODUCTS,
     "export": {"_core", "_models", "_concurrency", "_disk", "_resources", "_client", "bulk"},
     "sync": BASE | PRODUCTS | {"_client", "bulk", "export"},
+    "dask": {"_core", "export", "sync"},
     "webhooks": {"_core", "_models", "_concurrency", "_config", "_signature", "events"},
     "otel": {"_config", "_version"},
     "adapters": {"_core", "webhooks"},

@@ -282,7 +282,8 @@ def latest_plan(url: str | os.PathLike[str]) -> Plan:
     data = read_json(store, _file_of(_latest_in(store)))
     try:
         times = {name: time_of(data[name]) for name in ("since", "until")}
-        found = Plan(**{**data, **times, "url": address})
+        known: dict[str, Any] = {**data, **times, "url": address}
+        found = Plan(**known)
     except (TypeError, KeyError):
         raise ConfigurationError("url", "has no plan: make one first") from None
     return check_plan(found, "url")

@@ -24,7 +24,7 @@ from pinstripe._core.tracebacks import hide_frames
 from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.walk import Created
 from pinstripe.export._export import ExportSettings, write_to
-from pinstripe.export._part import FOLDER, Part, PartReceipt, check_plan
+from pinstripe.export._part import FOLDER, Part, PartReceipt, Plan, check_plan
 from pinstripe.export._plan import check_content
 from pinstripe.export._store import Store, read_json, store_at
 from pinstripe.export._threads import finish_in_thread
@@ -123,17 +123,31 @@ def _receipt_name(part: Part) -> str:
 
 def _receipt_if_written(store: Store, part: Part) -> PartReceipt | None:
     """Return the receipt of a part if its file is there; refuse another data set."""
-    found = read_json(store, f"{FOLDER}/dataset.json")
+    check_data_set(part.plan, store)
+    receipt = receipt_of(store, part)
+    if receipt is None or store.size(part.name) != receipt.size:
+        return None
+    return receipt
+
+
+def check_data_set(plan: Plan, store: Store | None = None) -> None:
+    """Refuse to write a part of a data set that is not there, or is of something else.
+
+    Args:
+        plan: The plan of the part.
+        store: The data set, if it is open.
+
+    Raises:
+        ConfigurationError: It is so.
+        OSError: The data set cannot be read.
+    """
+    found = read_json(store or store_at(plan.url), f"{FOLDER}/dataset.json")
     if found is None:
         problem = (
             "there is no data set at its url: plan again, and let every process see that place"
         )
         raise ConfigurationError("part", problem)
-    check_content(part.plan, found, "part")
-    receipt = receipt_of(store, part)
-    if receipt is None or store.size(part.name) != receipt.size:
-        return None
-    return receipt
+    check_content(plan, found, "part")
 
 
 def receipt_of(store: Store, part: Part) -> PartReceipt | None:
