@@ -34,6 +34,7 @@ DOCUMENTS = {
     ".docs/guides/client.md": "client",
     ".docs/guides/errors.md": "errors",
     ".docs/guides/tracing.md": "tracing",
+    ".docs/guides/exports-in-parts.md": "exports-in-parts",
     "benchmarks/README.md": "speed",
     ".github/SECURITY.md": "security",
     "CHANGELOG.md": "changelog",

@@ -22,6 +22,7 @@ TABLES = (
     "sandbox",
     "walks",
     "exports",
+    "parts",
 )
 
 

@@ -34,7 +34,7 @@ from pinstripe.sync import Client, join, write_part
 
 __all__ = ["run"]
 
-Settings: TypeAlias = "Mapping[str, Any] | Callable[[], Mapping[str, Any]]"
+_Settings: TypeAlias = "Mapping[str, Any] | Callable[[], Mapping[str, Any]]"
 
 _RETRIES: Final = 3
 """How often Dask tries a part again that failed, after the retries of the client itself."""
@@ -58,7 +58,7 @@ _SETTINGS: Final = {
 @hide_frames
 def run(
     plan: Plan,
-    client_settings: Settings | None = None,
+    client_settings: _Settings | None = None,
     *,
     scheduler: object,
 ) -> Manifest:

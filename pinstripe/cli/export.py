@@ -177,7 +177,8 @@ class _Run:
     "--plan",
     type=click.IntRange(1, MAX_PARTS),
     metavar="N",
-    help="Cut the list into up to N parts, of each account, for --part; --output is a folder.",
+    help="Cut the list into up to N parts, of each account, for --part; --output is a folder, "
+    "and the format parquet unless --format says another.",
 )
 @click.option(
     "--accounts",

@@ -64,6 +64,13 @@ An object that does not fit its class ends an export with an `UnfitError`. `list
 goes on without it, and calls `f` with the error, which names the object; with `resume=True` it
 continues the export that has ended so.
 
+## Parts and object stores
+
+An output can be an address in an object store, such as `s3://bucket/sessions.parquet`: the file is
+written on this machine, and uploaded when it is complete; `resume=True` continues it here.
+`plan`, `write_part` and `join` export the lists of one or of many accounts in parts, which any
+number of processes can write. The guide "Exports in parts" shows both.
+
 ## Links, pipes and devices
 
 A symbolic link stays, and the file that it leads to is written. A named pipe, a device, or an open
