@@ -12,6 +12,8 @@ import pytest
 
 from pinstripe.sandbox import Sandbox
 from tests.support.cli_process import GateClock, run, same_sandbox, start
+from tests.support.nonsense import http, nonsense
+from tests.support.parts import Platform
 
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[bytes]
@@ -67,6 +69,30 @@ def test_accounts_of_a_file(
     capfdbinary.readouterr()
     assert pinstripe(*export, "--join") == 0
     assert b"0 objects of 2 accounts in 2 parts" in capfdbinary.readouterr().err
+
+
+def test_what_the_api_refuses_and_what_does_not_fit(
+    pinstripe: Command,
+    tmp_path: Path,
+    capfdbinary: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    export = ("export", SESSIONS, "-o", tmp_path)
+    platform = Platform({None: 3})
+    platform.unfit = {1}
+    monkeypatch.setenv("STRIPE_API_KEY", "sk_test_1")
+    with nonsense(http("{}", "403 Forbidden")) as server:
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
+        assert pinstripe(*export, "--plan", "2") == 1
+    assert b"GET /v1/identity/verification_sessions" in capfdbinary.readouterr().err
+    with nonsense(http(platform.page(None, {"limit": "100"}))) as server:
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", server.url)
+        assert pinstripe(*export, "--plan", "1", "--format", "jsonl") == 2  # it is of parquet
+        assert pinstripe(*export, "--plan", "1") == 0
+        assert pinstripe(*export, "--part", "0/1", "--skip-unfit") == 0
+    said = capfdbinary.readouterr().err
+    assert b"Left out: " in said
+    assert b"2 objects in 1 parts" in said
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,17 @@ def test_a_reader_never_sees_half_an_upload(options, flag, tmp_path) -> None:
     assert system.get_file_info(path).size == 24_000_000
 
 
+def test_an_upload_of_which_the_store_has_less_is_an_error(tmp_path) -> None:
+    class Losing(pyarrow.fs.LocalFileSystem):
+        def open_output_stream(self, path, *_, **__):
+            return super().open_output_stream(f"{path}.elsewhere")
+
+    file = tmp_path / "file"
+    file.write_bytes(b"rows")
+    with file.open("rb") as source, pytest.raises(OSError, match="does not have all bytes"):
+        upload(Losing(), source, str(tmp_path / "object"))
+
+
 async def test_parts_in_an_object_store(options, tmp_path, temporary) -> None:
     address = f"s3://{BUCKET}/sessions?{options}"
     platform = Platform({f"acct_{n}": 150 for n in range(3)})
