@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import json
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from typing import IO
 
-from attrs import asdict, define, evolve
+from attrs import define, evolve
 
 from pinstripe._core.errors import ConfigurationError, IncompleteError
 from pinstripe._core.tracebacks import hide_frames
@@ -77,7 +78,7 @@ async def join(plan: Plan) -> Manifest:
     async def check(parts: list[Part]) -> _Checked:
         return await finish_in_thread(_check_account, store, parts)
 
-    with tempfile.TemporaryFile() as file:
+    with await finish_in_thread(tempfile.TemporaryFile) as file:
         async for outcome in fan_out(check, _accounts_of(plan), concurrency=_ACCOUNTS_AT_ONCE):
             checked = outcome.unwrap()
             errors.update(checked.errors)
@@ -88,14 +89,17 @@ async def join(plan: Plan) -> Manifest:
                 rows=manifest.rows + sum(receipt.rows for receipt in checked.receipts),
                 size=manifest.size + sum(receipt.size for receipt in checked.receipts),
             )
-            lines = (json.dumps(asdict(receipt)) for receipt in checked.receipts)
-            file.write("".join(f"{line}\n" for line in lines).encode())
+            await finish_in_thread(_write_lines, file, checked.receipts)
         if errors:
             raise incomplete(errors, plan)
-        file.write(json.dumps(plain(manifest)).encode() + b"\n")
+        await finish_in_thread(_write_lines, file, [manifest])
         file.seek(0)
         await finish_in_thread(store.write, manifest.name, file)
     return manifest
+
+
+def _write_lines(file: IO[bytes], values: Sequence[PartReceipt | Manifest]) -> None:
+    file.write("".join(f"{json.dumps(plain(value))}\n" for value in values).encode())
 
 
 def incomplete(errors: dict[str, Exception], plan: Plan) -> IncompleteError:

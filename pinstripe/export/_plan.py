@@ -60,6 +60,7 @@ _SETTLED: Final = 60
 _PLAN: Final = re.compile(r"plan-([0-9]{1,9})\.json")
 
 _ACCOUNTS_AT_ONCE = 8
+_ROWS_AT_ONCE = 256
 
 
 @hide_frames
@@ -98,7 +99,8 @@ async def plan(
         OSError: The data set cannot be read or written.
     """
     settings = {"parts": parts, "since": since, "until": until, "format": format, "reveal": reveal}
-    planner = Planner(pager, url, settings)
+    # In a thread, since it opens a file and since the import of pyarrow takes long.
+    planner = await finish_in_thread(Planner, pager, url, settings)
     try:
         await planner.begin()
         await planner.add([None] if accounts is None else ids_of(accounts))
@@ -130,6 +132,9 @@ class Planner:
     _continues: bool = field(default=False, init=False)
     _file: IO[bytes] = field(init=False)
     _seen: set[int] = field(factory=set[int], init=False)
+    _rows: list[tuple[str | None, int, int]] = field(
+        factory=list[tuple[str | None, int, int]], init=False
+    )
 
     def __attrs_post_init__(self) -> None:
         self._reader = check_pager(self.pager)
@@ -189,9 +194,9 @@ class Planner:
         """
         inputs = cast("Iterable[str | None]", accounts)
         async for outcome in fan_out(self._parts_of, inputs, concurrency=_ACCOUNTS_AT_ONCE):
-            for account, window in outcome.unwrap():
-                self._plan = evolve(self._plan, parts=self._plan.parts + 1)
-                self._write_line([account, window.since, window.until])
+            self._rows += [(account, row.since, row.until) for account, row in outcome.unwrap()]
+            if len(self._rows) >= _ROWS_AT_ONCE:
+                await finish_in_thread(self._write_rows)
 
     async def finish(self) -> Plan:
         """Write the parts to the data set, and return the plan."""
@@ -199,6 +204,7 @@ class Planner:
         return self._plan
 
     def _write(self) -> None:
+        self._write_rows()
         self._file.seek(0)
         self._store.write(self._plan.file, self._file)
         # After its parts: a plan is found by this file. Another machine may see the data set under
@@ -210,8 +216,10 @@ class Planner:
         """Drop what was not written."""
         self._file.close()
 
-    def _write_line(self, data: Any) -> None:
-        self._file.write(json.dumps(data).encode() + b"\n")
+    def _write_rows(self) -> None:
+        rows, self._rows = self._rows, []
+        self._file.write("".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        self._plan = evolve(self._plan, parts=self._plan.parts + len(rows))
 
     async def _parts_of(self, given: str | None) -> list[tuple[str | None, Window]]:
         account = None if given is None else self._check_account(given)
