@@ -40,6 +40,7 @@ DOCUMENTS = {
     ".docs/guides/command-line.md": "command-line",
     ".docs/guides/tracing.md": "tracing",
     ".docs/guides/exactly-once.md": "exactly-once",
+    ".docs/guides/exports-in-parts.md": "exports-in-parts",
     "benchmarks/README.md": "speed",
     ".github/SECURITY.md": "security",
     "CHANGELOG.md": "changelog",

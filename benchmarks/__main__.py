@@ -24,6 +24,7 @@ TABLES = (
     "sandbox",
     "walks",
     "exports",
+    "parts",
 )
 
 

@@ -6,7 +6,7 @@ The models, parameter types and calls of each product are in a module of their o
 Around the client are `bulk`, which makes many calls at once; `export`, which writes lists to files;
 `sync`, the blocking client; `webhooks`, which receives events, with `adapters` for web frameworks;
 `sandbox`, a server to develop against; `testing`, a fake for unit tests; `otel`, spans and metrics
-for OpenTelemetry; and `pytest_plugin`, the fixtures for your tests.
+for OpenTelemetry; `dask`, exports on a cluster; and `pytest_plugin`, the fixtures for your tests.
 """
 
 from typing import TYPE_CHECKING

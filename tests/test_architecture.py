@@ -49,8 +49,9 @@ WINGS: dict[str, set[str]] = {
     "bulk": {"_core", "_concurrency"},
     **dict.fromkeys(PRODUCTS, BASE | PRODUCTS | {"bulk"}),
     "_client": BASE | PRODUCTS,
-    "export": {"_core", "_models", "_concurrency", "_disk", "_resources"},
+    "export": {"_core", "_models", "_concurrency", "_disk", "_resources", "_client", "bulk"},
     "sync": BASE | PRODUCTS | {"_client", "bulk", "export"},
+    "dask": {"_core", "export", "sync"},
     "webhooks": {
         "_client",
         "_core",

@@ -205,7 +205,8 @@ def test_nothing_else_says_that_it_is_of_the_package() -> None:
 
 
 MODULES = [
-    *("bulk", "climate", "crypto", "events", "export", "files", "forwarding", "identity", "otel"),
+    *("bulk", "climate", "crypto", "dask", "events", "export", "files", "forwarding", "identity"),
+    "otel",
     *("pytest_plugin", "sandbox", "sync", "testing", "webhook_endpoints", "webhooks"),
     *(f"adapters.{name}" for name in ("aiohttp", "asgi", "django", "flask", "wsgi")),
 ]

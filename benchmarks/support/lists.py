@@ -1,11 +1,12 @@
-"""A server of one long list of verification sessions, made up as they are asked for."""
+"""A server of long lists of verification sessions, made up as they are asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
-from bisect import bisect_left
+import re
+from bisect import bisect_left, bisect_right
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qsl
@@ -15,6 +16,10 @@ from benchmarks.support.server import listen, running
 
 NEWEST = 1_790_000_000
 """The second in which the newest session is created."""
+
+_ACCOUNT = re.compile(rb"\r\nstripe-account: acct_([0-9]+)\r\n", re.IGNORECASE)
+_EACH = 10**16
+"""By how much the numbers of the sessions of two accounts differ."""
 
 
 class _List:
@@ -30,21 +35,27 @@ class _List:
         text = json.dumps(session).replace('"CREATED"', "%d").replace("ID", "vs_%024d")
         self._template = text.encode()
 
-    def page(self, query: dict[str, str]) -> bytes:
-        begin = 0
-        if "created[lte]" in query:
-            begin = bisect_left(self._ages, NEWEST - int(query["created[lte]"]))
+    def page(self, query: dict[str, str], account: int) -> bytes:
+        begin, end = 0, len(self._ages)
+        for name, second in query.items():
+            if name in ("created[lte]", "created[lt]"):
+                newest = int(second) - (name == "created[lt]")
+                begin = max(begin, bisect_left(self._ages, NEWEST - newest))
+            if name == "created[gte]":
+                end = bisect_right(self._ages, NEWEST - int(second))
         if "starting_after" in query:
-            begin = int(query["starting_after"].removeprefix("vs_")) + 1
-        ages = self._ages[begin : begin + int(query["limit"])]
-        more = b"true" if begin + len(ages) < len(self._ages) else b"false"
-        data = b",".join(self._template % (n, NEWEST - age) for n, age in enumerate(ages, begin))
+            begin = int(query["starting_after"].removeprefix("vs_")) % _EACH + 1
+        ages = self._ages[begin : min(end, begin + int(query["limit"]))]
+        more = b"true" if begin + len(ages) < end else b"false"
+        first = account * _EACH + begin
+        data = b",".join(self._template % (n, NEWEST - age) for n, age in enumerate(ages, first))
         return b'{"object":"list","has_more":' + more + b',"data":[' + data + b"]}"
 
 
 class _Protocol(asyncio.Protocol):
-    def __init__(self, sessions: _List, delay: float) -> None:
+    def __init__(self, sessions: _List, delay: float, broken: list[int]) -> None:
         self._sessions, self._delay, self._received = sessions, delay, b""
+        self._broken = broken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -56,24 +67,31 @@ class _Protocol(asyncio.Protocol):
         if end:
             self._received = b""
             query = head.split(b" ", 2)[1].partition(b"?")[2].decode()
-            asyncio.get_running_loop().call_later(self._delay, self._answer, query)
+            account = _ACCOUNT.search(head + end)
+            number = int(account[1]) if account else 0
+            asyncio.get_running_loop().call_later(self._delay, self._answer, query, number)
 
-    def _answer(self, query: str) -> None:
-        body = self._sessions.page(dict(parse_qsl(query)))
+    def _answer(self, query: str, account: int) -> None:
+        if account == 1 and self._broken[0]:
+            self._broken[0] -= 1
+            self._transport.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+            return
+        body = self._sessions.page(dict(parse_qsl(query)), account)
         head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
         self._transport.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
 
 
-async def _serve(port: Connection, length: int, delay: float) -> None:
-    sessions = _List(length)
-    await listen(port, lambda: _Protocol(sessions, delay))
+async def _serve(port: Connection, length: int, delay: float, failures: int) -> None:
+    sessions, broken = _List(length), [failures]
+    await listen(port, lambda: _Protocol(sessions, delay, broken))
 
 
-def long_list(length: int, delay: float = 0.0) -> AbstractContextManager[str]:
+def long_list(length: int, delay: float = 0.0, failures: int = 0) -> AbstractContextManager[str]:
     """Run the server in another process and give its address.
 
     Args:
         length: How many sessions there are.
         delay: Seconds that each page takes.
+        failures: How many requests for the account `acct_1` are answered with 500 at first.
     """
-    return running(_serve, length, delay)
+    return running(_serve, length, delay, failures)

@@ -293,11 +293,12 @@ class ServerError(APIError):
 
 
 class IncompleteError(PinstripeError):
-    """Some of several downloads failed; the others are kept.
+    """Some of several downloads, or of the parts of an export, failed; the others are kept.
 
     Attributes:
-        paths: The path of each file that was downloaded, by the file's id.
-        errors: The error of each file that was not, by the file's id.
+        paths: The path of each file that was downloaded, by the file's id; empty for an export.
+        errors: The error of each file that was not downloaded, by its id; or of each part that is
+            missing, by its name.
     """
 
     paths: Mapping[str, Path] = {}

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from attrs import evolve
 
+from pinstripe._config.options import RequestOptions
 from pinstripe._core.checks import check_whole_number
 from pinstripe._core.errors import ConfigurationError, UnfitError
 from pinstripe._core.forks import no_fork
@@ -25,7 +26,7 @@ from pinstripe._resources.unfit import (
     take_items,
     take_pages,
 )
-from pinstripe._resources.walk import Walk
+from pinstripe._resources.walk import Created, Walk
 from pinstripe._resources.walkers import PageWalker, ParallelWalker, Walker, fetch_page
 
 WINDOWS: Final = 16
@@ -109,6 +110,17 @@ class ListReader(Generic[_L]):
         """
         left = None if self.walk.remaining is None else self.walk.remaining - items
         return Pager(self._send, evolve(self.walk, after_id=id, remaining=left))
+
+    def within(self, created: Created, account: str | None) -> Pager[_L]:
+        """Return a pager for the objects of a range of time, of one account.
+
+        Args:
+            created: The range, in place of that of this list.
+            account: The connected account; None for that of this list.
+        """
+        options = self.walk.options if account is None else RequestOptions(account=account)
+        params = {**self.walk.params, "created": created}
+        return Pager(self._send, evolve(self.walk, params=params, options=options))
 
     def without_bodies(self) -> Pager[_L]:
         """Return a pager whose objects do not keep the bytes that they were read from."""

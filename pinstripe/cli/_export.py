@@ -30,6 +30,7 @@ from pinstripe.cli._words import place, say
 from pinstripe.export import ExportProgress
 from pinstripe.export._export import ExportSettings, output_at, write_to
 from pinstripe.export._formats import Format, format_of
+from pinstripe.export._objects import path_in
 from pinstripe.export._stream import standard_output
 
 # Parameters of a list that are no filter, and those that have an option of their own.
@@ -43,7 +44,7 @@ class _Run:
 
     Attributes:
         resource: What to export.
-        output: The file; None for standard output.
+        output: The file, or its address in an object store; None for standard output.
         parameters: Those of the list.
         settings: How it is written.
         windows: How many requests may be in flight at once.
@@ -51,7 +52,7 @@ class _Run:
     """
 
     resource: str
-    output: Path | None
+    output: Path | str | None
     parameters: Mapping[str, Any]
     settings: ExportSettings
     windows: int
@@ -61,7 +62,7 @@ class _Run:
 def run_export(
     *,
     resource: str,
-    output: Path,
+    output: Path | str,
     format: Format | None,
     created: tuple[datetime | None, datetime | None],
     filters: Sequence[str],
@@ -94,21 +95,16 @@ def run_export(
         BadInput: An argument or the environment is wrong; nothing was sent.
         CallFailedError: The list could not be read, or the file not be written, to the end.
     """
-    parameters: dict[str, Any] = {}
-    words: dict[str, Any] = {"true": True, "false": False}
-    for text in filters:
-        name, equals, value = text.partition("=")
-        if not equals or name in _NO_FILTERS:
-            raise click.UsageError(f"--filter needs NAME=VALUE with a filter's name, not {name!r}.")
-        parameters[name] = words.get(value, value)
+    parameters = filters_of(filters)
     since, until = created
     if since is not None or until is not None:
         parameters["created"] = Created(gte=since, lt=until)
     if max_items is not None:
         parameters["max_items"] = max_items
     path = None if str(output) == "-" else output
+    ending = path_in(output) if isinstance(output, str) else output
     try:
-        form = "jsonl" if path is None and format is None else format_of(format, output)
+        form = "jsonl" if path is None and format is None else format_of(format, ending)
     except ConfigurationError as error:
         raise BadInput(error.message) from None
     settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
@@ -130,7 +126,9 @@ def _execute(run: _Run) -> int:
 
     # Must be set before pyarrow is imported: the memory pool of its own takes 10 MB more.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    resumable = run.output is not None and not is_stream(run.output)
+    resumable = isinstance(run.output, str) or (
+        run.output is not None and not is_stream(run.output)
+    )
     client = open_client(limits=Limits(max_in_flight=run.windows))
     try:
         number = run_interruptible(_export(client, run, note, leave_out))
@@ -158,7 +156,7 @@ async def _export(
     leave_out: Callable[[UnfitError], None],
 ) -> int:
     async with client:
-        pager = _list(client, run)
+        pager = list_of(client, run.resource, run.parameters)
         if run.skip_unfit:
             pager = pager.skip_unfit(leave_out)
         to_terminal = run.output is None and sys.stdout.isatty()
@@ -172,16 +170,44 @@ async def _export(
             return await write_to(file, pager, run.settings, run.windows, on_progress)
 
 
-def _list(client: AsyncClient, run: _Run) -> Pager[Any]:
-    """Return the list of a resource, if it has all filters that were given."""
-    function = attrgetter(f"{run.resource}.list")(client)
+def filters_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the filters that are typed as `NAME=VALUE`.
+
+    Args:
+        texts: What was typed.
+
+    Raises:
+        UsageError: One of them cannot be read.
+    """
+    filters: dict[str, Any] = {}
+    words: dict[str, Any] = {"true": True, "false": False}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name in _NO_FILTERS:
+            raise click.UsageError(f"--filter needs NAME=VALUE with a filter's name, not {name!r}.")
+        filters[name] = words.get(value, value)
+    return filters
+
+
+def list_of(client: AsyncClient, resource: str, parameters: Mapping[str, Any]) -> Pager[Any]:
+    """Return the list of a resource, if it has all filters that were given.
+
+    Args:
+        client: The client.
+        resource: As of the command.
+        parameters: Those of the list.
+
+    Raises:
+        ConfigurationError: It does not have one of them.
+    """
+    function = attrgetter(f"{resource}.list")(client)
     known = set(inspect.signature(function).parameters) - {"expand", "request_options"}
-    for name in run.parameters:
+    for name in parameters:
         if name not in known:
             possible = ", ".join(sorted(known - _NO_FILTERS)) or "none"
             option = "since, until" if name == "created" else name
             raise ConfigurationError(
-                option, f"is not a filter of {run.resource}; its filters are: {possible}"
+                option, f"is not a filter of {resource}; its filters are: {possible}"
             )
-    pager: Pager[Any] = function(**run.parameters)
+    pager: Pager[Any] = function(**parameters)
     return pager

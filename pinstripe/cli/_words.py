@@ -50,11 +50,11 @@ def _write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def place(output: Path | None) -> str:
+def place(output: Path | str | None) -> str:
     """Return where rows went, as the summary of a run says it.
 
     Args:
-        output: The file; None for standard output.
+        output: The file, or the address of one; None for standard output.
     """
     return "to standard output" if output is None else f"in {output}"
 

@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from pinstripe.cli._account import asks_account
+from pinstripe.cli._outputs import Output, read_share
 from pinstripe.cli._times import EXAMPLES, Time
 from pinstripe.cli._words import ESCAPE_HELP
 
@@ -41,9 +42,10 @@ _WINDOWS = 16
     "-o",
     "--output",
     required=True,
-    type=click.Path(dir_okay=False, readable=False, allow_dash=True, path_type=Path),
+    type=Output(readable=False, allow_dash=True, path_type=Path),
     help="The file, which appears when it is complete, or - for standard output. Through a link, "
-    "the file that it leads to is written; a pipe or a device gets the rows as they come.",
+    "the file that it leads to is written; a pipe or a device gets the rows as they come. An "
+    "address such as s3://bucket/sessions.parquet is written here first, and then uploaded.",
 )
 @click.option(
     "--format",
@@ -85,10 +87,30 @@ _WINDOWS = 16
     is_flag=True,
     help="Replace an existing --output; without --resume, also discard an unfinished run.",
 )
+@click.option(
+    "--plan",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Cut the list into up to N parts, of each account, for --part; --output is a folder, "
+    "and the format parquet unless --format says another.",
+)
+@click.option(
+    "--accounts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --plan: a file with the id of a connected account in each line.",
+)
+@click.option(
+    "--part",
+    "share",
+    metavar="I/N",
+    callback=read_share,
+    help="Write each N-th part of the plan in --output, from the I-th on: 0/64 to 63/64.",
+)
+@click.option("--join", is_flag=True, help="Check that every part of the plan is written.")
 def export(
     *,
     resource: str,
-    output: Path,
+    output: Path | str,
     format: Literal["jsonl", "csv", "parquet"] | None,
     since: datetime | None,
     until: datetime | None,
@@ -100,6 +122,10 @@ def export(
     skip_unfit: bool,
     resume: bool,
     overwrite: bool,
+    plan: int | None,
+    accounts: Path | None,
+    share: tuple[int, int] | None,
+    join: bool,
 ) -> int:
     """Write all objects of RESOURCE to a file of JSON lines, CSV or Parquet, newest first.
 
@@ -112,6 +138,9 @@ def export(
     After Ctrl-C or an error, what was read stays beside --output, and the same command with
     --resume does the rest. Until then an existing --output stays as it is, also with --overwrite.
 
+    Many processes write one data set, a folder or an address, in parts: --plan 64 once, then
+    --part 0/64 to --part 63/64 anywhere, and --join at the end.
+
     The key is read from STRIPE_API_KEY, unless --api-key-file is given. If PINSTRIPE_BASE_URL is
     set, the sandbox at that address is asked in place of Stripe.
 
@@ -119,6 +148,24 @@ def export(
     written to the end; 2 if the usage or the environment is wrong, and nothing was sent; 3 if no
     usable answer came; 130 after Ctrl-C; 141 if the reader of the output stopped reading.
     """
+    if join or (plan, share, accounts) != (None, None, None):
+        from pinstripe.cli._parts import run_parts  # noqa: PLC0415 -- slow, so only for parts
+
+        return run_parts(
+            filters,
+            resource=resource,
+            url=output,
+            plan=plan,
+            share=share,
+            join=join,
+            accounts=accounts,
+            since=since,
+            until=until,
+            format=format,
+            reveal=reveal,
+            windows=windows,
+            skip_unfit=skip_unfit,
+        )
     from pinstripe.cli._export import run_export  # noqa: PLC0415 -- slow, so only for an export
 
     return run_export(

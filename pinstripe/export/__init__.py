@@ -67,6 +67,13 @@ An object that does not fit its class ends an export with an `UnfitError`. `list
 goes on without it, and calls `f` with the error, which names the object; with `resume=True` it
 continues the export that has ended so.
 
+## Parts and object stores
+
+An output can be an address in an object store, such as `s3://bucket/sessions.parquet`: the file is
+written on this machine, and uploaded when it is complete; `resume=True` continues it here.
+`plan`, `write_part` and `join` export the lists of one or of many accounts in parts, which any
+number of processes can write. The guide "Exports in parts" shows both.
+
 ## Links, pipes and devices
 
 A symbolic link stays, and the file that it leads to is written. A named pipe, a device, or an open
@@ -83,5 +90,21 @@ lines, 59 s and 106 MB as Parquet, of which 73 MB are imports
 
 from pinstripe.export._arrow import ArrowStream, to_arrow
 from pinstripe.export._export import ExportProgress, to_file
+from pinstripe.export._join import join
+from pinstripe.export._part import Manifest, Part, PartReceipt, Plan
+from pinstripe.export._plan import plan
+from pinstripe.export._write import write_part
 
-__all__ = ["ArrowStream", "ExportProgress", "to_arrow", "to_file"]
+__all__ = [
+    "ArrowStream",
+    "ExportProgress",
+    "Manifest",
+    "Part",
+    "PartReceipt",
+    "Plan",
+    "join",
+    "plan",
+    "to_arrow",
+    "to_file",
+    "write_part",
+]

@@ -32,6 +32,7 @@ from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
 from pinstripe.export._columns import columns_of
 from pinstripe.export._formats import Format, RowEncoder, encoder_for, format_of
+from pinstripe.export._objects import is_address, local_path, path_in, uploaded_file
 from pinstripe.export._partial import NO_FILE, Checkpoint, PartialFile
 from pinstripe.export._stream import StreamFile, stream_at
 from pinstripe.export._threads import finish_in_thread, then_clean_up
@@ -91,8 +92,9 @@ async def to_file(
     Args:
         pager: The list, as `list(...)` returns it; it must walk from newer objects to older ones.
             With `skip_unfit`, the export goes on where an object does not fit its class.
-        output: The file, which appears when it is complete. What is no plain file, such as a pipe
-            or a device, is written to as the rows come.
+        output: The file, which appears when it is complete, or an address in an object store, such
+            as `s3://bucket/sessions.parquet`. What is no plain file, such as a pipe or a device, is
+            written to as the rows come.
         format: "jsonl", "csv" or "parquet"; by the ending of the file's name by default. Parquet
             needs pyarrow.
         reveal: Whether private fields are written too.
@@ -131,10 +133,11 @@ async def to_file(
     check_whole_number("windows", windows)
     if on_progress is not None and not callable(on_progress):
         raise ConfigurationError("on_progress", "must be a plain function")
-    path = _absolute(output)
-    form = format_of(format, path)  # by the name as it is given, also if that is a link
+    place = _place(output)
+    # By the name as it is given, also if that is a link.
+    form = format_of(format, place if isinstance(place, Path) else path_in(place))
     settings = ExportSettings(form, reveal, resume, overwrite, escape_formulas)
-    file = await finish_in_thread(output_at, path)
+    file = await finish_in_thread(output_at, place)
     return await write_to(file, pager, settings, windows, on_progress)
 
 
@@ -166,24 +169,29 @@ async def write_to(
     return await then_clean_up(export(), file.release)
 
 
-def _absolute(output: str | os.PathLike[str]) -> Path:
+def _place(output: str | os.PathLike[str]) -> Path | str:
+    if is_address(output):
+        return str(output)
     # It stays the same if the process changes its folder.
-    path = path_of("output", output).absolute()
+    path = (local_path("output", output) or path_of("output", output)).absolute()
     if not path.name:
         raise ConfigurationError("output", NO_FILE)
     return path
 
 
-def output_at(path: Path) -> PartialFile | StreamFile:
-    """Return the output that a path leads to.
+def output_at(place: Path | str) -> PartialFile | StreamFile:
+    """Return the output that a path or an address leads to.
 
     Args:
-        path: The path.
+        place: The path; or, as text, the address in an object store.
 
     Raises:
         ConfigurationError: It leads nowhere.
+        OSError: What waits for the upload cannot be kept on this machine.
     """
-    path = path.absolute()
+    if isinstance(place, str):
+        return uploaded_file(place)
+    path = place.absolute()
     if is_stream(path):
         return stream_at(path)
     try:

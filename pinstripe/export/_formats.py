@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timezone
 from itertools import islice
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO, Any, Literal, Protocol, TypeAlias
 
 from pinstripe._core.errors import ConfigurationError
@@ -131,7 +131,7 @@ _ENCODERS: Mapping[Format, type[JsonEncoder | CsvEncoder | ParquetEncoder]] = {
 }
 
 
-def format_of(format: str | None, output: Path) -> Format:
+def format_of(format: str | None, output: PurePath) -> Format:
     """Return the format that the caller gave, or that the name of the file ends with.
 
     Args:

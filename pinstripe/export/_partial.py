@@ -38,6 +38,9 @@ NO_FILE = "must be a file in a folder that exists"
 Finish: TypeAlias = Callable[[IO[bytes], IO[bytes]], None]
 """Reads a partial file, and writes the output that it becomes."""
 
+Announce: TypeAlias = Callable[[int, int], None]
+"""Is called with the objects and the bytes of an output, just before it appears."""
+
 
 @frozen
 class Checkpoint:
@@ -68,13 +71,15 @@ class PartialFile:
 
     Args:
         output: The path of the finished file.
+        announce: Is called just before the output appears.
 
     Attributes:
         output: The same path.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, announce: Announce | None = None) -> None:
         self.output = output
+        self._announce = announce
         self._lock = FileLock(output)
         self._has_no_items = False
         self._path = output.with_name(f".{output.name}.part")
@@ -220,13 +225,28 @@ class PartialFile:
                         open(whole, "xb", opener=open_hidden) as new,
                     ):
                         finish(part, new)
-                self._write_checkpoint(evolve(checkpoint, output_identity=_identity(whole)))
-                publish(whole, self.output, overwrite=checkpoint.overwrite)
+                if self._announce is not None:
+                    self._announce(checkpoint.items, whole.stat().st_size)
+                self.deliver(whole, checkpoint)
         finally:
             _remove(self._whole_path)
         _remove(self._path)
         # Last: until then a killed run leaves the proof that the output is its own.
         _remove(self._checkpoint_path)
+
+    def deliver(self, whole: Path, checkpoint: Checkpoint) -> None:
+        """Give the complete output its name.
+
+        Args:
+            whole: The output under a hidden name, which `publish` removes.
+            checkpoint: As of `publish`.
+
+        Raises:
+            FileExistsError: Another file has taken the name.
+            OSError: It cannot be written.
+        """
+        self._write_checkpoint(evolve(checkpoint, output_identity=_identity(whole)))
+        publish(whole, self.output, overwrite=checkpoint.overwrite)
 
     def _write_checkpoint(self, checkpoint: Checkpoint) -> None:
         _remove(self._new_checkpoint_path)  # a killed run may have left one

@@ -13,8 +13,8 @@ with pinstripe.Client() as stripe:  # the key comes from STRIPE_API_KEY
 
 `Client` is generated from `AsyncClient`. It has the same methods, signatures, models and errors.
 A list gives a `Pager`: iterate it for every object, or call `first()` for its first page.
-`fan_out` makes many calls at once without a thread for each. `to_file` exports a list, and
-`to_arrow` hands one to polars, DuckDB, pandas or pyarrow.
+`fan_out` makes many calls at once without a thread for each. `to_file` exports a list; `plan`,
+`write_part` and `join` export it in parts; `to_arrow` hands it to polars, DuckDB or pandas.
 
 **How it runs.** All blocking clients of a process share one event loop, which runs in a thread of
 its own. The first call starts that thread, and closing the last client ends it. A call goes to the
@@ -71,6 +71,7 @@ from pinstripe.sync._generated import (
     WebhookEndpoints,
 )
 from pinstripe.sync._pager import Pager
+from pinstripe.sync._parts import join, plan, write_part
 
 __all__ = [
     "V2",
@@ -96,6 +97,9 @@ __all__ = [
     "VerificationSessions",
     "WebhookEndpoints",
     "fan_out",
+    "join",
+    "plan",
     "to_arrow",
     "to_file",
+    "write_part",
 ]

@@ -103,8 +103,9 @@ def to_file(
     Args:
         pager: The list, as `list(...)` of a `Client` gives it, from the newest object on. With
             `skip_unfit`, the export goes on where an object does not fit its class.
-        output: The file, which appears when it is complete. What is no plain file, such as a pipe
-            or a device, is written to as the rows come.
+        output: The file, which appears when it is complete, or an address in an object store, such
+            as `s3://bucket/sessions.parquet`. What is no plain file, such as a pipe or a device, is
+            written to as the rows come.
         format: "jsonl", "csv" or "parquet"; by default the ending of the file's name decides.
             Parquet needs pyarrow.
         reveal: Whether to write private fields too.
