@@ -22,6 +22,8 @@ TRIED: list[str] = []
 
 
 def _install(session: nox.Session, *groups: str) -> None:
+    # Where the machine asks Python for no bytecode, hundreds of processes would compile all anew.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     project = nox.project.load_toml("pyproject.toml")
     # Most of it is never imported; what is, Python compiles then.
     needed = nox.project.dependency_groups(project, *groups)

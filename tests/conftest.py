@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from pinstripe._concurrency.loop_thread import leases
 from pinstripe.sandbox import Sandbox
+from tests.support import counting
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 settings.register_profile("pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("pinstripe"), max_examples=20)
 settings.load_profile("pinstripe")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not getattr(config.option, "numprocesses", None):  # not what starts the processes of xdist
+        counting.keep_for_few()
+
+
+def pytest_sessionfinish() -> None:
+    counting.save()
 
 
 @pytest.fixture

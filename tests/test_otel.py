@@ -31,6 +31,7 @@ from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET, StripeEvent
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import MemoryStore, Router, Webhook
+from tests.support.counting import counted
 from tests.support.faulty import Faulty, ok
 from tests.test_leaks_of_calls import KEY, MARKS, REFUSED, SENT, behaviours, said_back, settings
 
@@ -467,4 +468,5 @@ except ImportError as error:
 else:
     raise SystemExit("it was imported")
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
+    command = [sys.executable, "-W", "error", "-c", script]
+    subprocess.run(command, env=counted(), check=True, timeout=60)

@@ -24,6 +24,7 @@ from pinstripe.files import File
 from pinstripe.identity import VerificationSession
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
+from tests.support.counting import counted
 
 pytest_plugins = ["pytester"]
 
@@ -39,7 +40,8 @@ KINDS = {
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a test file in a process of its own, where every warning is an error."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    for name, value in {**counted(), "PYTHONPATH": str(Path(__file__).parent.parent)}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("STRIPE_API_KEY", raising=False)
     installed = "pinstripe" in entry_points(group="pytest11").names
     plugin = () if installed else ("-p", "pinstripe.pytest_plugin")

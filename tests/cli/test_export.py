@@ -20,7 +20,6 @@ from pinstripe.sandbox import Sandbox
 from tests.support.cli_process import (
     SECONDS,
     GateClock,
-    environment,
     read_terminal,
     run,
     same_sandbox,
@@ -31,6 +30,7 @@ from tests.support.nonsense import http, nonsense
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[bytes]
 SESSIONS = "identity.verification_sessions"
+OBJECTS = 3000
 
 
 def test_a_list_goes_to_a_file(
@@ -104,14 +104,22 @@ def test_usage_that_is_wrong(
     ],
 )
 def test_an_account_that_cannot_be_asked_reads_as_in_other_commands(
-    tmp_path: Path, setting: dict[str, str], problem: bytes
+    *,
+    setting: dict[str, str],
+    problem: bytes,
+    pinstripe: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: Captured,
 ) -> None:
-    env = {**environment(None), "STRIPE_API_KEY": "sk_test_1", **setting}
-    ours = run("export", SESSIONS, "-o", tmp_path / "out.csv", env=env)
-    theirs = run("listen", "--forward-to", "http://127.0.0.1:1/hooks", env=env)
-    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
-    assert ours.returncode == 2
-    assert ours.stderr.startswith(b"Error: " + problem)
+    monkeypatch.delenv("PINSTRIPE_BASE_URL", raising=False)
+    for name, value in {"STRIPE_API_KEY": "sk_test_1", **setting}.items():
+        monkeypatch.setenv(name, value)
+    assert pinstripe("export", SESSIONS, "-o", tmp_path / "out.csv") == 2
+    ours = capfdbinary.readouterr()
+    assert pinstripe("listen", "--forward-to", "http://127.0.0.1:1/hooks") == 2
+    assert ours == capfdbinary.readouterr()
+    assert ours.err.startswith(b"Error: " + problem)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,14 +177,26 @@ def test_objects_that_do_not_fit_end_it_or_are_left_out(
     assert ids == ["link_0", "link_1", "link_3", "link_4"]
 
 
+def ask(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands of this process ask a sandbox."""
+    monkeypatch.setenv("STRIPE_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("PINSTRIPE_BASE_URL", sandbox.url)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
-    tmp_path: Path, stop: signal.Signals
+    *,
+    stop: signal.Signals,
+    pinstripe: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: Captured,
 ) -> None:
-    gate, whole, out = GateClock(10**9), tmp_path / "whole.csv", tmp_path / "out.csv"
+    gate, out = GateClock(10**9), tmp_path / "out.csv"
     with same_sandbox(gate) as sandbox:
-        sandbox.identity.seed(9000)
-        assert run("export", SESSIONS, "-o", whole, sandbox=sandbox).returncode == 0
+        ask(sandbox, monkeypatch)
+        sandbox.identity.seed(OBJECTS)
+        expected = whole(pinstripe, tmp_path, "csv")
         gate.hold_after(50)
         with start("export", SESSIONS, "-o", out, sandbox=sandbox) as process:
             assert gate.held.wait(SECONDS)
@@ -187,18 +207,22 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
         if stop is signal.SIGINT:
             assert process.returncode == 130
             assert b"The same command with --resume does the rest." in err
-        done = run("export", SESSIONS, "-o", out, "--resume", sandbox=sandbox)
-        assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
-    assert out.read_bytes() == whole.read_bytes()
-    assert sorted(tmp_path.iterdir()) == [out, whole]
+        capfdbinary.readouterr()
+        assert pinstripe("export", SESSIONS, "-o", out, "--resume") == 0
+        assert capfdbinary.readouterr().err == f"{OBJECTS:,} objects in {out}\n".encode()
+    assert out.read_bytes() == expected
+    assert sorted(tmp_path.iterdir()) == [out, tmp_path / "whole.csv"]
 
 
-def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(tmp_path: Path) -> None:
+def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(
+    pinstripe: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
     gate, out = GateClock(10**9), tmp_path / "out.csv"
     out.write_text("mine")
     command = ("export", SESSIONS, "-o", out, "--overwrite")
     with same_sandbox(gate) as sandbox:
-        sandbox.identity.seed(9000)
+        ask(sandbox, monkeypatch)
+        sandbox.identity.seed(OBJECTS)
         gate.hold_after(50)
         with start(*command, sandbox=sandbox) as process:
             assert gate.held.wait(SECONDS)
@@ -207,27 +231,30 @@ def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(tmp_p
             gate.open()
         assert process.returncode == 130
         assert out.read_text() == "mine"
-        done = run(*command, "--resume", sandbox=sandbox)
-        assert (done.returncode, done.stderr) == (0, f"9,000 objects in {out}\n".encode())
+        assert pinstripe(*command, "--resume") == 0
+        assert capfdbinary.readouterr().err == f"{OBJECTS:,} objects in {out}\n".encode()
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_second_run_to_an_output_is_refused(tmp_path: Path) -> None:
+def test_a_second_run_to_an_output_is_refused(
+    pinstripe: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
     gate, out = GateClock(10**9), tmp_path / "out.csv"
     command = ("export", SESSIONS, "-o", out)
     with same_sandbox(gate) as sandbox:
-        sandbox.identity.seed(9000)
+        ask(sandbox, monkeypatch)
+        sandbox.identity.seed(OBJECTS)
         gate.hold_after(50)
         with start(*command, sandbox=sandbox) as process:
             assert gate.held.wait(SECONDS)
             for words in ((), ("--resume",), ("--overwrite",)):
-                done = run(*command, *words, sandbox=sandbox)
+                assert pinstripe(*command, *words) == 2
                 problem = b"Error: output: is being written by another export\n"
-                assert (done.returncode, done.stderr) == (2, problem)
+                assert capfdbinary.readouterr().err == problem
             gate.open()
             process.communicate(timeout=SECONDS)
         assert process.returncode == 0
-    assert len(out.read_text().splitlines()) == 9001
+    assert len(out.read_text().splitlines()) == OBJECTS + 1
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -256,19 +283,20 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     assert re.search(rb"a second (\x1b\[\S+?m)*0:00:\d\d", shown)
 
 
-def whole(sandbox: Sandbox, tmp_path: Path, form: str) -> bytes:
+def whole(pinstripe: Command, tmp_path: Path, form: str) -> bytes:
     path = tmp_path / f"whole.{form}"
-    assert run("export", SESSIONS, "-o", path, sandbox=sandbox).returncode == 0
+    assert pinstripe("export", SESSIONS, "-o", path) == 0
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("output", ["-", "/dev/stdout"])
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_standard_output(sandbox: Sandbox, tmp_path: Path, output: str, form: str) -> None:
+@pytest.mark.parametrize(("output", "form"), [("-", "csv"), ("/dev/stdout", "jsonl")])
+def test_standard_output(
+    *, output: str, form: str, sandbox: Sandbox, pinstripe: Command, tmp_path: Path
+) -> None:
     sandbox.identity.seed(20)
     words = ("export", SESSIONS, "-o", output, "--format", form, "--overwrite")
     done = run(*words, sandbox=sandbox)
-    expected = whole(sandbox, tmp_path, form)
+    expected = whole(pinstripe, tmp_path, form)
     assert (done.returncode, done.stdout) == (0, expected)
     name = "to standard output" if output == "-" else "in /dev/stdout"
     assert done.stderr == f"20 objects {name}\n".encode()
@@ -279,10 +307,12 @@ def test_standard_output(sandbox: Sandbox, tmp_path: Path, output: str, form: st
     assert (tmp_path / "out").read_bytes() == b"before\n" + expected + b"after\n"
 
 
-def test_standard_output_has_json_lines_by_default(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_standard_output_has_json_lines_by_default(
+    sandbox: Sandbox, pinstripe: Command, tmp_path: Path, capfdbinary: Captured
+) -> None:
     sandbox.identity.seed(2)
-    done = run("export", SESSIONS, "-o", "-", sandbox=sandbox)
-    assert (done.returncode, done.stdout) == (0, whole(sandbox, tmp_path, "jsonl"))
+    assert pinstripe("export", SESSIONS, "-o", "-") == 0
+    assert capfdbinary.readouterr().out == whole(pinstripe, tmp_path, "jsonl")
 
 
 def test_a_reader_that_stops_ends_it_quietly(sandbox: Sandbox) -> None:
@@ -391,7 +421,9 @@ def test_formulas_are_guarded_if_that_is_asked_for(
     assert b"escape_formulas: is for csv alone" in capfdbinary.readouterr().err
 
 
-def test_a_terminal_gets_no_control_character(sandbox: Sandbox) -> None:
+def test_a_terminal_gets_no_control_character(
+    sandbox: Sandbox, pinstripe: Command, capfdbinary: Captured
+) -> None:
     with sandbox.sync_client() as stripe:
         stripe.identity.verification_sessions.create(
             type="document", client_reference_id="\x1b]0;title\x07\x9b31m"
@@ -405,7 +437,8 @@ def test_a_terminal_gets_no_control_character(sandbox: Sandbox) -> None:
     os.close(ours)
     assert rb"\x1b]0;title\x07\x9b31m" in shown
     assert b"\x1b" not in shown
-    assert "\x1b]0;title\x07\x9b31m".encode() in run(*words, sandbox=sandbox).stdout
+    assert pinstripe(*words) == 0
+    assert "\x1b]0;title\x07\x9b31m".encode() in capfdbinary.readouterr().out
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -25,7 +28,10 @@ from tests.support.cli_process import (
     start,
 )
 
-QUERIES = 600
+QUERIES = 200
+
+Command = Callable[..., int]
+Captured = pytest.CaptureFixture[bytes]
 
 
 @contextmanager
@@ -44,36 +50,60 @@ def held_run(
 
 @pytest.fixture
 def gate() -> GateClock:
-    return GateClock(300)
+    return GateClock(QUERIES // 2)
 
 
-def whole_run(queries: Path, form: str) -> bytes:
-    with same_sandbox() as sandbox:
-        done = run("quotes", "batch", queries, "--format", form, sandbox=sandbox)
-    assert done.returncode == 0
-    return done.stdout
+@pytest.fixture
+def asked_by_us(gate: GateClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox behind the gate, which the commands of this process ask too."""
+    with same_sandbox(gate) as sandbox:
+        monkeypatch.setenv("STRIPE_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("PINSTRIPE_BASE_URL", sandbox.url)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """The output of a run that nothing stops, by its format."""
+
+    @cache
+    def whole_run(form: str) -> bytes:
+        queries = amounts(tmp_path_factory.mktemp("whole") / "q.csv", QUERIES)
+        with same_sandbox() as sandbox:
+            done = run("quotes", "batch", queries, "--format", form, sandbox=sandbox)
+        assert done.returncode == 0
+        return done.stdout
+
+    return whole_run
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
-    gate: GateClock, tmp_path: Path, form: str, stop: signal.Signals
+    *,
+    form: str,
+    stop: signal.Signals,
+    asked_by_us: Sandbox,
+    gate: GateClock,
+    pinstripe: Command,
+    whole_run: Callable[[str], bytes],
+    tmp_path: Path,
+    capfdbinary: Captured,
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / f"out.{form}"
-    with same_sandbox(gate) as sandbox:
-        with held_run(sandbox, gate, "quotes", "batch", queries, "-o", out) as process:
-            process.send_signal(stop)
-            _, err = process.communicate(timeout=SECONDS)
-        part = out.read_bytes()
-        if stop is signal.SIGINT:
-            assert process.returncode == 130
-            assert err.startswith(b"Stopped after ")
-            assert err.endswith(b"of 600 queries. The same command with --resume does the rest.\n")
-        else:
-            assert process.returncode == -signal.SIGKILL
-        done = run("quotes", "batch", queries, "-o", out, "--resume", sandbox=sandbox)
-    assert (done.returncode, done.stderr) == (0, f"600 queries in {out}\n".encode())
-    whole = whole_run(queries, form)
+    with held_run(asked_by_us, gate, "quotes", "batch", queries, "-o", out) as process:
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=SECONDS)
+    part = out.read_bytes()
+    if stop is signal.SIGINT:
+        assert process.returncode == 130
+        assert err.startswith(b"Stopped after ")
+        assert err.endswith(b"of 200 queries. The same command with --resume does the rest.\n")
+    else:
+        assert process.returncode == -signal.SIGKILL
+    assert pinstripe("quotes", "batch", queries, "-o", out, "--resume") == 0
+    assert capfdbinary.readouterr().err == f"200 queries in {out}\n".encode()
+    whole = whole_run(form)
     assert part.endswith(b"\n")
     assert 0 < part.count(b"\n") < whole.count(b"\n")
     assert whole.startswith(part)
@@ -82,40 +112,50 @@ def test_a_run_that_was_stopped_resumes_to_the_same_bytes(
 
 
 def test_the_same_command_with_resume_does_the_rest_of_one_that_overwrites(
-    gate: GateClock, tmp_path: Path
+    *,
+    asked_by_us: Sandbox,
+    gate: GateClock,
+    pinstripe: Command,
+    whole_run: Callable[[str], bytes],
+    tmp_path: Path,
+    capfdbinary: Captured,
 ) -> None:
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
     out.write_bytes(b"mine\n")
     command = ("quotes", "batch", queries, "-o", out, "--overwrite")
-    with same_sandbox(gate) as sandbox:
-        with held_run(sandbox, gate, *command) as process:
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=SECONDS)
-        assert err.endswith(b"The same command with --resume does the rest.\n")
-        part = out.read_bytes()
-        done = run(*command, "--resume", sandbox=sandbox)
-    assert (done.returncode, done.stderr) == (0, f"600 queries in {out}\n".encode())
-    whole = whole_run(queries, "jsonl")
+    with held_run(asked_by_us, gate, *command) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=SECONDS)
+    assert err.endswith(b"The same command with --resume does the rest.\n")
+    part = out.read_bytes()
+    assert pinstripe(*command, "--resume") == 0
+    assert capfdbinary.readouterr().err == f"200 queries in {out}\n".encode()
+    whole = whole_run("jsonl")
     assert len(part) < len(whole)
     assert whole.startswith(part)
     assert out.read_bytes() == whole
 
 
-def test_a_second_run_to_an_output_is_refused(gate: GateClock, tmp_path: Path) -> None:
+def test_a_second_run_to_an_output_is_refused(
+    *,
+    asked_by_us: Sandbox,
+    gate: GateClock,
+    pinstripe: Command,
+    whole_run: Callable[[str], bytes],
+    tmp_path: Path,
+    capfdbinary: Captured,
+) -> None:
     queries, out = amounts(tmp_path / "q.csv", QUERIES), tmp_path / "out.jsonl"
     link = tmp_path / "link.jsonl"
     link.symlink_to(out)
-    with (
-        same_sandbox(gate) as sandbox,
-        held_run(sandbox, gate, "quotes", "batch", queries, "-o", out) as process,
-    ):
+    with held_run(asked_by_us, gate, "quotes", "batch", queries, "-o", out) as process:
         for words in ([out], [out, "--resume"], [link, "--overwrite"]):
-            done = run("quotes", "batch", queries, "-o", *words, sandbox=sandbox)
+            assert pinstripe("quotes", "batch", queries, "-o", *words) == 2
             problem = f"Error: {words[0]} is being written by another run\n".encode()
-            assert (done.returncode, done.stderr) == (2, problem)
+            assert capfdbinary.readouterr().err == problem
         gate.open()
         assert process.wait(SECONDS) == 0
-    assert out.read_bytes() == whole_run(queries, "jsonl")
+    assert out.read_bytes() == whole_run("jsonl")
     assert sorted(tmp_path.iterdir()) == sorted([queries, out, link])
 
 
@@ -129,7 +169,7 @@ def test_the_count_of_a_stopped_run_is_that_of_its_rows(gate: GateClock, tmp_pat
         _, err = process.communicate(timeout=SECONDS)
     rows = json_rows(out.read_bytes())
     assert numbers(rows) == list(range(2, len(rows) + 2))
-    assert err.startswith(f"Stopped after {len(rows)} of 600 queries.".encode())
+    assert err.startswith(f"Stopped after {len(rows)} of 200 queries.".encode())
 
 
 def test_ctrl_c_while_a_reader_lets_us_wait_still_writes_whole_rows(
@@ -155,16 +195,22 @@ def test_ctrl_c_before_anything_is_sent(tmp_path: Path) -> None:
     with start("quotes", "batch", source, "--sandbox") as process, source.open("wb") as file:
         file.write(b"\n" * 500_000)  # more than a pipe holds: now the command reads
         file.flush()
-        out, err = press_until_it_ends(process)
+        press_until_it_stops_to_read(process, file)
+        out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
 
 
-def press_until_it_ends(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Press Ctrl-C again where Python misses it: between its look for signals and a read."""
+def press_until_it_stops_to_read(process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
+    """Press Ctrl-C again where Python misses it: between its look for signals and a read.
+
+    Once it has noticed, another one would meet an interpreter that is about to end.
+    """
+    reader = select.poll()
+    reader.register(pipe, 0)  # what is told without being asked for: nobody reads any more
     for _ in range(SECONDS):
         process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=1)
+        if reader.poll(1000):
+            return
     raise AssertionError("it continues after Ctrl-C")
 
 

@@ -25,6 +25,7 @@ from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe.sandbox import Sandbox
 from pinstripe.sync import Client, fan_out, to_file
+from tests.support.counting import counted
 from tests.support.holding import WAIT, Holding, holding
 
 KEY = "sk_test_pinstripe"
@@ -203,7 +204,7 @@ class TestTheThread:
             "leases.acquire(sys).post(int); leases.release(sys); print({*sys.modules} - before)"
         )
         command = [sys.executable, "-W", "error", "-c", script]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=counted(), capture_output=True, text=True, check=True)
         assert done.stdout == "set()\n"
 
     def test_that_still_ends_after_its_loop_is_replaced_at_once(self, bridge, monkeypatch) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from pinstripe._core import forks
 from pinstripe._core.forks import fork_safe_property, no_fork
+from tests.support.counting import counted
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 def run(script: str) -> str:
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, env=counted(), capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def test_a_fork_waits_for_the_work_of_another_thread() -> None:

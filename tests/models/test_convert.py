@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from pinstripe._models.record import Listed, Private, Record, attach_response, m
 from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampQuoteFees, OnrampSession, Quotes
 from pinstripe.events import Event
-from pinstripe.identity import VerificationReport, VerificationSession
+from pinstripe.identity import IdentityDate, VerificationReport, VerificationSession
 from tests.support.hooks import hooks_taken_back
 from tests.support.models import ANSWERS, MODELS
 
@@ -738,3 +738,16 @@ def test_damaged_data_is_a_model_or_a_decode_error(kind, data) -> None:
 def test_any_bytes_are_a_model_or_a_decode_error(kind, body) -> None:
     with contextlib.suppress(DecodeError):
         decode(body, kind)
+
+
+@pytest.mark.parametrize(
+    ("day", "month", "year", "found"),
+    [
+        (29, 2, 2000, date(2000, 2, 29)),
+        (29, 2, 2001, None),
+        (None, 2, 2000, None),
+        (1, 1, 1, None),  # after redaction
+    ],
+)
+def test_a_date_of_birth_is_a_date_if_it_is_whole(day, month, year, found) -> None:
+    assert IdentityDate(day=day, month=month, year=year).date == found

@@ -227,34 +227,46 @@ async def test_every_route_refuses(
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+# What the parser of HTTP refuses never comes to a route: one of each method shows that.
+ONE_A_METHOD = list({route.method: route for route in ENDING if not route.open}.values())
+UNREADABLE = [
+    "Content-Length: -1",
+    "Content-Length: 1\r\nContent-Length: 2",
+    "Transfer-Encoding: chunked, what",
+    "A" * 9000 + ": b",
+    "A: " + "b" * 9000,
+    "\r\n".join(f"A{number}: b" for number in range(40_000)),
+    "A\0: b",
+    "no colon",
+]
+WRONG = [
+    "Authorization: Bearer \xff",
+    "Authorization: Basic ====",
+    "Host: evil.example",
+    "Stripe-Version: ?",
+    "Stripe-Account: ../acct_1",
+    "Stripe-Context: acct_1//acct_2",
+]
+
+
 @pytest.mark.parametrize(
-    "header",
+    ("route", "header"),
     [
-        "Authorization: Bearer \xff",
-        "Authorization: Basic ====",
-        "Host: evil.example",
-        "Stripe-Version: ?",
-        "Stripe-Account: ../acct_1",
-        "Stripe-Context: acct_1//acct_2",
-        "Content-Length: -1",
-        "Content-Length: 1\r\nContent-Length: 2",
-        "Transfer-Encoding: chunked, what",
-        "A" * 9000 + ": b",
-        "A: " + "b" * 9000,
-        "\r\n".join(f"A{number}: b" for number in range(40_000)),
-        "A\0: b",
-        "no colon",
+        *[(route, header) for header in UNREADABLE for route in ONE_A_METHOD],
+        *[
+            (route, header)
+            for header in WRONG
+            for route in ROUTES
+            if not route.open or header.startswith("Host")
+        ],
     ],
-    ids=lambda header: header[:20],
+    ids=lambda it: it[:20] if isinstance(it, str) else f"{it.method} {it.path}",
 )
 async def test_every_route_refuses_bad_headers(server: Server, route: Route, header: str) -> None:
     name = header.partition(":")[0].encode("latin-1")
     lines = request(route.method, placed(route, {}, None)).split(b"\r\n")
     kept = [line for line in lines if not line.startswith(name + b":")]
     kept.insert(1, header.encode("latin-1"))
-    if route.open and name not in (b"Host", b"Content-Length", b"Transfer-Encoding"):
-        return
     status, body = await raw(server, b"\r\n".join(kept))
     assert 400 <= status < 500
     assert body["error"]["type"] == "invalid_request_error"

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from pinstripe.cli.sandbox import sandbox
 from pinstripe.sandbox.__main__ import main
 from pinstripe.sandbox._process import OPTIONS
+from tests.support.counting import counted
 from tests.support.sandbox_api import SESSIONS
 
 QUIET = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -28,7 +29,7 @@ def running(*arguments: str, said: list[str] | None = None) -> Iterator[dict[str
     """Run a process, yield what it announces, and note what it wrote to standard error."""
     command = [sys.executable, "-W", "error", "-m", "pinstripe.sandbox", "--port", "0", *arguments]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=counted(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         yield dict(pair.split("=", 1) for pair in process.stdout.readline().split())

@@ -20,6 +20,7 @@ import pytest
 from pinstripe.sandbox import Refusal, Server, ServerThread, Settings
 from pinstripe.sandbox.__main__ import main
 from pinstripe.sandbox._server import API_KEY, RESTRICTED_KEY, serve
+from tests.support.counting import counted
 from tests.support.sandbox_api import SESSIONS, Api
 
 QUIET = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -137,7 +138,7 @@ def test_a_process_prints_its_address_and_stops_cleanly(number: signal.Signals) 
         "1790510400",
     ]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=counted(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         said = dict(pair.split("=", 1) for pair in process.stdout.readline().split())
@@ -167,7 +168,7 @@ print("ended")
 def test_an_interrupt_ends_it_if_the_loop_handles_no_signals() -> None:
     command = [sys.executable, "-W", "error", "-c", WITHOUT_SIGNALS]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=counted(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         said = dict(pair.split("=", 1) for pair in process.stdout.readline().split())

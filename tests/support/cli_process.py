@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support.counting import counted
 
 COMMAND = (sys.executable, "-W", "error", "-m", "pinstripe.cli")
 SECONDS = 60
@@ -44,7 +45,7 @@ def same_sandbox(clock: Any = None) -> Sandbox:
 
 
 def environment(sandbox: Sandbox | None) -> dict[str, str]:
-    env = {k: v for k, v in os.environ.items() if k not in ("STRIPE_API_KEY", "PINSTRIPE_BASE_URL")}
+    env = {k: v for k, v in counted().items() if k not in ("STRIPE_API_KEY", "PINSTRIPE_BASE_URL")}
     if sandbox is not None:
         env.update(STRIPE_API_KEY=sandbox.api_key, PINSTRIPE_BASE_URL=sandbox.url)
     return env

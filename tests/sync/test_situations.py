@@ -24,6 +24,7 @@ from jupyter_client.manager import KernelManager
 
 from pinstripe.sandbox import Sandbox
 from tests.concurrency.test_loop_thread import loop_threads
+from tests.support.counting import counted
 from tests.support.holding import WAIT, Holding, holding
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -36,7 +37,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def environment(url: str) -> dict[str, str]:
-    return {**os.environ, "STRIPE_API_KEY": "sk_test_pinstripe", "PINSTRIPE_BASE_URL": url}
+    return {**counted(), "STRIPE_API_KEY": "sk_test_pinstripe", "PINSTRIPE_BASE_URL": url}
 
 
 def start(source: str, url: str, tmp_path: Path, *flags: str) -> subprocess.Popen[str]:
