@@ -159,7 +159,7 @@ class ArrowStream:
 
     def _begin(self) -> PageWalker[Any]:
         walk = self._reader.walk
-        if "created" in walk.params and walk.direction != "ending_before":
+        if walk.has_windows and walk.is_dated and walk.direction != "ending_before":
             return self._reader.begin_parallel_walk(self._windows)
         return self._reader.begin_walk()
 

@@ -256,7 +256,8 @@ def test_an_interrupted_read_keeps_the_interruption() -> None:
     shelf = sixty()
 
     async def wait() -> None:
-        signal.raise_signal(signal.SIGINT)  # handled in the main thread, which waits here
+        # To the main thread, which waits: in another one it would wake nobody.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         await asyncio.Event().wait()
 
     shelf.wait = wait
