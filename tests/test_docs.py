@@ -354,7 +354,7 @@ def test_every_error_is_in_the_table() -> None:
     text = (ROOT / ".docs" / "guides" / "errors.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[A-Z].*?) \| .*? \| (.*?) \|$", text, re.MULTILINE)
     names = {name: said for heads, said in rows for name in re.findall(r"`([A-Z]\w+)`", heads)}
-    bases = {"PinstripeError", "TransportError", "ResponseError", "APIError"}
+    bases = {"PinstripeError", "TransportError", "ResponseError", "APIError", "WaitError"}
     public = {
         name
         for name in pinstripe.__all__
