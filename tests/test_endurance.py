@@ -381,7 +381,8 @@ async def as_call(awaitable: Any) -> Any:
 async def test_the_mode_of_the_key_is_that_of_its_objects(key, refused) -> None:
     async with Faulty(ok(SESSION), ok(SESSION.replace(b"false", b"true"))) as server:
         urls: Any = {"base_url": server.url, "files_url": server.url}
-        async with AsyncClient(key, **urls, allow_insecure_http=True) as client:
+        context = "acct_1" if key.startswith("sk_org_") else None
+        async with AsyncClient(key, **urls, context=context, allow_insecure_http=True) as client:
             for mode in ("false", "true"):
                 session = client.identity.verification_sessions.retrieve("vs_1")
                 if mode == refused:

@@ -33,10 +33,12 @@ from pinstripe import (
     to_dict,
 )
 from pinstripe._models.convert import decode, structure
+from pinstripe._models.page import LinkedPage
 from pinstripe._models.record import Model, attach_response
 from pinstripe._resources.walk import Created, Paging, start_walk
 from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
+from pinstripe.v2 import EventDestination
 from tests.support import leaks
 from tests.support.models import ANSWERS, MODELS
 
@@ -49,7 +51,17 @@ TYPED = """FileCreated OnrampSessionUpdated OrderCanceled OrderCreated OrderDela
 
 PUBLIC: dict[str, str] = {
     **dict.fromkeys(TYPED.split(), EVENT),
+    "AmazonEventbridge": "aws_account_id aws_event_source_arn aws_event_source_status",
+    "AzureEventGrid": """azure_partner_topic_name azure_partner_topic_status azure_region
+        azure_resource_group_name azure_subscription_id""",
+    "DeletedEventDestination": "id object",
     "DeletedWebhookEndpoint": "id object deleted",
+    "DestinationDisabled": "reason",
+    "DestinationWebhookEndpoint": "",
+    "EventDestination": """id object amazon_eventbridge azure_event_grid created description
+        enabled_events event_payload events_from livemode name snapshot_api_version status
+        status_details type updated webhook_endpoint""",
+    "StatusDetails": "disabled",
     "Event": EVENT,
     "EventData": "",
     "EventRequest": "id idempotency_key",
@@ -91,6 +103,7 @@ PUBLIC: dict[str, str] = {
     "OrderBeneficiary": "",
     "OrderDeliveryDetail": "delivered_at location metric_tons registry_url supplier",
     "Message": "object",
+    "LinkedPage": "object data has_more url next_page_url previous_page_url",
     "Page": "object data has_more url",
     "Payload": "object",
     "Product": """id object created current_prices_per_metric_ton delivery_year livemode
@@ -225,6 +238,8 @@ class Forge:
 
 def kind_of(name: str) -> Any:
     kind: Any = MODELS[name]
+    if kind is LinkedPage:
+        return LinkedPage[EventDestination]
     return Page[VerificationSession] if kind is Page else kind
 
 

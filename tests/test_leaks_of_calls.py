@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
+import distributed  # noqa: F401 -- where it is imported, a pickle holds more
 import pytest
 
 from pinstripe import AsyncClient, ConfigurationError, Limits, PinstripeError, RetryPolicy

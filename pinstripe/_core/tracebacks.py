@@ -127,7 +127,7 @@ def hide_frames(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*args, **kwargs)
         except FRAMELESS as error:
             del args, kwargs
-            error_of_this_call = without_frames(error)
+            error_of_this_call = without_frames(_without_hidden_context(error))
             raise error_of_this_call
         except UserCodeError as carrier:
             del args, kwargs
@@ -154,10 +154,20 @@ def hide_every_frame(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except BaseException as error:  # noqa: BLE001 -- the same error is raised
             del args, kwargs
             _drop_own_frames(error.__context__)
-            error_of_this_call = error.with_traceback(None)
+            error_of_this_call = _without_hidden_context(error).with_traceback(None)
             raise error_of_this_call
 
     return wrapper
+
+
+def _without_hidden_context(error: _E) -> _E:
+    """Return an error without the context that it does not show: that can hold an argument.
+
+    A pickle leaves it out too, but not where Dask is imported, which pickles all of an exception.
+    """
+    if error.__suppress_context__:
+        error.__context__ = None
+    return error
 
 
 def _drop_own_frames(context: BaseException | None) -> None:
@@ -178,7 +188,7 @@ def _hide_frames_of_coroutine(
         try:
             return await call
         except FRAMELESS as error:
-            error_of_this_call = without_frames(error)
+            error_of_this_call = without_frames(_without_hidden_context(error))
             raise error_of_this_call
         except UserCodeError as carrier:
             kept = KeptError(carrier.error)

@@ -80,7 +80,10 @@ class HandlerOfClass:
 
 
 def registering(
-    registered: list[Registered], kinds: Sequence[Any], into: Any, *, plain_only: bool
+    registered: list[Registered],
+    kinds: Sequence[Any],
+    into: Any,
+    plain_only: Callable[[], bool],
 ) -> Callable[[_H], _H]:
     """Return a decorator that registers a handler.
 
@@ -88,7 +91,7 @@ def registering(
         registered: The handlers so far.
         kinds: The classes and types of the events that it wants.
         into: The type that it wants their objects in; None for those of this package.
-        plain_only: Whether coroutine functions are refused.
+        plain_only: Returns whether coroutine functions are refused; it is called for them alone.
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -103,7 +106,7 @@ def registering(
     def register(handler: _H) -> _H:
         if not callable(handler):
             raise ConfigurationError("handler", "must be a function that takes an event")
-        if plain_only and is_async(handler):
+        if is_async(handler) and plain_only():
             problem = "must be a plain function, since the store's database is a blocking one"
             raise ConfigurationError("handler", problem)
         registered.append(Registered(kinds, handler, into))

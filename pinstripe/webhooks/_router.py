@@ -195,8 +195,10 @@ class Router(CatchesUp):
                 structure an object into `into`, or the handler is not a function, or not a plain
                 one although the store's database is blocking.
         """
-        is_blocking = isinstance(transactions_of(self.store), BlockingTransactions)
-        return registering(self._handlers, kinds, into, plain_only=is_blocking)
+        return registering(self._handlers, kinds, into, self._takes_plain_only)
+
+    def _takes_plain_only(self) -> bool:
+        return isinstance(transactions_of(self.store), BlockingTransactions)
 
     def refusal(self, headers: Mapping[str, str], max_bytes: int | None = None) -> Receipt | None:
         """Return how to refuse a request whose body must not be read; None if it may be read.

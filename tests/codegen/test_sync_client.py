@@ -605,7 +605,7 @@ def test_the_file_imports_no_product_when_it_is_imported() -> None:
 
 # --- twins --------------------------------------------------------------------------------------
 
-BY_HAND = ("Pager", "fan_out", "to_arrow", "to_file")
+BY_HAND = ("Pager", "fan_out", "join", "plan", "to_arrow", "to_file", "write_part")
 CLASSES_WRITTEN = [getattr(sync, name) for name in sync.__all__ if name not in BY_HAND]
 QUOTES = "[QuotesQuery, Quotes]"
 RETURNS = {f"Outcomes{QUOTES}": f"Generator[Outcome{QUOTES}, None, None]"}

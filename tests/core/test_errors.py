@@ -344,7 +344,9 @@ def test_the_outcome_of_a_class_until_a_call_says_otherwise(kind) -> None:
     expected = "not_sent"
     if issubclass(kind, (APIError, pinstripe.ResponseError, pinstripe.TransportError)):
         expected = "unknown"
-    if issubclass(kind, pinstripe.ConnectError):
+    if issubclass(kind, pinstripe.WaitError):
+        expected = "unknown"
+    if issubclass(kind, (pinstripe.ConnectError, pinstripe.BudgetUnavailable)):
         expected = "not_sent"
     assert make(kind).outcome == expected
 

@@ -73,7 +73,7 @@ def read(value: Any) -> list[str]:
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_model_shows_its_public_fields_and_no_private_one(name) -> None:
     kind = MODELS[name]
-    if kind is Page:
+    if issubclass(kind, Page):
         return
     value = sample(kind)
     texts = read(value)
