@@ -9,7 +9,8 @@ its own environment, or calls a function that is importable there. So neither a 
 log, nor the dashboard can have it.
 
 All threads of a worker process share one client, and so its connections and its rate limit. Each
-process has a limit of its own, so give each its share of the account's, in `client_settings`.
+process has a limit of its own, so give each its share of the account's in `client_settings`; or
+let a function there return a `RateLimit` with a `SharedBudget`.
 """
 
 from __future__ import annotations
