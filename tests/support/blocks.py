@@ -31,6 +31,9 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What serves requests until it is stopped: a block that shows it is imported, and not run.
 SERVERS = {"aiohttp", "django", "fastapi", "flask", "starlette", "uvicorn", "wsgiref"}
 
+# What has types for a part of its calls only: its blocks are not given to type checkers.
+UNTYPED = {"distributed", "polars"}
+
 
 @frozen
 class Block:
@@ -53,10 +56,14 @@ class Block:
             mode = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function"]
             options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-o", mode[0], "-o", mode[1]]
             return ["-m", "pytest", *options, str(script)]
-        imported = {name.partition(".")[0] for node in ast.walk(tree) for name in names(node)}
-        if imported & SERVERS:
+        if imported_by(tree) & SERVERS:
             return ["-W", "error", "-c", f"import {script.stem}"]
         return ["-W", "error", str(script)]
+
+
+def imported_by(tree: ast.Module) -> set[str]:
+    """Return the packages that a block imports."""
+    return {name.partition(".")[0] for node in ast.walk(tree) for name in names(node)}
 
 
 def names(node: ast.AST) -> Iterator[str]:
@@ -90,12 +97,13 @@ def blocks(*languages: str) -> list[Block]:
 
 
 def write_for_type_checkers(folder: Path) -> None:
-    """Write every Python block to a folder, and a configuration for pyright beside them."""
+    """Write the Python blocks to a folder, and a configuration for pyright beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.py"):
         old.unlink()
     for block in blocks("python"):
-        (folder / f"{block.name}.py").write_text(block.text, encoding="utf-8")
+        if not UNTYPED & imported_by(ast.parse(block.text)):
+            (folder / f"{block.name}.py").write_text(block.text, encoding="utf-8")
     settings = {"typeCheckingMode": "strict", "pythonVersion": "3.10", "extraPaths": [str(ROOT)]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
 
