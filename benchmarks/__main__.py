@@ -13,6 +13,7 @@ TABLES = (
     "memory",
     "pipeline",
     "wire",
+    "instructions",
     "blocking",
     "coldstart",
     "command_line",

@@ -79,7 +79,7 @@ def _official(client: stripe.StripeClient, path: str) -> Call:
 
 
 @contextlib.asynccontextmanager
-async def _contenders(url: str, question: Question, most: int) -> AsyncIterator[dict[str, Call]]:
+async def contenders(url: str, question: Question, most: int) -> AsyncIterator[dict[str, Call]]:
     """Yield what calls, by name."""
     sdk_aiohttp, path = stripe.AIOHTTPClient(), question.path
     official = stripe.StripeClient(KEY, base_addresses={"api": url})
@@ -175,8 +175,8 @@ async def measure(contenders: Mapping[str, Call], in_flight: int) -> dict[str, M
 async def _measure_all(url: str, question: Question) -> Results:
     results: Results = {}
     for in_flight in IN_FLIGHT:
-        async with _contenders(url, question, in_flight) as contenders:
-            results[in_flight] = await measure(contenders, in_flight)
+        async with contenders(url, question, in_flight) as calls:
+            results[in_flight] = await measure(calls, in_flight)
     return results
 
 
