@@ -42,8 +42,10 @@ def _is_top_level(depth: int) -> bool:
     """
     frame: FrameType | None = sys._getframe(depth + 1)  # noqa: SLF001 -- as below
     while frame is not None:
-        flags = frame.f_code.co_flags
-        if not flags & CO_OPTIMIZED and frame.f_locals is frame.f_globals:
+        flags, names = frame.f_code.co_flags, frame.f_locals
+        # While a comprehension of such code runs, its names are a proxy from Python 3.13 on.
+        is_proxy = not isinstance(names, dict) and frame.f_code.co_name.startswith("<")
+        if not flags & CO_OPTIMIZED and (is_proxy or names is frame.f_globals):
             return True
         own_of_loop = str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
         if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) or own_of_loop:
