@@ -130,6 +130,11 @@ def base_url() -> str:
     return _given().get("base_url") or os.environ.get("PINSTRIPE_BASE_URL", "")
 
 
+def base_url_source() -> str:
+    """Return where the address that is asked was given."""
+    return "--base-url" if "base_url" in _given() else "PINSTRIPE_BASE_URL"
+
+
 def is_live() -> bool:
     """Return whether the key moves real money.
 
@@ -155,5 +160,5 @@ def _problem(error: ConfigurationError, given: dict[str, str]) -> str:
         # The client's message is about its argument, which a command does not have.
         return f"{_key_source(given)} {problem if api_key() else 'is not set'}"
     if name in ("base_url", "files_url"):
-        return f"{'--base-url' if 'base_url' in given else 'PINSTRIPE_BASE_URL'}: {problem}"
+        return f"{base_url_source()}: {problem}"
     return f"--{name.replace('_', '-')}: {problem}" if name in given else error.message

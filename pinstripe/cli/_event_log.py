@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 from pinstripe._client import AsyncClient
@@ -19,6 +20,25 @@ Logged: TypeAlias = tuple[Event, dict[str, Any]]
 """An event: as a model, and as the API shows it."""
 
 _TEMPORARY: Final = (TransportError, ServerError, RateLimitError)
+
+
+def patterns_of(text: str) -> list[str]:
+    """Return the types of events that `--events` names; none for all.
+
+    Args:
+        text: What was typed.
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def matches(type: str, patterns: Sequence[str]) -> bool:
+    """Return whether a type of event is asked for.
+
+    Args:
+        type: The type.
+        patterns: The types that are; empty for all.
+    """
+    return not patterns or any(fnmatchcase(type, each) for each in patterns)
 
 
 class EventLog:

@@ -14,7 +14,6 @@ import json
 import secrets
 from collections.abc import Collection, Sequence
 from contextlib import aclosing
-from fnmatch import fnmatchcase
 from functools import partial
 from ipaddress import ip_address
 from time import strftime
@@ -29,7 +28,7 @@ from pinstripe import AsyncClient
 from pinstripe._core.errors import ConfigurationError, PinstripeError
 from pinstripe._core.redaction import clean_text
 from pinstripe.cli._account import BadInput, test_client
-from pinstripe.cli._event_log import EventLog, until_readable
+from pinstripe.cli._event_log import EventLog, matches, patterns_of, until_readable
 from pinstripe.cli._failures import failure_of
 from pinstripe.cli._http import NoAnswer, send
 from pinstripe.cli._interrupt import run_interruptible
@@ -64,9 +63,6 @@ class _Forwarding:
     patterns: Sequence[str]
     interval: float
 
-    def wants(self, type: str) -> bool:
-        return not self.patterns or any(fnmatchcase(type, each) for each in self.patterns)
-
 
 @define
 class _Count:
@@ -99,8 +95,7 @@ def run_listen(
         webhook = Webhook(secret)
     except ConfigurationError as error:
         raise BadInput(f"--secret: {error.message}") from None
-    patterns = [name.strip() for name in events.split(",") if name.strip()]
-    forwarding, count = _Forwarding(url, webhook, patterns, interval), _Count()
+    forwarding, count = _Forwarding(url, webhook, patterns_of(events), interval), _Count()
     try:
         run_interruptible(_listen(client, forwarding, console, count))
     except KeyboardInterrupt:
@@ -150,7 +145,7 @@ async def _forward_new(
 ) -> None:
     async with aclosing(log.new_events()) as events:
         async for _, event in events:
-            if forwarding.wants(event["type"]):
+            if matches(event["type"], forwarding.patterns):
                 delivered = await _deliver(event, forwarding, console)
                 count.delivered += delivered
                 count.refused += not delivered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from pinstripe._core.errors import (
     PinstripeError,
     UnfitError,
 )
-from pinstripe._resources.pager import Pager
 from pinstripe.bulk import fan_out
 from pinstripe.cli._account import BadInput, open_client
 from pinstripe.cli._export import filters_of, list_of
@@ -87,9 +86,7 @@ def run_parts(filters: Sequence[str], **settings: Any) -> int:
     run, parameters = PartsRun(**settings), filters_of(filters)
     _check_usage(run)
     try:
-        return run_interruptible(
-            _work(run, lambda client: list_of(client, run.resource, parameters))
-        )
+        return run_interruptible(_work(run, parameters))
     except KeyboardInterrupt:
         say("Stopped. The same command does the rest.")
         return INTERRUPTED
@@ -119,19 +116,17 @@ def _check_usage(run: PartsRun) -> None:
             raise click.UsageError(f"{option} does not go with this step: {where}.")
 
 
-def _work(run: PartsRun, list_of: Callable[[AsyncClient], Pager[Any]]) -> Coroutine[Any, Any, int]:
+def _work(run: PartsRun, parameters: Mapping[str, Any]) -> Coroutine[Any, Any, int]:
     if run.join:
         return _join(run)
     client = open_client(limits=Limits(max_in_flight=run.windows))
-    return _plan(client, run, list_of) if run.share is None else _write(client, run, *run.share)
+    return _plan(client, run, parameters) if run.share is None else _write(client, run, *run.share)
 
 
-async def _plan(
-    client: AsyncClient, run: PartsRun, list_of: Callable[[AsyncClient], Pager[Any]]
-) -> int:
+async def _plan(client: AsyncClient, run: PartsRun, parameters: Mapping[str, Any]) -> int:
     async with client:
         made = await plan(
-            list_of(client),
+            list_of(client, run.resource, parameters),
             run.url,
             parts=run.plan or 1,
             accounts=run.accounts,

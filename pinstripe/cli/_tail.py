@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from fnmatch import fnmatchcase
 from typing import Final
 
 from attrs import define
@@ -16,25 +15,24 @@ from pinstripe._client import AsyncClient
 from pinstripe.cli._calls.data import cell, field_at, plain
 from pinstripe.cli._calls.execute import Job, asked_for, execute
 from pinstripe.cli._calls.output import Printer
-from pinstripe.cli._event_log import EventLog, until_readable
+from pinstripe.cli._event_log import EventLog, matches, patterns_of, until_readable
 from pinstripe.events import Event
 
 _COLOURS: Final = {"identity": "cyan", "climate": "green", "crypto": "magenta", "file": "blue"}
 
 
-def follow(
-    patterns: Sequence[str], last: int, interval: float, *, as_json: bool, reveal: bool
-) -> int:
+def follow(events: str, last: int, interval: float, *, as_json: bool, reveal: bool) -> int:
     """Print the log until Ctrl-C, and return the exit status.
 
     Args:
-        patterns: The types of events; empty for all.
+        events: As of the command.
         last: How many events of the past to begin with.
         interval: Seconds between two looks at the log.
         as_json: Whether each event is a line of JSON.
         reveal: Whether private fields are printed too.
     """
     asked = asked_for({"as_json": as_json, "reveal": reveal})
+    patterns = patterns_of(events)
     job = _Tail(asked=asked, title="tail", patterns=patterns, last=last, interval=interval)
     return execute(job)
 
@@ -62,7 +60,7 @@ class _Tail(Job):
             await asyncio.sleep(self.interval)
 
     def _print(self, event: Event, console: Console) -> None:
-        if self.patterns and not any(fnmatchcase(event.type, each) for each in self.patterns):
+        if not matches(event.type, self.patterns):
             return
         if self.asked.shape.as_json:
             Printer(self.asked.shape).print_object(event)

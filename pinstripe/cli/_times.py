@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
+from pinstripe.cli._words import shown
+
 EXAMPLES: Final = "2026-01-31, 2026-01-31T08:00:00Z or 2026-01-31T08:00+02:00"
 """What messages and help show."""
 
@@ -15,7 +17,6 @@ _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-_SHORT = 40
 
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ class Time(TextType):
         try:
             return read_time(value)
         except (ValueError, OverflowError):
-            shown = repr(value if len(value) <= _SHORT else f"{value[: _SHORT - 1]}…")
             words = "".join(f", {word!r}" for word in self._words)
-            self.fail(f"must be a date or a time{words}, such as {EXAMPLES}, not {shown}")
+            self.fail(f"must be a date or a time{words}, such as {EXAMPLES}, not {shown(value)}")
 
 
 def read_time(text: str) -> datetime:

@@ -22,7 +22,8 @@ from pinstripe import AsyncClient
 from pinstripe._core.errors import PinstripeError
 from pinstripe._core.redaction import clean_text, printable_lines
 from pinstripe._http.encoding import encode_form
-from pinstripe.cli._account import BadInput, api_key, base_url, test_client
+from pinstripe.cli._account import BadInput, api_key, base_url, base_url_source, test_client
+from pinstripe.cli._calls.data import field_at
 from pinstripe.cli._calls.values import set_values
 from pinstripe.cli._failures import CallFailedError, failure_of
 from pinstripe.cli._http import NoAnswer, send
@@ -148,7 +149,6 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 
 
 _ID = re.compile(r"[A-Za-z0-9_]+")
-_NONSENSE = "PINSTRIPE_BASE_URL answers what no sandbox does; is it the address of one?"
 
 
 class TriggerError(Exception):
@@ -205,7 +205,7 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         made = await _post(client, base, recipe.make, "")
         id = _text_at(made, "id")
         if not _ID.fullmatch(id):
-            raise _NoSandboxError(_NONSENSE)
+            raise _nonsense()
         for step in recipe.steps:
             await _post(client, base, step, id)
 
@@ -213,7 +213,7 @@ async def _produce(client: AsyncClient, base: URL, type: str, recipe: Recipe) ->
         subjects = await _files(client, id) if recipe.about_files else {id}
         async for event in client.events.list(type=type, max_items=100):
             subject = cast("Any", event.data.object)
-            about = _value_at(subject, "id") if isinstance(subject, dict) else subject.id
+            about = field_at(subject, "id") if isinstance(subject, dict) else subject.id
             if isinstance(about, str) and about in subjects:
                 return event.id
     raise TriggerError(f"{id} was made, but there is no event of this type about it")
@@ -224,9 +224,9 @@ async def _check_sandbox(base: URL) -> None:
     try:
         answer = await send("GET", base / "_sandbox/clock", headers=_authorization())
     except NoAnswer as error:
-        raise BadInput(f"PINSTRIPE_BASE_URL cannot be reached: {error}") from None
+        raise BadInput(f"{base_url_source()} cannot be reached: {error}") from None
     if answer.status != 200 or b'"now"' not in answer.body:
-        raise BadInput("PINSTRIPE_BASE_URL is not the address of a sandbox")
+        raise BadInput(f"{base_url_source()} is not the address of a sandbox")
 
 
 async def _post(client: AsyncClient, base: URL, call: Call, id: str) -> Any:
@@ -243,7 +243,7 @@ async def _post(client: AsyncClient, base: URL, call: Call, id: str) -> Any:
         raise _NoSandboxError(f"the sandbox does not answer: {error}") from None
     value = _read(answer.body)
     if answer.status != 200:
-        raise TriggerError(clean_text(_text_at(value, "error", "message")))
+        raise TriggerError(clean_text(_text_at(value, "error.message")))
     return value
 
 
@@ -252,21 +252,19 @@ def _read(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise _NoSandboxError(_NONSENSE) from None
+        raise _nonsense() from None
 
 
-def _value_at(value: Any, *path: str) -> Any:
-    """Return the value at the end of a path of names; None if there is none."""
-    for name in path:
-        value = cast("_Params", value).get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _text_at(value: Any, *path: str) -> str:
-    text = _value_at(value, *path)
+def _text_at(value: Any, path: str) -> str:
+    text = field_at(value, path)
     if not isinstance(text, str):
-        raise _NoSandboxError(_NONSENSE)
+        raise _nonsense()
     return text
+
+
+def _nonsense() -> _NoSandboxError:
+    problem = "answers what no sandbox does; is it the address of one?"
+    return _NoSandboxError(f"{base_url_source()} {problem}")
 
 
 async def _with_answers(client: AsyncClient, params: Mapping[str, Any]) -> _Params:
@@ -288,7 +286,7 @@ async def _files(client: AsyncClient, session: str) -> set[str]:
     """Return the ids of the images that the report of a session refers to."""
     path = f"/v1/identity/verification_sessions/{session}"
     answer = await client.request("GET", path, {"expand": ["last_verification_report"]})
-    files = _value_at(_read(answer.body), "last_verification_report", "document", "files")
+    files = field_at(_read(answer.body), "last_verification_report.document.files")
     if not isinstance(files, list):
-        raise _NoSandboxError(_NONSENSE)
+        raise _nonsense()
     return {file for file in cast("list[Any]", files) if isinstance(file, str)}

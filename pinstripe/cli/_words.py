@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ESCAPE_HELP = (
     "Put an apostrophe before each text of a CSV that starts with = + - @, a tab or a carriage "

@@ -30,7 +30,7 @@ QUOTES = 2_000
 SESSIONS = 250
 
 
-@click.command(short_help="Show what Pinstripe does: no key, no network.")
+@click.command()
 def demo() -> None:
     """Show what Pinstripe does, in a few seconds, against an embedded sandbox.
 

@@ -27,16 +27,14 @@ RESOURCES = (
     "identity.verification_sessions",
     "webhook_endpoints",
 )
-"""What can be exported: the namespaces of a client that have a list."""
+"""What can be exported: the namespaces of a client that have a list, beside those of version 2."""
 
 _WINDOWS = 16
 """Requests in flight by default, as in `Pager.parallel`."""
 
 
 @asks_account
-@click.command(
-    short_help="Write a list of the API to a file.", epilog=f"Resources: {', '.join(RESOURCES)}."
-)
+@click.command(epilog=f"Resources: {', '.join(RESOURCES)}.")
 @click.argument("resource", metavar="RESOURCE", type=click.Choice(RESOURCES))
 @click.option(
     "-o",

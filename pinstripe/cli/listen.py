@@ -10,7 +10,7 @@ from pinstripe.cli._account import asks_account
 
 
 @asks_account
-@click.command(short_help="Deliver the events of a test account to an app here.")
+@click.command()
 @click.option(
     "--forward-to", required=True, metavar="URL", help="The address that events are sent to."
 )

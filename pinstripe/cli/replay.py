@@ -11,7 +11,7 @@ from pinstripe.cli._times import EXAMPLES, Time
 
 
 @asks_account
-@click.command(short_help="Have a router handle the events that it missed.")
+@click.command()
 @click.argument("router", metavar="MODULE:ROUTER")
 @click.option(
     "--since",

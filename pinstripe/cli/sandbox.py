@@ -30,7 +30,7 @@ def _options() -> list[click.Parameter]:
     ]
 
 
-@click.command(short_help="Run a server to develop against.")
+@click.command()
 def sandbox(**options: Any) -> int:
     """Run a sandbox: a server to develop against, for any Stripe client in any language.
 
@@ -42,12 +42,11 @@ def sandbox(**options: Any) -> int:
 
     The exit status is 0 after a stop; 2 if the address, a file or an option cannot be used.
     """
-    once = [value for value in options.values() if isinstance(value, str)]
     # Messages of the server would repeat them as they are.
-    several = ("allow_host", "reachable_as", "account")
-    for text in (*once, *(text for name in several for text in options[name])):
-        if not text.isprintable():
-            raise BadInput(f"{shown(text)} has control characters")
+    for value in options.values():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not text.isprintable():
+                raise BadInput(f"{shown(text)} has control characters")
     from pinstripe.sandbox._process import run  # noqa: PLC0415 -- slow, so only if needed
 
     return run("pinstripe sandbox", options)

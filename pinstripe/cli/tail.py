@@ -45,5 +45,4 @@ def tail(*, events: str, last: int, interval: float, as_json: bool, reveal: bool
     """Print the log of events as it grows."""
     from pinstripe.cli._tail import follow  # noqa: PLC0415 -- slow, so only if needed
 
-    patterns = [name.strip() for name in events.split(",") if name.strip()]
-    return follow(patterns, last, interval, as_json=as_json, reveal=reveal)
+    return follow(events, last, interval, as_json=as_json, reveal=reveal)

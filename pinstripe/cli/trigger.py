@@ -12,7 +12,7 @@ from pinstripe.cli._calls.options import Words
 
 
 @asks_account
-@click.command(short_help="Have a sandbox produce an event.")
+@click.command()
 @click.argument("type", metavar="TYPE", type=Words(EVENT_TYPES))
 @click.option(
     "--override",

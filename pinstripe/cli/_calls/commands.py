@@ -33,7 +33,7 @@ def commands_below(path: str) -> dict[str, Lazy]:
         word(below.rpartition(".")[2]): (
             Lazy(GROUPS[below], partial(_group, below), SECTION)
             if below in GROUPS
-            else Lazy(first_line(call_of(below)), partial(_command, below))
+            else Lazy(call_of(below).text.partition("\n")[0], partial(_command, below))
         )
         for below in paths_below(path)
     }
@@ -61,15 +61,6 @@ def words_of(path: str) -> str:
     return word(path).replace(".", " ")
 
 
-def first_line(call: Call) -> str:
-    """Return what a call does, in a line.
-
-    Args:
-        call: The call.
-    """
-    return call.text.partition("\n")[0]
-
-
 def _group(path: str) -> LazyGroup:
     name, text = word(path.rpartition(".")[2]), f"{GROUPS[path]}\n\n{ENVIRONMENT}"
     return LazyGroup(name, text, commands_below(path))
@@ -88,7 +79,6 @@ def _command(path: str) -> click.Command:
         callback=run,
         params=params_of(call),
         help="\n\n".join(_paragraphs(call)),
-        short_help=first_line(call),
         context_settings=SETTINGS,
     )
 

@@ -14,7 +14,7 @@ _FORMATS = click.Choice(["csv", "jsonl"])
 
 
 @asks_account
-@click.command(short_help="Get quotes for many queries.")
+@click.command()
 @click.argument(
     "queries", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str)
 )
