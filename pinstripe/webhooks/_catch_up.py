@@ -36,7 +36,7 @@ from pinstripe._http.encoding import timestamp
 from pinstripe.bulk import fan_out
 from pinstripe.events import Event, Events, EventType, event_class
 from pinstripe.webhooks._event_log import EventLog, Logged
-from pinstripe.webhooks._handlers import Registered, in_thread
+from pinstripe.webhooks._handlers import Registered, in_thread, is_thin
 from pinstripe.webhooks._receipt import DeliveryResult, Receipt
 from pinstripe.webhooks._stores import MemoryStore, Store
 from pinstripe.webhooks._webhook import Received, Webhook
@@ -343,7 +343,7 @@ def _types_of(handlers: Sequence[Registered]) -> list[str] | None:
     }
     named = {kind for each in handlers for kind in each.kinds if isinstance(kind, str)}
     # The types of thin events start with a version; they have a log of their own.
-    types |= {type for type in named if not type.startswith(("v1.", "v2."))}
+    types |= {type for type in named if not is_thin(type)}
     if not types:
         raise ConfigurationError("router", "has no handler of events that are in this log")
     return sorted(types) if len(types) <= _MAX_TYPES else None

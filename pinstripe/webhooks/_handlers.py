@@ -99,7 +99,7 @@ def registering(
     check_kinds(kinds)
     if into is not None:
         check_target("into", into)
-        if not all(isinstance(kind, str) and not _is_thin(kind) for kind in kinds):
+        if not all(isinstance(kind, str) and not is_thin(kind) for kind in kinds):
             problem = "is for types such as 'refund.created', whose events have an object"
             raise ConfigurationError("into", problem)
 
@@ -115,7 +115,12 @@ def registering(
     return register
 
 
-def _is_thin(type: str) -> bool:
+def is_thin(type: str) -> bool:
+    """Return whether events of a type are thin: these types begin with a version.
+
+    Args:
+        type: The type.
+    """
     return type.startswith(("v1.", "v2."))
 
 
@@ -258,12 +263,6 @@ class HandlerCalls:
             handler: The handler.
             event: The event.
         """
-        if isinstance(handler, HandlerOfClass):
-            event = handler.event
-            handler = handler.handler
-        if self.hooks.on_handler is None and self.hooks.on_handled is None:
-            await self._call(handler, event)
-            return
         with self._reported(handler, event):
             await self._call(handler, event)
 
@@ -293,6 +292,9 @@ class HandlerCalls:
 
     @contextmanager
     def _reported(self, handler: Handler[Any], event: Received) -> Generator[None]:
+        if self.hooks.on_handler is None and self.hooks.on_handled is None:
+            yield
+            return
         facts: dict[str, Any] = {
             "delivery": self.delivery,
             "event_id": event.id,
@@ -326,12 +328,19 @@ def is_async(handler: Handler[Any]) -> bool:
     Args:
         handler: The handler.
     """
+    handler = _as_registered(handler)
     method = cast("Any", handler).__call__
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 
+def _as_registered(handler: Handler[Any]) -> Handler[Any]:
+    """Return a handler as the user has registered it."""
+    return handler.handler if isinstance(handler, HandlerOfClass) else handler
+
+
 def _name_of(handler: Handler[Any]) -> str:
     """Return the module and the name of a handler, or of the class of one that has no name."""
+    handler = _as_registered(handler)
     named: Any = inspect.unwrap(handler.func if isinstance(handler, partial) else handler)
     if not hasattr(named, "__qualname__"):
         named = cast("Any", type(named))

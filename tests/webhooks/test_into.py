@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import frozen
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 from typing_extensions import TypedDict
 
 from pinstripe import ConfigurationError, DecodeError, Hooks
 from pinstripe.events import Event, EventOf, ThinEvent, VerificationSessionVerified
 from pinstripe.pytest_plugin import SECRET, StripeEvent
-from pinstripe.webhooks import Router, Webhook, delivery_of, parse_event
+from pinstripe.webhooks import Router, SQLAlchemyStore, Webhook, delivery_of, parse_event
 from tests.support.clean import PRIVATE, check_clean
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +90,25 @@ async def test_a_handler_gets_the_object_in_its_class() -> None:
     assert type(event) is Event
     assert event.data.object["amount"] == 500
     assert [name.rpartition(".")[2] for name in names] == ["paid", "plain", "append"]
+
+
+async def test_hooks_name_the_handler_in_a_transaction_of_a_blocking_database_too(
+    tmp_path: Path,
+) -> None:
+    names: list[str] = []
+    store = SQLAlchemyStore(create_engine(f"sqlite:///{tmp_path / 'app.db'}", poolclass=NullPool))
+    store.create_tables()
+    hooks = Hooks(on_handler=lambda info: names.append(info.handler))
+    router = Router(Webhook(SECRET), store, hooks=hooks)
+    called: list[Any] = []
+
+    @router.on(PAID, into=PaymentIntent)
+    def paid(event: EventOf[PaymentIntent]) -> None:
+        called.append(event.data.object.id)
+
+    assert (await router.receive(*delivered(payment()))).ending == "handled"
+    assert called == ["pi_1"]
+    assert [name.rpartition(".")[2] for name in names] == ["paid"]
 
 
 async def test_an_object_that_does_not_fit_is_refused(caplog: pytest.LogCaptureFixture) -> None:
