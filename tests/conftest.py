@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from pinstripe._concurrency.loop_thread import leases
 from pinstripe.sandbox import Sandbox
 from tests.support import counting
+from tests.support.missing import leave_out
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -55,13 +55,6 @@ def loop_thread_ends() -> Iterator[None]:
     yield
     for holder in [*leases._holders, leases]:
         leases.release(holder)
-
-
-def leave_out(missing: str) -> NoReturn:
-    """Skip a test, or fail it where nothing may be missing."""
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

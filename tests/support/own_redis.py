@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 
-import pytest
+from tests.support.missing import leave_out
 
 
 def free_port() -> int:
@@ -60,7 +60,7 @@ class OwnRedis:
 def own_redis(*options: str) -> Iterator[OwnRedis]:
     """Run a server as long as the block."""
     if shutil.which("redis-server") is None:
-        pytest.skip("there is no redis-server here")
+        leave_out("there is no redis-server here")
     with tempfile.TemporaryDirectory() as folder:
         server = OwnRedis(folder, *options)
         try:
