@@ -1,4 +1,4 @@
-"""The slots of one queue, as a bucket of the limiter; `shared` tells what they are good for."""
+"""The slots that one queue holds, in the form of a token bucket. See `shared` for their use."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class _Slot:
 class Grants(TokenBucket):
     """The slots of one queue, as a bucket with a token for each slot that may be used now.
 
-    The limiter takes tokens by subtraction, and adds one for a request that did not go after all.
-    So the number of tokens tells how many slots were used, each time it is looked at: of `_slots`,
-    in order of time, the first `_used` ones are used. They stay until they are too old, since they
-    may come back.
+    The limiter subtracts a token for each request, and adds one back if the request was not sent.
+    So the change in the number of tokens shows how many slots were used. `_slots` is in order of
+    time, and its first `_used` slots are used. A used slot is kept until it is too old, because
+    its request may give it back.
 
     Args:
-        queue: What identifies the queue within the budget.
-        meters: The meters that count its requests, each with its rate.
-        buckets: The buckets that stand for these meters in the process.
+        queue: The name of the queue within the budget.
+        meters: The meters in Redis that count its requests: the name and the rate of each.
+        buckets: The local token bucket of each meter, in the same order.
         burst: Seconds; as in `RateLimit`.
         standing: What the process knows of the others.
         when_low: Is called with these grants when few slots are left.
@@ -56,7 +56,6 @@ class Grants(TokenBucket):
         "_share_since",
         "_slots",
         "_standing",
-        "_ticketed",
         "_used",
         "_when_low",
         "ask_at",
@@ -89,7 +88,6 @@ class Grants(TokenBucket):
         self._used = 0
         self._batch = _MOST
         self._earliest = -inf
-        self._ticketed = False
         self._share_since: float | None = None
         for bucket, (_, rate) in zip(self._buckets, self.meters, strict=True):
             # One less, for the one slot that Redis hands out at the start of a hold.
@@ -160,7 +158,7 @@ class Grants(TokenBucket):
             refused=refused,
             wanted=wanted,
             within=within,
-            ticketed=self._ticketed,
+            ticketed=self._earliest > -inf,
             burst=self.burst,
         )
 
@@ -179,9 +177,9 @@ class Grants(TokenBucket):
         self._batch = min(answer.batch, _MOST)
         # Twice the batch may wait with a running deadline: others may need less than their share.
         self.rate.ceiling = 2 * answer.batch / BATCH
-        self._ticketed = answer.earliest is not None
-        self._earliest = -inf if answer.earliest is None else sent + answer.earliest
-        self.ask_at = received + answer.again if self._ticketed else -inf
+        self._earliest = self.ask_at = -inf
+        if answer.earliest is not None:
+            self._earliest, self.ask_at = sent + answer.earliest, received + answer.again
 
     def times(self) -> list[float]:
         """Return the times from which the slots may be used that are not used yet."""

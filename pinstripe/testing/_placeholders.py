@@ -1,9 +1,9 @@
-"""What stands in a cassette in place of private values, such as `[email 1]`.
+"""Placeholders, such as `[email 1]`: a cassette has them in place of private values.
 
-A placeholder has the name of the field that its value was first seen in, and a number that tells
-the values of that name apart. So the same value has the same placeholder everywhere, and nothing of
-the value can be computed from it. One that stands for more than plain text says what it is, as
-`[year 1: integer]` does: a replay puts an invented value of that kind in its place.
+A placeholder has the name of a field and a number. The name is that of the field where the value
+was seen first. Each value with that name has its own number. So a value has the same placeholder
+everywhere, and the placeholder tells nothing about it. If the value is not plain text, the
+placeholder also names its kind, as in `[year 1: integer]`. A replay then invents a value of it.
 
 Short numbers, such as the day of a date, are the same value only under the same name: that a month
 and a day are both 3 means nothing, and the next run of the test may have another date.
@@ -42,7 +42,7 @@ class Placeholder:
 
     @property
     def label(self) -> str:
-        """The name and the number: what stands for the value, of whichever kind."""
+        """The name and the number, which identify the value; the kind does not."""
         return f"{self.name} {self.number}"
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ def replace_placeholders(text: str, replacement: Callable[[Placeholder], str]) -
 
     Args:
         text: A text of a cassette.
-        replacement: Returns what stands in place of one.
+        replacement: Returns the text to put in place of a placeholder.
     """
     return _PLACEHOLDER.sub(lambda found: replacement(_placeholder(found)), text)
 
@@ -187,7 +187,7 @@ class Placeholders:
         return identity(_named(name), value) in self._labels
 
     def text_for(self, name: str, value: Any) -> str:
-        """Return the text that stands for a private value.
+        """Return the placeholder of a private value, as text.
 
         Args:
             name: The name of its field.
@@ -238,7 +238,7 @@ class Values:
         return label == placeholder.label and identity(placeholder.name, known) == is_same
 
     def value_of(self, placeholder: Placeholder) -> Any:
-        """Return what stands for a placeholder in an answer of a replay.
+        """Return the value to put in place of a placeholder, in an answer of a replay.
 
         Args:
             placeholder: A placeholder of a recorded answer.
