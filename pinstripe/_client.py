@@ -73,6 +73,12 @@ _LATE_IMPORTS = (
     "pinstripe._resources.parallel",
 )
 """Modules that are imported when they are first needed, or by `warm_up`."""
+_LATE_IMPORTS_OF_SHARED = (
+    "pinstripe._limits.redis_meters",
+    "pinstripe._limits.shared_gate",
+    "redis.asyncio",
+)
+"""The same for a budget that processes share."""
 
 
 @frozen(eq=False, repr=False)
@@ -306,10 +312,9 @@ class AsyncClient(Unpicklable):
 
     def _prepare(self) -> None:
         with no_fork():
-            for module in _LATE_IMPORTS:
+            is_shared = self._config.rates.shared is not None
+            for module in _LATE_IMPORTS + (_LATE_IMPORTS_OF_SHARED if is_shared else ()):
                 import_module(module)
-            if self._config.rates.shared is not None:
-                import_module("redis.asyncio")
             # The namespaces are such properties: to read one imports its product.
             for name, member in vars(AsyncClient).items():
                 if isinstance(member, fork_safe_property):

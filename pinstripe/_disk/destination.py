@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -189,6 +190,27 @@ def publish(temporary: Path, path: Path, *, overwrite: bool) -> None:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file whose name never belongs to half of it; an older one is replaced.
+
+    Args:
+        path: The file, in a folder that exists.
+        write: Writes the content.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    prefix = f".{path.name[:_LONGEST_NAME]}."
+    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+        publish(temporary, path, overwrite=True)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _exists_error(path: Path) -> FileExistsError:

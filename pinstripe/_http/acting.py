@@ -50,3 +50,12 @@ def account_of(headers: Mapping[str, str]) -> str | None:
     if account is None and (context := headers.get("Stripe-Context")) is not None:
         return context.rpartition("/")[2]
     return account
+
+
+def named_in(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the account and the context that headers name; None for one that they do not.
+
+    Args:
+        headers: The headers of a request.
+    """
+    return headers.get("Stripe-Account"), headers.get("Stripe-Context")

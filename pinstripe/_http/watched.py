@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pinstripe._config.hooks import Hooks, report
 from pinstripe._config.infos import CallInfo, ResultInfo
 from pinstripe._core.errors import PinstripeError
+from pinstripe._http.acting import named_in
 from pinstripe._http.messages import Host, Request, Response
 from pinstripe._http.pipeline import Pipeline, end_of_request
 from pinstripe._http.retry import Attempts
@@ -46,7 +47,7 @@ class WatchedCalls:
         attempts = Attempts()
         call, method, path = attempts.call, request.method, request.template
         server, port = self._server_of(request.host)
-        named = request.headers.get("Stripe-Account"), request.headers.get("Stripe-Context")
+        named = named_in(request.headers)
         account, context = named if any(named) else self._acts_for
         begin = CallInfo(
             call=call,

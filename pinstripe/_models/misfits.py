@@ -18,8 +18,8 @@ MISFITS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
 _PATH = r"`(\$[^`]*)`$"
 _EXPECTED = r"Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`"
 
-# The names of fields as the API has them; any other key can be a value of somebody's.
-_FIELD = r"[a-z][a-z0-9_]{0,63}"
+FIELD = r"[a-z][a-z0-9_]{0,63}"
+"""The name of a field as the API writes it; any other key can be a value of somebody's."""
 
 
 class MisfitError(TypeError):
@@ -59,7 +59,7 @@ def _kind_of(error: BaseException) -> str:
         return "missing or unknown value"
     extra: Any = getattr(error, "extra_fields", None)
     if extra is not None:
-        names = sorted(name for name in extra if re.fullmatch(_FIELD, name))
+        names = sorted(name for name in extra if re.fullmatch(FIELD, name))
         return f"forbidden extra fields {', '.join(names)}".rstrip()
     return "wrong value"
 

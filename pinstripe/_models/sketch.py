@@ -24,10 +24,10 @@ from attrs import define, field
 from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError
 from pinstripe._core.redaction import has_personal_name
+from pinstripe._models.misfits import FIELD
 
 _Object: TypeAlias = Mapping[str, Any]
 
-_FIELD: Final = r"[a-z][a-z0-9_]{0,63}"
 _WORD: Final = r"[a-z][a-z0-9_.]{0,63}"
 _DECIMAL: Final = r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?"
 _TIME: Final = r"(?:.*_)?(?:created|updated|at|on|date|start|end|after|before|until|timestamp)"
@@ -142,7 +142,7 @@ class _Writer:
         """Write the class of some objects."""
         lines: list[str] = []
         keys = list(dict.fromkeys(key for sample in samples for key in sample))
-        kept = [key for key in keys if re.fullmatch(_FIELD, key) and self._is_free(key)]
+        kept = [key for key in keys if re.fullmatch(FIELD, key) and self._is_free(key)]
         for key in kept:
             # What is missing counts as null: both are None.
             values = [sample.get(key) for sample in samples]
@@ -183,7 +183,7 @@ class _Writer:
 
     def _object_types(self, key: str, objects: Sequence[_Object], owner: str) -> list[str]:
         names = {name for one in objects for name in one}
-        is_open = any(not re.fullmatch(_FIELD, name) for name in names)
+        is_open = any(not re.fullmatch(FIELD, name) for name in names)
         if is_open or key == "metadata" or not names:
             values = [value for one in objects for value in one.values()]
             return [f"dict[str, {self._type(key, values, owner)}]"]

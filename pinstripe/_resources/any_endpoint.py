@@ -54,9 +54,11 @@ class AnyEndpoint(Endpoint[_T]):
 
     Attributes:
         ids: The id for each placeholder of the path.
+        shown: The path with a placeholder also for each id that is written into it.
     """
 
     ids: Mapping[str, str] = field(kw_only=True)
+    shown: str = field(kw_only=True)
 
     def request(
         self, params: Mapping[str, Any], ids: Mapping[str, str], options: RequestOptions | None
@@ -66,7 +68,7 @@ class AnyEndpoint(Endpoint[_T]):
         last = PLACEHOLDER.fullmatch(self.template.rpartition("/")[2])
         return evolve(
             request,
-            template=re.sub(_ID_SEGMENT, "{id}", self.template),
+            template=self.shown,
             expected_id=self.ids[last[1]] if last else None,
         )
 
@@ -99,11 +101,12 @@ def endpoint_of(
     if given.keys() != set(names):
         wanted = ", ".join(names) or "this path has none"
         raise ConfigurationError("ids", f"must be those of the placeholders in path: {wanted}")
-    return AnyEndpoint(plain_text(method), path, model, plain_text(host), ids=given)
+    shown = re.sub(_ID_SEGMENT, "{id}", path)
+    return AnyEndpoint(plain_text(method), path, model, plain_text(host), ids=given, shown=shown)
 
 
 def request_for(
-    endpoint: Endpoint[Any],
+    endpoint: AnyEndpoint[Any],
     params: Mapping[str, Any] | None,
     options: RequestOptions | None,
 ) -> Request:
@@ -118,12 +121,11 @@ def request_for(
         ConfigurationError: An argument is wrong.
     """
     values: Mapping[str, Any] = {} if params is None else check_mapping("params", params)
-    if not endpoint.template.startswith("/v2/"):
+    if not endpoint.v2:
         check_texts("expand", values.get("expand"))
         check_metadata(values.get("metadata"))
         # A path without an id makes a new object.
-        has_id = "{" in re.sub(_ID_SEGMENT, "{id}", endpoint.template)
-        values = values if has_id else without_empty_metadata(values)
+        values = values if "{" in endpoint.shown else without_empty_metadata(values)
     return endpoint.request(values, {}, options)
 
 
@@ -170,7 +172,7 @@ def list_of(path: str, ids: Mapping[str, str] | None, into: Any) -> AnyEndpoint[
         problem = f"{name_of(into)} needs the attribute `id` of type str, by which a walk goes on"
         raise ConfigurationError("into", problem)
     endpoint: AnyEndpoint[Page[Any]] = endpoint_of("GET", path, ids, "api", Page[into])
-    if endpoint.template.startswith("/v2/"):
+    if endpoint.v2:
         raise ConfigurationError("path", "must begin with /v1: the lists of /v2 have other pages")
     return endpoint
 

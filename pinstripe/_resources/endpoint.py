@@ -52,6 +52,7 @@ class Endpoint(Value, Generic[_T_co]):
         model: The type of its answer.
         host: The address of the API that serves it.
         answers_other: Whether it answers with another object than the one in its path.
+        v2: Whether its path is one of `/v2`.
     """
 
     method: Method
@@ -59,16 +60,16 @@ class Endpoint(Value, Generic[_T_co]):
     model: type[_T_co]
     host: Host = "api"
     answers_other: bool = False
+    v2: bool = field(init=False)
     _resource: Hashable = field(default=None, init=False)
+
+    @v2.default
+    def _is_v2(self) -> bool:
+        return self.template.startswith("/v2/")
 
     def __set_name__(self, resource: type[Any], name: str) -> None:
         # An endpoint is a constant of its resource, whose methods have the types of the parameters.
         object.__setattr__(self, "_resource", resource)
-
-    @property
-    def v2(self) -> bool:
-        """Whether its path is one of `/v2`."""
-        return self.template.startswith("/v2/")
 
     def private_paths(self) -> AbstractSet[str] | None:
         """Return the paths of the private parameters of its resource; None if it has none."""

@@ -196,6 +196,11 @@ class Walk(Value, Generic[_L]):
         return "created" in self.params
 
     @property
+    def can_be_parallel(self) -> bool:
+        """Whether a parallel walk can be made of it."""
+        return self.has_windows and self.is_dated and self.direction != "ending_before"
+
+    @property
     def origin(self) -> str | None:
         """Where the page begins, in the words of `end_of`; None for the start of the list."""
         return self.after_id

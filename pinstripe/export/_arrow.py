@@ -21,7 +21,7 @@ from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from traceback import format_exception_only
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 from pinstripe._concurrency.bridge import LoopBridge
 from pinstripe._core.checks import check_flag, check_whole_number, kind_of
@@ -31,7 +31,7 @@ from pinstripe._models.record import Listed
 from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.unfit import OnUnfit, take_items
 from pinstripe._resources.walkers import PageWalker
-from pinstripe.export._columns import Column, Kind, columns_of
+from pinstripe.export._columns import Column, Kind, columns_of_list
 from pinstripe.export._threads import finish_in_thread
 
 _L = TypeVar("_L", bound=Listed)
@@ -158,8 +158,7 @@ class ArrowStream:
         return self._rows.capsule(self._read(), requested_schema)
 
     def _begin(self) -> PageWalker[Any]:
-        walk = self._reader.walk
-        if walk.has_windows and walk.is_dated and walk.direction != "ending_before":
+        if self._reader.walk.can_be_parallel:
             return self._reader.begin_parallel_walk(self._windows)
         return self._reader.begin_walk()
 
@@ -218,8 +217,7 @@ def rows_of(pager: Pager[Any], *, reveal: bool) -> ArrowRows:
     Raises:
         ConfigurationError: pyarrow is missing.
     """
-    model = get_args(reader_of(pager).walk.endpoint.model)[0]
-    return ArrowRows(columns_of(model, reveal=reveal), "to_arrow")
+    return ArrowRows(columns_of_list(reader_of(pager), reveal=reveal), "to_arrow")
 
 
 @hide_frames

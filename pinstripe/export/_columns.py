@@ -36,6 +36,7 @@ from pinstripe._models.kinds import fields_of, has_field, hints_of, name_of
 from pinstripe._models.open_map import OpenMap
 from pinstripe._models.record import Listed
 from pinstripe._resources.onramp_params import WIRE_KEYS
+from pinstripe._resources.pager import ListReader
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "boolean", "decimal", "timestamp", "date", "json"
@@ -85,6 +86,19 @@ def columns_of(model: Any, *, reveal: bool) -> tuple[Column, ...]:
         problem = f"must have objects of one class with fields, and {name_of(model)} is none"
         raise ConfigurationError("pager", problem)
     return tuple(_columns(model, (), (), reveal=reveal))
+
+
+def columns_of_list(reader: ListReader[Any], *, reveal: bool) -> tuple[Column, ...]:
+    """Return the columns of the objects of a list; see `columns_of`.
+
+    Args:
+        reader: What reads the list.
+        reveal: Whether private fields are among them.
+
+    Raises:
+        ConfigurationError: Its objects are of no class with fields.
+    """
+    return columns_of(get_args(reader.walk.endpoint.model)[0], reveal=reveal)
 
 
 def _columns(

@@ -62,14 +62,11 @@ class Density:
     window: Window
     parts: int
     _probes: list[Probe] = field(factory=list[Probe])
-    _is_bounded: bool = False
 
     def next_second(self) -> int | None:
         """Return the second to ask for the page at or before it; None if enough is known."""
         if not self._probes:
             return self.window.until - 1
-        if self._probes[-1].end <= self.window.since:
-            self._is_bounded = True
         if self.is_one_page or len(self._probes) >= MAX_PROBES:
             return None
         if not self._is_bounded:
@@ -122,6 +119,10 @@ class Density:
     def objects(self) -> float:
         """How many objects the window has, by estimate."""
         return sum(count for _, _, count in self._pieces())
+
+    @property
+    def _is_bounded(self) -> bool:
+        return bool(self._probes) and self._probes[-1].end <= self.window.since
 
     @property
     def is_one_page(self) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
@@ -30,7 +30,7 @@ from pinstripe._models.record import Identified
 from pinstripe._resources.pager import WINDOWS, Pager, reader_of
 from pinstripe._resources.parallel import bounds_of
 from pinstripe._resources.walk import PAGE_SIZE
-from pinstripe.export._columns import columns_of
+from pinstripe.export._columns import columns_of_list
 from pinstripe.export._formats import Format, RowEncoder, encoder_for, format_of
 from pinstripe.export._objects import is_address, local_path, path_in, uploaded_file
 from pinstripe.export._partial import NO_FILE, Checkpoint, PartialFile
@@ -154,9 +154,8 @@ async def write_to(
         # In a thread, since it looks at files and since the import of pyarrow takes long.
         run = await finish_in_thread(_prepare, pager, file, settings)
         # `parallel` checks `windows`, so it comes before the files of an earlier run are discarded.
-        walk = reader_of(run.pager).walk
-        has_windows = walk.has_windows and walk.is_dated
-        items = run.pager.parallel(windows) if has_windows else aiter(run.pager)
+        is_parallel = reader_of(run.pager).walk.can_be_parallel
+        items = run.pager.parallel(windows) if is_parallel else aiter(run.pager)
         if run.checkpoint.output_identity is None:
             finish = run.encoder.finish
             # Nothing reports that somebody begins to read a named pipe.
@@ -208,7 +207,7 @@ def _prepare(
     if reader.walk.direction == "ending_before":
         raise ConfigurationError("pager", "must go from the newest object on, not backwards")
     form = settings.format
-    columns = columns_of(get_args(reader.walk.endpoint.model)[0], reveal=settings.reveal)
+    columns = columns_of_list(reader, reveal=settings.reveal)
     encoder = encoder_for(form, columns, escape_formulas=settings.escape_formulas)
 
     # What two runs of one export have in common. The checkpoint has a digest of it, since filters

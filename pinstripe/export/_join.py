@@ -19,6 +19,7 @@ from pinstripe._core.errors import ConfigurationError, IncompleteError
 from pinstripe._core.tracebacks import hide_frames
 from pinstripe.bulk import fan_out
 from pinstripe.export._part import (
+    DATA_SET,
     FOLDER,
     Manifest,
     Part,
@@ -61,7 +62,7 @@ async def join(plan: Plan) -> Manifest:
         OSError: The data set cannot be read or written.
     """
     store = await finish_in_thread(store_at, check_plan(plan).url)
-    found = await finish_in_thread(read_json, store, f"{FOLDER}/dataset.json")
+    found = await finish_in_thread(read_json, store, DATA_SET)
     check_content(plan, found, "plan")
     manifest = Manifest(
         url=plan.url,

@@ -49,6 +49,9 @@ RESOURCES: Final = (
 FOLDER: Final = "_pinstripe"
 """Where a data set keeps what is no data."""
 
+DATA_SET: Final = f"{FOLDER}/dataset.json"
+"""The file that says what a data set is of."""
+
 _BATCH = 256
 """Parts that a thread reads at once."""
 

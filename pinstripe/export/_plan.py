@@ -21,9 +21,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Final, cast, get_args
+from typing import IO, Any, Final, cast
 
 from attrs import define, evolve, field
 
@@ -34,10 +33,11 @@ from pinstripe._resources.pager import ListReader, Pager, reader_of
 from pinstripe._resources.walk import Created
 from pinstripe.bulk import fan_out
 from pinstripe.export._accounts import Accounts, ids_of
-from pinstripe.export._columns import columns_of
+from pinstripe.export._columns import columns_of_list
 from pinstripe.export._density import Density
 from pinstripe.export._formats import Format, encoder_for, format_of
 from pinstripe.export._part import (
+    DATA_SET,
     FOLDER,
     VERSION,
     Plan,
@@ -49,7 +49,7 @@ from pinstripe.export._part import (
     time_of,
     windows_in,
 )
-from pinstripe.export._store import Store, address_of, read_json, store_at
+from pinstripe.export._store import Store, address_of, read_json, store_at, write_json
 from pinstripe.export._threads import finish_in_thread
 
 MAX_PARTS: Final = 4_096
@@ -141,7 +141,7 @@ class Planner:
         self._parts = check_whole_number("parts", self.settings["parts"], maximum=MAX_PARTS)
         form = format_of(self.settings["format"], Path())
         reveal = check_flag("reveal", self.settings["reveal"])
-        encoder_for(form, columns_of(get_args(self._reader.walk.endpoint.model)[0], reveal=reveal))
+        encoder_for(form, columns_of_list(self._reader, reveal=reveal))
         since, until = _range_of(self.settings["since"], self.settings["until"])
         walk = self._reader.walk
         filters = {k: v for k, v in walk.params.items() if v is not None and k != "created"}
@@ -173,10 +173,9 @@ class Planner:
         self._continues = await finish_in_thread(self._begin_data_set)
 
     def _begin_data_set(self) -> bool:
-        found = read_json(self._store, f"{FOLDER}/dataset.json")
+        found = read_json(self._store, DATA_SET)
         if found is None:
-            data = json.dumps(self._plan.content).encode()
-            self._store.write(f"{FOLDER}/dataset.json", BytesIO(data))
+            write_json(self._store, DATA_SET, self._plan.content)
             return False
         check_content(self._plan, found, "url")
         self._plan = evolve(self._plan, number=_latest_in(self._store) + 1)
@@ -210,7 +209,7 @@ class Planner:
         # After its parts: a plan is found by this file. Another machine may see the data set under
         # another path, so that is not in it.
         data = {name: value for name, value in plain(self._plan).items() if name != "url"}
-        self._store.write(_file_of(self._plan.number), BytesIO(json.dumps(data).encode()))
+        write_json(self._store, _file_of(self._plan.number), data)
 
     def close(self) -> None:
         """Drop what was not written."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from pinstripe._disk.destination import publish
+from pinstripe._disk.destination import replace_file
 from pinstripe._disk.source import path_of
 from pinstripe.export._objects import ObjectFolder, is_address, local_path
 from pinstripe.export._partial import Announce, PartialFile
@@ -68,14 +69,7 @@ class LocalFolder:
 
     def write(self, name: str, data: IO[bytes]) -> None:
         """See `Store.write`."""
-        path = self._made(name)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                shutil.copyfileobj(data, file)
-            publish(Path(temporary), path, overwrite=True)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        replace_file(self._made(name), partial(shutil.copyfileobj, data))
 
     def files(self, folder: str) -> dict[str, int]:
         """See `Store.files`."""
@@ -123,6 +117,20 @@ def address_of(url: Any) -> str:
     if is_address(url):
         return str(url).rstrip("/")
     return str((local_path("url", url) or path_of("url", url)).absolute())
+
+
+def write_json(store: Store, name: str, data: Any) -> None:
+    """Write a file of JSON; an older one is replaced.
+
+    Args:
+        store: The data set.
+        name: The file.
+        data: Its data.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    store.write(name, BytesIO(json.dumps(data).encode()))
 
 
 def read_json(store: Store, name: str) -> Any:

@@ -8,10 +8,8 @@ an object store, on the machine that began it; elsewhere it starts again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
-from io import BytesIO
 from operator import attrgetter
 from typing import Any
 
@@ -24,9 +22,9 @@ from pinstripe._core.tracebacks import hide_frames
 from pinstripe._resources.pager import WINDOWS, Pager
 from pinstripe._resources.walk import Created
 from pinstripe.export._export import ExportSettings, write_to
-from pinstripe.export._part import FOLDER, Part, PartReceipt, Plan, check_plan
+from pinstripe.export._part import DATA_SET, FOLDER, Part, PartReceipt, Plan, check_plan
 from pinstripe.export._plan import check_content
-from pinstripe.export._store import Store, read_json, store_at
+from pinstripe.export._store import Store, read_json, store_at, write_json
 from pinstripe.export._threads import finish_in_thread
 
 
@@ -113,8 +111,8 @@ def _list_of(client: AsyncClient, part: Part) -> Pager[Any]:
 
 
 def _write_receipt(store: Store, part: Part, rows: int, size: int) -> None:
-    data = json.dumps(asdict(PartReceipt(name=part.name, rows=rows, size=size))).encode()
-    store.write(_receipt_name(part), BytesIO(data))
+    receipt = PartReceipt(name=part.name, rows=rows, size=size)
+    write_json(store, _receipt_name(part), asdict(receipt))
 
 
 def _receipt_name(part: Part) -> str:
@@ -141,7 +139,7 @@ def check_data_set(plan: Plan, store: Store | None = None) -> None:
         ConfigurationError: It is so.
         OSError: The data set cannot be read.
     """
-    found = read_json(store or store_at(plan.url), f"{FOLDER}/dataset.json")
+    found = read_json(store or store_at(plan.url), DATA_SET)
     if found is None:
         problem = (
             "there is no data set at its url: plan again, and let every process see that place"

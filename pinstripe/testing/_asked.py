@@ -8,6 +8,7 @@ from typing import Any, cast
 from attrs import field, frozen
 
 from pinstripe._core.redaction import private_values
+from pinstripe._http.acting import named_in
 from pinstripe._http.messages import Request
 from pinstripe._resources.multipart import Multipart
 from pinstripe.testing._placeholders import Values, as_text, placeholder_in
@@ -71,12 +72,13 @@ class Asked:
             is_known = self._untyped and redactor.is_known(name_in(path), value)
             return is_known or self.is_private(path, value)
 
+        account, context = named_in(self.request.headers)
         return RecordedRequest(
             call=self.request.call,
             host=self.request.host,
             ids=redactor.ids(self.ids),
-            account=self.request.headers.get("Stripe-Account"),
-            context=self.request.headers.get("Stripe-Context"),
+            account=account,
+            context=context,
             params=redactor.params(self.params, is_private),
             key=self.key and redactor.text_for("key", self.key),
             content=None if self.content is None else redactor.text_for("content", self.content),
@@ -89,11 +91,12 @@ class Asked:
             recorded: The recorded request.
             values: What placeholders stand for; what this request has in their place is added.
         """
+        account, context = named_in(self.request.headers)
         facts = {
             "call": (self.request.call, recorded.call),
             "host": (self.request.host, recorded.host),
-            "account": (self.request.headers.get("Stripe-Account"), recorded.account),
-            "context": (self.request.headers.get("Stripe-Context"), recorded.context),
+            "account": (account, recorded.account),
+            "context": (context, recorded.context),
         }
         found = [f"{name} is {a!r}, not {b!r}" for name, (a, b) in facts.items() if a != b]
         found += self._items(self.ids, recorded.ids, values, "ids")

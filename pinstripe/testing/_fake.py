@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from pinstripe._client import AsyncClient
 from pinstripe._core.checks import kind_of
 from pinstripe._core.errors import ConfigurationError, PinstripeError
+from pinstripe._http.acting import named_in
 from pinstripe._http.encoding import PLACEHOLDER
 from pinstripe._http.messages import Method, Request, Response
 from pinstripe._models.convert import to_dict
@@ -264,8 +265,7 @@ async def _call_of(request: Request, expected: Expectation, ids: Mapping[str, st
         ids,
         params_of(request),
         request.idempotency_key,
-        request.headers.get("Stripe-Account"),
-        request.headers.get("Stripe-Context"),
+        *named_in(request.headers),
         await upload_of(request),
     )
 

@@ -7,7 +7,6 @@ as long as the file keeps its form: what it holds is what a replay answers with.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from pinstripe._core.errors import (
     ResponseTooLarge,
     TransportError,
 )
+from pinstripe._disk.destination import replace_file
 
 VERSION: Final = 1
 """The version of the format; a change that an older release would misread raises it."""
@@ -49,9 +49,9 @@ class RecordedRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=
         ids: The ids in the path, in order.
         account: The connected account.
         context: The path of accounts.
-        key: What stands for the idempotency key.
+        key: The placeholder of the idempotency key.
         params: The parameters, nested.
-        content: What stands for the content of the uploaded file.
+        content: The placeholder of the content of the uploaded file.
     """
 
     call: str
@@ -76,7 +76,7 @@ class RecordedAnswer(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=T
         stale: Whether the connection was one that the server had closed before.
         headers: The headers that mean something to the client.
         json: The body, if it is JSON.
-        content: What stands for any other body.
+        content: The placeholder of the body, if it is not JSON.
     """
 
     status: int | None = None
@@ -150,17 +150,8 @@ def write_cassette(path: Path, exchanges: list[Exchange]) -> None:
     """
     data = msgspec.json.encode(_File(VERSION, _ABOUT, exchanges))
     path.parent.mkdir(parents=True, exist_ok=True)
-    target = Path(os.path.realpath(path))
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(data, indent=2) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    text = msgspec.json.format(data, indent=2) + b"\n"
+    replace_file(Path(os.path.realpath(path)), lambda file: file.write(text))
 
 
 def error_of(answer: RecordedAnswer) -> TransportError | ResponseError:

@@ -45,3 +45,14 @@ def is_version(text: str) -> bool:
         text: A date, or a date and the name of a release, without `;feature=v1`.
     """
     return text in VERSIONS or _PREVIEW.fullmatch(text) is not None
+
+
+def version_problem(text: str) -> str | None:
+    """Return why a text is no version of the API; None if it is one.
+
+    Args:
+        text: As for `is_version`.
+    """
+    if is_version(text):
+        return None
+    return f"there is no such version of the API; the newest is {API_VERSION}"

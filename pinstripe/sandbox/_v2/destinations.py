@@ -29,7 +29,7 @@ from pinstripe.sandbox._params.schema import METADATA, STRING, Array, Object, Pa
 from pinstripe.sandbox._state.event_types import ENABLED_EVENTS, wants
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.table import Json, Query
-from pinstripe.sandbox._state.versions import API_VERSION, is_version
+from pinstripe.sandbox._state.versions import API_VERSION, version_problem
 from pinstripe.sandbox._state.world import Account
 from pinstripe.sandbox._v2.pages import PAGE_PARAMS, show_page
 from pinstripe.sandbox._v2.refusals import not_found, quota_exceeded
@@ -42,20 +42,17 @@ MAX_VERSIONS: Final = 3
 _SECRET_LENGTH: Final = 32
 _WEBHOOK: Final = "webhook_endpoint"
 
+_HIDDEN: Final = ("own_version", "secret", "url")
+"""What an answer shows only if it is asked for, or never."""
+
 KINDS: Final = (
     Kind(
         DESTINATION,
         "ed_test_",
-        {name: Field(private=True) for name in ("own_version", "secret", "url")},
+        {name: Field(private=True) for name in _HIDDEN},
         indexes={"status": lambda value: value["status"]},
     ),
 )
-
-
-def _version_problem(text: str) -> str | None:
-    if is_version(text):
-        return None
-    return f"there is no such version of the API; the newest is {API_VERSION}"
 
 
 _PLACES: Final = {
@@ -89,7 +86,7 @@ _CREATE: Final = Object(
         ),
         "include": Array(Word(("webhook_endpoint.signing_secret", "webhook_endpoint.url"))),
         "metadata": METADATA,
-        "snapshot_api_version": String(check=_version_problem),
+        "snapshot_api_version": String(check=version_problem),
         **_PLACES,
     },
     required=("name", "type", "event_payload", "enabled_events"),
@@ -237,8 +234,7 @@ def _shown(value: Json, params: Params) -> Json:
         params: The parameters of the call, of which `include` is read.
     """
     asked = params.get("include", ())
-    hidden = ("own_version", "secret", "url")
-    shown_value = {name: field for name, field in value.items() if name not in hidden}
+    shown_value = {name: field for name, field in value.items() if name not in _HIDDEN}
     shown_value |= {name: shown(value[name]) for name in ("created", "updated")}
     webhook: Json | None = None
     if value["type"] == _WEBHOOK:

@@ -26,7 +26,7 @@ from pinstripe.sandbox._params.schema import BOOLEAN, METADATA, STRING, Array, O
 from pinstripe.sandbox._state.event_types import ENABLED_EVENTS, wants
 from pinstripe.sandbox._state.kinds import Field, Kind
 from pinstripe.sandbox._state.table import Json
-from pinstripe.sandbox._state.versions import API_VERSION, is_version
+from pinstripe.sandbox._state.versions import version_problem
 from pinstripe.sandbox._state.world import Account
 
 ENDPOINT: Final = "webhook_endpoint"
@@ -44,19 +44,13 @@ KINDS: Final = (
 )
 
 
-def _version_problem(text: str) -> str | None:
-    if is_version(text):
-        return None
-    return f"there is no such version of the API; the newest is {API_VERSION}"
-
-
 _EVENTS: Final = Array(Word(ENABLED_EVENTS), max_items=500)
 _DESCRIPTION: Final = String(clearable=True)
 _CREATE: Final = Object(
     {
         "url": STRING,
         "enabled_events": _EVENTS,
-        "api_version": String(check=_version_problem),
+        "api_version": String(check=version_problem),
         "connect": BOOLEAN,
         "description": _DESCRIPTION,
         "metadata": METADATA,
