@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from pinstripe._config.options import RequestOptions
 from pinstripe._core.errors import ConfigurationError, DecodeError, ResponseError, with_response
@@ -42,6 +42,10 @@ def response_of(value: Model) -> Response:
     return response
 
 
+def _is_v2(endpoint: Endpoint[Any]) -> bool:
+    return endpoint.template.startswith("/v2/")
+
+
 @frozen(eq=False, repr=False)
 class Endpoint(Value, Generic[_T_co]):
     """One endpoint of the API.
@@ -60,12 +64,8 @@ class Endpoint(Value, Generic[_T_co]):
     model: type[_T_co]
     host: Host = "api"
     answers_other: bool = False
-    v2: bool = field(init=False)
+    v2: bool = field(init=False, default=Factory(_is_v2, takes_self=True))
     _resource: Hashable = field(default=None, init=False)
-
-    @v2.default
-    def _is_v2(self) -> bool:
-        return self.template.startswith("/v2/")
 
     def __set_name__(self, resource: type[Any], name: str) -> None:
         # An endpoint is a constant of its resource, whose methods have the types of the parameters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -44,7 +44,8 @@ def sandbox(**options: Any) -> int:
     """
     # Messages of the server would repeat them as they are.
     for value in options.values():
-        for text in value if isinstance(value, tuple) else (value,):
+        several = isinstance(value, tuple)
+        for text in cast("tuple[object, ...]", value) if several else (value,):
             if isinstance(text, str) and not text.isprintable():
                 raise BadInput(f"{shown(text)} has control characters")
     from pinstripe.sandbox._process import run  # noqa: PLC0415 -- slow, so only if needed
