@@ -126,7 +126,7 @@ class LoopBridge:
         """
         if self._thread is not None and self._thread.is_running:
             try:
-                self._thread.post(ThreadCall(function).start)
+                self._thread.start_call(ThreadCall(function))
             except LoopEndedError:
                 return
 

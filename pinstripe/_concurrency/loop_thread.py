@@ -96,6 +96,8 @@ class LoopThread:
         self._ready.acquire()
         # Set when calls can be made.
         self._portal: BlockingPortal | None = None
+        # Used on the loop only: tasks that are made while the loop is closed would never run.
+        self._starts_tasks = True
         self._failure: KeptError | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._selector: selectors.BaseSelector | None = None
@@ -153,6 +155,7 @@ class LoopThread:
             # `stop` could not reach the portal before there was one.
             if not self._ended:
                 await portal.sleep_until_stopped()
+        self._starts_tasks = False
 
     def _make_loop(self) -> asyncio.AbstractEventLoop:
         # The selector is kept for `abandon`; there is no fork elsewhere.
@@ -199,6 +202,21 @@ class LoopThread:
         except RuntimeError:
             raise LoopEndedError from None
 
+    def start_call(self, call: ThreadCall[Any]) -> None:
+        """Schedule the start of a call, as `post` does; a loop that is being closed starts none.
+
+        Args:
+            call: The call, which was not started yet.
+
+        Raises:
+            LoopEndedError: The loop has ended.
+        """
+        self.post(partial(self._start_task, call))
+
+    def _start_task(self, call: ThreadCall[Any]) -> None:
+        if self._starts_tasks:
+            call.start()
+
     def run(self, call: ThreadCall[_T]) -> _T:
         """Run a call and return the value that its function returns.
 
@@ -226,7 +244,7 @@ class LoopThread:
     def _start_and_wait(self, call: ThreadCall[Any]) -> None:
         # A method of its own, since a second interrupt can come during the clean-up.
         try:
-            self.post(call.start)
+            self.start_call(call)
             while not call.wait(_POLL_SECONDS):
                 # The call may have ended with the loop, after the wait for it.
                 if not self.is_running and not call.wait(0):
@@ -249,7 +267,7 @@ class LoopThread:
         if self._portal is not None:
             # The portal's own way to be called from a thread would wait for the loop.
             with contextlib.suppress(LoopEndedError):
-                self.post(ThreadCall(self._portal.stop).start)
+                self.start_call(ThreadCall(self._portal.stop))
         latest = time.monotonic() + _STOP_SECONDS
         while thread.is_alive() and time.monotonic() < latest:
             thread.join(_POLL_SECONDS)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from textwrap import dedent
 from typing import Any
@@ -146,6 +146,32 @@ class TestTheThread:
             with sandbox.sync_client() as stripe:
                 assert len(stripe.events.list().first()) == 0
         assert loop_threads() == []
+
+    def test_starts_no_call_while_it_is_closed(self) -> None:
+        thread, started = LoopThread(), list[str]()
+        thread.start()
+
+        async def wait() -> None:
+            started.append("call")
+            await asyncio.Event().wait()
+
+        async def to_the_end() -> None:
+            # asyncio runs such clean-up when it closes a loop, after it has cancelled all tasks.
+            async def values() -> AsyncIterator[int]:
+                try:
+                    yield 1
+                finally:
+                    thread.start_call(ThreadCall(wait))
+                    await asyncio.sleep(0)
+                    started.append("clean-up")
+
+            await anext(unclosed := values())
+            unclosed_until_the_end.append(unclosed)
+
+        unclosed_until_the_end: list[AsyncIterator[int]] = []
+        thread.run(ThreadCall(to_the_end))
+        thread.stop()
+        assert started == ["clean-up"]
 
     @a_dead_thread
     def test_that_died_is_replaced(self, sandbox) -> None:
