@@ -8,6 +8,7 @@ import random
 import re
 from bisect import bisect_left, bisect_right
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from urllib.parse import parse_qsl
 
@@ -18,8 +19,6 @@ NEWEST = 1_790_000_000
 """The second in which the newest session is created."""
 
 _ACCOUNT = re.compile(rb"\r\nstripe-account: acct_([0-9]+)\r\n", re.IGNORECASE)
-_EACH = 10**16
-"""By how much the numbers of the sessions of two accounts differ."""
 
 
 class _List:
@@ -32,8 +31,10 @@ class _List:
             self._ages.append(int(age))
             age += chance.expovariate(1 / 60)
         session = {**payloads.session(1), "id": "ID", "created": "CREATED"}
-        text = json.dumps(session).replace('"CREATED"', "%d").replace("ID", "vs_%024d")
+        text = json.dumps(session).replace('"CREATED"', "%d").replace("ID", "vs_ACCOUNT_%016d")
         self._template = text.encode()
+        # The lists of all accounts differ in the ids only, so a page is made once.
+        self._page = lru_cache(maxsize=512)(self._made)
 
     def page(self, query: dict[str, str], account: int) -> bytes:
         begin, end = 0, len(self._ages)
@@ -44,11 +45,14 @@ class _List:
             if name == "created[gte]":
                 end = bisect_right(self._ages, NEWEST - int(second))
         if "starting_after" in query:
-            begin = int(query["starting_after"].removeprefix("vs_")) % _EACH + 1
-        ages = self._ages[begin : min(end, begin + int(query["limit"]))]
-        more = b"true" if begin + len(ages) < end else b"false"
-        first = account * _EACH + begin
-        data = b",".join(self._template % (n, NEWEST - age) for n, age in enumerate(ages, first))
+            begin = int(query["starting_after"].removeprefix("vs_")) % 10**16 + 1
+        page = self._page(begin, min(end, begin + int(query["limit"])), end)
+        return page.replace(b"ACCOUNT_", b"%08d" % account)
+
+    def _made(self, begin: int, stop: int, end: int) -> bytes:
+        ages = enumerate(self._ages[begin:stop], begin)
+        data = b",".join(self._template % (n, NEWEST - age) for n, age in ages)
+        more = b"true" if stop < end else b"false"
         return b'{"object":"list","has_more":' + more + b',"data":[' + data + b"]}"
 
 
