@@ -40,7 +40,7 @@ from pinstripe.bulk import Outcome
 from pinstripe.identity import VerificationSession, VerificationSessions
 from pinstripe.v2 import EventDestination
 from tests.support import leaks
-from tests.support.models import ANSWERS, MODELS
+from tests.support.models import ANSWERS, MODELS, is_amount
 
 # The fields that are shown; each other field has to be private.
 EVENT = "id object account api_version context created data livemode pending_webhooks request type"
@@ -176,6 +176,8 @@ class Forge:
         match node:
             case msgspec.inspect.StructType(cls=kind):
                 return self.model(kind, private=private)
+            case msgspec.inspect.UnionType() if is_amount(node):
+                return self._leaf(node, private=private)
             case msgspec.inspect.UnionType(types=types):
                 return self.value(self._member(types), private=private)
             case msgspec.inspect.LiteralType(values=words):
@@ -223,7 +225,7 @@ class Forge:
                 return self.text(private=private)
             case msgspec.inspect.BoolType():
                 return True  # nothing that could be looked for
-            case msgspec.inspect.DecimalType():
+            case msgspec.inspect.UnionType():
                 value, marks = f"{number}.25", {f"{number}.25"}
             case msgspec.inspect.DateTimeType():
                 moment = datetime.fromtimestamp(number, timezone.utc)

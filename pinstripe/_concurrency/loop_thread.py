@@ -203,14 +203,7 @@ class LoopThread:
             raise LoopEndedError from None
 
     def start_call(self, call: ThreadCall[Any]) -> None:
-        """Schedule the start of a call, as `post` does; a loop that is being closed starts none.
-
-        Args:
-            call: The call, which was not started yet.
-
-        Raises:
-            LoopEndedError: The loop has ended.
-        """
+        """Schedule the start of a call; see `post`. A loop that is being closed starts none."""
         self.post(partial(self._start_task, call))
 
     def _start_task(self, call: ThreadCall[Any]) -> None:

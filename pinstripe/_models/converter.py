@@ -14,15 +14,16 @@ from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 from cattrs import Converter, StructureHandlerNotFoundError
 from cattrs.disambiguators import create_default_dis_func
 from typing_extensions import Self
 
+from pinstripe._models.amounts import is_amount, meant_by
 from pinstripe._models.kinds import UNIONS, hints_of, parts_of
-from pinstripe._models.native import NativeTypes, check_amounts, is_own, structurer_of
+from pinstripe._models.native import NativeTypes, is_own, structurer_of
 
 _Hook = Callable[[Any, Any], Any]
 
@@ -46,8 +47,9 @@ class ModelConverter(Converter):
         own: list[tuple[Callable[[Any], bool], Callable[[Any], _Hook]]] = [
             (self._is_union_of_classes, self._union_hook),
             (self._is_mixed, self._mixed_hook),
-            (is_own, self._model_hook),
+            (is_own, self.gen_structure_attrs_fromdict),
             (self._natives.__contains__, _native_hook),
+            (is_amount, self._amount_hook),
         ]
         for is_for, factory in own:
             self.register_structure_hook_factory(is_for, factory)
@@ -153,16 +155,12 @@ class ModelConverter(Converter):
 
         return structure
 
-    def _model_hook(self, kind: Any) -> _Hook:
-        """Return the hook of a model with a type in it that has a hook of a user."""
-        build = self.gen_structure_attrs_fromdict(kind)
-
-        def structure(value: Any, _: Any) -> Any:
-            made = build(cast("Mapping[str, Any]", value), kind)
-            check_amounts(kind, value)
-            return made
-
-        return structure
+    def _amount_hook(self, kind: Any) -> _Hook:
+        """Return the hook of an amount: that of a user for Decimal, if there is one."""
+        if self._natives.has_hook(Decimal):
+            hook: _Hook = self.get_structure_hook(meant_by(kind))
+            return hook
+        return _native_hook(kind)
 
 
 def _test_for(kind: Any) -> Callable[[Any], object]:

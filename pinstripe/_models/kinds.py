@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import attrs
 from typing_extensions import is_typeddict
 
+from pinstripe._models.amounts import meant_by
 from pinstripe._models.record import is_private
 
 UNIONS: Final = (Union, UnionType)
@@ -49,7 +50,8 @@ def hints_of(kind: Any) -> dict[str, Any]:
     has_fields = attrs.has(origin) or dataclasses.is_dataclass(origin) or is_typeddict(origin)
     if not has_fields and not hasattr(origin, "__struct_fields__"):
         return {}
-    hints = get_type_hints(origin, include_extras=True)
+    found = get_type_hints(origin, include_extras=True)
+    hints = {name: meant_by(hint) for name, hint in found.items()}
     given = dict(zip(getattr(origin, "__parameters__", ()), get_args(kind), strict=False))
     return {name: given.get(hint, hint) if given else hint for name, hint in hints.items()}
 

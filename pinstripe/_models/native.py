@@ -21,7 +21,6 @@ import attrs
 import msgspec
 from typing_extensions import is_typeddict
 
-from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.kinds import hints_of, types_in
 from pinstripe._models.misfits import MISFITS, MisfitError, describe
 from pinstripe._models.record import Record
@@ -144,9 +143,6 @@ def reader_of(kind: Any) -> Callable[[bytes], Any]:
         kind: The type.
     """
     read: Callable[[bytes], Any] = msgspec.json.Decoder(kind, strict=False).decode
-    amounts = _amounts_of(kind)
-    if amounts is not None:
-        read = _checking(read, msgspec.json.Decoder(amounts).decode)
     return read if is_own(kind) else partial(_guarded, read)
 
 
@@ -158,56 +154,9 @@ def structurer_of(kind: Any) -> Callable[[Any], Any]:
     """
 
     def convert(value: Any) -> Any:
-        made = msgspec.convert(value, kind, strict=False)
-        if amounts is not None:
-            check_amounts(kind, value)
-        return made
+        return msgspec.convert(value, kind, strict=False)
 
-    amounts = _amounts_of(kind)
     return convert if is_own(kind) else partial(_guarded, convert)
-
-
-def check_amounts(kind: Any, data: Any) -> None:
-    """Refuse data with an amount that is no plain decimal number.
-
-    Args:
-        kind: A native type.
-        data: Plain data that fits it.
-
-    Raises:
-        MisfitError: There is such an amount.
-    """
-    amounts = _amounts_of(kind)
-    if amounts is not None:
-        _check_amounts(lambda plain: msgspec.convert(plain, amounts), data)
-
-
-_amounts_of = cache(amounts_of)
-
-
-def _checking(
-    read: Callable[[bytes], Any], read_amounts: Callable[[bytes], Any]
-) -> Callable[[bytes], Any]:
-    """Return `read` with a check of the amounts that it reads."""
-
-    def decode_with_amounts(body: bytes) -> Any:
-        value = read(body)
-        if not are_plain(body):
-            _check_amounts(read_amounts, body)
-        return value
-
-    return decode_with_amounts
-
-
-def _check_amounts(read: Callable[[Any], Any], data: Any) -> None:
-    try:
-        read(data)
-    except msgspec.ValidationError as error:
-        misfit = MisfitError(describe(error)[0], "not a decimal number that an amount can be")
-    else:
-        return
-    # Not in the `except` block, where the error with the data would become the context of this one.
-    raise misfit
 
 
 def _guarded(read: Callable[[Any], Any], data: Any) -> Any:
@@ -218,5 +167,5 @@ def _guarded(read: Callable[[Any], Any], data: Any) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 -- a validator or a `__post_init__` raises anything
         misfit = MisfitError(*describe(error))
-    # As in `_check_amounts`.
+    # Not in the `except` block, where the error with the data would become the context of this one.
     raise misfit

@@ -33,6 +33,8 @@ import attrs
 import msgspec
 from typing_extensions import dataclass_transform
 
+from pinstripe._models.amounts import meant_by, store_amounts_as_text
+
 _T = TypeVar("_T")
 
 Private = Annotated[_T, "private"]
@@ -63,9 +65,16 @@ if TYPE_CHECKING:
 else:
 
     class _Layout(type(msgspec.Struct)):
-        def __new__(cls, *args: Any, **options: Any) -> type:
+        def __new__(
+            cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+        ) -> type:
+            finish = store_amounts_as_text(namespace)
             # A frozen object that was built from JSON is in no cycle, so the collector skips it.
-            return super().__new__(cls, *args, frozen=True, kw_only=True, gc=False, **options)
+            options.update(frozen=True, kw_only=True, gc=False)
+            made = super().__new__(cls, name, bases, namespace, **options)
+            if finish is not None:
+                finish(made)
+            return made
 
     class Record(msgspec.Struct, metaclass=_Layout):
         """The base of every structured object."""
@@ -149,7 +158,7 @@ def shown_fields(cls: Any) -> tuple[str, ...]:
 def _types(cls: type[Any]) -> dict[str, Any]:
     types: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        types |= get_annotations(base)
+        types |= {name: meant_by(hint) for name, hint in get_annotations(base).items()}
     return types
 
 

@@ -26,7 +26,6 @@ _LEAST: Final[dict[type[Any], Any]] = {
     inspect.ListType: [],
     inspect.DictType: {},
     inspect.DateTimeType: _NOW,
-    inspect.DecimalType: "1.00",
     inspect.BoolType: False,
     inspect.AnyType: False,  # the has_more of a page, which checks itself
     inspect.IntType: 1,
@@ -103,9 +102,11 @@ def _shape(node: Any, name: str) -> Any:
             required = [each for each in node.fields if each.required or each.name == "object"]
             return {each.encode_name: _shape(each.type, each.name) for each in required}
         case inspect.UnionType(types=options):
+            kinds = {type(each): each for each in options}
+            if inspect.FloatType in kinds and inspect.StrType in kinds:  # an amount
+                return "1.00"
             # A word that the API documents goes before any text.
-            literals = [each for each in options if isinstance(each, inspect.LiteralType)]
-            return _shape((*literals, *options)[0], name)
+            return _shape(kinds.get(inspect.LiteralType, options[0]), name)
         case inspect.LiteralType(values=values):
             return values[0]
         case _:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,16 +32,15 @@ from pinstripe import (
     response_of,
     to_dict,
 )
-from pinstripe._models.amounts import amounts_of, are_plain
 from pinstripe._models.convert import decode, structure
+from pinstripe._models.kinds import hints_of, types_in
 from pinstripe._models.native import is_native
 from pinstripe._models.record import Listed, Private, Record, attach_response, model
-from pinstripe.climate import Order, Product
 from pinstripe.crypto import OnrampQuoteFees, OnrampSession, Quotes
 from pinstripe.events import Event
 from pinstripe.identity import IdentityDate, VerificationReport, VerificationSession
 from tests.support.hooks import hooks_taken_back
-from tests.support.models import ANSWERS, MODELS
+from tests.support.models import ANSWERS, MODELS, is_amount
 
 SECRET = "SECRET-birth-date"
 
@@ -478,46 +478,45 @@ def test_what_no_amount_can_be_is_refused_by_its_path(text) -> None:
         assert caught.value.message.startswith("not an OnrampQuoteFees: ")
 
 
-def decimals_in(node: Any) -> int:
-    """How many fields of a type, and of the types in it, are of type Decimal."""
-    if isinstance(node, tuple):
-        return sum(map(decimals_in, node))
-    if isinstance(node, msgspec.inspect.DecimalType):
-        return 1
-    inner = (getattr(node, name) for name in getattr(node, "__struct_fields__", ()))
-    return sum(decimals_in(value) for value in inner if isinstance(value, (tuple, Inspected)))
+def test_every_decimal_of_a_model_is_an_amount() -> None:
+    classes = {one for kind in MODELS.values() for one in types_in(kind) if hints_of(one)}
+    fields = [
+        (kind, name)
+        for kind in classes
+        for name, hint in hints_of(kind).items()
+        if "decimal.Decimal" in repr(hint)
+    ]
+    assert len(fields) == 12
+    for kind, name in fields:
+        assert type(kind.__dict__[name]) is type(OnrampQuoteFees.network_fee_monetary)
 
 
-Inspected = (msgspec.inspect.Type, msgspec.inspect.Field)
+def test_an_amount_is_a_decimal_as_soon_as_somebody_looks() -> None:
+    for text in ('"2.50"', "7"):
+        fees = decode(FEE.format(text).encode(), OnrampQuoteFees)
+        encoded = msgspec.json.encode(fees)
+        assert type(fees.transaction_fee_monetary) is Decimal
+        assert fees.transaction_fee_monetary is fees.transaction_fee_monetary
+        assert decode(encoded, OnrampQuoteFees) == decode(msgspec.json.encode(fees), type(fees))
+    made = OnrampQuoteFees(network_fee_monetary=Decimal("NaN"), transaction_fee_monetary=1)
+    assert (made.network_fee_monetary.is_nan(), made.transaction_fee_monetary) == (True, 1)
+    with pytest.raises(AttributeError):
+        made.network_fee_monetary = Decimal(1)
+    with pytest.raises(ValueError, match="not a decimal number"):
+        OnrampQuoteFees(network_fee_monetary="NaN", transaction_fee_monetary="1")
 
 
-@pytest.mark.parametrize("kind", [Order, Page[Order], Page[Product], Quotes, Page[OnrampSession]])
-def test_every_decimal_of_an_answer_is_read_as_an_amount(kind) -> None:
-    amounts = repr(msgspec.inspect.type_info(amounts_of(kind)))
-    assert amounts.count("[eE]") == decimals_in(msgspec.inspect.type_info(kind)) > 0
-
-
-@pytest.mark.parametrize("kind", [Order, Page[Product], Quotes, Page[OnrampSession]])
-def test_the_name_of_every_amount_is_searched_for(kind) -> None:
-    names = names_of_decimals(msgspec.inspect.type_info(kind))
-    for name in names:
-        assert are_plain(b'{"%s": "1.5", "id": "1_0"}' % name.encode())
-        assert not are_plain(b'{"%s" : "1_0"}' % name.encode())
-    assert names
-
-
-def names_of_decimals(node: Any) -> set[str]:
-    """The names of all fields, in a type and the types in it, that hold a Decimal themselves."""
-    if isinstance(node, tuple):
-        return set().union(*map(names_of_decimals, node))
-    text = repr(node)
-    is_field = isinstance(node, msgspec.inspect.Field) and "StructType" not in text
-    if is_field and "DecimalType" in text:
-        return {node.encode_name}
-    inner = (getattr(node, name) for name in getattr(node, "__struct_fields__", ()))
-    return set().union(
-        *(names_of_decimals(value) for value in inner if isinstance(value, (tuple, *Inspected)))
-    )
+@given(st.lists(st.text("0123456789.-eE+\nN_a ", max_size=5), min_size=2, max_size=2))
+def test_amounts_are_checked_one_by_one(texts) -> None:
+    names = ("network_fee_monetary", "transaction_fee_monetary")
+    fits = [re.fullmatch(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-3]?[0-9])?", t) for t in texts]
+    body = as_bytes(dict(zip(names, texts, strict=True)))
+    if all(fits):
+        assert [getattr(decode(body, OnrampQuoteFees), n) for n in names] == [*map(Decimal, texts)]
+        return
+    with pytest.raises(DecodeError) as caught:
+        decode(body, OnrampQuoteFees)
+    assert caught.value.path == f"$.{names[fits.index(None)]}"
 
 
 def test_an_amount_deep_in_an_answer_is_refused_by_its_path() -> None:
@@ -585,6 +584,8 @@ def values_of(node: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
     match node:
         case msgspec.inspect.StructType() | msgspec.inspect.DataclassType():
             values = models_of(node.cls)
+        case msgspec.inspect.UnionType() if is_amount(node):
+            values = decimals | st.none() if node.includes_none else decimals
         case msgspec.inspect.UnionType(types=types):
             values = st.one_of([values_of(inner) for inner in types])
         case msgspec.inspect.LiteralType(values=words):

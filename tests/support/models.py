@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from msgspec.inspect import FloatType, StrType, Type
+
 import pinstripe
 from pinstripe._models.record import Model, Record
 from pinstripe.events import Event
@@ -35,3 +37,8 @@ ANSWERS = {
     if issubclass(kind, Model) and (kind is Event or not issubclass(kind, Event))
 }
 """Models that the API answers with; the others are parts of them, or have the fields of `Event`."""
+
+
+def is_amount(node: Type) -> bool:
+    """Whether what msgspec reads is an amount, which is a Decimal for everybody else."""
+    return {StrType, FloatType} <= {type(each) for each in getattr(node, "types", ())}

@@ -19,6 +19,7 @@ import pinstripe
 from pinstripe import climate, crypto, events, files, forwarding, identity, webhook_endpoints
 from pinstripe.sync import Client
 from pinstripe.testing import Answer, Cassette, FakeAPI, refusal
+from tests.support.models import is_amount
 
 MODELS = [
     *(climate.Order, climate.Product, climate.Supplier, crypto.OnrampSession, crypto.Quotes),
@@ -49,6 +50,8 @@ class Filler:
                     )
                     for each in node.fields
                 }
+            case inspect.UnionType() if is_amount(node):
+                return "12.50"
             case inspect.UnionType(types=options):
                 some = [each for each in options if not isinstance(each, inspect.NoneType)]
                 structs = [each for each in some if isinstance(each, inspect.StructType)]
@@ -63,8 +66,6 @@ class Filler:
                 return {"a_key": self.fill(value, private=private, name=name)}
             case inspect.BoolType():
                 return True
-            case inspect.DecimalType():
-                return "12.50"
             case inspect.IntType() | inspect.DateTimeType() | inspect.FloatType():
                 return self._kept(1_000_000 + n, private=private)
             case inspect.AnyType():
