@@ -347,7 +347,7 @@ class TestACall:
             for _ in range(20):
                 with pytest.raises(LookupError):
                     bridge.run(fail)
-            errors = [one for one in gc.get_objects() if isinstance(one, LookupError)]
+            errors = [one for one in gc.get_objects() if type(one) is LookupError]
             assert len(errors) <= 1
         finally:
             gc.enable()
