@@ -7,24 +7,26 @@ is no exact decimal.
 
 In a model of this package, each field of type Decimal is an amount; a class of the caller may hold
 any Decimal. An answer of quotes has more than fifty amounts, of which a program reads a few. So
-msgspec stores their text, all are checked when the object is made, and each becomes a Decimal when
-it is first read.
+msgspec stores their text, `amount_checks` looks at all of them at once when an answer was read, and
+each becomes a Decimal when it is first read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any, Final
 
 from pinstripe._core.checks import MAX_DIGITS
 
 _DIGITS: Final = rf"[0-9]{{1,{MAX_DIGITS}}}"
-_SIMPLE: Final = rf"-?{_DIGITS}(?:\.{_DIGITS})?"
 _TEXT: Final = rf"-?(?:{_DIGITS}(?:\.{_DIGITS}|\.)?|\.{_DIGITS})(?:[eE][+-]?[0-3]?[0-9])?"
-_TOO_LONG: Final = 10**MAX_DIGITS
+
+STORED: Final = "_stored_"
+"""How the name begins under which a class has the text of an amount."""
+
+NO_AMOUNT: Final = "not a decimal number that an amount can be"
 
 _STORED: Final[Mapping[str, Any]] = {
     "Decimal": Annotated[str | int | float, "amount"],
@@ -37,14 +39,6 @@ _MEANT: Final[Mapping[Any, Any]] = {
     _STORED["Decimal"]: Decimal,
     _STORED["Decimal | None"]: Decimal | None,
 }
-
-
-class NoAmountError(ValueError):
-    """A field holds what no amount can be; the message shows no data."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__("not a decimal number that an amount can be")
-        self.field = field
 
 
 def is_amount(hint: Any) -> bool:
@@ -65,57 +59,42 @@ def meant_by(hint: Any) -> Any:
     return _MEANT[hint] if is_amount(hint) else hint
 
 
-def store_amounts_as_text(namespace: dict[str, Any]) -> Callable[[Any], None] | None:
-    """Let msgspec store the amounts of a class as text, and check them.
+def store_amounts_as_text(namespace: dict[str, Any]) -> tuple[str, ...]:
+    """Let msgspec store the amounts of a class as text, and return their names.
 
     Args:
-        namespace: The names in the body of the class. Its annotations are replaced, and it gets a
-            `__post_init__`, which calls the one that it had.
-
-    Returns:
-        A function that makes the amounts Decimals for those who read them, in the finished class;
-        None if it has no amounts.
+        namespace: The names in the body of the class, whose annotations are replaced.
     """
     hints: dict[str, Any] = namespace.get("__annotations__", {})
     stored = {name: _STORED[hint] for name, hint in hints.items() if hint in _STORED}
     if not stored or namespace["__module__"].partition(".")[0] != "pinstripe":
-        return None
-    # Each reads what an object has stored.
-    readers: dict[str, Callable[[Any], Any]] = {}
-    inner = namespace.get("__post_init__")
-
-    def check(self: Any) -> None:
-        texts = [text for read in readers.values() if type(text := read(self)) is str]
-        # Nearly always all are simple. A line end in one of them would make a line too many.
-        if len(texts) < len(readers) or not _simple_lines(len(texts)).fullmatch("\n".join(texts)):
-            for name, read in readers.items():
-                _check(name, read(self))
-        if inner is not None:
-            inner(self)
-
-    def finish(cls: Any) -> None:
-        for name in stored:
-            slot = cls.__dict__[name]
-            readers[name] = slot.__get__
-            setattr(cls, name, _Amount(slot))
-
-    namespace.update(__annotations__=hints | stored, __post_init__=check)
-    return finish
+        return ()
+    namespace["__annotations__"] = hints | stored
+    return tuple(stored)
 
 
-@cache
-def _simple_lines(count: int) -> re.Pattern[str]:
-    return re.compile(rf"{_SIMPLE}(?:\n{_SIMPLE}){{{count - 1}}}")
+def read_amounts_as_decimals(cls: Any, names: tuple[str, ...]) -> None:
+    """Let those who read the amounts of a finished class find Decimals.
+
+    Args:
+        cls: The class.
+        names: The names of its amounts; under `STORED` and the name is what is stored.
+    """
+    for name in names:
+        slot = cls.__dict__[name]
+        setattr(cls, STORED + name, slot)
+        setattr(cls, name, _Amount(slot))
 
 
-def _check(name: str, value: Any) -> None:
-    kind = type(value)
-    if (
-        kind is float
-        or (kind is str and not re.fullmatch(_TEXT, value))
-        or (kind is int and abs(value) >= _TOO_LONG)
-    ):
-        raise NoAmountError(name)
+def may_be_amount(value: Any) -> bool:
+    """Return whether a stored value is an amount, or None.
+
+    Args:
+        value: Text or a number, as JSON has it.
+    """
+    if isinstance(value, str):
+        return re.fullmatch(_TEXT, value) is not None
+    return not isinstance(value, float) and (value is None or abs(value) < 10**MAX_DIGITS)
 
 
 class _Amount:

@@ -21,8 +21,9 @@ from cattrs import Converter, StructureHandlerNotFoundError
 from cattrs.disambiguators import create_default_dis_func
 from typing_extensions import Self
 
-from pinstripe._models.amounts import is_amount, meant_by
+from pinstripe._models.amounts import NO_AMOUNT, is_amount, may_be_amount, meant_by
 from pinstripe._models.kinds import UNIONS, hints_of, parts_of
+from pinstripe._models.misfits import MisfitError
 from pinstripe._models.native import NativeTypes, is_own, structurer_of
 
 _Hook = Callable[[Any, Any], Any]
@@ -160,7 +161,15 @@ class ModelConverter(Converter):
         if self._natives.has_hook(Decimal):
             hook: _Hook = self.get_structure_hook(meant_by(kind))
             return hook
-        return _native_hook(kind)
+        read = structurer_of(kind)
+
+        def structure(value: Any, _: Any) -> Any:
+            stored = read(value)
+            if not may_be_amount(stored):
+                raise MisfitError("$", NO_AMOUNT)
+            return stored
+
+        return structure
 
 
 def _test_for(kind: Any) -> Callable[[Any], object]:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pinstripe._models.amounts import NoAmountError
-
 if TYPE_CHECKING:
     from cattrs import BaseValidationError
 
@@ -49,10 +47,7 @@ def describe(error: BaseException) -> tuple[str, str]:
             return _describe_group(error)
     text = str(error)
     found, expected = re.search(_PATH, text), re.search(_EXPECTED, text)
-    path, cause = found[1] if found else "$", error.__cause__ or error
-    if isinstance(cause, NoAmountError):
-        return f"{path}.{cause.field}", str(cause)
-    return path, expected[0] if expected else _kind_of(error)
+    return found[1] if found else "$", expected[0] if expected else _kind_of(error)
 
 
 def _kind_of(error: BaseException) -> str:

@@ -21,6 +21,7 @@ import attrs
 import msgspec
 from typing_extensions import is_typeddict
 
+from pinstripe._models.amount_checks import check_of
 from pinstripe._models.kinds import hints_of, types_in
 from pinstripe._models.misfits import MISFITS, MisfitError, describe
 from pinstripe._models.record import Record
@@ -142,7 +143,8 @@ def reader_of(kind: Any) -> Callable[[bytes], Any]:
     Args:
         kind: The type.
     """
-    read: Callable[[bytes], Any] = msgspec.json.Decoder(kind, strict=False).decode
+    decode = msgspec.json.Decoder(kind, strict=False).decode
+    read = _checked(kind, decode)
     return read if is_own(kind) else partial(_guarded, read)
 
 
@@ -152,11 +154,22 @@ def structurer_of(kind: Any) -> Callable[[Any], Any]:
     Args:
         kind: The type.
     """
-
-    def convert(value: Any) -> Any:
-        return msgspec.convert(value, kind, strict=False)
-
+    convert = _checked(kind, lambda value: msgspec.convert(value, kind, strict=False))
     return convert if is_own(kind) else partial(_guarded, convert)
+
+
+def _checked(kind: Any, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `read` with a check of the amounts that it reads."""
+    check = check_of(kind)
+    if check is None:
+        return read
+
+    def read_and_check(data: Any) -> Any:
+        value = read(data)
+        check(value)
+        return value
+
+    return read_and_check
 
 
 def _guarded(read: Callable[[Any], Any], data: Any) -> Any:

@@ -33,7 +33,7 @@ import attrs
 import msgspec
 from typing_extensions import dataclass_transform
 
-from pinstripe._models.amounts import meant_by, store_amounts_as_text
+from pinstripe._models.amounts import meant_by, read_amounts_as_decimals, store_amounts_as_text
 
 _T = TypeVar("_T")
 
@@ -68,12 +68,11 @@ else:
         def __new__(
             cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
         ) -> type:
-            finish = store_amounts_as_text(namespace)
+            amounts = store_amounts_as_text(namespace)
             # A frozen object that was built from JSON is in no cycle, so the collector skips it.
             options.update(frozen=True, kw_only=True, gc=False)
             made = super().__new__(cls, name, bases, namespace, **options)
-            if finish is not None:
-                finish(made)
+            read_amounts_as_decimals(made, amounts)
             return made
 
     class Record(msgspec.Struct, metaclass=_Layout):
