@@ -94,8 +94,8 @@ def _collector(kind: Any, parents: tuple[Any, ...]) -> _Collect | None:
         inner = [part for part in arguments if part is not ...][-1]
         return _of_items(_collector(inner, parents), _ITEMS[origin])
     names, nested = _reach(kind, parents, "")
-    # With one name, `attrgetter` returns no tuple.
-    get_all = attrgetter(*names, *names[:1]) if names else None
+    # Of one name alone, `attrgetter` returns no tuple.
+    get_all = attrgetter(*(names if len(names) > 1 else names * 2)) if names else None
     if get_all is None and not nested:
         return None
 
