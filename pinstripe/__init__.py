@@ -181,12 +181,12 @@ if not TYPE_CHECKING:
             "_config.hooks",
             "_http.messages",
             "_models.convert",
-            "_models.sketch",
             "_resources.endpoint",
             "_resources.walk",
             "_resources.pager",
             "_http.transport",
             "_client",
+            "_models.sketch",
             "sync",
         ],
     )

@@ -71,6 +71,7 @@ _LATE_IMPORTS = (
     "pinstripe._http.coalesce",
     "pinstripe._resources.linked_walk",
     "pinstripe._resources.parallel",
+    "pinstripe._resources.waiting",
 )
 """Modules that are imported when they are first needed, or by `warm_up`."""
 _LATE_IMPORTS_OF_SHARED = (

@@ -55,7 +55,6 @@ from pinstripe._models.record import Listed, Private, Record, model
 from pinstripe._resources.endpoint import Endpoint
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
-from pinstripe._resources.waiting import ORDER, wait_until
 from pinstripe._resources.walk import Paging
 
 __all__ = [
@@ -396,6 +395,8 @@ class Orders(Resource):
             WaitTimedOut: The time is over.
             NotFoundError: The order does not exist.
         """
+        from pinstripe._resources.waiting import ORDER, wait_until  # noqa: PLC0415 -- few wait
+
         id = check_id("order", order)
         retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
         return await wait_until(ORDER, id, retrieve, until, timeout)

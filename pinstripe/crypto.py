@@ -83,7 +83,6 @@ from pinstripe._resources.onramp_params import (
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
-from pinstripe._resources.waiting import ONRAMP_SESSION, wait_until
 from pinstripe._resources.walk import Created, Paging
 from pinstripe.bulk import Outcomes, Progress, fan_out
 
@@ -570,6 +569,8 @@ class OnrampSessions(Resource):
             WaitTimedOut: The time is over.
             NotFoundError: The session does not exist.
         """
+        from pinstripe._resources.waiting import ONRAMP_SESSION, wait_until  # noqa: PLC0415 -- few wait
+
         retrieve = partial(self.retrieve, session, expand=expand, request_options=request_options)
         return await wait_until(
             ONRAMP_SESSION, check_id("session", session), retrieve, until, timeout

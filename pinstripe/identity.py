@@ -62,7 +62,6 @@ from pinstripe._resources.identity_params import (
 )
 from pinstripe._resources.pager import Pager
 from pinstripe._resources.resource import Resource
-from pinstripe._resources.waiting import REDACTION, SESSION, wait_until
 from pinstripe._resources.walk import Created, Paging
 
 # fmt: off
@@ -581,6 +580,8 @@ class VerificationSessions(Resource):
             WaitTimedOut: The time is over.
             NotFoundError: The session does not exist.
         """
+        from pinstripe._resources.waiting import SESSION, wait_until  # noqa: PLC0415 -- few wait
+
         id = check_id("session", session)
         retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
         return await wait_until(SESSION, id, retrieve, until, timeout)
@@ -610,6 +611,8 @@ class VerificationSessions(Resource):
             WaitTimedOut: The time is over.
             NotFoundError: The session does not exist.
         """
+        from pinstripe._resources.waiting import REDACTION, wait_until  # noqa: PLC0415 -- few wait
+
         id = check_id("session", session)
         retrieve = partial(self.retrieve, id, expand=expand, request_options=request_options)
         return await wait_until(REDACTION, id, retrieve, until, timeout)

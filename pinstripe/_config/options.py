@@ -31,12 +31,12 @@ MAX_DOWNLOAD = 1024**3
 """The most bytes of a download, if the caller names no other limit."""
 
 # The lengths are our choice; the characters are those of a header without spaces.
-_HEADER_TEXT = re.compile(r"[\x21-\x7e]{1,255}")
+_HEADER_TEXT = r"[\x21-\x7e]{1,255}"
 
-_CONTEXT = re.compile(r"acct_[A-Za-z0-9_]+(?:/acct_[A-Za-z0-9_]+)*")
+_CONTEXT = r"acct_[A-Za-z0-9_]+(?:/acct_[A-Za-z0-9_]+)*"
 
 # A date, for most versions a name, and the previews that a call opts into.
-_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?", re.ASCII)
+_API_VERSION = r"(?a)\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?(?:;[\w=.;-]+)?"
 
 _Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -91,7 +91,7 @@ def header_text(argument: str, value: str) -> str:
     Raises:
         ConfigurationError: It cannot.
     """
-    if not isinstance(value, str) or not _HEADER_TEXT.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_HEADER_TEXT, value):
         raise ConfigurationError(argument, "must be 1 to 255 printable ASCII characters, no spaces")
     return value
 
@@ -106,7 +106,7 @@ def check_context(settings: Any, attribute: "Attribute[Any]", value: str | None)
     """Refuse what is no path of accounts, or stands beside an account; an attrs validator."""
     if value is None:
         return
-    if not isinstance(value, str) or not _CONTEXT.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_CONTEXT, value):
         problem = "must be a path of accounts, such as 'acct_A' or 'acct_A/acct_B'"
         raise ConfigurationError(attribute.name, problem)
     header_text(attribute.name, value)
@@ -116,7 +116,7 @@ def check_context(settings: Any, attribute: "Attribute[Any]", value: str | None)
 
 def check_version(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
     """Refuse what is neither None nor a version of the API; an attrs validator."""
-    if value is not None and not (isinstance(value, str) and _API_VERSION.fullmatch(value)):
+    if value is not None and not (isinstance(value, str) and re.fullmatch(_API_VERSION, value)):
         problem = f"must look like {DEFAULT_API_VERSION!r}, not {value!r}"
         raise ConfigurationError(attribute.name, problem)
 

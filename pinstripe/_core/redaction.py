@@ -23,6 +23,8 @@ from contextlib import suppress
 from itertools import takewhile
 from urllib.parse import unquote
 
+# Most patterns are compiled when an error or a log line needs them first: `re` keeps them.
+
 # Bytes of a text that a log line shows.
 _MESSAGE_LIMIT = 1024
 # Characters of a text that are looked at: more than are shown, so that what is replaced is
@@ -31,15 +33,15 @@ _START = 4 * _MESSAGE_LIMIT
 # A value is looked up by so many characters at its start.
 _HEAD = 64
 # Visible ASCII; a Request-Id of Stripe (`req_...`) has fewer than 64 characters.
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
+_REQUEST_ID = r"[\x21-\x7e]{1,64}"
 # What the API calls its types, codes and parameters, such as `options[document]`.
-_API_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\[[a-z0-9_]*\])*")
+_API_NAME = r"[a-z][a-z0-9_]*(?:\[[a-z0-9_]*\])*"
 # The path of a parameter within a text.
-_PATH = re.compile(r"(?<![a-z0-9_])[a-z][a-z0-9_]*(?:\[[a-z0-9_]*\])+")
+_PATH = r"(?<![a-z0-9_])[a-z][a-z0-9_]*(?:\[[a-z0-9_]*\])+"
 # A word of the API, or an id such as `cus_A1`.
-_API_VALUE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*|[a-z]{2,}(?:_[A-Za-z0-9]+)+")
+_API_VALUE = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*|[a-z]{2,}(?:_[A-Za-z0-9]+)+"
 # Parameters of any endpoint that hold data about a person, or data of the user.
-_PERSONAL = re.compile(
+_PERSONAL = (
     r"name|mail|phone|address|line[12]|city|postal|dob|birth|number|gender|nationality|metadata"
     r"|description|reference|secret|token|password|body|url|card|account_holder"
 )
@@ -53,11 +55,11 @@ SECRET = re.compile(
 """A secret, such as an API key, within a text; an id that has the form of a key is the group."""
 
 # The index of an element of a list, in the path of a parameter.
-_INDEX = re.compile(r"\[\d+\]")
-_ENCODED_OR_NOT = re.compile(r"(?:%[0-9a-fA-F]{2})+|[^%]+|%")
+_INDEX = r"\[\d+\]"
+_ENCODED_OR_NOT = r"(?:%[0-9a-fA-F]{2})+|[^%]+|%"
 _SPACES = dict.fromkeys(map(ord, "+\t\n\r\f\v\xa0"), " ")
 # A number of at least seven digits, as people write phone numbers; and a value that is one.
-_NUMBER = re.compile(r"(?<!\w)\(?[0-9](?:[ ().\-/]{0,3}[0-9]){6,}(?!\w)")
+_NUMBER = r"(?<!\w)\(?[0-9](?:[ ().\-/]{0,3}[0-9]){6,}(?!\w)"
 _DIGITS = 7
 
 
@@ -108,8 +110,10 @@ def redact(text: str, private: Mapping[str, str]) -> str:
     found = [*_texts_in(folded, values), *_numbers_in(folded, values)]
     for begin, behind, name in sorted(found, key=lambda one: (one[0], -one[1])):
         first, last = places[begin], places[behind]
+        # Two letters in the other case are a word of their own.
+        is_word = last - first <= 2 and text[first:last] not in private[name]
         # Of two that overlap, the first one is replaced.
-        if end <= first < _START and not (last - first <= 2 and text[first:last] != private[name]):
+        if end <= first < _START and not is_word:
             pieces += [text[end:first], f"[{name}]"]
             end = last
     pieces.append(text[end : max(end, _START)])
@@ -125,7 +129,7 @@ def _fold(text: str) -> tuple[str, Sequence[int]]:
         return _lower(text), range(len(text) + 1)
     pieces: list[str] = []
     places: list[int] = []
-    for part in _ENCODED_OR_NOT.finditer(text):
+    for part in re.finditer(_ENCODED_OR_NOT, text):
         piece, at = part[0], part.start()
         with suppress(UnicodeDecodeError):  # what is no text stays as it is
             piece = unquote(piece, errors="strict")
@@ -164,7 +168,7 @@ class _Values:
             readings = {_lower(value)} if "%" not in value else {_lower(value), _fold(value)[0]}
             for folded in map(str.strip, readings):
                 self.by_head.setdefault(folded[:_HEAD], []).append((folded, name))
-            if _NUMBER.fullmatch(value.lstrip("+")):
+            if re.fullmatch(_NUMBER, value.lstrip("+")):
                 number = _digits(value)
                 self.numbers.setdefault(number[-_DIGITS:], []).append((number, name))
         self.sizes = sorted({len(head) for head in self.by_head}, reverse=True)
@@ -172,7 +176,7 @@ class _Values:
 
 def _texts_in(folded: str, values: _Values) -> Iterator[tuple[int, int, str]]:
     """Yield where a value begins and ends in a text, and its name; they do not overlap."""
-    paths = {found.start(): found.end() for found in _PATH.finditer(folded)}
+    paths = {found.start(): found.end() for found in re.finditer(_PATH, folded)}
     at = 0
     while at < len(folded):
         if at in paths:
@@ -209,7 +213,7 @@ def _is_word(character: str) -> bool:
 
 def _numbers_in(folded: str, values: _Values) -> Iterator[tuple[int, int, str]]:
     """Yield where a long number begins and ends in a text in another spelling, and its name."""
-    for found in _NUMBER.finditer(folded) if values.numbers else ():
+    for found in re.finditer(_NUMBER, folded) if values.numbers else ():
         said = _digits(found[0])
         for end in range(_DIGITS, len(said) + 1):
             for number, name in values.numbers.get(said[end - _DIGITS : end], ()):
@@ -236,7 +240,7 @@ def private_values(values: Mapping[str, str], paths: AbstractSet[str] | None) ->
 
 
 def _is_below(name: str, paths: AbstractSet[str]) -> bool:
-    path = _INDEX.sub("[]", name)
+    path = re.sub(_INDEX, "[]", name)
     return path in paths or any(path.startswith(f"{above}[") for above in paths)
 
 
@@ -256,7 +260,7 @@ def has_personal_name(name: str) -> bool:
     Args:
         name: Such as `address[city]`.
     """
-    return _PERSONAL.search(name) is not None
+    return re.search(_PERSONAL, name) is not None
 
 
 def is_api_value(text: str) -> bool:
@@ -265,7 +269,7 @@ def is_api_value(text: str) -> bool:
     Args:
         text: Any text.
     """
-    return _API_VALUE.fullmatch(text) is not None
+    return re.fullmatch(_API_VALUE, text) is not None
 
 
 def clean_request_id(value: str | None) -> str | None:
@@ -274,7 +278,7 @@ def clean_request_id(value: str | None) -> str | None:
     Args:
         value: The `Request-Id` header, as it came.
     """
-    return value if value is not None and _REQUEST_ID.fullmatch(value) else None
+    return value if value is not None and re.fullmatch(_REQUEST_ID, value) else None
 
 
 def redact_fact(name: str, text: str, private: Mapping[str, str]) -> str:
@@ -288,5 +292,5 @@ def redact_fact(name: str, text: str, private: Mapping[str, str]) -> str:
         text: The fact.
         private: The private values that were sent, by the names of their parameters.
     """
-    is_name = name in ("type", "code", "param") and _API_NAME.fullmatch(text)
+    is_name = name in ("type", "code", "param") and re.fullmatch(_API_NAME, text)
     return text if is_name else redact(text, private)

@@ -21,7 +21,7 @@ from pinstripe._http.messages import CallProgress, Response
 RETRY_COST = 5
 """What a retry costs of the retry budget, as in the AWS SDKs' standard retry mode."""
 
-_SECONDS = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SECONDS = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def parse_retry_after(value: str | None, date: str | None, now: float) -> float | None:
@@ -37,7 +37,7 @@ def parse_retry_after(value: str | None, date: str | None, now: float) -> float 
     """
     if value is None:
         return None
-    if _SECONDS.fullmatch(value):
+    if re.fullmatch(_SECONDS, value):
         return min(float(value), sys.float_info.max)  # text of many digits is infinite
     until = _parse_date(value)
     if until is None:

@@ -18,7 +18,7 @@ LEAST_SHARED_BURST = 0.4
 """Seconds; half of that is time to use a turn, so that a busy process does not lose it."""
 
 # Not a brace: the name is the hash tag of the keys, which a Redis Cluster finds by its braces.
-_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
+_NAME = r"[A-Za-z0-9_.:/-]{1,100}"
 
 
 def _has_port(url: str) -> bool:
@@ -42,7 +42,7 @@ def _check_url(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
 
 
 def _check_name(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_NAME, value):
         problem = "must be 1 to 100 letters, digits or any of _ . : / -"
         raise ConfigurationError(attribute.name, f"{problem}, such as 'acct:live'")
 

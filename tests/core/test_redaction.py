@@ -79,6 +79,7 @@ values = st.text(st.characters(categories=["L", "Nd", "P", "S"]), min_size=3, ma
 @example("a+b c", quote_plus)
 @example("ǰŉßİx", str)
 @example("a" * 90, quote)
+@example("00+", str)
 def test_any_private_value_is_found(value, written) -> None:
     text = written(value)
     if written in (str.upper, str.lower) and [*map(str.lower, value)] != [*map(str.lower, text)]:
