@@ -2,11 +2,14 @@
 
 The client of the package sends to the API only, with its key and its retries. What goes elsewhere
 is sent here: once, through no proxy, without cookies, and along no redirect.
+
+Commands that send nothing but calls also import aiohttp here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 from attrs import frozen
@@ -76,3 +79,20 @@ async def send(
         raise NoAnswer("refused" if refused else "no answer") from None
     except (aiohttp.ClientError, OSError):
         raise NoAnswer("no answer") from None
+
+
+def import_aiohttp() -> None:
+    """Import aiohttp, and spare it the certificates that it would read twice meanwhile.
+
+    That takes as long as all the rest of a command. The client reads them itself, for https only.
+    """
+    variable = "SSL_CERT_FILE"
+    given = os.environ.get(variable)
+    os.environ[variable] = os.devnull
+    try:
+        import aiohttp  # noqa: F401, PLC0415 -- slow, so only when a command sends something
+    finally:
+        if given is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = given

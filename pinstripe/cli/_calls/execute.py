@@ -18,6 +18,7 @@ from pinstripe.cli._account import BadInput, is_live, open_client
 from pinstripe.cli._calls.dry_run import NotSentError, Recorder, described, printed
 from pinstripe.cli._calls.output import Shape, write
 from pinstripe.cli._failures import CallFailedError, failure_of, finishing_advice, may_have_acted
+from pinstripe.cli._http import import_aiohttp
 from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._status import BROKEN_PIPE, INTERRUPTED
 from pinstripe.cli._words import say
@@ -119,7 +120,9 @@ def execute(job: Job) -> int:
         _request_of(job)  # refuses what is wrong with the arguments before it asks
         _ask(f"{job.title}: {' and '.join(reasons)}")
     try:
-        run_interruptible(_run(open_client(), job))
+        client = open_client()
+        import_aiohttp()
+        run_interruptible(_run(client, job))
     except KeyboardInterrupt:
         if job.resume:
             say(f"Stopped; to continue, add {job.resume}")
