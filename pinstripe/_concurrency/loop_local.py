@@ -75,6 +75,8 @@ class LoopLocal(Generic[_T]):
 
     def by_loop(self) -> list[tuple[asyncio.AbstractEventLoop, _T]]:
         """Return the event loops of this process that have a value, each with its value."""
+        if not self._entries:
+            return []
         process = os.getpid()
         entries = [*self._entries.items()]
         return [(loop, value) for loop, (owner, value) in entries if owner == process]

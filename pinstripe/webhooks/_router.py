@@ -211,9 +211,11 @@ class Router(CatchesUp):
                 mapping must find them in upper and lower case.
             max_bytes: How many bytes the framework itself reads at most, if it has a limit.
         """
-        limits = [self.webhook.max_bytes, *([] if max_bytes is None else [max_bytes])]
+        limit = self.webhook.max_bytes
+        if max_bytes is not None:
+            limit = min(limit, max_bytes)
         length, encoding = headers.get("Content-Length"), headers.get("Content-Encoding")
-        error = refusal_by_headers(length, encoding, min(limits))
+        error = refusal_by_headers(length, encoding, limit)
         return None if error is None else refused(error)
 
     async def receive(
@@ -345,4 +347,4 @@ async def _close_when_loop_ends(store: Store) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        await store_step(store.close_for_loop())
+        await store_step(store, store.close_for_loop())

@@ -261,10 +261,13 @@ def object_of(event: Event) -> Any:
 def _read(body: bytes) -> Received:
     # Nearly every payload is such an event. To look at its field `object` first would be to go
     # through all of it twice.
-    with suppress(*MISFITS):
+    try:
         if not body.isascii():
             body.decode()
         event: Event = decoder_of(DeliveredEvent)(body)
+    except MISFITS:
+        pass
+    else:
         return event
     kind = _EVENTS.get(decode(body, Payload).object or "")
     if kind is None:
