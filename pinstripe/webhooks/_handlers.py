@@ -228,11 +228,18 @@ class HandlerCalls:
         call_plain: Calls plain functions.
         hooks: The hooks that get the reports.
         delivery: The number of the delivery, for the reports.
+        in_loop: Whether an event loop runs in this thread. If not, nothing here waits.
     """
 
     call_plain: CallInThread
     hooks: Hooks
     delivery: int
+    in_loop: bool = True
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that leases are counted on: that of the event loop, if one runs."""
+        return asyncio.get_running_loop().time if self.in_loop else time.monotonic
 
     async def run(self, handlers: Sequence[Registered], event: Received, deadline: float) -> None:
         """Call handlers one after the other, until one fails or the lease of the event ends.
@@ -240,21 +247,21 @@ class HandlerCalls:
         Args:
             handlers: The handlers.
             event: The event.
-            deadline: When the lease ends, on the clock of the event loop.
+            deadline: When the lease ends, on the clock.
 
         Raises:
             TimeoutError: The lease has ended.
             Exception: What the first handler that fails raises.
         """
-        clock = asyncio.get_running_loop().time
-        with anyio.CancelScope(deadline=deadline) as lease:
+        clock = self.clock
+        with anyio.CancelScope(deadline=deadline) if self.in_loop else nullcontext() as lease:
             for handler in handlers:
                 # A cancellation comes with an `await`, and a handler may do all its work before
                 # one.
                 if clock() >= deadline:
                     raise TimeoutError(_LEASE_ENDED)
                 await self.call(handler, event)
-        if lease.cancelled_caught:
+        if lease is not None and lease.cancelled_caught:
             raise TimeoutError
 
     async def call(self, handler: Registered, event: Received) -> None:

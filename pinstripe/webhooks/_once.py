@@ -11,7 +11,6 @@ this one may touch it. There are three ways, by the kind of the store:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import os
@@ -92,7 +91,7 @@ async def handle_once(store: Store, work: Work) -> DeliveryResult:
             return await transactions.in_thread(_handle_in_thread, transactions, work)
         returned = await work.calls.call_plain(_handle_in_thread, transactions, work)
         return cast("DeliveryResult", returned)
-    deadline = asyncio.get_running_loop().time() + work.lease
+    deadline = work.calls.clock() + work.lease
     result: DeliveryResult = "handled"
     try:
         claimed = await store_step(store, store.claim(work.id, work.token, work.lease))

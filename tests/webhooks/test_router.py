@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -48,6 +49,7 @@ from pinstripe.webhooks import (
     Store,
     Webhook,
 )
+from pinstripe.webhooks._router import _run_at_once
 from tests.support import virtual
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
@@ -766,6 +768,70 @@ def test_a_blocking_delivery_runs_plain_functions_in_its_thread(router: Router) 
     assert [thread == here for thread in threads] == [True, False, True]
 
 
+def test_plain_functions_alone_need_no_other_thread(router: Router) -> None:
+    threads: list[int] = []
+
+    @router.on(Event)
+    def plain(event: Event) -> None:
+        threads.append(threading.get_ident())
+
+    event = stripe_event("file.created")
+    receipts = [router.receive_blocking(event.body, event.signature) for _ in range(2)]
+    receipts.append(router.receive_blocking(b"{}", event.signature))
+    assert endings(receipts) == ["handled", "duplicate", "invalid"]
+    assert threads == [threading.get_ident()]
+    assert router._thread is None
+
+
+def test_what_waits_does_not_end_at_once() -> None:
+    with pytest.raises(RuntimeError, match="a step waited"):
+        _run_at_once(asyncio.sleep(0))
+
+
+def test_what_a_plain_function_returns_is_awaited_on_the_loop_thread() -> None:
+    router = Router(Webhook(SECRET), lease=0.05)
+    waits: list[Callable[[], Any]] = [checkpoint, anyio.sleep_forever]
+    threads: list[int] = []
+
+    async def work() -> None:
+        threads.append(threading.get_ident())
+        await waits.pop(0)()
+
+    @router.on(Event)
+    def plain(event: Event) -> object:
+        return work()
+
+    for ending in ("handled", "failed"):
+        event = stripe_event("file.created")
+        assert router.receive_blocking(event.body, event.signature).ending == ending
+    assert threading.get_ident() not in threads
+    assert len(threads) == 2
+
+
+@pytest.mark.parametrize("in_loop", [False, True])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_no_frame_of_an_interrupted_delivery_shows_its_body(
+    router: Router, kind: type[BaseException], in_loop: bool
+) -> None:
+    def interrupt() -> None:
+        raise kind("why")
+
+    async def interrupt_later() -> None:
+        interrupt()
+
+    @router.on(Event)
+    def handle(event: Event) -> object:
+        return interrupt_later() if in_loop else interrupt()
+
+    event = stripe_event("file.created", event={"account": CANARY})
+    with pytest.raises(kind, match="why") as caught:
+        router.receive_blocking(event.body, event.signature)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if frame.filename != __file__]
+    assert CANARY not in str([(frame.line, frame.locals) for frame in frames])
+    assert SECRET not in str([frame.locals for frame in frames])
+
+
 def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Router) -> None:
     loops: list[object] = []
 
@@ -806,10 +872,16 @@ def test_the_store_leaves_the_loop_thread_when_that_ends() -> None:
     assert store.left == 2
 
 
+# A delivery to the first needs no event loop, and one to the other may.
+STORES = pytest.mark.parametrize("store", [MemoryStore, LeavingStore])
+
+
+@STORES
 @pytest.mark.parametrize("error", [ValueError(CANARY), StopIteration(), TimeoutError()])
 def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
-    router: Router, error: Exception
+    store: Callable[[], Store], error: Exception
 ) -> None:
+    router = Router(Webhook(SECRET), store())
     failures = [error]
 
     @router.on(Event)
@@ -822,7 +894,11 @@ def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
     assert endings(receipts) == ["failed", "handled", "duplicate"]
 
 
-def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(router: Router) -> None:
+@STORES
+def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(
+    store: Callable[[], Store],
+) -> None:
+    router = Router(Webhook(SECRET), store())
     interrupts: list[BaseException] = [KeyboardInterrupt(), SystemExit(3)]
 
     @router.on(Event)
