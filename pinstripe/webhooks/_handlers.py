@@ -32,6 +32,7 @@ from pinstripe._models.convert import check_target, structure, to_dict
 from pinstripe._models.kinds import fields_of
 from pinstripe._models.record import attach_response
 from pinstripe.events import Event, EventData, EventOf, ThinEvent, event_class
+from pinstripe.webhooks._leases import Lease
 from pinstripe.webhooks._webhook import Received, object_of
 
 _A = TypeVar("_A", bound=Received)
@@ -254,28 +255,15 @@ class HandlerCalls:
             Exception: What the first handler that fails raises.
         """
         clock = self.clock
-        with anyio.CancelScope(deadline=deadline) if self.in_loop else nullcontext() as lease:
-            for handler in handlers:
-                # A cancellation comes with an `await`, and a handler may do all its work before
-                # one.
-                if clock() >= deadline:
-                    raise TimeoutError(_LEASE_ENDED)
-                await self.call(handler, event)
-        if lease is not None and lease.cancelled_caught:
-            raise TimeoutError
-
-    async def call(self, handler: Registered, event: Received) -> None:
-        """Call a handler, wait for its end, and report both.
-
-        Args:
-            handler: The handler.
-            event: The event.
-        """
-        if not self._is_watched:
-            await self._call(handler, event)
-            return
-        with self._reported(handler, event):
-            await self._call(handler, event)
+        for handler in handlers:
+            # A handler is cancelled where it waits, and it may do all its work before that.
+            if clock() >= deadline:
+                raise TimeoutError(_LEASE_ENDED)
+            if self._is_watched:
+                with self._reported(handler, event):
+                    await self._call(handler, event, deadline)
+            else:
+                await self._call(handler, event, deadline)
 
     def run_plain(self, handlers: Sequence[Registered], event: Received, deadline: float) -> None:
         """Do the same as `run` in this thread, with handlers that are plain functions.
@@ -324,14 +312,21 @@ class HandlerCalls:
             ended = HandledInfo(**facts, duration=time.monotonic() - started, error=error)
             report(self.hooks.on_handled, ended)
 
-    async def _call(self, handler: Registered, event: Received) -> None:
-        # A plain function may return an awaitable, such as a wrapped coroutine function does.
+    async def _call(self, handler: Registered, event: Received, deadline: float) -> None:
         if handler.is_async:
-            result = handler(event)
+            with Lease(deadline):
+                await cast("Awaitable[object]", handler(event))
+        elif not self.in_loop:
+            await self.call_plain(handler, event)
         else:
-            result = await self.call_plain(handler, event)
-        if inspect.isawaitable(result):
-            await cast("Awaitable[object]", result)
+            # A thread cannot be stopped. This scope waits for its end, and `Lease` would not.
+            with anyio.CancelScope(deadline=deadline) as lease:
+                result = await self.call_plain(handler, event)
+                # As a wrapped coroutine function does.
+                if inspect.isawaitable(result):
+                    await cast("Awaitable[object]", result)
+            if lease.cancelled_caught:
+                raise TimeoutError(_LEASE_ENDED)
 
 
 def _is_async(handler: Callable[..., object]) -> bool:

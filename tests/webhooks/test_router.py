@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import signal
+import sys
 import threading
 import traceback
 from collections import Counter
@@ -684,6 +685,82 @@ def test_the_lease_counts_from_before_the_claim(late: float, expected: list[str]
 
     virtual.run(main())
     assert log == expected
+
+
+class Sleeper:
+    """A handler that sleeps, and notes when it was cancelled."""
+
+    def __init__(self, *seconds: float) -> None:
+        self._seconds = seconds
+        self.notes: list[str] = []
+
+    async def __call__(self, event: Event) -> None:
+        for seconds in self._seconds:
+            try:
+                await anyio.sleep(seconds)
+            except asyncio.CancelledError:  # noqa: PERF203 -- it goes on
+                self.notes.append(f"cancelled {virtual.now():g}")
+        self.notes.append(f"end {virtual.now():g}")
+
+
+def test_a_handler_that_goes_on_is_cancelled_again_each_second() -> None:
+    stubborn, tidy = Sleeper(100, 0.5, 100, 100), Sleeper(100, 0.5)
+
+    async def main() -> list[str]:
+        receipts = []
+        for sleeper in (stubborn, tidy):
+            router = Router(Webhook(SECRET), MemoryStore(clock=virtual.now), lease=5)
+            router.on(Event)(sleeper)
+            receipts.append(await deliver(router, stripe_event(VERIFIED)))
+        return endings(receipts)
+
+    # They were called until their end, however late: the effects are there.
+    assert virtual.run(main()) == ["handled", "handled"]
+    assert stubborn.notes == ["cancelled 5", "cancelled 6", "cancelled 7", "end 7"]
+    assert tidy.notes == ["cancelled 12", "end 12.5"]
+
+
+def test_each_lease_of_a_loop_ends_in_its_own_time() -> None:
+    sleepers = {lease: Sleeper(100) for lease in (50, 5, 20)}
+    short = Sleeper(1)
+
+    async def main() -> None:
+        routers = {lease: Router(Webhook(SECRET), lease=lease) for lease in sleepers}
+        for lease, router in routers.items():
+            router.on(Event)(sleepers[lease])
+        other = Router(Webhook(SECRET), lease=5)
+        other.on(Event)(short)
+        all_routers = (*routers.values(), other)
+        await asyncio.gather(*(deliver(one, stripe_event(VERIFIED)) for one in all_routers))
+
+    virtual.run(main())
+    assert [sleeper.notes[0] for sleeper in sleepers.values()] == [
+        "cancelled 50",
+        "cancelled 5",
+        "cancelled 20",
+    ]
+    assert short.notes == ["end 1"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not count cancellations")
+async def test_a_cancellation_goes_on_that_comes_with_the_end_of_the_lease() -> None:
+    router = Router(Webhook(SECRET), lease=0.01)
+    cancelled = 0
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        nonlocal cancelled
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled = running.cancelling()
+            running.cancel()
+            await anyio.sleep_forever()
+
+    running = asyncio.create_task(deliver(router, stripe_event(VERIFIED)))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (cancelled, running.cancelling()) == (1, 1)
 
 
 # The order of events
