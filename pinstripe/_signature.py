@@ -16,7 +16,6 @@ before they raise: a traceback that shows local variables then shows neither.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import math
 from collections.abc import Sequence
@@ -127,8 +126,7 @@ def verify(
         ConfigurationError: An argument is wrong.
     """
     result: int | ConfigurationError | SignatureReason = (
-        _body_problem(body)
-        or _signature_problem(signature, now)
+        _delivery_problem(body, signature, now)
         or _too_large(body, signature, max_bytes)
         or _verdict(body, signature, secrets, now, math.inf if ignore_age else tolerance)
     )
@@ -217,9 +215,18 @@ def _read(signature: str) -> tuple[str, list[str]] | None:
 
 
 def _digest(body: bytes, secret: str, time: str) -> str:
-    mac = hmac.new(secret.encode(), f"{time}.".encode(), hashlib.sha256)
-    mac.update(body)
-    return mac.hexdigest()
+    return hmac.digest(secret.encode(), f"{time}.".encode() + body, "sha256").hex()
+
+
+def _delivery_problem(body: Any, signature: Any, now: Any) -> ConfigurationError | None:
+    if not isinstance(body, bytes):
+        return _body_problem(body)
+    if signature is not None and not isinstance(signature, str):
+        wrong = kind_of(signature)
+        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
+    if not is_number(now):
+        return ConfigurationError("now", "must be seconds since the Unix epoch")
+    return None
 
 
 def _body_problem(body: Any) -> ConfigurationError | None:
@@ -253,15 +260,6 @@ def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
         return ConfigurationError(argument, problem)
     if " " in secret or not secret.isprintable():
         return ConfigurationError(argument, "must not hold white space or unprintable characters")
-    return None
-
-
-def _signature_problem(signature: Any, now: Any) -> ConfigurationError | None:
-    if signature is not None and not isinstance(signature, str):
-        wrong = kind_of(signature)
-        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
-    if not is_number(now):
-        return ConfigurationError("now", "must be seconds since the Unix epoch")
     return None
 
 

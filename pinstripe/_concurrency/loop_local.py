@@ -36,6 +36,10 @@ class LoopLocal(Generic[_T]):
     def __init__(self) -> None:
         self._entries: dict[asyncio.AbstractEventLoop, tuple[int, _T]] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether an event loop, of this process or of its parent, has a value."""
+        return bool(self._entries)
+
     def get(self) -> _T | None:
         """Return the value of this event loop and process, or None if there is none.
 
@@ -75,8 +79,6 @@ class LoopLocal(Generic[_T]):
 
     def by_loop(self) -> list[tuple[asyncio.AbstractEventLoop, _T]]:
         """Return the event loops of this process that have a value, each with its value."""
-        if not self._entries:
-            return []
         process = os.getpid()
         entries = [*self._entries.items()]
         return [(loop, value) for loop, (owner, value) in entries if owner == process]

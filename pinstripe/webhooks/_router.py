@@ -352,8 +352,8 @@ class Router(CatchesUp):
         if not handlers:
             return Receipt("ignored", event)
         try:
-            id, subject = self._key(event.id), self._subject(event)
-            work = Work(event, handlers, calls, id, subject, self._lease)
+            subject = self._subject(event) if self._skip_older else None
+            work = Work(event, handlers, calls, self._key(event.id), subject, self._lease)
             result = await handle_once(self.store, work)
         except Exception:  # noqa: BLE001 -- after any failure Stripe must send the event again
             _log.exception("event %s (%s) was not handled; it is refused", event.id, event.type)
@@ -368,8 +368,8 @@ class Router(CatchesUp):
         return f"{self.name}:{id}" if self.name else id
 
     def _subject(self, event: Received) -> str | None:
-        """Return the key of an event's object; None if older events of it are not skipped."""
-        subject = subject_of(event) if self._skip_older else None
+        """Return the key of an event's object."""
+        subject = subject_of(event)
         return None if subject is None else self._key(subject)
 
 

@@ -19,7 +19,7 @@ import msgspec
 from attrs import field, frozen
 from multidict import CIMultiDict
 
-from pinstripe._concurrency.wakers import wake
+from pinstripe._concurrency.wakers import is_anything_awaited, wake
 from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable, Value
@@ -320,6 +320,6 @@ def wake_waits(event: Received) -> None:
     Args:
         event: The event, verified or passed on by code that trusts it.
     """
-    subject = subject_of(event)
+    subject = subject_of(event) if is_anything_awaited() else None
     if subject is not None:
         wake(subject)
