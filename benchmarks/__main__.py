@@ -22,6 +22,7 @@ TABLES = (
     "limits",
     "shared_limits",
     "webhooks",
+    "adapters",
     "sandbox",
     "walks",
     "exports",

@@ -8,16 +8,18 @@ A machine writes the header, so it is read strictly: one element that Stripe can
 makes the whole header invalid; schemes other than `v1` are ignored. Sizes are checked before
 anything is hashed, and the payload is bytes here, never text.
 
+The settings of an endpoint are checked once, by `check_settings`, and not with each delivery.
+
 The checks return their problems to `sign` and `verify`, which drop the payload and the secrets
 before they raise: a traceback that shows local variables then shows neither.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 from pinstripe._core.checks import is_number, kind_of
@@ -37,8 +39,9 @@ _MAX_SIGNATURES: Final = 16
 
 # Digits of a time; the seconds of today have ten.
 _MAX_DIGITS = 12
-_DIGITS = frozenset("0123456789")
-_HEX = frozenset("0123456789abcdef")
+# Text consists of these characters alone if nothing is left after they are stripped off.
+_DIGITS = "0123456789"
+_HEX = "0123456789abcdef"
 _PREFIX = "whsec_"
 _MESSAGES: Final[dict[SignatureReason, str]] = {
     "header_missing": "the request has no Stripe-Signature header",
@@ -54,17 +57,17 @@ _MESSAGES: Final[dict[SignatureReason, str]] = {
 
 
 def check_settings(secrets: str | Sequence[str], tolerance: float, max_bytes: int) -> None:
-    """Refuse settings that `verify` would refuse, before the first delivery.
+    """Refuse settings that no delivery could be verified with.
 
     Args:
-        secrets: As for `verify`.
-        tolerance: As for `verify`.
-        max_bytes: As for `verify`.
+        secrets: The secret of the endpoint (`whsec_...`), or a list of all that may be in use.
+        tolerance: Seconds by which a signature may be older or newer than the clock; above zero.
+        max_bytes: Bytes that a body may have.
 
     Raises:
         ConfigurationError: One of them is wrong.
     """
-    problem = _secrets_problem(secrets) or _settings_problem(None, 0, tolerance, max_bytes)
+    problem = _secrets_problem(secrets) or _settings_problem(tolerance, max_bytes)
     del secrets
     if problem is not None:
         raise problem
@@ -107,9 +110,10 @@ def verify(
         body: The body exactly as it came: bytes, neither decoded nor parsed, with its byte
             order mark if it has one.
         signature: The value of `Stripe-Signature`; None if the request has no such header.
-        secrets: The secret of the endpoint (`whsec_...`), or all secrets that may be in use.
+        secrets: The secret of the endpoint, or all that may be in use; `check_settings` checks it,
+            and the other settings, before the first delivery.
         now: The time, in seconds since the Unix epoch.
-        tolerance: Seconds by which the signature may be older or newer than `now`; above zero.
+        tolerance: Seconds by which the signature may be older or newer than `now`.
         ignore_age: True to accept a signature of any time. Anybody who recorded a delivery can
             then repeat it for ever.
         max_bytes: Bytes that the body may have.
@@ -122,9 +126,7 @@ def verify(
         ConfigurationError: An argument is wrong.
     """
     result: int | ConfigurationError | SignatureReason = (
-        _body_problem(body)
-        or _secrets_problem(secrets)
-        or _settings_problem(signature, now, tolerance, max_bytes)
+        _delivery_problem(body, signature, now)
         or _too_large(body, signature, max_bytes)
         or _verdict(body, signature, secrets, now, math.inf if ignore_age else tolerance)
     )
@@ -150,7 +152,7 @@ def refusal_by_headers(
         return SignatureError("body_compressed", _MESSAGES["body_compressed"])
     # A text that is no number is for the server to refuse. A longer number cannot be a length.
     digits = (length or "").strip()
-    if _DIGITS.issuperset(digits) and int(digits[:_MAX_DIGITS] or 0) > max_bytes:
+    if not digits.strip(_DIGITS) and int(digits[:_MAX_DIGITS] or 0) > max_bytes:
         return SignatureError("body_too_large", _MESSAGES["body_too_large"])
     return None
 
@@ -167,19 +169,18 @@ def _verdict(
     """Return the index of the secret that signed, or the reason to refuse the delivery."""
     if not signature:
         return "header_missing"
-    elements = _elements(signature)
-    times = [value for scheme, value in elements or () if scheme == "t"]
-    if elements is None or len(times) != 1:
+    read = _read(signature)
+    if read is None:
         return "header_malformed"
-    signatures = [value for scheme, value in elements if scheme == "v1"][:_MAX_SIGNATURES]
+    time, signatures = read
     if not signatures:
         return "no_signature"
 
-    time, index = times[0], None
+    index = None
     for place, secret in enumerate(_listed(secrets)):
         expected = _digest(body, secret, time)
         # In a time that does not depend on how much of a signature is right.
-        if any(hmac.compare_digest(expected, one) for one in signatures):
+        if any(map(partial(hmac.compare_digest, expected), signatures)):
             index = place
             break
     if index is None:
@@ -193,26 +194,39 @@ def _verdict(
     return index if -age <= tolerance else "too_new"
 
 
-def _elements(signature: str) -> list[tuple[str, str]] | None:
-    """Return the schemes and values of a header, or None if Stripe cannot have written it."""
-    elements: list[tuple[str, str]] = []
+def _read(signature: str) -> tuple[str, list[str]] | None:
+    """Return the time and the signatures of a header; None if Stripe cannot have written it."""
+    times: list[str] = []
+    signatures: list[str] = []
     for element in signature.split(","):
         scheme, _, value = element.partition("=")
         if not scheme or not value:
             return None
-        # Plain ASCII digits only: `int` and `str.isdigit` would take those of other scripts too.
-        if scheme == "t" and not (len(value) <= _MAX_DIGITS and _DIGITS.issuperset(value)):
-            return None
-        if scheme == "v1" and not (len(value) == 64 and _HEX.issuperset(value)):
-            return None
-        elements.append((scheme, value))
-    return elements
+        if scheme == "t":
+            # ASCII digits only: `int` and `str.isdigit` would take those of other scripts too.
+            if len(value) > _MAX_DIGITS or value.strip(_DIGITS):
+                return None
+            times.append(value)
+        elif scheme == "v1":
+            if len(value) != 64 or value.strip(_HEX):
+                return None
+            signatures.append(value)
+    return (times[0], signatures[:_MAX_SIGNATURES]) if len(times) == 1 else None
 
 
 def _digest(body: bytes, secret: str, time: str) -> str:
-    mac = hmac.new(secret.encode(), f"{time}.".encode(), hashlib.sha256)
-    mac.update(body)
-    return mac.hexdigest()
+    return hmac.digest(secret.encode(), f"{time}.".encode() + body, "sha256").hex()
+
+
+def _delivery_problem(body: Any, signature: Any, now: Any) -> ConfigurationError | None:
+    if not isinstance(body, bytes):
+        return _body_problem(body)
+    if signature is not None and not isinstance(signature, str):
+        wrong = kind_of(signature)
+        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
+    if not is_number(now):
+        return ConfigurationError("now", "must be seconds since the Unix epoch")
+    return None
 
 
 def _body_problem(body: Any) -> ConfigurationError | None:
@@ -249,14 +263,7 @@ def _secret_problem(argument: str, secret: Any) -> ConfigurationError | None:
     return None
 
 
-def _settings_problem(
-    signature: Any, now: Any, tolerance: Any, max_bytes: Any
-) -> ConfigurationError | None:
-    if signature is not None and not isinstance(signature, str):
-        wrong = kind_of(signature)
-        return ConfigurationError("signature", f"must be the text of the signature, not {wrong}")
-    if not is_number(now):
-        return ConfigurationError("now", "must be seconds since the Unix epoch")
+def _settings_problem(tolerance: Any, max_bytes: Any) -> ConfigurationError | None:
     if not is_number(tolerance) or not 0 < tolerance < math.inf:
         problem = "must be a number of seconds above zero; Stripe's own default is 300"
         return ConfigurationError("tolerance", problem)

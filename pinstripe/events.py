@@ -36,7 +36,6 @@ https://docs.stripe.com/api/events
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import (
@@ -213,11 +212,12 @@ class EventData(Record, Generic[_T_co]):
         found = _MODELS.get(kind) if isinstance(kind, str) else None
         if found is None:
             return
-        # Data that do not fit were written in another version of the API, and stay as they are.
-        with suppress(DecodeError):
-            data = structure(data, found)
+        try:
+            fitting = structure(data, found)
+        except DecodeError:
+            return  # they were written in another version of the API, and stay as they are
         event_data: Any = self
-        msgspec.structs.force_setattr(event_data, "object", data)
+        msgspec.structs.force_setattr(event_data, "object", fitting)
 
 
 if TYPE_CHECKING:

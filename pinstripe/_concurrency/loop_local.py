@@ -36,6 +36,10 @@ class LoopLocal(Generic[_T]):
     def __init__(self) -> None:
         self._entries: dict[asyncio.AbstractEventLoop, tuple[int, _T]] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether an event loop, of this process or of its parent, has a value."""
+        return bool(self._entries)
+
     def get(self) -> _T | None:
         """Return the value of this event loop and process, or None if there is none.
 

@@ -41,6 +41,11 @@ def interest_in(id: str) -> Generator[asyncio.Event, None, None]:
             del here[id]
 
 
+def is_anything_awaited() -> bool:
+    """Return whether there may be a wait for an object in this process."""
+    return bool(_interests)
+
+
 def wake(id: str) -> None:
     """Wake the waits for an object in all event loops of this process; this never waits.
 

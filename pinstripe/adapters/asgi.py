@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from multidict import CIMultiDict
 
 from pinstripe._core.errors import ConfigurationError
-from pinstripe.adapters._bodies import (
-    CONTENT_TYPE,
-    METHOD,
-    NOT_ALLOWED,
-    collect_body,
-    signature_of,
-)
+from pinstripe.adapters._bodies import CONTENT_TYPE, METHOD, NOT_ALLOWED, signature_of
 from pinstripe.webhooks import Receipt, Router
 
 __all__ = ["Receive", "Scope", "Send", "WebhookApp"]
@@ -67,7 +60,7 @@ class WebhookApp:
             await _answer(send, 405, NOT_ALLOWED, (b"allow", METHOD.encode()))
             return
         headers = CIMultiDict(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         )
         refusal = self._router.refusal(headers)
         try:
@@ -82,20 +75,23 @@ class WebhookApp:
         )
 
     async def _receive(self, receive: Receive, headers: CIMultiDict[str]) -> Receipt:
-        # The generator is closed at once, also if the body is too long and is not read to its end.
-        async with aclosing(_chunks(receive)) as chunks:
-            body = await collect_body(chunks, self._router.webhook.max_bytes)
+        body = await _read(receive, self._router.webhook.max_bytes)
         return await self._router.receive(body, signature_of(headers), headers=headers)
 
 
-async def _chunks(receive: Receive) -> AsyncGenerator[bytes, None]:
-    more = True
-    while more:
+async def _read(receive: Receive, limit: int) -> bytes:
+    """Read a body to its end, or until a message makes it too long."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _Disconnected
-        yield message.get("body", b"")
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
         more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 async def _answer(send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:

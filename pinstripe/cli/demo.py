@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
-from time import perf_counter, time
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pinstripe import AsyncClient
-from pinstripe._signature import verify
 from pinstripe.cli._progress import progress_bar
 from pinstripe.cli._receiver import Receiver
 from pinstripe.crypto import OnrampQuote, QuotesQuery
 from pinstripe.identity import VerificationReport
+from pinstripe.webhooks import Webhook
 
 if TYPE_CHECKING:
     from pinstripe.sandbox import Sandbox
@@ -171,9 +171,9 @@ async def order_removal(
     sandbox.climate.deliver(order.id)  # at Stripe it takes years
     await sandbox.webhooks.flush()  # until both events are delivered
     assert endpoint.secret is not None
+    webhook = Webhook(endpoint.secret)
     for received in receiver.take():
-        signature = received.headers["stripe-signature"]
-        verify(received.body, signature, endpoint.secret, now=time())
+        webhook.verify(received.body, received.headers["stripe-signature"])
         event = json.loads(received.body)
         console.print(f"received and verified {event['type']}: {event['data']['object']['status']}")
 

@@ -341,9 +341,8 @@ def _types_of(handlers: Sequence[Registered]) -> list[str] | None:
         for type in _KNOWN_TYPES
         if any(each.wants(event_class(type), type) for each in handlers)
     }
-    named = {kind for each in handlers for kind in each.kinds if isinstance(kind, str)}
     # The types of thin events start with a version; they have a log of their own.
-    types |= {type for type in named if not is_thin(type)}
+    types |= {type for each in handlers for type in each.types if not is_thin(type)}
     if not types:
         raise ConfigurationError("router", "has no handler of events that are in this log")
     return sorted(types) if len(types) <= _MAX_TYPES else None

@@ -235,9 +235,9 @@ class AsyncDatabase(Database, AsyncTransactions):
                 newest = await connection.run_sync(lambda _: opened.open(handled))
             with _handed_over(opened, self.engine):
                 yield newest
-            await store_step(connection.run_sync(lambda _: opened.end(handled)))
+            await store_step(self, connection.run_sync(lambda _: opened.end(handled)))
         finally:
-            await store_step(connection.close())  # rolls back what was not committed
+            await store_step(self, connection.close())  # rolls back what was not committed
 
     async def create_tables(self) -> None:
         """Create the tables that are not there."""

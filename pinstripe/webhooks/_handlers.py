@@ -10,18 +10,19 @@ its own, while other handlers of the event get the event as it came.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import msgspec
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from pinstripe._concurrency.callbacks import CallInThread
 from pinstripe._config.hooks import Hooks, report
@@ -31,6 +32,7 @@ from pinstripe._models.convert import check_target, structure, to_dict
 from pinstripe._models.kinds import fields_of
 from pinstripe._models.record import attach_response
 from pinstripe.events import Event, EventData, EventOf, ThinEvent, event_class
+from pinstripe.webhooks._leases import Lease
 from pinstripe.webhooks._webhook import Received, object_of
 
 _A = TypeVar("_A", bound=Received)
@@ -49,34 +51,28 @@ class Registered:
     """A handler, and the classes and types of the events that it wants.
 
     Attributes:
+        handler: The handler.
+        is_async: Whether it is a coroutine function, or an object with an async `__call__`.
+        classes: The classes of the events that it wants.
+        types: The types of the events that it wants.
         into: The type that it wants their objects in; None for those of this package.
+        event: The event to call it with, whose object is of that type; None to call it with the
+            event as it came.
     """
 
-    kinds: Sequence[type[Received] | str]
     handler: Handler[Any]
+    is_async: bool
+    classes: tuple[type[Received], ...] = ()
+    types: Collection[str] = ()
     into: Any = None
+    event: Event | None = None
 
     def wants(self, kind: type[Received], type: str) -> bool:
         """Return whether it wants the events of a class, or those of a type."""
-        return any(
-            type == each if isinstance(each, str) else issubclass(kind, each) for each in self.kinds
-        )
+        return type in self.types or issubclass(kind, self.classes)
 
-
-@frozen
-class HandlerOfClass:
-    """A handler that is called with an event of its own, whatever event it is given.
-
-    Attributes:
-        handler: The handler of the user.
-        event: The event, with its object in the class that the handler wants.
-    """
-
-    handler: Handler[Any]
-    event: Event
-
-    def __call__(self, _: Received) -> object:
-        return self.handler(self.event)
+    def __call__(self, event: Received) -> object:
+        return self.handler(event if self.event is None else self.event)
 
 
 def registering(
@@ -97,19 +93,22 @@ def registering(
         ConfigurationError: An argument is wrong.
     """
     check_kinds(kinds)
+    types = frozenset(kind for kind in kinds if isinstance(kind, str))
+    classes = tuple(kind for kind in kinds if not isinstance(kind, str))
     if into is not None:
         check_target("into", into)
-        if not all(isinstance(kind, str) and not is_thin(kind) for kind in kinds):
+        if classes or any(map(is_thin, types)):
             problem = "is for types such as 'refund.created', whose events have an object"
             raise ConfigurationError("into", problem)
 
     def register(handler: _H) -> _H:
         if not callable(handler):
             raise ConfigurationError("handler", "must be a function that takes an event")
-        if is_async(handler) and plain_only():
+        is_async = _is_async(handler)
+        if is_async and plain_only():
             problem = "must be a plain function, since the store's database is a blocking one"
             raise ConfigurationError("handler", problem)
-        registered.append(Registered(kinds, handler, into))
+        registered.append(Registered(handler, is_async, classes, types, into))
         return handler
 
     return register
@@ -148,7 +147,7 @@ def check_kinds(kinds: Sequence[Any]) -> None:
 
 def handlers_of(
     event: Received, registered: Sequence[Registered], *, allow_plain: bool
-) -> list[Handler[Any]]:
+) -> list[Registered]:
     """Return the handlers of an event, in the order of their registration.
 
     Args:
@@ -167,20 +166,20 @@ def handlers_of(
             # A handler of every `Event` gets this one as it is, and one with `into` its own.
             if each.into is None and not each.wants(type(event), ""):
                 raise _misfit(event, kind)
-    return [_handler_for(event, each, allow_plain=allow_plain) for each in wanted]
+    return [
+        each if each.into is None else _with_event(each, event, allow_plain=allow_plain)
+        for each in wanted
+    ]
 
 
-def _handler_for(event: Received, registered: Registered, *, allow_plain: bool) -> Handler[Any]:
-    """Return a handler; one with `into` brings the event that it is to be called with."""
-    if registered.into is None:
-        return registered.handler
+def _with_event(registered: Registered, event: Received, *, allow_plain: bool) -> Registered:
+    """Return a handler with `into` and the event that it is to be called with."""
     try:
-        typed = _typed(event, registered.into)
+        return evolve(registered, event=_typed(event, registered.into))
     except DecodeError:
         if allow_plain:
-            return registered.handler
+            return registered
         raise
-    return HandlerOfClass(registered.handler, typed)
 
 
 def _typed(event: Received, into: Any) -> Event:
@@ -230,43 +229,43 @@ class HandlerCalls:
         call_plain: Calls plain functions.
         hooks: The hooks that get the reports.
         delivery: The number of the delivery, for the reports.
+        in_loop: Whether an event loop runs in this thread. If not, nothing here waits.
     """
 
     call_plain: CallInThread
     hooks: Hooks
     delivery: int
+    in_loop: bool = True
 
-    async def run(self, handlers: Sequence[Handler[Any]], event: Received, deadline: float) -> None:
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that leases are counted on: that of the event loop, if one runs."""
+        return asyncio.get_running_loop().time if self.in_loop else time.monotonic
+
+    async def run(self, handlers: Sequence[Registered], event: Received, deadline: float) -> None:
         """Call handlers one after the other, until one fails or the lease of the event ends.
 
         Args:
             handlers: The handlers.
             event: The event.
-            deadline: When the lease ends, on the clock of the event loop.
+            deadline: When the lease ends, on the clock.
 
         Raises:
             TimeoutError: The lease has ended.
             Exception: What the first handler that fails raises.
         """
-        with anyio.fail_after(deadline - anyio.current_time()):
-            for handler in handlers:
-                # A cancellation comes with an `await`, and a handler may do all its work before
-                # one.
-                if anyio.current_time() >= deadline:
-                    raise TimeoutError(_LEASE_ENDED)
-                await self.call(handler, event)
+        clock = self.clock
+        for handler in handlers:
+            # A handler is cancelled where it waits, and it may do all its work before that.
+            if clock() >= deadline:
+                raise TimeoutError(_LEASE_ENDED)
+            if self._is_watched:
+                with self._reported(handler, event):
+                    await self._call(handler, event, deadline)
+            else:
+                await self._call(handler, event, deadline)
 
-    async def call(self, handler: Handler[Any], event: Received) -> None:
-        """Call a handler, wait for its end, and report both.
-
-        Args:
-            handler: The handler.
-            event: The event.
-        """
-        with self._reported(handler, event):
-            await self._call(handler, event)
-
-    def run_plain(self, handlers: Sequence[Handler[Any]], event: Received, deadline: float) -> None:
+    def run_plain(self, handlers: Sequence[Registered], event: Received, deadline: float) -> None:
         """Do the same as `run` in this thread, with handlers that are plain functions.
 
         Args:
@@ -282,7 +281,7 @@ class HandlerCalls:
         for handler in handlers:
             if time.monotonic() >= deadline:
                 raise TimeoutError(_LEASE_ENDED)
-            with self._reported(handler, event):
+            with self._reported(handler, event) if self._is_watched else nullcontext():
                 result = handler(event)
                 if inspect.isawaitable(result):
                     if inspect.iscoroutine(result):
@@ -290,16 +289,17 @@ class HandlerCalls:
                     problem = "must be a plain function, and it has returned an awaitable"
                     raise ConfigurationError("handler", problem)
 
+    @property
+    def _is_watched(self) -> bool:
+        return self.hooks.on_handler is not None or self.hooks.on_handled is not None
+
     @contextmanager
-    def _reported(self, handler: Handler[Any], event: Received) -> Generator[None]:
-        if self.hooks.on_handler is None and self.hooks.on_handled is None:
-            yield
-            return
+    def _reported(self, handler: Registered, event: Received) -> Generator[None]:
         facts: dict[str, Any] = {
             "delivery": self.delivery,
             "event_id": event.id,
             "event_type": event.type,
-            "handler": _name_of(handler),
+            "handler": _name_of(handler.handler),
         }
         report(self.hooks.on_handler, HandlerInfo(**facts))
         started, error = time.monotonic(), None
@@ -312,35 +312,30 @@ class HandlerCalls:
             ended = HandledInfo(**facts, duration=time.monotonic() - started, error=error)
             report(self.hooks.on_handled, ended)
 
-    async def _call(self, handler: Handler[Any], event: Received) -> None:
-        # A plain function may return an awaitable, such as a wrapped coroutine function does.
-        if is_async(handler):
-            result = handler(event)
+    async def _call(self, handler: Registered, event: Received, deadline: float) -> None:
+        if handler.is_async:
+            with Lease(deadline):
+                await cast("Awaitable[object]", handler(event))
+        elif not self.in_loop:
+            await self.call_plain(handler, event)
         else:
-            result = await self.call_plain(handler, event)
-        if inspect.isawaitable(result):
-            await cast("Awaitable[object]", result)
+            # A thread cannot be stopped. This scope waits for its end, and `Lease` would not.
+            with anyio.CancelScope(deadline=deadline) as lease:
+                result = await self.call_plain(handler, event)
+                # As a wrapped coroutine function does.
+                if inspect.isawaitable(result):
+                    await cast("Awaitable[object]", result)
+            if lease.cancelled_caught:
+                raise TimeoutError(_LEASE_ENDED)
 
 
-def is_async(handler: Handler[Any]) -> bool:
-    """Return whether a handler is a coroutine function, or an object with an async `__call__`.
-
-    Args:
-        handler: The handler.
-    """
-    handler = _as_registered(handler)
+def _is_async(handler: Callable[..., object]) -> bool:
     method = cast("Any", handler).__call__
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(method)
 
 
-def _as_registered(handler: Handler[Any]) -> Handler[Any]:
-    """Return a handler as the user has registered it."""
-    return handler.handler if isinstance(handler, HandlerOfClass) else handler
-
-
 def _name_of(handler: Handler[Any]) -> str:
     """Return the module and the name of a handler, or of the class of one that has no name."""
-    handler = _as_registered(handler)
     named: Any = inspect.unwrap(handler.func if isinstance(handler, partial) else handler)
     if not hasattr(named, "__qualname__"):
         named = cast("Any", type(named))

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
-import anyio
-from attrs import field, frozen
+from attrs import define, field
 
-from pinstripe.webhooks._handlers import Handler, HandlerCalls, in_thread
+from pinstripe.webhooks._handlers import HandlerCalls, Registered, in_thread
 from pinstripe.webhooks._receipt import DeliveryResult
 from pinstripe.webhooks._stores import Store, store_step
 from pinstripe.webhooks._transactions import (
@@ -39,7 +38,7 @@ _log = logging.getLogger("pinstripe.webhooks")
 _UNCLAIMED: dict[str, DeliveryResult] = {"busy": "busy", "done": "duplicate"}
 
 
-@frozen
+@define(eq=False)
 class Work:
     """An event with its handlers, and the claim under which they run.
 
@@ -54,12 +53,12 @@ class Work:
     """
 
     event: Received
-    handlers: Sequence[Handler[Any]]
+    handlers: Sequence[Registered]
     calls: HandlerCalls
     id: str
     subject: str | None
     lease: float
-    token: str = field(factory=lambda: uuid.uuid4().hex)
+    token: str = field(factory=lambda: os.urandom(16).hex())
 
     @property
     def at(self) -> float:
@@ -92,10 +91,10 @@ async def handle_once(store: Store, work: Work) -> DeliveryResult:
             return await transactions.in_thread(_handle_in_thread, transactions, work)
         returned = await work.calls.call_plain(_handle_in_thread, transactions, work)
         return cast("DeliveryResult", returned)
-    deadline = anyio.current_time() + work.lease
+    deadline = work.calls.clock() + work.lease
     result: DeliveryResult = "handled"
     try:
-        claimed = await store_step(store.claim(work.id, work.token, work.lease))
+        claimed = await store_step(store, store.claim(work.id, work.token, work.lease))
         if claimed != "claimed":
             return _UNCLAIMED[claimed]
         if transactions is not None:
@@ -107,14 +106,14 @@ async def handle_once(store: Store, work: Work) -> DeliveryResult:
     except BaseException:
         # If the claim itself failed it is released too: it may have been made, and only the
         # answer was lost.
-        await _end_claim(work, partial(store.release, work.id, work.token))
+        await _end_claim(store, work, partial(store.release, work.id, work.token))
         raise
-    await _end_claim(work, partial(_commit, store, work))
+    await _end_claim(store, work, partial(_commit, store, work))
     return result
 
 
 async def run_handlers(
-    store: Store, handlers: Sequence[Handler[Any]], event: Received, calls: HandlerCalls
+    store: Store, handlers: Sequence[Registered], event: Received, calls: HandlerCalls
 ) -> None:
     """Run handlers without a claim, in a transaction if the store has some.
 
@@ -172,7 +171,7 @@ def _handle_in_thread(transactions: BlockingTransactions, work: Work) -> Deliver
 
 def _run_in_thread(
     transactions: BlockingTransactions,
-    handlers: Sequence[Handler[Any]],
+    handlers: Sequence[Registered],
     event: Received,
     calls: HandlerCalls,
 ) -> None:
@@ -199,9 +198,9 @@ async def _commit(store: Store, work: Work) -> None:
         )
 
 
-async def _end_claim(work: Work, step: Callable[[], Awaitable[None]]) -> None:
+async def _end_claim(store: Store, work: Work, step: Callable[[], Awaitable[None]]) -> None:
     try:
-        await store_step(step())
+        await store_step(store, step())
     except Exception:  # noqa: BLE001 -- the result of the handlers stays what it is
         _log_unended(work)
 

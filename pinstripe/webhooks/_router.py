@@ -37,15 +37,18 @@ Choices, and their reasons:
 - `receive_blocking` runs coroutine functions on the loop thread of the process, because the
   connections of a client or a store outlive the delivery there. It runs plain functions in the
   thread of their request, because a framework keeps its database connection and its request there.
+  If all handlers are plain and the store waits for nothing, no other thread has a part in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
+from inspect import isawaitable
 from types import UnionType
 from typing import Any, Final, TypeVar, overload
 
@@ -57,7 +60,7 @@ from pinstripe._concurrency.thread_call import ThreadCall
 from pinstripe._config.hooks import Hooks, next_number
 from pinstripe._core.checks import is_number
 from pinstripe._core.errors import ConfigurationError, DecodeError, SignatureError
-from pinstripe._core.tracebacks import hide_frames
+from pinstripe._core.tracebacks import UserCodeError, hide_every_frame, hide_frames
 from pinstripe._signature import refusal_by_headers
 from pinstripe.events import EventOf
 from pinstripe.webhooks._catch_up import CatchesUp
@@ -211,9 +214,11 @@ class Router(CatchesUp):
                 mapping must find them in upper and lower case.
             max_bytes: How many bytes the framework itself reads at most, if it has a limit.
         """
-        limits = [self.webhook.max_bytes, *([] if max_bytes is None else [max_bytes])]
+        limit = self.webhook.max_bytes
+        if max_bytes is not None:
+            limit = min(limit, max_bytes)
         length, encoding = headers.get("Content-Length"), headers.get("Content-Encoding")
-        error = refusal_by_headers(length, encoding, min(limits))
+        error = refusal_by_headers(length, encoding, limit)
         return None if error is None else refused(error)
 
     async def receive(
@@ -252,20 +257,45 @@ class Router(CatchesUp):
                 runs in this thread.
         """
         work = partial(self._receive, body, signature, headers)
-        return self._run_blocking("receive", work)
+        if self._needs_loop():
+            return self._run_blocking("receive", work)
+        _refuse_loop("receive")
+        try:
+            return copy_context().run(_run_at_once, work(self._call_here, in_loop=False))
+        except UserCodeError:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the wrapper raises it
+            raise UserCodeError(error) from None
+
+    def _needs_loop(self) -> bool:
+        """Return whether a handler or the store may wait for something."""
+        blocking = type(self.store) is MemoryStore or self._takes_plain_only()
+        return not blocking or any(handler.is_async for handler in self._handlers)
+
+    async def _call_here(self, function: Callable[..., object], /, *args: Any) -> object:
+        """Call a plain function; what it returns is awaited on the loop thread if it can be."""
+        result = function(*args)
+        if not isawaitable(result):
+            return result
+
+        async def awaited() -> object:
+            with anyio.fail_after(self._lease):
+                return await result
+
+        return self._loop_thread().run(ThreadCall(awaited))
 
     def _run_blocking(self, name: str, work: Callable[[CallInThread], Awaitable[_T]]) -> _T:
-        with suppress(RuntimeError):
-            asyncio.get_running_loop()
-            problem = f"an event loop runs in this thread: await Router.{name} instead"
-            raise ConfigurationError(f"{name}_blocking", problem)
+        _refuse_loop(name)
+        return ThreadCallbacks(work).run(self._loop_thread())
+
+    def _loop_thread(self) -> LoopThread:
         thread = leases.acquire(self)
         # A new thread: at the first delivery, after a fork, or if the loop was stopped. On each, a
         # task waits for the end of the loop, to close what the store has opened there.
         if thread is not self._thread:
             self._thread = thread
             thread.post(ThreadCall(partial(_close_when_loop_ends, self.store)).start)
-        return ThreadCallbacks(work).run(thread)
+        return thread
 
     async def dispatch(self, event: Received) -> None:
         """Run the handlers of an event, whether or not it was handled before.
@@ -288,19 +318,21 @@ class Router(CatchesUp):
         signature: str | None,
         headers: Mapping[str, str] | None,
         call_plain: CallInThread,
+        *,
+        in_loop: bool = True,
     ) -> Receipt:
         number = next_number()
         try:
             event = self.webhook.parse(body, signature, headers=headers)
         except (SignatureError, DecodeError) as error:
             return report_refusal(self._hooks, number, refused(error))
-        return await self._handle_watched(event, number, call_plain)
+        return await self._handle_watched(event, number, call_plain, in_loop=in_loop)
 
     async def _handle_watched(
-        self, event: Received, number: int, call_plain: CallInThread
+        self, event: Received, number: int, call_plain: CallInThread, *, in_loop: bool = True
     ) -> Receipt:
         wake_waits(event)
-        calls = HandlerCalls(call_plain, self._hooks, number)
+        calls = HandlerCalls(call_plain, self._hooks, number, in_loop)
         if watches_deliveries(self._hooks):
             return await watched(self._hooks, number, event, partial(self._handle, event, calls))
         return await self._handle(event, calls)
@@ -320,8 +352,8 @@ class Router(CatchesUp):
         if not handlers:
             return Receipt("ignored", event)
         try:
-            id, subject = self._key(event.id), self._subject(event)
-            work = Work(event, handlers, calls, id, subject, self._lease)
+            subject = self._subject(event) if self._skip_older else None
+            work = Work(event, handlers, calls, self._key(event.id), subject, self._lease)
             result = await handle_once(self.store, work)
         except Exception:  # noqa: BLE001 -- after any failure Stripe must send the event again
             _log.exception("event %s (%s) was not handled; it is refused", event.id, event.type)
@@ -336,13 +368,31 @@ class Router(CatchesUp):
         return f"{self.name}:{id}" if self.name else id
 
     def _subject(self, event: Received) -> str | None:
-        """Return the key of an event's object; None if older events of it are not skipped."""
-        subject = subject_of(event) if self._skip_older else None
+        """Return the key of an event's object."""
+        subject = subject_of(event)
         return None if subject is None else self._key(subject)
+
+
+def _refuse_loop(name: str) -> None:
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        problem = f"an event loop runs in this thread: await Router.{name} instead"
+        raise ConfigurationError(f"{name}_blocking", problem)
+
+
+@hide_every_frame
+def _run_at_once(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run what never waits, so that it needs no event loop."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        value: _T = end.value
+        return value
+    raise RuntimeError("a step waited, and no event loop runs in this thread")
 
 
 async def _close_when_loop_ends(store: Store) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        await store_step(store.close_for_loop())
+        await store_step(store, store.close_for_loop())

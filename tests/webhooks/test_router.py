@@ -7,7 +7,9 @@ import json
 import logging
 import random
 import signal
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -48,6 +50,7 @@ from pinstripe.webhooks import (
     Store,
     Webhook,
 )
+from pinstripe.webhooks._router import _run_at_once
 from tests.support import virtual
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loop_thread_ends")]
@@ -684,6 +687,82 @@ def test_the_lease_counts_from_before_the_claim(late: float, expected: list[str]
     assert log == expected
 
 
+class Sleeper:
+    """A handler that sleeps, and notes when it was cancelled."""
+
+    def __init__(self, *seconds: float) -> None:
+        self._seconds = seconds
+        self.notes: list[str] = []
+
+    async def __call__(self, event: Event) -> None:
+        for seconds in self._seconds:
+            try:
+                await anyio.sleep(seconds)
+            except asyncio.CancelledError:  # noqa: PERF203 -- it goes on
+                self.notes.append(f"cancelled {virtual.now():g}")
+        self.notes.append(f"end {virtual.now():g}")
+
+
+def test_a_handler_that_goes_on_is_cancelled_again_each_second() -> None:
+    stubborn, tidy = Sleeper(100, 0.5, 100, 100), Sleeper(100, 0.5)
+
+    async def main() -> list[str]:
+        receipts = []
+        for sleeper in (stubborn, tidy):
+            router = Router(Webhook(SECRET), MemoryStore(clock=virtual.now), lease=5)
+            router.on(Event)(sleeper)
+            receipts.append(await deliver(router, stripe_event(VERIFIED)))
+        return endings(receipts)
+
+    # They were called until their end, however late: the effects are there.
+    assert virtual.run(main()) == ["handled", "handled"]
+    assert stubborn.notes == ["cancelled 5", "cancelled 6", "cancelled 7", "end 7"]
+    assert tidy.notes == ["cancelled 12", "end 12.5"]
+
+
+def test_each_lease_of_a_loop_ends_in_its_own_time() -> None:
+    sleepers = {lease: Sleeper(100) for lease in (50, 5, 20)}
+    short = Sleeper(1)
+
+    async def main() -> None:
+        routers = {lease: Router(Webhook(SECRET), lease=lease) for lease in sleepers}
+        for lease, router in routers.items():
+            router.on(Event)(sleepers[lease])
+        other = Router(Webhook(SECRET), lease=5)
+        other.on(Event)(short)
+        all_routers = (*routers.values(), other)
+        await asyncio.gather(*(deliver(one, stripe_event(VERIFIED)) for one in all_routers))
+
+    virtual.run(main())
+    assert [sleeper.notes[0] for sleeper in sleepers.values()] == [
+        "cancelled 50",
+        "cancelled 5",
+        "cancelled 20",
+    ]
+    assert short.notes == ["end 1"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not count cancellations")
+async def test_a_cancellation_goes_on_that_comes_with_the_end_of_the_lease() -> None:
+    router = Router(Webhook(SECRET), lease=0.01)
+    cancelled = 0
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        nonlocal cancelled
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled = running.cancelling()
+            running.cancel()
+            await anyio.sleep_forever()
+
+    running = asyncio.create_task(deliver(router, stripe_event(VERIFIED)))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (cancelled, running.cancelling()) == (1, 1)
+
+
 # The order of events
 
 
@@ -766,6 +845,70 @@ def test_a_blocking_delivery_runs_plain_functions_in_its_thread(router: Router) 
     assert [thread == here for thread in threads] == [True, False, True]
 
 
+def test_plain_functions_alone_need_no_other_thread(router: Router) -> None:
+    threads: list[int] = []
+
+    @router.on(Event)
+    def plain(event: Event) -> None:
+        threads.append(threading.get_ident())
+
+    event = stripe_event("file.created")
+    receipts = [router.receive_blocking(event.body, event.signature) for _ in range(2)]
+    receipts.append(router.receive_blocking(b"{}", event.signature))
+    assert endings(receipts) == ["handled", "duplicate", "invalid"]
+    assert threads == [threading.get_ident()]
+    assert router._thread is None
+
+
+def test_what_waits_does_not_end_at_once() -> None:
+    with pytest.raises(RuntimeError, match="a step waited"):
+        _run_at_once(asyncio.sleep(0))
+
+
+def test_what_a_plain_function_returns_is_awaited_on_the_loop_thread() -> None:
+    router = Router(Webhook(SECRET), lease=0.05)
+    waits: list[Callable[[], Any]] = [checkpoint, anyio.sleep_forever]
+    threads: list[int] = []
+
+    async def work() -> None:
+        threads.append(threading.get_ident())
+        await waits.pop(0)()
+
+    @router.on(Event)
+    def plain(event: Event) -> object:
+        return work()
+
+    for ending in ("handled", "failed"):
+        event = stripe_event("file.created")
+        assert router.receive_blocking(event.body, event.signature).ending == ending
+    assert threading.get_ident() not in threads
+    assert len(threads) == 2
+
+
+@pytest.mark.parametrize("in_loop", [False, True])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_no_frame_of_an_interrupted_delivery_shows_its_body(
+    router: Router, kind: type[BaseException], in_loop: bool
+) -> None:
+    def interrupt() -> None:
+        raise kind("why")
+
+    async def interrupt_later() -> None:
+        interrupt()
+
+    @router.on(Event)
+    def handle(event: Event) -> object:
+        return interrupt_later() if in_loop else interrupt()
+
+    event = stripe_event("file.created", event={"account": CANARY})
+    with pytest.raises(kind, match="why") as caught:
+        router.receive_blocking(event.body, event.signature)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if frame.filename != __file__]
+    assert CANARY not in str([(frame.line, frame.locals) for frame in frames])
+    assert SECRET not in str([frame.locals for frame in frames])
+
+
 def test_blocking_deliveries_share_the_loop_of_the_blocking_clients(router: Router) -> None:
     loops: list[object] = []
 
@@ -806,10 +949,16 @@ def test_the_store_leaves_the_loop_thread_when_that_ends() -> None:
     assert store.left == 2
 
 
+# A delivery to the first needs no event loop, and one to the other may.
+STORES = pytest.mark.parametrize("store", [MemoryStore, LeavingStore])
+
+
+@STORES
 @pytest.mark.parametrize("error", [ValueError(CANARY), StopIteration(), TimeoutError()])
 def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
-    router: Router, error: Exception
+    store: Callable[[], Store], error: Exception
 ) -> None:
+    router = Router(Webhook(SECRET), store())
     failures = [error]
 
     @router.on(Event)
@@ -822,7 +971,11 @@ def test_a_plain_function_that_fails_refuses_a_blocking_delivery(
     assert endings(receipts) == ["failed", "handled", "duplicate"]
 
 
-def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(router: Router) -> None:
+@STORES
+def test_what_interrupts_a_blocking_delivery_gives_its_claim_back(
+    store: Callable[[], Store],
+) -> None:
+    router = Router(Webhook(SECRET), store())
     interrupts: list[BaseException] = [KeyboardInterrupt(), SystemExit(3)]
 
     @router.on(Event)
