@@ -127,6 +127,7 @@ def start(
     stderr: Any = None,
     text: bool = False,
     fresh: Sequence[str] = (),
+    in_terminal: bool = False,
 ) -> Any:
     """Start a child as `subprocess.Popen([sys.executable, *arguments], ...)` does.
 
@@ -140,6 +141,7 @@ def start(
         stderr: As above.
         text: Whether its pipes are of text.
         fresh: The packages that it is to import itself.
+        in_terminal: Whether its input is the terminal of a session of its own.
     """
     words = [str(word) for word in arguments]
     streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
@@ -150,7 +152,7 @@ def start(
     ended, status = os.pipe()
     where = str(cwd or Path.cwd())
     environ = dict(os.environ if env is None else env)
-    message = json.dumps([words, environ, where, [*fresh]]).encode()
+    message = json.dumps([words, environ, where, [*fresh], in_terminal]).encode()
     with _SENDING:
         nest = _nest()
         length = len(message).to_bytes(_LENGTH, "big")
@@ -225,8 +227,14 @@ def serve() -> None:
         for descriptor in descriptors:
             os.close(descriptor)
     _keep_a_child(descriptors[3])
-    words, env, cwd, fresh = json.loads(message)
+    words, env, cwd, fresh, in_terminal = json.loads(message)
     _begin(descriptors[:3], env, cwd)
+    if in_terminal:
+        import fcntl
+        import termios
+
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for name in [name for name in sys.modules if name.partition(".")[0] in fresh]:
         del sys.modules[name]
     _run(words)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox
-from tests.support.cli_process import COMMAND, SECONDS, environment, run, start
+from tests.support.cli_process import COMMAND, SECONDS, WORDS, environment, run, start
 from tests.support.terminal import Seen, in_terminal
 from tests.support.warm import Child
 
@@ -29,8 +29,8 @@ def shared() -> Iterator[Sandbox]:
 
 
 def shown(sandbox: Sandbox, *words: str | Path, columns: int = 80, answer: bytes = b"") -> Seen:
-    command = [*COMMAND, *words]
-    return in_terminal(command, environment(sandbox), columns=columns, answer=answer)
+    words = (*WORDS, *words)
+    return in_terminal(words, environment(sandbox), columns=columns, answer=answer)
 
 
 def plain(seen: Seen) -> list[str]:
