@@ -24,6 +24,7 @@ from pinstripe._core.refusals import error_for
 from pinstripe.cli._main import command as pinstripe_command
 from pinstripe.sandbox import Sandbox
 from pinstripe.webhooks import Webhook
+from tests.support import warm
 from tests.support.blocks import DOCUMENTS, ROOT, Block, blocks, public_sources
 
 # --- the programs -------------------------------------------------------------------------------
@@ -43,14 +44,13 @@ def sandbox_environment() -> Iterator[dict[str, str]]:
 def test_a_program_runs(block: Block, sandbox_environment: dict[str, str], tmp_path: Path) -> None:
     script = tmp_path / f"{block.name}.py"
     script.write_text(block.text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, *block.command(script)],
+    done = warm.run(
+        block.command(script),
         env=sandbox_environment,
         cwd=tmp_path,
-        capture_output=True,
         text=True,
         timeout=60,
-        check=False,
+        fresh=("pinstripe", "anyio"),  # pytest imports them in its own way
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert not done.stderr

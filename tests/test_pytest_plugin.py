@@ -24,9 +24,13 @@ from pinstripe.files import File
 from pinstripe.identity import VerificationSession
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
 from pinstripe.sandbox import Sandbox
+from tests.support import warm
 from tests.support.counting import counted
 
 pytest_plugins = ["pytester"]
+
+# What pytest imports in its own way.
+PLUGINS = ("pinstripe", "anyio")
 
 KINDS = {
     "identity.verification_session": VerificationSession,
@@ -50,7 +54,10 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
         pytester.makepyfile(test)
         pytester.makeini("[pytest]\n")  # so that no settings of a folder above apply
         options = ("-W", "error", "-p", "no:cacheprovider", *plugin, *others)
-        return pytester.runpytest_subprocess(*options, *arguments, timeout=60)
+        words = ("-m", "pytest", *options, *arguments)
+        done = warm.run(words, cwd=pytester.path, text=True, timeout=60, fresh=PLUGINS)
+        out, err = done.stdout.splitlines(), done.stderr.splitlines()
+        return pytest.RunResult(done.returncode, out, err, 0)
 
     return run
 

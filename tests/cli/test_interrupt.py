@@ -6,7 +6,6 @@ import asyncio
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -27,6 +26,7 @@ from tests.support.cli_process import (
     same_sandbox,
     start,
 )
+from tests.support.warm import Child
 
 QUERIES = 200
 
@@ -35,9 +35,7 @@ Captured = pytest.CaptureFixture[bytes]
 
 
 @contextmanager
-def held_run(
-    sandbox: Sandbox, gate: GateClock, *arguments: str | Path
-) -> Iterator[subprocess.Popen[bytes]]:
+def held_run(sandbox: Sandbox, gate: GateClock, *arguments: str | Path) -> Iterator[Child]:
     """Start the command and give it when the sandbox has stopped to answer, in the middle."""
     with start(*arguments, sandbox=sandbox) as process:
         try:
@@ -200,7 +198,7 @@ def test_ctrl_c_before_anything_is_sent(tmp_path: Path) -> None:
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
 
 
-def press_until_it_stops_to_read(process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
+def press_until_it_stops_to_read(process: Child, pipe: IO[bytes]) -> None:
     """Press Ctrl-C again where Python misses it: between its look for signals and a read.
 
     Once it has noticed, another one would meet an interpreter that is about to end.

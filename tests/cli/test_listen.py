@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from pinstripe.sync import Client
 from pinstripe.webhooks import Router, Webhook
 from tests.support.cli_process import SECONDS, start
 from tests.support.hosts import wsgi_app, wsgiref
+from tests.support.warm import Child
 
 pytestmark = pytest.mark.usefixtures("loop_thread_ends")
 
@@ -42,7 +42,7 @@ class App:
 class Listening:
     """The running command."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Child) -> None:
         self.process = process
 
     def line(self) -> str:

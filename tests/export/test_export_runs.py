@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from pinstripe import ConfigurationError, ConnectionLost
 from pinstripe.export import to_file
+from tests.support import warm
 from tests.support.dated import DatedShelf, dated_pager
 from tests.support.exported import count, names_in, sixty
 
@@ -124,8 +123,9 @@ async def test_an_export_that_failed_lets_the_next_one_write(tmp_path) -> None:
 
 def killed(folder: Path, *arguments: str) -> list[Path]:
     """The outputs of runs, each killed before one of the things that it did to its files."""
-    command = [sys.executable, "-m", "tests.support.export_killer", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    words = ("-m", "tests.support.export_killer", folder, *arguments)
+    done = warm.run(words, text=True, cwd=ROOT, timeout=60)
+    done.check_returncode()
     runs = [line.rpartition(" ") for line in done.stdout.splitlines()]
     assert [end for *_, end in runs] == ["killed"] * (len(runs) - 1) + ["ended"]
     assert len(runs) > 12

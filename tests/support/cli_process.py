@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pinstripe.sandbox import ManualClock, Sandbox
+from tests.support import warm
 from tests.support.counting import counted
 
-COMMAND = (sys.executable, "-W", "error", "-m", "pinstripe.cli")
+WORDS = ("-W", "error", "-m", "pinstripe.cli")
+COMMAND = (sys.executable, *WORDS)
 SECONDS = 60
 
 
@@ -51,16 +53,14 @@ def environment(sandbox: Sandbox | None) -> dict[str, str]:
     return env
 
 
-def start(
-    *arguments: str | Path, sandbox: Sandbox | None = None, **options: Any
-) -> subprocess.Popen[bytes]:
+def start(*arguments: str | Path, sandbox: Sandbox | None = None, **options: Any) -> warm.Child:
     usual: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
         "env": environment(sandbox),
     }
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], **{**usual, **options})
+    return warm.start([*WORDS, *arguments], **{**usual, **options})
 
 
 def run(

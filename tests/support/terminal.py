@@ -15,6 +15,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from tests.support import warm
+
 SECONDS = 120
 
 
@@ -73,17 +75,17 @@ def opened(columns: int) -> tuple[int, int]:
 
 
 def in_terminal(
-    command: Sequence[str | Path],
+    words: Sequence[str | Path],
     env: Mapping[str, str],
     *,
     columns: int = 80,
     answer: bytes = b"",
     prompt: str = "Do it?",
 ) -> Seen:
-    """Run a command whose input and outputs are one terminal, and return what it shows.
+    """Run Python with one terminal as its input and outputs, and return what it shows.
 
     Args:
-        command: The words of the command.
+        words: The arguments of Python.
         env: Its environment.
         columns: The width of the terminal.
         answer: What is typed when the prompt is there.
@@ -92,12 +94,13 @@ def in_terminal(
     ours, theirs = opened(columns)
     environ = {k: v for k, v in env.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
     # It is the terminal of the command, which gets a signal for Ctrl-C then.
-    with subprocess.Popen(
-        ["setsid", "--ctty", *map(str, command)],
+    with warm.start(
+        words,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env={**environ, "TERM": "xterm-256color"},
+        in_terminal=True,
     ) as process:
         os.close(theirs)
         limit = threading.Timer(SECONDS, process.kill)

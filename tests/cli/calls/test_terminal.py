@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from pinstripe.sandbox import ManualClock, Sandbox
-from tests.support.cli_process import COMMAND, SECONDS, environment, run, start
+from tests.support.cli_process import COMMAND, SECONDS, WORDS, environment, run, start
 from tests.support.terminal import Seen, in_terminal
+from tests.support.warm import Child
 
 SESSIONS = ("identity", "verification-sessions")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -28,8 +29,8 @@ def shared() -> Iterator[Sandbox]:
 
 
 def shown(sandbox: Sandbox, *words: str | Path, columns: int = 80, answer: bytes = b"") -> Seen:
-    command = [*COMMAND, *words]
-    return in_terminal(command, environment(sandbox), columns=columns, answer=answer)
+    words = (*WORDS, *words)
+    return in_terminal(words, environment(sandbox), columns=columns, answer=answer)
 
 
 def plain(seen: Seen) -> list[str]:
@@ -139,7 +140,7 @@ def test_ctrl_c_ends_what_follows(shared: Sandbox, words: tuple[str, ...]) -> No
         assert process.wait(SECONDS) == 130
 
 
-def iter_until(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+def iter_until(process: Child, text: bytes) -> bytes:
     """Read lines until one has a text, and return that."""
     assert process.stdout is not None
     return next(line for line in process.stdout if text in line)
