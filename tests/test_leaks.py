@@ -62,6 +62,7 @@ PUBLIC: dict[str, str] = {
         enabled_events event_payload events_from livemode name snapshot_api_version status
         status_details type updated webhook_endpoint""",
     "StatusDetails": "disabled",
+    "DeliveredEvent": EVENT,
     "Event": EVENT,
     "EventData": "",
     "EventRequest": "id idempotency_key",
