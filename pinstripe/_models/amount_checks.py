@@ -30,7 +30,8 @@ _ITEMS: Final[Mapping[Any, Callable[[Any], Any]]] = {  # of the last type in the
 }
 
 _NO_DIGITS: Final = dict.fromkeys(map(ord, "0123456789"))
-_NO_NUMBERS: Final = frozenset(("", "."))
+_ZEROS: Final = dict.fromkeys(map(ord, "0123456789"), "0")
+_TOO_LONG: Final = "0" * (MAX_DIGITS + 1)
 
 
 def check_of(kind: Any) -> Callable[[Any], None] | None:
@@ -62,7 +63,7 @@ def _are_simple(amounts: list[Any]) -> bool:
     A regular expression takes ten times as long as these few steps in C.
     """
     try:
-        lines = "\n".join(amounts)
+        lines = "\n".join(("", *amounts, ""))
     except TypeError:  # a number, or no amount
         return False
     # What is left of each line is its point.
@@ -70,9 +71,10 @@ def _are_simple(amounts: list[Any]) -> bool:
     return (
         not points.strip(".\n")
         and ".." not in points
-        and points.count("\n") == len(amounts) - 1
-        and _NO_NUMBERS.isdisjoint(amounts)
-        and max(map(len, amounts), default=0) <= MAX_DIGITS
+        and points.count("\n") == len(amounts) + 1
+        and "\n\n" not in lines
+        and "\n.\n" not in lines
+        and _TOO_LONG not in lines.translate(_ZEROS)
     )
 
 
