@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +47,14 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     options = getattr(request.module, "sandbox_options", dict)
     with Sandbox(**options()) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def sigint_reaches_us() -> Iterator[None]:
+    """A run in the background, as of a build, has SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

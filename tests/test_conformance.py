@@ -131,7 +131,9 @@ SECONDS = str(int(WHEN.timestamp()))
 @functools.cache
 def facts(product: str) -> Any:
     path = FACTS / f"{FILES.get(product, product)}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    # The loader that is written in C takes a tenth of the time, in each process of a run.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)
 
 
 ENDPOINTS = {

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +11,8 @@ from tests.support.cli_process import same_sandbox
 
 
 @pytest.fixture(autouse=True)
-def sigint_reaches_us() -> Iterator[None]:
-    """A run in the background, as of a build, has SIGINT ignored, and children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def commands_can_be_interrupted(sigint_reaches_us: None) -> None:
+    """Ctrl-C is a part of what every command does."""
 
 
 @pytest.fixture

@@ -252,6 +252,7 @@ async def test_the_end_of_an_async_client_ends_a_read(sandbox: Sandbox) -> None:
         await asyncio.to_thread(with_pyarrow, stream)
 
 
+@pytest.mark.usefixtures("sigint_reaches_us")
 def test_an_interrupted_read_keeps_the_interruption() -> None:
     shelf = sixty()
 

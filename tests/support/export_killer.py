@@ -6,6 +6,7 @@ Prints a line for each run: its folder, and whether it was killed or came to its
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -43,6 +44,8 @@ def one_run(path: Path, number: int, *, overwrite: bool) -> None:
 
 def main(folder: Path, name: str, *, overwrite: bool) -> None:
     """Run in processes of their own, until one is not killed any more."""
+    if name.endswith(".parquet"):
+        importlib.import_module("pyarrow.parquet")  # slow, and each of them needs it
     status, number = -signal.SIGKILL, 0
     while status == -signal.SIGKILL:
         number += 1

@@ -1009,6 +1009,7 @@ def test_an_exit_of_a_coroutine_function_goes_to_who_waits(
     assert loops[0] is loops[1]
 
 
+@pytest.mark.usefixtures("sigint_reaches_us")
 def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Router) -> None:
     calls: list[str] = []
 
@@ -1020,12 +1021,8 @@ def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Rou
             await anyio.sleep_forever()
 
     event = stripe_event("file.created")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            router.receive_blocking(event.body, event.signature)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        router.receive_blocking(event.body, event.signature)
     assert router.receive_blocking(event.body, event.signature).ending == "handled"
 
 
