@@ -34,22 +34,21 @@ def connector_class() -> type[Connector]:
 
 
 def _choose() -> type[Connector]:
-    # Whatever goes wrong with names that aiohttp does not promise, that way cannot be taken.
     try:
         from pinstripe._http.connection import GuardedConnector  # noqa: PLC0415 -- can fail
         from pinstripe._http.trial import try_out  # noqa: PLC0415 -- as above
 
-        try_out()
-    except Exception as error:  # noqa: BLE001
-        reason = f"{type(error).__name__}: {error}"
-    else:
-        return GuardedConnector
+        problem = try_out()
+        if problem is None:
+            return GuardedConnector
+    except Exception as error:  # noqa: BLE001 -- names that aiohttp does not promise
+        problem = f"{type(error).__name__}: {error}"
     from pinstripe._http.session import SessionConnector  # noqa: PLC0415 -- seldom needed
 
     _log.warning(
-        "aiohttp %s is not as this version of Pinstripe expects (%s); calls go over its public"
+        "aiohttp %s is not as this version of Pinstripe expects (%s). So calls go over its public"
         " session: they keep every guarantee, and take up to 1.6 times the CPU time",
         aiohttp.__version__,
-        reason,
+        problem,
     )
     return SessionConnector

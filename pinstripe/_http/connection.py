@@ -191,7 +191,7 @@ class DirectRoute:
             raise aiohttp.ConnectionTimeoutError from error
         try:
             protocol = connection.protocol
-            assert isinstance(protocol, TrackedConnection)
+            assert isinstance(protocol, TrackedConnection), "TCPConnector._factory is not used"
             used.append(protocol)
             protocol.heads = 0
             # aiohttp's own decompression does not notice a body that is cut.

@@ -39,11 +39,12 @@ from pinstripe._version import __version__
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-
-try:
-    from aiohttp.http_exceptions import HttpProcessingError as _Unparsable
-except ImportError:  # aiohttp does not document it
-    _Unparsable = aiohttp.ClientResponseError
+    from aiohttp.http_exceptions import HttpProcessingError
+else:
+    try:
+        from aiohttp.http_exceptions import HttpProcessingError
+    except ImportError:  # aiohttp does not document it
+        HttpProcessingError = aiohttp.ClientResponseError
 
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
 
@@ -98,7 +99,7 @@ class Connections:
             return await self._exchange(request, body, used)
         except SinkError as wrapper:
             problem = wrapper.error
-        except (aiohttp.ClientError, _Unparsable, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError) as error:
             # Raised below, without aiohttp's frames and the key that they hold.
             problem = (body and body.error) or _transport_error(error, used)
         except TransportError as error:
@@ -214,7 +215,7 @@ def _connect_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=timeout.connect, ceil_threshold=math.inf)
 
 
-_NO_HTTP = (aiohttp.ClientResponseError, _Unparsable)
+_NO_HTTP = (aiohttp.ClientResponseError, HttpProcessingError)
 
 # The messages of these errors repeat the answer, or the address, whose query can hold personal
 # data. So they get a message of ours.

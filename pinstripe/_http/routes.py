@@ -48,12 +48,13 @@ def poll_of(transport: BaseTransport) -> select.poll | None:
         transport: The connection.
 
     Returns:
-        The poll, or None on Windows, where only aiohttp's own check is left.
+        The poll; None on Windows, where only aiohttp's own check is left, or if there is no socket.
     """
-    if not hasattr(select, "poll"):
+    sock = transport.get_extra_info("socket")
+    if sock is None or not hasattr(select, "poll"):
         return None
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    poll.register(sock, select.POLLIN)
     return poll
 
 
@@ -140,7 +141,7 @@ class Connector(aiohttp.TCPConnector, ABC):
 
     def __init__(self, keepalive: float, context: ssl.SSLContext | None) -> None:
         # No limit here: the limiter of the client bounds requests in flight.
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
             limit=0, keepalive_timeout=keepalive, ssl=context or True, resolver=_Resolver()
         )
 
@@ -160,11 +161,11 @@ class Connector(aiohttp.TCPConnector, ABC):
         """Drop the pool without closing it: that would use the event loop of a parent process."""
         self._forgotten = True
 
-    def __del__(self) -> None:
+    def __del__(self, *args: Any) -> None:
         # There aiohttp closes what nobody has closed.
         finalize = getattr(super(), "__del__", None)
         if finalize is not None and not self._forgotten:
-            finalize()
+            finalize(*args)
 
 
 class _Resolver(AbstractResolver):

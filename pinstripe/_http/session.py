@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from attrs import define, field
+from attrs import define
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -60,9 +60,6 @@ class WatchedConnection(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._aiohttps: Any = transport.get_protocol()
-        self.pause_writing = self._aiohttps.pause_writing
-        self.resume_writing = self._aiohttps.resume_writing
-        self.eof_received = self._aiohttps.eof_received
         self._transport = transport
         self._poll = poll_of(transport)
         self._has_unasked = False
@@ -109,7 +106,18 @@ class WatchedConnection(asyncio.Protocol):
         if not self._has_head:
             data = self._hand_on_heads(data)
         if data:
+            self._hand_on(data)
+
+    def _hand_on(self, data: bytes) -> None:
+        if not isinstance(self._aiohttps, asyncio.BufferedProtocol):
             self._aiohttps.data_received(data)
+            return
+        while data:
+            buffer = self._aiohttps.get_buffer(len(data))
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self._aiohttps.buffer_updated(size)
+            data = data[size:]
 
     def _hand_on_heads(self, data: bytes) -> bytes:
         """Hand on every head by itself, up to that of the answer, and return the rest."""
@@ -125,9 +133,22 @@ class WatchedConnection(asyncio.Protocol):
                 self.problem = too_many_heads()
                 self._transport.abort()
                 return b""
-            self._aiohttps.data_received(data[:end])
+            self._hand_on(data[:end])
             data, self._line = data[end:], b""
         return data
+
+    def eof_received(self) -> bool | None:
+        """Hand this on."""
+        ends: bool | None = self._aiohttps.eof_received()
+        return ends
+
+    def pause_writing(self) -> None:
+        """Hand this on."""
+        self._aiohttps.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand this on."""
+        self._aiohttps.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that no more comes, and hand that on."""
