@@ -17,10 +17,12 @@ from itertools import repeat
 
 from benchmarks.support.nginx import fixed_answers
 from benchmarks.support.questions import PAGE, QUESTIONS, QUOTES, Question, answers
-from benchmarks.wire import BODY, JSON, ORJSON, OURS, contenders
+from benchmarks.wire import BODY, JSON, ORJSON, OURS, SESSION, contenders
 
 FEW, MANY = 96, 288
 IN_FLIGHT = 32
+
+CONTENDERS = (OURS, SESSION, BODY, JSON, ORJSON)
 
 TARGETS = {QUOTES: 490, PAGE: 2200}
 """How many thousand instructions a call of Pinstripe may take."""
@@ -33,7 +35,7 @@ def report() -> str:
     lines = ["\nThousands of instructions a call, 32 in flight; ratios to Pinstripe"]
     with fixed_answers(answers()) as url:
         for question in QUESTIONS:
-            counted = {name: _counted(url, question, name) for name in (OURS, BODY, JSON, ORJSON)}
+            counted = {name: _counted(url, question, name) for name in CONTENDERS}
             target = TARGETS.get(question)
             lines.append(f"\nGET {question.name}" + (f" (asked: {target})" if target else ""))
             lines += [

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import repeat
 from statistics import median
+from unittest.mock import patch
 
 import aiohttp
 import httpx
@@ -27,6 +28,8 @@ from benchmarks.support.measure import KEY
 from benchmarks.support.nginx import fixed_answers
 from benchmarks.support.questions import PAGE, QUESTIONS, QUOTES, Question, answers
 from pinstripe import AsyncClient, Limits
+from pinstripe._http import compatibility
+from pinstripe._http.session import SessionConnector
 
 IN_FLIGHT = {1: 0.04, 32: 0.06, 256: 0.25}
 """How many calls are in flight, and the seconds of a round of so many."""
@@ -36,6 +39,7 @@ PATIENCE = 1.5
 """Seconds after which a slow contender gets no further round."""
 
 OURS = "pinstripe (typed models)"
+SESSION = "pinstripe over aiohttp's session"
 BODY = "aiohttp, body only"
 JSON = "aiohttp + json.loads"
 ORJSON = "aiohttp + orjson"
@@ -88,10 +92,14 @@ async def contenders(url: str, question: Question, most: int) -> AsyncIterator[d
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=most)) as session,
         httpx.AsyncClient(limits=httpx.Limits(max_connections=most), timeout=60) as over_httpx,
         AsyncClient(KEY, base_url=url, limits=Limits(max_in_flight=most)) as client,
+        AsyncClient(KEY, base_url=url, limits=Limits(max_in_flight=most)) as second,
     ):
         await client.warm_up()
+        with patch.object(compatibility, "_chosen", [SessionConnector]):
+            await second.warm_up()
         yield {
             OURS: lambda: question.ours(client),
+            SESSION: lambda: question.ours(second),
             BODY: _plain(session, url + path),
             JSON: _plain(session, url + path, json.loads),
             ORJSON: _plain(session, url + path, orjson.loads),

@@ -21,8 +21,8 @@ from pinstripe._core.errors import (
     ResponseTooLarge,
     with_response,
 )
-from pinstripe._http.connection import RawResponse
 from pinstripe._http.messages import Sink
+from pinstripe._http.routes import RawResponse
 
 _MAX_KEPT_IN_ERROR = 64 * 1024
 """Bytes that an error keeps of a body that is too long, or of the body of a failure."""

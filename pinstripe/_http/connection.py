@@ -25,34 +25,35 @@ from __future__ import annotations
 
 import asyncio
 import select
-import socket
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.helpers import _EXC_SENTINEL  # pyright: ignore[reportPrivateUsage]
 from aiohttp.http_exceptions import HttpProcessingError
-from attrs import frozen
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from yarl import URL
 
-from pinstripe._concurrency.daemon_thread import in_daemon_thread
-from pinstripe._concurrency.deadlines import deadline_in
-from pinstripe._core.errors import ConfigurationError, ConnectionLost
 from pinstripe._http.messages import CallProgress, Request
+from pinstripe._http.routes import (
+    MAX_HEADS,
+    Connector,
+    ProxyArguments,
+    RawResponse,
+    Route,
+    UsedConnection,
+    poll_of,
+    too_many_heads,
+    unfit_head,
+)
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
-    from aiohttp.payload import Payload
     from aiohttp.tracing import Trace
-
-_MAX_HEADS = 8
-"""Heads that a server may send for one request: the answer's, and those of interim answers before
-it. RFC 9110 names no bound; what is in use are a 100 and a 103."""
 
 
 class TrackedConnection(ResponseHandler):
@@ -75,16 +76,14 @@ class TrackedConnection(ResponseHandler):
             ConnectionLost: There were too many for one request.
         """
         self.heads += 1
-        if self.heads > _MAX_HEADS:
-            raise ConnectionLost(f"the server sent {_MAX_HEADS} interim answers and no answer")
+        if self.heads > MAX_HEADS:
+            raise too_many_heads()
         return super().read()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Prepare to ask the operating system about the socket."""
         super().connection_made(transport)
-        if hasattr(select, "poll"):  # not on Windows; there only aiohttp's own check is left
-            self._poll = select.poll()
-            self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
+        self._poll = poll_of(transport)
 
     def data_received(self, data: bytes) -> None:
         """Note that something arrived, and parse it."""
@@ -93,7 +92,7 @@ class TrackedConnection(ResponseHandler):
         super().data_received(data)
         self._piece = b""
 
-    def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
+    def set_exception(self, exc: BaseException, *cause: Any, **named_cause: Any) -> None:
         """Note that no more can be read, and keep what was read of an answer.
 
         If a body is damaged, aiohttp's parser drops the head that came in the same piece, and
@@ -105,7 +104,7 @@ class TrackedConnection(ResponseHandler):
                 damaged = self._keep_head()
             if damaged is not None:
                 damaged.set_exception(aiohttp.ClientPayloadError())
-        super().set_exception(exc, exc_cause)
+        super().set_exception(exc, *cause, **named_cause)
 
     def _keep_head(self) -> aiohttp.StreamReader | None:
         """Parse the head in the latest piece once more, without what follows it."""
@@ -128,31 +127,21 @@ class TrackedConnection(ResponseHandler):
         return self._poll is not None and bool(self._poll.poll(0))
 
 
-class _Lookups:
-    """The two lookups of an event loop, each in a thread that nothing waits for.
+class GuardedConnector(Connector):
+    """A pool that never returns a connection on which bytes arrived that nobody asked for.
 
-    The resolver of the operating system can hang for minutes, and cannot be interrupted.
+    Every connection is a `TrackedConnection`.
     """
 
-    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
-        return await in_daemon_thread(socket.getaddrinfo, *args, **kwargs)
-
-    async def getnameinfo(self, *args: Any) -> Any:
-        return await in_daemon_thread(socket.getnameinfo, *args)
-
-
-def resolver() -> aiohttp.ThreadedResolver:
-    """Return what looks up the names of hosts."""
-    return aiohttp.ThreadedResolver(cast("asyncio.AbstractEventLoop", _Lookups()))
-
-
-class GuardedConnector(aiohttp.TCPConnector):
-    """A pool that never returns a connection on which bytes arrived that nobody asked for."""
-
-    def track_connections(self) -> None:
-        """Make every connection a `TrackedConnection`."""
-        make: Any = partial(TrackedConnection, loop=self._loop)  # partial is not covariant
+    def __init__(self, keepalive: float, context: ssl.SSLContext | None) -> None:
+        super().__init__(keepalive, context)
+        loop = asyncio.get_running_loop()
+        make: Any = partial(TrackedConnection, loop=loop)  # partial is not covariant
         self._factory = make
+
+    def open_route(self, origin: str, headers: Mapping[str, str], proxy: ProxyArguments) -> Route:
+        """Return a route to an address; see `Connector.open_route`."""
+        return DirectRoute(self, origin, headers, proxy)
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (connection := await super()._get(key, traces)) is not None:
@@ -164,67 +153,9 @@ class GuardedConnector(aiohttp.TCPConnector):
             connection.close()
         return connection
 
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        # aiohttp applies this timeout to each address of a host, and not to its lookup.
-        seconds = timeout.sock_connect
-        assert seconds is not None
-        async with deadline_in(seconds):
-            return await super()._create_connection(req, traces, timeout)
 
-    def forget(self) -> None:
-        """Drop the pool without closing it: that would use the event loop of a parent process."""
-        self._conns.clear()
-
-
-class ProxyArguments(TypedDict, total=False):
-    """What aiohttp needs to know of a proxy; empty if there is none."""
-
-    proxy: URL
-    proxy_headers: dict[str, str]
-
-
-@frozen(eq=False, repr=False)
-class RawResponse:
-    """The head of an answer, whose body is still to be read.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers.
-        content: The body.
-        close: Returns the connection to the pool if the body was read to its end; closes it
-            otherwise. It does not wait for the rest of an answer or of an upload.
-    """
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    content: aiohttp.StreamReader
-    close: Callable[[], None]
-
-    @property
-    def length(self) -> int | None:
-        """Bytes of the body on the wire; None if the headers do not say."""
-        length = self.headers.get("Content-Length")
-        return None if length is None else int(length)
-
-    @property
-    def has_end(self) -> bool:
-        """Whether the body says where it ends, so that one that is cut short cannot look whole."""
-        if "Content-Length" in self.headers or self.status == 204:
-            return True
-        return self.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
-
-
-class Route:
-    """Sends requests to one address of the API.
-
-    Args:
-        connector: The pool.
-        origin: The address.
-        headers: Headers of every request that has none of the same name, in upper or lower case.
-        proxy: The proxy to go through.
-    """
+class DirectRoute:
+    """A route that leaves out aiohttp's session; see `Connector.open_route` for its arguments."""
 
     def __init__(
         self,
@@ -245,18 +176,11 @@ class Route:
     async def send(
         self,
         request: Request,
-        body: Payload | None,
+        body: aiohttp.Payload | None,
         timeout: aiohttp.ClientTimeout,
-        used: list[TrackedConnection],
+        used: list[UsedConnection],
     ) -> RawResponse:
-        """Send a request and return the head of its answer.
-
-        Args:
-            request: What to send.
-            body: Its body if that is streamed.
-            timeout: How long connecting may take.
-            used: Gets the connection as soon as there is one.
-        """
+        """Send a request; see `Route.send`."""
         progress = request.progress
         progress.stage = "connection"
         in_memory = body is None and request.sink is None and not self._proxy
@@ -267,7 +191,7 @@ class Route:
             raise aiohttp.ConnectionTimeoutError from error
         try:
             protocol = connection.protocol
-            assert isinstance(protocol, TrackedConnection)
+            assert isinstance(protocol, TrackedConnection), "TCPConnector._factory is not used"
             used.append(protocol)
             protocol.heads = 0
             # aiohttp's own decompression does not notice a body that is cut.
@@ -291,7 +215,9 @@ class Route:
             connection.close()
             raise
 
-    def _client_request(self, request: Request, body: Payload | None) -> aiohttp.ClientRequest:
+    def _client_request(
+        self, request: Request, body: aiohttp.Payload | None
+    ) -> aiohttp.ClientRequest:
         query = f"?{request.query}" if request.query else ""
         headers = CIMultiDict(self._headers)
         headers.update(request.headers)
@@ -315,7 +241,7 @@ class Route:
         # A line break in a value would end its line, and what follows would be another request.
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()):
-            raise ConfigurationError("headers", "hold a character that cannot be sent; use ASCII")
+            raise unfit_head()
         # The headers of the route, without those that the request replaces. The requests of a
         # client have only a few sets of header names, so each set gets its text once.
         names = tuple(request.headers)

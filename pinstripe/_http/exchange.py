@@ -13,13 +13,11 @@ import os
 import platform
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.payload import Payload
 from yarl import URL
 
 from pinstripe._concurrency.deadlines import deadline_in
@@ -35,18 +33,18 @@ from pinstripe._core.errors import (
     TransportError,
 )
 from pinstripe._http.body import SinkError, read_into, read_start, read_whole
-from pinstripe._http.connection import (
-    GuardedConnector,
-    ProxyArguments,
-    Route,
-    TrackedConnection,
-    resolver,
-)
 from pinstripe._http.messages import Host, Request, Response, Upload
+from pinstripe._http.routes import Connector, ProxyArguments, Route, UsedConnection
 from pinstripe._version import __version__
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http_exceptions import HttpProcessingError
+else:
+    try:
+        from aiohttp.http_exceptions import HttpProcessingError
+    except ImportError:  # aiohttp does not document it
+        HttpProcessingError = aiohttp.ClientResponseError
 
 _USER_AGENT = f"pinstripe/{__version__} Python/{platform.python_version()}"
 
@@ -65,24 +63,22 @@ class Connections:
         config: The addresses, the key and the settings of the pool.
         proxies: The proxy for each address.
         context: The TLS context; None if no address uses https.
+        make_connector: Makes the pool.
     """
 
     def __init__(
-        self, config: Config, proxies: Mapping[str, Proxy | None], context: ssl.SSLContext | None
+        self,
+        config: Config,
+        proxies: Mapping[str, Proxy | None],
+        context: ssl.SSLContext | None,
+        make_connector: Callable[[float, ssl.SSLContext | None], Connector],
     ) -> None:
         self._config = config
         self._livemode = config.livemode
         self._proxies = proxies
         self._limit = config.limits.max_response_bytes
         self._timeout = _connect_timeout(config.timeout)
-        # No limit here: the limiter of the client bounds requests in flight.
-        self._connector = GuardedConnector(
-            limit=0,
-            keepalive_timeout=config.limits.keepalive,
-            ssl=context or True,
-            resolver=resolver(),
-        )
-        self._connector.track_connections()
+        self._connector = make_connector(config.limits.keepalive, context)
         self._routes: dict[tuple[Host, bool], Route] = {}
 
     async def exchange(self, request: Request) -> Response:
@@ -97,7 +93,7 @@ class Connections:
                 asked for.
         """
         body = None if request.upload is None else _StreamedBody(request.upload)
-        used: list[TrackedConnection] = []
+        used: list[UsedConnection] = []
         problem: Exception
         try:
             return await self._exchange(request, body, used)
@@ -116,7 +112,7 @@ class Connections:
         raise problem
 
     async def _exchange(
-        self, request: Request, streamed: _StreamedBody | None, used: list[TrackedConnection]
+        self, request: Request, streamed: _StreamedBody | None, used: list[UsedConnection]
     ) -> Response:
         if self._connector.closed:
             raise ConfigurationError("client", "was used after the end of its event loop")
@@ -159,7 +155,9 @@ class Connections:
             if proxy.user is not None:
                 credentials = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
                 arguments["proxy_headers"] = {"Authorization": f"Basic {credentials}"}
-        route = self._routes[host, anonymous] = Route(self._connector, origin, headers, arguments)
+        route = self._routes[host, anonymous] = self._connector.open_route(
+            origin, headers, arguments
+        )
         return route
 
     async def aclose(self) -> None:
@@ -173,20 +171,25 @@ class Connections:
         self._connector.forget()
 
 
-class _StreamedBody(Payload):
+class _StreamedBody(aiohttp.Payload):
     """The body of one attempt.
 
     Attributes:
         error: Why it could not be read to its end; None if that did not happen.
     """
 
-    _autoclose = True
-
     def __init__(self, upload: Upload) -> None:
         super().__init__(upload)
-        self._size = upload.length
         self._upload = upload
         self.error: Exception | None = None
+
+    @property
+    def size(self) -> int:
+        return self._upload.length
+
+    @property
+    def autoclose(self) -> bool:
+        return True  # there is nothing to close
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         raise TypeError("a streamed body is never text")
@@ -206,10 +209,10 @@ class _StreamedBody(Payload):
 
 
 def _connect_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
-    # `GuardedConnector` applies it to all of connecting, and the deadline of the call bounds
-    # everything else. aiohttp rounds a timeout above its threshold up to whole seconds; an
-    # infinite threshold switches that off.
-    return aiohttp.ClientTimeout(sock_connect=timeout.connect, ceil_threshold=math.inf)
+    # This one is for all of connecting, and the deadline of the call bounds everything else.
+    # aiohttp rounds a timeout above its threshold up to whole seconds; an infinite threshold
+    # switches that off.
+    return aiohttp.ClientTimeout(connect=timeout.connect, ceil_threshold=math.inf)
 
 
 _NO_HTTP = (aiohttp.ClientResponseError, HttpProcessingError)
@@ -223,7 +226,7 @@ _WITH_OUR_MESSAGE = (
 )
 
 
-def _transport_error(error: Exception, used: list[TrackedConnection]) -> TransportError:
+def _transport_error(error: Exception, used: list[UsedConnection]) -> TransportError:
     """Return our error for one of aiohttp or of the operating system."""
     if not used:
         return _connect_error(error)
@@ -268,9 +271,12 @@ def ready_context() -> ssl.SSLContext | None:
     """Return the context that aiohttp made with the certificates of the machine on its import.
 
     Returns:
-        The context; None if it would write the secrets of connections to a file, or if somebody
-        has switched its verification off.
+        The context; None if there is none, if it would write the secrets of connections to a file,
+        or if somebody has switched its verification off.
     """
-    made: Any = aiohttp.connector._SSL_CONTEXT_VERIFIED  # noqa: SLF001 -- reading them takes 30 ms
+    # A private name, which saves 30 ms; without it, the certificates are read once more.
+    made: Any = getattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", None)
+    if not isinstance(made, ssl.SSLContext):
+        return None
     verifies = made.verify_mode == ssl.CERT_REQUIRED and made.check_hostname
     return made if verifies and made.keylog_filename is None else None

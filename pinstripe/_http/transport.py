@@ -127,14 +127,17 @@ class AiohttpTransport:
         """Do what takes long, and return a function that does the rest in the event loop."""
         with no_fork():
             is_first = "aiohttp" not in sys.modules
-            from pinstripe._http import exchange  # noqa: PLC0415 -- slow, so only when needed
+            # Slow, so only when needed.
+            from pinstripe._http import compatibility, exchange  # noqa: PLC0415
+
+            make_connector = compatibility.connector_class()
 
             tls, context = self._config.tls, None
             if self._uses_tls:
                 # If aiohttp was imported just now, it read the certificates a moment ago.
                 ready = exchange.ready_context() if is_first and tls is None else None
                 context = ready or ssl_context(tls)
-        return partial(exchange.Connections, self._config, self._proxies, context)
+        return partial(exchange.Connections, self._config, self._proxies, context, make_connector)
 
     async def aclose(self) -> None:
         """Close all connections; later calls are refused, in every event loop."""
