@@ -182,8 +182,7 @@ def _refuse(value: Any, path: str) -> None:
         for index, item in enumerate(cast("Sequence[Any]", value)):
             _refuse(item, f"{path}[{index}]")
     else:
-        kind: Any = type(value)
-        for name in fields_of(kind):
+        for name in fields_of(cast("Any", type(value))):
             stored = getattr(value, STORED + name, None)
             if not may_be_amount(stored):
                 raise MisfitError(f"{path}.{name}", NO_AMOUNT)

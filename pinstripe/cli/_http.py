@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from importlib import import_module
 
 from attrs import frozen
 from yarl import URL
@@ -90,7 +91,7 @@ def import_aiohttp() -> None:
     given = os.environ.get(variable)
     os.environ[variable] = os.devnull
     try:
-        import aiohttp  # noqa: F401, PLC0415 -- slow, so only when a command sends something
+        import_module("aiohttp")
     finally:
         if given is None:
             del os.environ[variable]
