@@ -1,5 +1,6 @@
-"""The workshop: `demo`, `tests`, `lint`, `types`, `docs`, `bench`, `audit` and `fuzz`."""
+"""The workshop: `demo`, `tests`, `seam`, `lint`, `types`, `docs`, `bench`, `audit` and `fuzz`."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def tests(session: nox.Session) -> None:
     TRIED.append(str(session.python))
     session.notify("tried")
     _install(session, "tests")
-    run = ["pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
+    run = ["python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
     if session.python != THIS_PYTHON:
         left_out = ["cli", "sandbox/pages" if session.python == _newest() else "sandbox"]
         chosen = [f"--ignore=tests/{folder}" for folder in left_out]
@@ -87,6 +88,36 @@ def tried(session: nox.Session) -> None:
     debian = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if shutil.which("initdb") is None and not debian:
         session.warn("Left out: the tests of stores in PostgreSQL, since there is none here.")
+
+
+NETWORK = (
+    *("config", "core", "http", "sync", "products/test_files.py", "resources/test_transfer.py"),
+    *("test_chaos.py", "test_coldstart.py", "test_faults.py", "test_leaks.py"),
+    *("test_leaks_of_calls.py", "test_loop_blocking.py", "test_loops.py", "test_otel.py"),
+)
+"""The tests of what goes over the network."""
+
+
+@nox.session
+def seam(session: nox.Session) -> None:
+    """Run what tests the network over both ways to send, on the oldest and the newest aiohttp.
+
+    The usual tests do so for the installed aiohttp and a few of these tests.
+    """
+    _install(session, "tests")
+    dependencies = nox.project.load_toml("pyproject.toml")["project"]["dependencies"]
+    (newest,) = (one for one in dependencies if re.match(r"aiohttp\b", one))
+    oldest = newest.partition(",")[0].replace(">=", "==")
+    run = ["python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
+    run += ["--hypothesis-profile", "quick"]
+    chosen = [f"tests/{name}" for name in NETWORK]
+    # Those that change aiohttp themselves are left out where it is changed.
+    changed = ["-p", "tests.support.future_aiohttp"]
+    changed += [f"--ignore=tests/http/test_{name}.py" for name in ("compatibility", "session")]
+    for version in (oldest, newest):
+        session.install("--no-compile", "--upgrade", version)
+        session.run(*run, *chosen)
+        session.run(*run, *chosen, *changed)
 
 
 def _newest() -> str:

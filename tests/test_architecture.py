@@ -128,8 +128,12 @@ WINGS["sandbox._identity"] |= {"sandbox._files"}
 WINGS["sandbox._pages"] |= PRODUCTS | {"_models"}
 
 AIOHTTP = {
-    "_http.exchange",
+    "_http.compatibility",
     "_http.connection",
+    "_http.exchange",
+    "_http.routes",
+    "_http.session",
+    "_http.trial",
     "adapters.aiohttp",
     "cli._http",
     "cli._receiver",

@@ -8,8 +8,8 @@ address. There are two ways to send a request:
   line and headers, then the headers of the route, which are joined once for each set of names.
 - Any other, and every request through a proxy, is sent by aiohttp's `ClientRequest`.
 
-This uses names that aiohttp does not document; its minor version is capped for that reason, and
-tests hold what is used. These things are added to its pool:
+This uses names that aiohttp does not document. `trial` tries all of them out, so a new one needs a
+step there; where one is missing, requests go over `session`. These things are added to the pool:
 
 - A pooled connection on which bytes arrived that nobody asked for is closed, since aiohttp would
   take them for the answer to the next request.

@@ -113,7 +113,7 @@ class WatchedConnection(asyncio.Protocol):
             self._aiohttps.data_received(data)
             return
         while data:
-            buffer = self._aiohttps.get_buffer(len(data))
+            buffer: Any = self._aiohttps.get_buffer(len(data))
             size = min(len(buffer), len(data))
             buffer[:size] = data[:size]
             self._aiohttps.buffer_updated(size)
