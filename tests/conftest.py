@@ -27,16 +27,7 @@ settings.register_profile("quick", settings.get_profile("pinstripe"), max_exampl
 settings.load_profile("pinstripe")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    text = "change aiohttp, so that clients go over its public session"
-    parser.addoption("--over-session", action="store_true", help=text)
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("over_session"):
-        from tests.support.changed_aiohttp import use_session  # imports aiohttp
-
-        use_session(pytest.MonkeyPatch())
     if not getattr(config.option, "numprocesses", None):  # not what starts the processes of xdist
         counting.keep_for_few()
 
