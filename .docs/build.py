@@ -41,6 +41,7 @@ DOCUMENTS = {
     ".docs/guides/tracing.md": "tracing",
     ".docs/guides/exactly-once.md": "exactly-once",
     ".docs/guides/exports-in-parts.md": "exports-in-parts",
+    ".docs/guides/growth.md": "growth",
     "benchmarks/README.md": "speed",
     ".github/SECURITY.md": "security",
     "CHANGELOG.md": "changelog",
@@ -54,7 +55,7 @@ GROUPS = {
     "Errors": ("_core",),
 }
 
-LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 # --- the pages ----------------------------------------------------------------------------------
@@ -70,15 +71,22 @@ def page_of(path: Path) -> str | None:
 
 
 def document(source: Path) -> str:
-    """Return a document as a page: a link to a file becomes a link to the page that shows it."""
+    """Return a document as a page: a link to a file becomes a link to the page that shows it.
+
+    Its pictures are copied to where the page finds them.
+    """
 
     def replace(link: re.Match[str]) -> str:
-        text, target, anchor = link.groups()
+        is_picture, text, target, anchor = link.groups()
         if urlsplit(target).scheme:
             return link[0]
         path = (source.parent / target).resolve()
         if not path.exists():
             raise SystemExit(f"{source.relative_to(ROOT)}: there is no {target}")
+        if is_picture:
+            (PAGES / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, PAGES / target)
+            return link[0]
         page = page_of(path)
         return f"[{text}]({page}{anchor or ''})" if page else text
 

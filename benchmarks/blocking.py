@@ -26,9 +26,9 @@ CALLS = 100
 BULK = 1_000
 IN_FLIGHT = 32
 
-_OFFICIAL = "official SDK"
-_REQUESTS = "requests + json.loads"
-_OURS = "pinstripe.Client"
+OFFICIAL = "official SDK"
+REQUESTS = "requests + json.loads"
+OURS = "pinstripe.Client"
 
 _Call = Callable[[], object]
 
@@ -84,7 +84,7 @@ def _blocking_bulk(client: Client) -> None:
 
 def _bulk(url: str, client: Client) -> str:
     """Compare `retrieve_many` of both clients, each in rounds that take turns."""
-    names = ("AsyncClient", _OURS)
+    names = ("AsyncClient", OURS)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     loop = asyncio.new_event_loop()
     with closing(loop):
@@ -92,7 +92,7 @@ def _bulk(url: str, client: Client) -> str:
         for number in range(ROUNDS + 1):
             for name in names:
                 wall, cpu = time.perf_counter(), time.process_time()
-                if name == _OURS:
+                if name == OURS:
                     _blocking_bulk(client)
                 else:
                     loop.run_until_complete(_async_bulk(asynchronous))
@@ -106,20 +106,21 @@ def _bulk(url: str, client: Client) -> str:
 
 def _one_by_one(title: str, contenders: Mapping[str, _Call], repeat: int) -> str:
     costs: dict[str, Cost] = compare(contenders, repeat)
-    return table(f"{title}, one after the other, a call", _OFFICIAL, costs)
+    return table(f"{title}, one after the other, a call", OFFICIAL, costs)
 
 
-def _contenders(
+def contenders(
     question: Question,
     url: str,
     session: requests.Session,
     official: stripe.StripeClient,
     ours: _Call,
 ) -> dict[str, _Call]:
+    """Return what calls, by name."""
     return {
-        _OFFICIAL: _official(official, question.path),
-        _REQUESTS: _requests(session, url + question.path),
-        _OURS: ours,
+        OFFICIAL: _official(official, question.path),
+        REQUESTS: _requests(session, url + question.path),
+        OURS: ours,
     }
 
 
@@ -131,7 +132,7 @@ def report() -> str:
         Client(KEY, base_url=url) as client,
     ):
         official = stripe.StripeClient(KEY, base_addresses={"api": url})
-        sides = partial(_contenders, url=url, session=session, official=official)
+        sides = partial(contenders, url=url, session=session, official=official)
         quotes = sides(QUOTES, ours=client.crypto.onramp_quotes.retrieve)
         page = sides(PAGE, ours=lambda: client.identity.verification_sessions.list().first())
         return "\n".join(

@@ -140,7 +140,8 @@ def ratio(some: list[float], others: list[float]) -> float:
     return median(one / other for one, other in zip(some, others, strict=False))
 
 
-async def _round(call: Call, calls: int, in_flight: int, into: Measured) -> None:
+async def run_round(call: Call, calls: int, in_flight: int, into: Measured) -> None:
+    """Make so many calls, so many of them at once, and note what they took."""
     left, latencies = repeat(None, calls), list[float]()
 
     async def worker() -> None:
@@ -168,15 +169,15 @@ async def measure(contenders: Mapping[str, Call], in_flight: int) -> dict[str, M
     results: dict[str, Measured] = {}
     for name, call in contenders.items():
         first = Measured()
-        await _round(call, in_flight, in_flight, first)
+        await run_round(call, in_flight, in_flight, first)
         results[name] = first if first.spent > PATIENCE else Measured()
         if first.spent < PATIENCE:
-            await _round(call, 2 * in_flight, in_flight, first)
+            await run_round(call, 2 * in_flight, in_flight, first)
         sizes[name] = max(in_flight, int(IN_FLIGHT[in_flight] * 1e6 / first.wall[-1]))
     for _ in range(ROUNDS):
         for name, call in contenders.items():
             if results[name].spent < PATIENCE:
-                await _round(call, sizes[name], in_flight, results[name])
+                await run_round(call, sizes[name], in_flight, results[name])
     return results
 
 
