@@ -27,6 +27,7 @@ from typing_extensions import get_type_hints, is_typeddict
 from pinstripe import AsyncClient, ConfigurationError, Created, Page, Pager, to_dict
 from pinstripe._http.messages import Request, Response
 from pinstripe._models.convert import decode
+from pinstripe._models.kinds import hints_of
 from pinstripe.crypto import Quotes
 from pinstripe.events import EventRequest, ThinEvent, ThinEventReason
 from pinstripe.files import FileLink
@@ -499,7 +500,7 @@ def fits_words(spec: Any, options: list[Any]) -> bool:
 
 def problems_of(model: Any, name: str, spec: Any, product: str) -> Iterator[str]:
     """Yield what is wrong with a field of a model."""
-    hints, fields = get_type_hints(model, include_extras=True), attrs.fields_dict(model)
+    hints, fields = hints_of(model), attrs.fields_dict(model)
     if name not in fields:
         yield f"{name} is missing"
         return

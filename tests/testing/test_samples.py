@@ -15,7 +15,8 @@ from pinstripe.testing import sample
 from tests.support.models import MODELS
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+# The event of a payload becomes one of another class.
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"DeliveredEvent"}))
 def test_every_model_has_a_sample(name: str) -> None:
     kind = Page[VerificationSession] if name == "Page" else MODELS[name]
     made = sample(kind)
