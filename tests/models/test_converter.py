@@ -383,6 +383,12 @@ def test_amounts_are_checked_with_a_hook_too(hooks) -> None:
     assert caught.value.path == "$.metric_tons"
 
 
+def test_a_hook_for_decimals_is_obeyed_in_amounts(hooks) -> None:
+    order = json.loads(StripeEvent()("climate.order.created").body)["data"]["object"]
+    hooks.register_structure_hook(Decimal, lambda value, _: Decimal(value) * 1000)
+    assert both(Order, order).metric_tons == Decimal(order["metric_tons"]) * 1000
+
+
 def test_a_hook_for_a_model_is_obeyed(hooks) -> None:
     hooks.register_structure_hook(VerificationSession, lambda value, _: value["id"])
     assert decode(as_bytes(SESSION), VerificationSession) == "vs_1"
