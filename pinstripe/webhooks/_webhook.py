@@ -47,7 +47,7 @@ SIGNATURE: Final = "Stripe-Signature"
 class DeliveredEvent(Event):
     """An event that says so itself, as each one in a payload must; it becomes one of its type."""
 
-    object: Literal["event"]
+    object: Literal["event"]  # pyright: ignore[reportGeneralTypeIssues] -- it must be there
 
     def __post_init__(self) -> None:
         event: Any = self
