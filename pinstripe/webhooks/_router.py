@@ -21,9 +21,9 @@ Choices, and their reasons:
   with success it would be lost for that handler. It is logged as an error, and Stripe sends it
   again for three days, time enough to mend the handler or to ask for plain events.
 - The lease counts from before the claim is asked for, so it ends here before it ends in the store,
-  however slow that is. If an async handler still runs then, it is cancelled, and no other handler
-  is started, so that no other delivery can run them at the same time. A thread cannot be stopped,
-  so a plain function must be faster than the lease.
+  however slow that is. If an async handler still runs then, it is cancelled (see `_leases`), and no
+  other handler is started, so that no other delivery can run them at the same time. A thread cannot
+  be stopped, so a plain function must be faster than the lease.
 - An event is claimed under its id and the name of the router: each of several endpoints that share
   a store handles it. Two routers with the same store and name would take events away from each
   other, so the second is refused.

@@ -581,6 +581,12 @@ async def test_a_coroutine_function_ends_with_its_lease(caplog: pytest.LogCaptur
     assert "TimeoutError" in caplog.text
 
 
+async def test_what_a_plain_function_returns_ends_with_the_lease_too() -> None:
+    router = Router(Webhook(SECRET), lease=0.01)
+    router.on(Event)(lambda _: anyio.sleep_forever())
+    assert (await deliver(router, stripe_event("file.created"))).ending == "failed"
+
+
 async def test_a_lease_that_ended_is_logged(
     router: Router, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1010,16 +1016,22 @@ def test_an_exit_of_a_coroutine_function_goes_to_who_waits(
 
 
 @pytest.mark.usefixtures("sigint_reaches_us")
-def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(router: Router) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ctrl_c_while_a_coroutine_function_runs_gives_the_claim_back(
+    router: Router, wrapped: bool
+) -> None:
     calls: list[str] = []
 
-    @router.on(Event)
     async def handle(event: Event) -> None:
         calls.append(event.id)
         if len(calls) == 1:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             await anyio.sleep_forever()
 
+    def plain(event: Event) -> object:
+        return handle(event)
+
+    router.on(Event)(plain if wrapped else handle)
     event = stripe_event("file.created")
     with pytest.raises(KeyboardInterrupt):
         router.receive_blocking(event.body, event.signature)
