@@ -51,17 +51,17 @@ def tests(session: nox.Session) -> None:
     TRIED.append(str(session.python))
     session.notify("tried")
     _install(session, "tests")
-    run = ["python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
+    run = ["-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs]
     if session.python != THIS_PYTHON:
         left_out = ["cli", "sandbox/pages" if session.python == _newest() else "sandbox"]
         chosen = [f"--ignore=tests/{folder}" for folder in left_out]
         if session.python not in (SUPPORTED[0], _newest()):
             chosen = [f"tests/{folder}" for folder in ("concurrency", "core", "http", "sync")]
-        session.run(*run, "--hypothesis-profile", "quick", *chosen)
+        session.run("python", *run, "--hypothesis-profile", "quick", *chosen)
         return
     session.env["COVERAGE_FILE"] = f"{session.virtualenv.location}/coverage"
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", *run)
+    session.run("coverage", "run", *run)
     session.run("coverage", "combine", "--quiet")
     if not session.posargs:
         session.run("coverage", "report")
