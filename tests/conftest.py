@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +32,24 @@ settings.load_profile("pinstripe")
 def pytest_configure(config: pytest.Config) -> None:
     if not getattr(config.option, "numprocesses", None):  # not what starts the processes of xdist
         counting.keep_for_few()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with nullcontext() if counting.imports_are_counted() else counting.paused():
+        return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected to no garbage collector: each would walk all of it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with nullcontext() if counting.counts(item) else counting.paused():
+        return (yield)
 
 
 def pytest_sessionfinish() -> None:
