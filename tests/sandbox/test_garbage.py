@@ -209,6 +209,7 @@ REFUSED: dict[str, tuple[str, bytes]] = {
 }
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_route_refuses(
     api: Api, ids: dict[str, str], caplog: pytest.LogCaptureFixture, route: Route
@@ -249,6 +250,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("route", "header"),
     [

@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,15 +48,15 @@ def imports_are_counted() -> bool:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Count nothing while the block runs; a thread that was there before never counts again."""
-    counter = Coverage.current()
-    if counter is not None:
-        counter.stop()
+    """Count nothing that this thread does in the block, or threads that are started in it."""
+    own, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        if counter is not None:
-            counter.start()
+        threading.settrace(of_threads)
+        sys.settrace(own)
 
 
 def save() -> None:

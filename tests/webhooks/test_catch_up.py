@@ -571,6 +571,7 @@ def start(sandbox: Sandbox, place: Path, log: Path, die_at: int) -> subprocess.P
     )
 
 
+@pytest.mark.uncounted
 async def test_two_processes_and_a_kill_handle_each_event_once(
     sandbox: Sandbox, store: SQLiteStore, tmp_path: Path
 ) -> None:

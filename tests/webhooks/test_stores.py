@@ -233,6 +233,7 @@ def in_threads(number: int, work: Callable[[int], Coroutine[Any, Any, object]]) 
     return results
 
 
+@pytest.mark.uncounted
 def test_one_store_over_many_threads_and_loops(shop: Shop) -> None:
     shared = shop.open()
 
@@ -259,6 +260,7 @@ def test_blocking_deliveries_over_every_store(shop: Shop) -> None:
     assert runs == [event.id]
 
 
+@pytest.mark.uncounted
 async def test_each_event_is_handled_once_over_every_store(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -299,6 +301,7 @@ def router_of(store: Store) -> Router:
     return router
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("turns", range(0, 30, 2))
 async def test_a_delivery_cancelled_at_any_time_leaves_no_claim(store: Store, turns: int) -> None:
     router = router_of(store)
