@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
-settings.register_profile("pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
 settings.register_profile("quick", settings.get_profile("pinstripe"), max_examples=20)
+settings.register_profile("thorough", settings.get_profile("pinstripe"), max_examples=1000)
 settings.load_profile("pinstripe")
 
 

@@ -614,7 +614,7 @@ class LimiterMachine(RuleBasedStateMachine):
         assert not self.limiter.has_waiters
 
 
-LimiterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+LimiterMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestLimiterMachine = LimiterMachine.TestCase
 
 

@@ -432,7 +432,7 @@ def test_a_process_that_stopped_does_not_take_that_for_an_outage(store) -> None:
     ),
 )
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

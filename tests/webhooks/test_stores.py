@@ -37,7 +37,7 @@ from pinstripe.webhooks import (
     Webhook,
 )
 from pinstripe.webhooks._transactions import BlockingTransactions, transactions_of
-from tests.support import virtual
+from tests.support import virtual, warm
 from tests.support.databases import Database
 from tests.support.webhook_worker import LEASE, deliver, router_over, store_at
 
@@ -524,11 +524,9 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "once.db")
 
 
-def start(place: str, log: Path, ids: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "tests.support.webhook_worker", place, log, *ids],
-        cwd=ROOT,
-    )
+def start(place: str, log: Path, ids: list[str]) -> warm.Child:
+    words = ("-W", "error", "-m", "tests.support.webhook_worker", place, log, *ids)
+    return warm.start(words, cwd=ROOT)
 
 
 def test_two_processes_handle_each_event_once(shared: str, tmp_path: Path) -> None:
