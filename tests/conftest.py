@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,14 +24,35 @@ if TYPE_CHECKING:
 
 # The first text that hypothesis draws builds its table of Unicode, which takes a second: neither
 # that nor a busy machine is a fault of what is tested.
-settings.register_profile("pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "pinstripe", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
 settings.register_profile("quick", settings.get_profile("pinstripe"), max_examples=20)
+settings.register_profile("thorough", settings.get_profile("pinstripe"), max_examples=1000)
 settings.load_profile("pinstripe")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not getattr(config.option, "numprocesses", None):  # not what starts the processes of xdist
         counting.keep_for_few()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with nullcontext() if counting.imports_are_counted() else counting.paused():
+        return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected to no garbage collector: each would walk all of it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with nullcontext() if counting.counts(item) else counting.paused():
+        return (yield)
 
 
 def pytest_sessionfinish() -> None:

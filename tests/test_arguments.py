@@ -175,6 +175,7 @@ RIGHT: dict[tuple[str, str], tuple[type, ...]] = {
 }
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 async def test_a_value_of_a_wrong_type_is_refused_by_its_name(name, argument) -> None:
     kept = Kept()

@@ -15,6 +15,7 @@ from tests.support.clean import nothing_left
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("client", [AsyncClient, Client])
 async def test_nothing_is_lost_doubled_or_left_in_chaos(client: Any) -> None:
     async with nothing_left(), Sandbox(seed=1) as sandbox:

@@ -46,6 +46,7 @@ def keys_of(sent: list[Seen]) -> set[str | None]:
     return {request.headers.get("idempotency-key") for request in sent}
 
 
+@pytest.mark.uncounted
 @each(ROWS)
 async def test_a_fault_ends_a_call_as_the_table_has_it_and_harms_no_other(row, method) -> None:
     script = [*[row.fault] * row.attempts, ok(order())]
@@ -60,6 +61,7 @@ async def test_a_fault_ends_a_call_as_the_table_has_it_and_harms_no_other(row, m
         assert (keys_of(sent) == keys_of([last])) == (method == "GET")
 
 
+@pytest.mark.uncounted
 @each([row for row in ROWS if row.attempts > 1])
 async def test_a_fault_that_passes_is_mended_by_another_attempt_with_the_same_key(
     row, method

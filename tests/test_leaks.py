@@ -275,6 +275,7 @@ def compared(config: pytest.Config, left: Any, right: Any) -> leaks.Shown:
 VARIANTS = range(3)
 
 
+@pytest.mark.uncounted
 def test_no_model_shows_what_is_private(pytestconfig, capsys) -> None:
     walk, marked = leaks.Walk(), 0
     for name in MODELS:
@@ -306,6 +307,7 @@ def test_the_walk_finds_what_is_shown() -> None:
     assert len(walk.hits) == walk.places - 2  # no notes
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_copy_of_a_model_is_its_data_and_never_the_answer_it_came_from(name) -> None:
     kind, plain, marks = filled(name, 0)
@@ -364,6 +366,7 @@ def refusals(name: str) -> Iterator[PinstripeError]:
                 yield error
 
 
+@pytest.mark.uncounted
 def test_no_error_of_a_decoder_shows_a_value(capsys) -> None:
     walk, errors = leaks.Walk(), 0
     for name in ANSWERS:
@@ -427,6 +430,7 @@ def test_nothing_that_carries_the_key_or_data_shows_it(name) -> None:
     assert walk.places > 10
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     "name",
     [

@@ -348,6 +348,7 @@ def makes(case: Case) -> bool:
     return case.method.endswith((".create", ".update", ".cancel", ".redact", ".delete"))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.method)
 def test_objects_agree(world: World, blocking: stripe.StripeClient, case: Case) -> None:
     for make in (World.report, World.order, World.forwarded, World.endpoint, World.link):
@@ -385,6 +386,7 @@ def v2_shape(value: Any) -> Any:
     return [v2_shape(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("case", V2_CASES, ids=lambda case: case.method)
 def test_objects_of_version_2_agree(
     world: World, blocking: stripe.StripeClient, case: Case

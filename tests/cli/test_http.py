@@ -44,6 +44,7 @@ async def test_a_request_goes_as_it_is_once_and_through_no_proxy(monkeypatch) ->
     assert came == [("POST", "/hook?a=1", b"{}", "identity")] * 2
 
 
+@pytest.mark.uncounted
 async def test_a_long_answer_is_read_to_the_bound_only(monkeypatch) -> None:
     monkeypatch.setattr(_http, "_MAX_BODY", 10)
 

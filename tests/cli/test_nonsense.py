@@ -70,6 +70,7 @@ def test_trigger_needs_a_sandbox(
     assert "PINSTRIPE_BASE_URL" in ended(capfdbinary)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_trigger_with_a_sandbox_that_turns_into_something_else(
     pinstripe: Command, account: Callable[[str], None], capfdbinary: Captured, kind: str
@@ -94,6 +95,7 @@ def test_export_ends(
     assert "stopped after 0 objects" in ended(capfdbinary)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("kind", ANSWERS)
 @pytest.mark.parametrize("count", [3, 100])
 def test_quotes_stop_when_nothing_answers_and_can_be_resumed(

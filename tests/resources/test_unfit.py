@@ -124,6 +124,7 @@ async def test_a_walk_ends_in_front_of_it_and_resumes_behind_it() -> None:
     assert rest == ids(*range(15, 30))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("limit", [1, 3, 10, 100])
 @pytest.mark.parametrize("places", [(0,), (29,), (9, 10), (0, 1, 2), range(3, 25), range(30)])
 @pytest.mark.parametrize("kind", ["serial", "parallel", "pages", "backwards"])

@@ -22,6 +22,7 @@ from pinstripe import ConfigurationError, HandledInfo, HandlerInfo, Hooks
 from pinstripe.events import Event
 from pinstripe.pytest_plugin import SECRET, SignedEvent, StripeEvent
 from pinstripe.webhooks import Receipt, Router, SQLAlchemyStore, Webhook, _rows
+from tests.support import warm
 from tests.support.databases import Database
 
 if TYPE_CHECKING:
@@ -136,15 +137,10 @@ def test_processes_that_are_killed_at_any_moment_leave_each_effect_once(  # noqa
     where = tmp_path / "app.db" if place == "SQLite" else request.getfixturevalue("postgres")
     with Database.new(where) as database:
         url = database.url.render_as_string(hide_password=False)
-        command = [sys.executable, "-W", "error", "-m", "tests.support.database_killer", kind, url]
-        settings = json.dumps(database.settings)
-        ran = subprocess.run(
-            [*command, settings, str(events), str(kills), "7"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=600,
-        )
+        words = ("-W", "error", "-m", "tests.support.database_killer", kind, url)
+        numbers = (str(events), str(kills), "7")
+        ran = warm.run((*words, json.dumps(database.settings), *numbers), cwd=ROOT, timeout=600)
+        assert ran.returncode == 0, ran.stderr
         counts = json.loads(ran.stdout)
         assert counts["killed at a step"] == counts["killed from outside"] == kills // 2
         assert counts["handled"] + counts["duplicate"] == events * 3

@@ -1116,6 +1116,7 @@ async def settle(
     return statuses
 
 
+@pytest.mark.uncounted
 async def test_a_thousand_events_delivered_five_times_in_disorder(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,7 +37,7 @@ from pinstripe.webhooks import (
     Webhook,
 )
 from pinstripe.webhooks._transactions import BlockingTransactions, transactions_of
-from tests.support import virtual
+from tests.support import virtual, warm
 from tests.support.databases import Database
 from tests.support.webhook_worker import LEASE, deliver, router_over, store_at
 
@@ -233,6 +233,7 @@ def in_threads(number: int, work: Callable[[int], Coroutine[Any, Any, object]]) 
     return results
 
 
+@pytest.mark.uncounted
 def test_one_store_over_many_threads_and_loops(shop: Shop) -> None:
     shared = shop.open()
 
@@ -259,6 +260,7 @@ def test_blocking_deliveries_over_every_store(shop: Shop) -> None:
     assert runs == [event.id]
 
 
+@pytest.mark.uncounted
 async def test_each_event_is_handled_once_over_every_store(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -299,6 +301,7 @@ def router_of(store: Store) -> Router:
     return router
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("turns", range(0, 30, 2))
 async def test_a_delivery_cancelled_at_any_time_leaves_no_claim(store: Store, turns: int) -> None:
     router = router_of(store)
@@ -521,11 +524,9 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "once.db")
 
 
-def start(place: str, log: Path, ids: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "tests.support.webhook_worker", place, log, *ids],
-        cwd=ROOT,
-    )
+def start(place: str, log: Path, ids: list[str]) -> warm.Child:
+    words = ("-W", "error", "-m", "tests.support.webhook_worker", place, log, *ids)
+    return warm.start(words, cwd=ROOT)
 
 
 def test_two_processes_handle_each_event_once(shared: str, tmp_path: Path) -> None:

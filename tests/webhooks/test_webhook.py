@@ -9,7 +9,7 @@ import traceback
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pinstripe import (
@@ -330,7 +330,6 @@ def test_any_body_that_was_signed_is_refused(body: bytes) -> None:
         parse(body)
 
 
-@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(SAMPLED)),
     st.dictionaries(st.sampled_from([*event_with(), "context", "related_object"]), JSON),

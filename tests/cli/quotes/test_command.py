@@ -382,6 +382,7 @@ def peak_of(queries: Path, sandbox: Sandbox, out: Path) -> int:
     return usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
 
 
+@pytest.mark.uncounted
 def test_three_thousand_queries_take_no_more_memory_than_three_hundred(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -683,7 +683,7 @@ PUBLISHED = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["open", "awaiting_funds", "confirmed"]),
     st.lists(st.sampled_from(STEPS), max_size=8),

@@ -91,6 +91,7 @@ async def test_a_file_has_every_field_of_the_api(api: Api, server: Server) -> No
     assert (await api.ok("GET", "/v1/events"))["data"] == []
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("purpose", purposes.UPLOADABLE)
 @pytest.mark.parametrize("ending", CONTENTS)
 async def test_a_purpose_takes_its_types(api: Api, purpose: str, ending: str) -> None:

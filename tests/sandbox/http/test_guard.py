@@ -46,6 +46,7 @@ async def sent(server: Server, method: str, path: str, **headers: str) -> tuple[
         return response.status, await response.read()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("route", ROUTES, ids=id_of)
 async def test_no_route_acts_for_a_page_of_another_site(server: Server, route: Route) -> None:
     for headers in FROM_ELSEWHERE:

@@ -338,6 +338,7 @@ async def test_the_permissions_of_a_file_that_is_no_store_stay(tmp_path: Path) -
     assert stat.S_IMODE(other.stat().st_mode) == 0o644
 
 
+@pytest.mark.uncounted
 async def test_seeding_a_file_lets_other_calls_have_their_turn(file: Path) -> None:
     async with running(file) as (_, api):
         assert await calls_during_seeding(api) > 4
