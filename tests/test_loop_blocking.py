@@ -19,7 +19,8 @@ from pinstripe.bulk import fan_out
 from pinstripe.export import to_file
 from tests.support.faulty import Faulty, ok
 
-pytestmark = pytest.mark.anyio
+# Coverage looks at the files of code when it first runs, which blocks.
+pytestmark = [pytest.mark.anyio, pytest.mark.uncounted]
 
 PDF = b"%PDF-1.7 a receipt"
 

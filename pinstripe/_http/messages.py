@@ -69,7 +69,7 @@ def _no_types() -> None:
     """Return None: the parameters of the request have no types."""
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False, repr=False, slots=False)  # without, attrs makes one faster
 class Request(Value, Unpicklable):
     """One request, before a transport adds the address and the key.
 
@@ -119,24 +119,10 @@ class Request(Value, Unpicklable):
             timeout: The timeout that replaces its own.
             progress: The progress that replaces its own.
         """
-        # Written out, since every call does this and `evolve` takes three times as long.
-        return Request(
-            method=self.method,
-            path=self.path,
-            template=self.template,
-            query=self.query,
-            body=self.body,
-            upload=self.upload,
-            parts=self.parts,
-            sink=self.sink,
-            anonymous=self.anonymous,
-            host=self.host,
-            headers=headers,
-            timeout=timeout,
-            expected_id=self.expected_id,
-            progress=progress,
-            private_paths=self.private_paths,
-        )
+        # Every call does this, and `evolve` takes three times as long.
+        copied = object.__new__(Request)
+        copied.__dict__.update(self.__dict__, headers=headers, timeout=timeout, progress=progress)
+        return copied
 
     @property
     def call(self) -> str:

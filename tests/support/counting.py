@@ -5,7 +5,8 @@
 - Of the processes of xdist, one counts what imports reach while it collects the tests: all import
   the same.
 - No test that draws its examples: what only a drawn one reaches is not covered in every run. Nor a
-  test that is marked `uncounted`, since it repeats for long what others reach.
+  test that is marked `uncounted`, since it repeats for long what others reach, or forbids what
+  coverage does.
 """
 
 from __future__ import annotations
