@@ -68,7 +68,9 @@ def _run(url: str, question: Question, contender: str, calls: int) -> int:
 
 
 async def _call(url: str, question: Question, contender: str, calls: int) -> None:
-    async with contenders(url, question, IN_FLIGHT) as known:
+    # Under valgrind this process is slow, which a client takes for a slow server: it would lower the
+    # number of requests in flight, unless far more are allowed.
+    async with contenders(url, question, 4 * IN_FLIGHT) as known:
         call, left = known[contender], repeat(None, calls)
 
         async def worker() -> None:
