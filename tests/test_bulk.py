@@ -535,6 +535,23 @@ class TestBatches:
         assert (sizes[0], max(sizes), sizes[-1]) == (4, 4, 0)
         assert [o.value for batch in batches for o in batch] == [2 * n for n in range(10)]
 
+    async def test_are_not_small_where_outcomes_come_one_by_one(self) -> None:
+        async def later(number: int) -> None:
+            await turns(number)
+
+        work = plan(later, range(1_000), concurrency=8)
+        assert len(await work.next_batch()) >= (4 * 8 - 8) // 3
+        await work.aclose()
+
+    async def test_do_not_wait_for_what_does_not_come(self) -> None:
+        async def only_one(number: int) -> None:
+            if number:
+                await forever(number)
+
+        work = plan(only_one, range(1_000), concurrency=8)
+        assert [outcome.index for outcome in await work.next_batch()] == [0]
+        await work.aclose()
+
     async def test_are_empty_for_who_waits_when_it_is_closed_and_after(self) -> None:
         before, work = asyncio.all_tasks(), plan(forever, range(3))
         waiting = asyncio.create_task(work.next_batch())

@@ -261,7 +261,7 @@ OF_THE_ANSWER = {"CANARYheader", "CANARYbody"}
 def model_of(kind: Any, plain: dict[str, Any]) -> Any:
     made = decode(json.dumps(plain).encode(), kind)
     if isinstance(made, Model):
-        attach_response(made, ANSWER)
+        attach_response(ANSWER, made)
     return made
 
 

@@ -220,15 +220,16 @@ def is_private(annotation: Any) -> bool:
     return get_origin(annotation) is Annotated and "private" in annotation.__metadata__
 
 
-def attach_response(value: Any, response: object) -> None:
-    """Store in a model the answer that it came from.
+def attach_response(response: object, *values: Any) -> None:
+    """Store in models the answer that they came from.
 
     Args:
-        value: A model that nothing but the decoder has seen: it is frozen for everybody else. An
-            object of another class has no place for the answer, and stays as it is.
         response: The answer.
+        values: Models that nothing but the decoder has seen: they are frozen for everybody else.
+            An object of another class has no place for the answer, and stays as it is.
     """
-    try:
-        msgspec.structs.force_setattr(value, "_response", response)
-    except (TypeError, AttributeError):
-        return
+    for value in values:
+        try:
+            msgspec.structs.force_setattr(value, "_response", response)
+        except (TypeError, AttributeError):  # noqa: PERF203 -- costs nothing where nothing is raised
+            continue

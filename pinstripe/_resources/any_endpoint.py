@@ -151,7 +151,7 @@ def answer_of(request: Request, response: Response, into: Any) -> Any:
     except DecodeError as error:
         problem = error_of_call(error, request, response)
     else:
-        attach_response(answer, response)
+        attach_response(response, answer)
         return answer
     raise problem
 

@@ -54,7 +54,7 @@ class Resource:
         request = endpoint.request(checked, ids, options)
         response = await self._send(request)
         answer = parse_response(request, response, endpoint.model)
-        attach_response(answer, response)
+        attach_response(response, answer)
         return answer
 
     def _list(

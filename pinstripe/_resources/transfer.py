@@ -64,7 +64,7 @@ async def upload(
         # The file stays open over all attempts, and each of them reads it from its start.
         response = await send(request)
     answer = parse_response(request, response, endpoint.model)
-    attach_response(answer, response)
+    attach_response(response, answer)
     return answer
 
 

@@ -75,7 +75,7 @@ class MixedPage(Generic[_L]):
         data = tuple(item for item in self.data if item.id in ids)
         envelope: Any = self.envelope
         page: Page[_L] = evolve(envelope, data=data)
-        attach_response(page, self.response)
+        attach_response(self.response, page)
         return page
 
 
@@ -139,14 +139,11 @@ def attach_to_page(page: AnyPage[_L], response: Response) -> AnyPage[_L]:
         page: The page.
         response: The response.
     """
-    items: Iterable[_L] = page.data
     if isinstance(page, MixedPage):
-        page = evolve(page, response=response)
-        items = [item for item in items if not isinstance(item, Unfit)]
-    else:
-        attach_response(page, response)
-    for item in items:
-        attach_response(item, response)
+        fitting = [item for item in page.data if not isinstance(item, Unfit)]
+        attach_response(response, *fitting)
+        return evolve(page, response=response)
+    attach_response(response, page, *page.data)
     return page
 
 
@@ -161,7 +158,7 @@ def rest_of(page: AnyPage[_L], start: int) -> AnyPage[_L]:
         return evolve(page, data=page.data[start:])
     whole: Any = page
     rest: Page[_L] = evolve(whole, data=page.data[start:])
-    attach_response(rest, response_of(page))
+    attach_response(response_of(page), rest)
     return rest
 
 

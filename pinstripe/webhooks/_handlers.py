@@ -205,7 +205,7 @@ def _with_object(event: Event, object: Any) -> EventOf[Any]:
     # Not as an argument: a dict, as a TypedDict is one, would become a model.
     msgspec.structs.force_setattr(data, "object", object)
     made: EventOf[Any] = EventOf(**{**fields, "data": data})
-    attach_response(made, getattr(event, "_response", None))
+    attach_response(getattr(event, "_response", None), made)
     return made
 
 

@@ -152,7 +152,7 @@ class Webhook:
             self.verify(body, signature)
             result = _read(body)
             known = {SIGNATURE: signature or ""} if headers is None else headers
-            attach_response(result, Delivery(body, CIMultiDict(known)))
+            attach_response(Delivery(body, CIMultiDict(known)), result)
         except PinstripeError as error:
             result = error.with_traceback(None)
         # The error is raised here, after the payload is gone: its traceback has this frame only.
@@ -221,7 +221,7 @@ def parse_event(payload: bytes | str | Mapping[str, Any]) -> Received:
     """
     body = _as_json(payload)
     event = _read(_unwrapped(body))
-    attach_response(event, Delivery(body, CIMultiDict[str]()))
+    attach_response(Delivery(body, CIMultiDict[str]()), event)
     return event
 
 

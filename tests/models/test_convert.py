@@ -245,7 +245,7 @@ def test_the_errors_of_hooks_say_where_and_no_value(shades, body, path) -> None:
 
 def test_a_model_is_a_value() -> None:
     toy = decode(as_bytes({**TOY, "metadata": {"a": SECRET}}), Toy)
-    attach_response(toy, Response(status=200, headers={}, body=SECRET.encode()))
+    attach_response(Response(status=200, headers={}, body=SECRET.encode()), toy)
     assert toy == decode(as_bytes({**TOY, "metadata": {"a": SECRET}}), Toy)
     assert SECRET not in repr(toy)
     assert repr(toy).startswith("Toy(id='toy_1', object='toy', created=datetime")
@@ -697,7 +697,7 @@ def test_every_model_is_read_back_from_its_plain_data(name, data) -> None:
 
 def test_an_encoded_model_does_not_hold_the_answer_it_came_from() -> None:
     toy = decode(as_bytes(TOY), Toy)
-    attach_response(toy, Response(status=200, headers={"X": SECRET}, body=SECRET.encode()))
+    attach_response(Response(status=200, headers={"X": SECRET}, body=SECRET.encode()), toy)
     assert SECRET.encode() not in msgspec.json.encode(toy)
     assert response_of(toy).status == 200
 
