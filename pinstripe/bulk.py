@@ -35,8 +35,7 @@ from collections.abc import (
     Sized,
 )
 from contextlib import suppress
-from functools import partial
-from inspect import isasyncgen, iscoroutinefunction, signature
+from inspect import isasyncgen, iscoroutinefunction
 from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
@@ -45,7 +44,7 @@ from pinstripe._concurrency.deadlines import deadline_in
 from pinstripe._concurrency.loop_local import LoopAffinity
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import shielded
-from pinstripe._core.checks import check_flag, check_whole_number
+from pinstripe._core.checks import check_flag, check_whole_number, takes_one_argument
 from pinstripe._core.errors import ConfigurationError
 
 __all__ = ["Outcome", "Outcomes", "Progress", "fan_out"]
@@ -242,7 +241,7 @@ class _FanOut(Generic[_I, _T]):
     def _check(self) -> None:
         given, report = cast("Any", self.inputs), self.on_progress
         _require(callable(self.function), "function", "must be a coroutine function")
-        _require(_takes_input(self.function), "function", _ONE_INPUT)
+        _require(takes_one_argument(self.function), "function", _ONE_INPUT)
         iterable = isinstance(given, (Iterable, AsyncIterable))
         listed = iterable and not isinstance(given, (str, bytes))
         _require(listed, "inputs", "must be an iterable, and not a string")
@@ -383,24 +382,6 @@ class _FanOut(Generic[_I, _T]):
 def _require(holds: object, argument: str, problem: str) -> None:
     if not holds:
         raise ConfigurationError(argument, problem)
-
-
-def _takes_input(function: Callable[..., object]) -> bool:
-    """Return whether a function can be called with one input; True if it does not say."""
-    inner: Any = function
-    while isinstance(inner, partial):
-        inner = inner.func
-    # A wrapper of somebody else may add or drop arguments; those of this package do not.
-    is_own = str(getattr(inner, "__module__", "")).startswith("pinstripe.")
-    try:
-        parameters = signature(function, follow_wrapped=is_own)
-    except (TypeError, ValueError):
-        return True
-    try:
-        parameters.bind(None)
-    except TypeError:
-        return False
-    return True
 
 
 async def _read(inputs: Iterable[_I] | AsyncIterable[_I]) -> AsyncGenerator[_I, None]:

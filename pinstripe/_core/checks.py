@@ -8,8 +8,10 @@ subclass can have a text of its own, which is not its value.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
+from inspect import signature
 from numbers import Integral, Real
 from operator import index
 from typing import Any, Literal, cast
@@ -294,3 +296,25 @@ def is_number(value: Any) -> bool:
         value: What the caller passed.
     """
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def takes_one_argument(function: Callable[..., object]) -> bool:
+    """Return whether a function can be called with one argument; True if it does not say.
+
+    Args:
+        function: The function.
+    """
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    # A wrapper of somebody else may add or drop arguments; those of this package do not.
+    is_own = str(getattr(inner, "__module__", "")).startswith("pinstripe.")
+    try:
+        parameters = signature(function, follow_wrapped=is_own)
+    except (TypeError, ValueError):
+        return True
+    try:
+        parameters.bind(None)
+    except TypeError:
+        return False
+    return True

@@ -34,7 +34,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from pinstripe._concurrency.deadlines import deadline_in, has_passed
+from pinstripe._concurrency.deadlines import Deadline, deadline_in, has_passed
 from pinstripe._concurrency.patience import deadline_starts_at_turn
 from pinstripe._concurrency.tasks import join, start
 from pinstripe._concurrency.wakers import interest_in
@@ -222,7 +222,9 @@ class _Wait(Generic[_M]):
         deadline = deadline_in(seconds)
         try:
             async with deadline:
-                return await self._poll()
+                found = await self._poll(deadline)
+            if found is not None:
+                return found
         except asyncio.TimeoutError:
             # That of a call is one too: a wait whose first poll runs out of time.
             if not has_passed(deadline):
@@ -230,9 +232,11 @@ class _Wait(Generic[_M]):
         cause = self.failure and without_frames(self.failure)
         raise self._timed_out(seconds) from cause
 
-    async def _poll(self) -> _M:
+    async def _poll(self, deadline: Deadline) -> _M | None:
+        """Return the object when it has one of the goals, or None if the time is over."""
         pauses = _pauses()
-        while True:
+        # On Python 3.10 a pause, or a call, that ends in the same moment hides the interruption.
+        while not has_passed(deadline):
             self.news.clear()
             found = await self._look()
             if found is not None:
@@ -241,6 +245,7 @@ class _Wait(Generic[_M]):
                 async with deadline_in(next(pauses)):
                     await self.news.wait()
                 pauses = _pauses()
+        return None
 
     async def _look(self) -> _M | None:
         """Retrieve the object; return it if it has one of the goals."""

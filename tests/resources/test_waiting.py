@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import pickle
+import random
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
@@ -30,6 +31,7 @@ from pinstripe import (
 from pinstripe._concurrency import wakers
 from pinstripe._concurrency.loop_local import LoopLocal
 from pinstripe._concurrency.patience import deadline_starts_at_turn
+from pinstripe._resources import waiting
 from pinstripe._resources.waiting import ONRAMP_SESSION, ORDER, REDACTION, SESSION, Lifecycle
 from pinstripe.climate import Order, Orders
 from pinstripe.crypto import OnrampSession, OnrampSessions
@@ -134,6 +136,14 @@ def test_a_wait_ends_when_its_time_is_over() -> None:
     assert caught.value.last.status == "requires_input"
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_a_wait_ends_though_a_pause_ends_in_the_same_moment(monkeypatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
+    script = Script("requires_input")
+    with pytest.raises(WaitTimedOut):
+        run(wait(script, timeout=waiting._FIRST_PAUSE))
+    assert script.polls == [0]
 
 
 @pytest.mark.parametrize(
