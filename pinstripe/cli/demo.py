@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Generator
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pinstripe import AsyncClient
+from pinstripe.cli._interrupt import run_interruptible
 from pinstripe.cli._progress import progress_bar
 from pinstripe.cli._receiver import Receiver
 from pinstripe.crypto import OnrampQuote, QuotesQuery
@@ -38,7 +38,7 @@ def demo() -> None:
 
     The exit status is 0; 130 after Ctrl-C.
     """
-    asyncio.run(show(Console(highlight=False)))
+    run_interruptible(show(Console(highlight=False)))
 
 
 async def show(console: Console) -> None:

@@ -53,10 +53,14 @@ class Listening:
         """Return type, id and outcome of the next attempts."""
         return [tuple(self.line().split()[1:]) for _ in range(count)]
 
-    def stop(self) -> str:
+    def stop(self, *, refused: bool = False) -> str:
+        """Stop it, and return what it says; before that it says of no more attempts, or of refused
+        ones only.
+        """
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=SECONDS)
-        assert (self.process.returncode, out) == (130, b"")
+        assert self.process.returncode == 130
+        assert all(refused and line.endswith(b" refused") for line in out.splitlines())
         return err.decode()
 
 
@@ -138,7 +142,7 @@ def test_an_app_that_is_not_there_or_does_not_answer(sandbox: Sandbox, stripe: C
             accepted, _ = silent.accept()  # and no answer: Ctrl-C ends the wait for it
             with accepted:
                 assert accepted.recv(4) == b"POST"
-                assert command.stop().startswith("Stopped: 0 events delivered, ")
+                assert command.stop(refused=True).startswith("Stopped: 0 events delivered, ")
 
 
 def test_a_log_that_cannot_be_read_is_read_later(

@@ -69,6 +69,7 @@ class VirtualMeters:
         self.server = server
         self.delay = delay
         self.stall = 0.0
+        self._knows_server = False
         server.processes += 1
         self.member = str(server.processes)
         self._chance = random.Random(server.processes)
@@ -83,9 +84,11 @@ class VirtualMeters:
             stall, self.stall = self.stall, self.stall if self.stall > 10 else 0.0
             await asyncio.sleep(stall)
             raise BudgetUnavailable("late")
-        if self.server.silent:
+        # As `RedisMeters`, it reserves nothing before it has heard of the server after a failure.
+        if self.server.silent or (self.server.slow and not self._knows_server):
             await asyncio.sleep(TIMEOUT)
             raise BudgetUnavailable("silent")
+        self._knows_server = not self.server.slow
         await asyncio.sleep(self.delay * self._chance.uniform(0.5, 1.5))
         answers = [self.server.eval(ask, self.member) for ask in asks]
         await asyncio.sleep(self.delay * self._chance.uniform(0.5, 1.5))
