@@ -127,7 +127,11 @@ def check_mapping(argument: str, value: Any) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(argument, f"must be a mapping, not {kind_of(value)}")
     given = cast("Mapping[Any, Any]", value)
-    return {plain_text(key): plain_text(inner) for key, inner in given.items()}
+    # Most keys are plain text already, and most values None.
+    return {
+        key if type(key) is str else plain_text(key): None if inner is None else plain_text(inner)
+        for key, inner in given.items()
+    }
 
 
 def check_flag(argument: str, value: Any) -> bool:

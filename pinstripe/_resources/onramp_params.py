@@ -65,6 +65,8 @@ _CENTS: Final = frozenset({"cad", "cop", "eur", "gbp", "php", "usd"})
 _PARTS_OF_A_CENT = re.compile(r"\.[0-9]{2}0*[1-9]")
 
 _AMOUNTS: Final = ("source_amount", "destination_amount")
+_CODES: Final = ("source_currency", "destination_currency", "destination_network")
+_LISTS_OF_CODES: Final = ("destination_currencies", "destination_networks")
 
 # An argument, and another one that it is refused without.
 _NEEDS: Final = (
@@ -161,7 +163,7 @@ def check_query(query: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigurationError(str(key), f"is none of {', '.join(_QUERY_KEYS)}")
     params = _check_shared({key: given.get(key) for key in _QUERY_KEYS})
     if params["destination_amount"]:
-        for name in ("destination_currencies", "destination_networks"):
+        for name in _LISTS_OF_CODES:
             if len(params[name] or ()) != 1:
                 problem = "must name exactly one if destination_amount is given"
                 raise ConfigurationError(name, problem)
@@ -226,12 +228,15 @@ def _check_shared(given: Mapping[str, Any]) -> dict[str, Any]:
     amounts = {name: check_decimal(name, given[name]) for name in _AMOUNTS}
     if None not in amounts.values():
         raise ConfigurationError("destination_amount", "cannot be used together with source_amount")
-    for name in ("source_currency", "destination_currency", "destination_network"):
-        check_code(name, given.get(name))
-    for name in ("destination_currencies", "destination_networks"):
-        check_texts(name, given[name])
-        for code in given[name] or ():
-            check_code(name, code)
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in _CODES:
+            check_code(name, value)
+        elif name in _LISTS_OF_CODES:
+            check_texts(name, value)
+            for code in value:
+                check_code(name, code)
     return {**given, **amounts}
 
 
