@@ -68,8 +68,8 @@ def _run(url: str, question: Question, contender: str, calls: int) -> int:
 
 
 async def _call(url: str, question: Question, contender: str, calls: int) -> None:
-    # Under valgrind this process is slow, which a client takes for a slow server: it would lower the
-    # number of requests in flight, unless far more are allowed.
+    # Under valgrind this process is slow, which a client takes for a slow server: it would lower
+    # the number of requests in flight, unless far more are allowed.
     async with contenders(url, question, 4 * IN_FLIGHT) as known:
         call, left = known[contender], repeat(None, calls)
 
