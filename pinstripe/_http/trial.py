@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import selectors
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -24,6 +24,9 @@ _ANSWER = b"HTTP/1.1 102 Processing\r\n\r\n" + _HEAD % 2 + b"{}"
 _CHUNKED = b"HTTP/1.1 503 Word\r\nTransfer-Encoding: chunked\r\n\r\n"
 _NO_CHUNK = b"zz\r\n"
 
+_MOST_CANCELS = 10
+"""How often the task of a trial is cancelled before that is given up; one is enough."""
+
 
 class _Unexpected(Exception):
     """A name of aiohttp is there, but does not behave as expected; the message has the name."""
@@ -35,16 +38,33 @@ def try_out() -> str | None:
     Returns:
         What is not as expected; None if everything is.
     """
-    loop, outer = _Loop(), asyncio._get_running_loop()  # noqa: SLF001 -- asyncio's docs name both
-    # Under gevent, another event loop can have this thread; it goes on after this.
-    asyncio._set_running_loop(None)  # noqa: SLF001
+    loop = _Loop()
     try:
-        loop.task = loop.create_task(_find_problem(loop))
-        loop.run_until_complete(loop.task)
+        with _set_aside():
+            loop.task = loop.create_task(_find_problem(loop))
+            loop.run_until_complete(loop.task)
     finally:
-        asyncio._set_running_loop(outer)  # noqa: SLF001
         loop.close()
     return loop.problem
+
+
+@contextmanager
+def _set_aside() -> Generator[None, None, None]:
+    """Set the event loop of this thread aside, with its task: under gevent there can be one.
+
+    The names are those that asyncio documents for libraries that extend it.
+    """
+    outer = asyncio._get_running_loop()  # noqa: SLF001
+    task = None if outer is None else asyncio.current_task(outer)
+    if outer and task:  # from Python 3.14 on, a thread has one at most
+        asyncio.tasks._leave_task(outer, task)  # noqa: SLF001
+    asyncio._set_running_loop(None)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(outer)  # noqa: SLF001
+        if outer and task:
+            asyncio.tasks._enter_task(outer, task)  # noqa: SLF001
 
 
 async def _find_problem(loop: _Loop) -> None:
@@ -177,9 +197,13 @@ class _NoSelector(selectors.SelectSelector):
     def __init__(self, loop: _Loop) -> None:
         super().__init__()
         self._of = loop
+        self._cancelled = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None or timeout > 0:
+            if self._cancelled == _MOST_CANCELS:
+                raise _Unexpected("the event loop of asyncio does not end a task")
+            self._cancelled += 1
             self._of.task.cancel()
         return []
 

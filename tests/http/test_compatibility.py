@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -159,6 +160,17 @@ async def test_it_is_tried_out_once_without_network_whatever_loop_runs(monkeypat
             assert compatibility.connector_class() is SessionConnector
     assert len(caplog.records) == 1
     assert asyncio.get_running_loop().is_running()
+
+
+def test_a_trial_that_does_not_end_is_given_up(monkeypatch, caplog) -> None:
+    async def stubborn(_: object) -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    monkeypatch.setattr(pinstripe._http.trial, "_try_all", stubborn)
+    assert compatibility._choose() is SessionConnector
+    assert "does not end a task" in caplog.text
 
 
 @pytest.mark.parametrize("change", ["TCPConnector._get", "ResponseHandler.data_received"])
