@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -40,7 +41,6 @@ from pinstripe.webhooks import (
     delivery_of,
 )
 from pinstripe.webhooks._event_log import EventLog, Logged
-from tests.support import warm
 from tests.support.catch_up_worker import fails_first, router_over
 from tests.support.cli_process import environment
 from tests.support.dated import DatedShelf
@@ -559,10 +559,10 @@ async def test_a_client_a_store_or_a_router_that_is_refused(
 # --- processes ----------------------------------------------------------------------------------
 
 
-def start(sandbox: Sandbox, place: Path, log: Path, die_at: int) -> warm.Child:
-    words = ("-W", "error", "-m", "tests.support.catch_up_worker", place, log)
-    return warm.start(
-        [*words, str(die_at)],
+def start(sandbox: Sandbox, place: Path, log: Path, die_at: int) -> subprocess.Popen[str]:
+    words = ["-W", "error", "-m", "tests.support.catch_up_worker", str(place), str(log)]
+    return subprocess.Popen(
+        [sys.executable, *words, str(die_at)],
         cwd=ROOT,
         env=environment(sandbox),
         stdout=subprocess.PIPE,

@@ -41,7 +41,7 @@ def test_spending(market: Market, amount: Decimal, source: str, pair: tuple[str,
 @given(markets, st.sampled_from(PAIRS), sources, st.data())
 def test_receiving(market: Market, pair: tuple[str, str], source: str, data: st.DataObject) -> None:
     unit = Decimal(1).scaleb(-precision(*pair))
-    amount = unit * data.draw(st.integers(1, 10**24))
+    amount = unit * data.draw(st.integers(1, 10**18))  # what the test multiplies stays exact
     price = market.receive(amount, source, *pair)
     cost = amount * market.rate(pair[0], source)
     assert price.destination_amount == amount
