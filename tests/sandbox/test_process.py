@@ -47,7 +47,8 @@ def ask(url: str, data: bytes | None = None, **headers: str) -> Any:
         with QUIET.open(request, timeout=10) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.load(error)
 
 
 def test_other_machines_reach_it_by_the_names_that_were_given() -> None:
