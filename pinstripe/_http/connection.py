@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict
 from yarl import URL
 
 from pinstripe._http.messages import CallProgress, Request
@@ -45,9 +44,10 @@ from pinstripe._http.routes import (
     RawResponse,
     Route,
     UsedConnection,
+    address_and_headers,
+    check_head,
     poll_of,
     too_many_heads,
-    unfit_head,
 )
 
 if TYPE_CHECKING:
@@ -218,12 +218,10 @@ class DirectRoute:
     def _client_request(
         self, request: Request, body: aiohttp.Payload | None
     ) -> aiohttp.ClientRequest:
-        query = f"?{request.query}" if request.query else ""
-        headers = CIMultiDict(self._headers)
-        headers.update(request.headers)
+        url, headers = address_and_headers(request, self._origin, self._headers)
         return aiohttp.ClientRequest(
             request.method,
-            URL(f"{self._origin}{request.path}{query}", encoded=True),
+            url,
             headers=headers,
             data=request.body if body is None else body,
             loop=self._loop,
@@ -232,16 +230,12 @@ class DirectRoute:
 
     def _encode(self, request: Request) -> bytes:
         """Return a request as it goes over the wire."""
-        target = f"{request.path}?{request.query}" if request.query else request.path
-        lines = [f"{request.method} {target} HTTP/1.1"]
+        lines = [f"{request.method} {request.target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         body = request.body or b""
         if request.method != "GET":
             lines.append(f"Content-Length: {len(body)}")
-        # A line break in a value would end its line, and what follows would be another request.
-        text = "".join(lines)
-        if not (text.isascii() and text.isprintable()):
-            raise unfit_head()
+        check_head("".join(lines))
         # The headers of the route, without those that the request replaces. The requests of a
         # client have only a few sets of header names, so each set gets its text once.
         names = tuple(request.headers)

@@ -130,6 +130,11 @@ class Request(Value, Unpicklable):
         return f"{self.method} {self.template}"
 
     @property
+    def target(self) -> str:
+        """The path with the query string."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
     def idempotency_key(self) -> str | None:
         """The key that makes this request safe to repeat; None if it has none."""
         return self.headers.get("Idempotency-Key")

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypedDict
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import frozen
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from pinstripe._concurrency.daemon_thread import in_daemon_thread
@@ -36,9 +36,32 @@ def too_many_heads() -> ConnectionLost:
     return ConnectionLost(f"the server sent {MAX_HEADS} interim answers and no answer")
 
 
-def unfit_head() -> ConfigurationError:
-    """Return the error for a head with a line break, which would end its line too early."""
-    return ConfigurationError("headers", "hold a character that cannot be sent; use ASCII")
+def check_head(text: str) -> None:
+    """Refuse a head with a line break, behind which the rest would be another request.
+
+    Args:
+        text: What goes into the head, without the breaks between its lines.
+
+    Raises:
+        ConfigurationError: It holds such a character, or any other that cannot be sent.
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigurationError("headers", "hold a character that cannot be sent; use ASCII")
+
+
+def address_and_headers(
+    request: Request, origin: str, shared: Mapping[str, str]
+) -> tuple[URL, CIMultiDict[str]]:
+    """Return the whole address and all headers of a request.
+
+    Args:
+        request: The request.
+        origin: The address of the API.
+        shared: The headers of every request, which those of the request replace.
+    """
+    headers = CIMultiDict(shared)
+    headers.update(request.headers)
+    return URL(f"{origin}{request.target}", encoded=True), headers
 
 
 def poll_of(transport: BaseTransport) -> select.poll | None:

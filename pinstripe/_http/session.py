@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from attrs import define
-from multidict import CIMultiDict
-from yarl import URL
 
 from pinstripe._core.errors import ConnectionLost
 from pinstripe._http.messages import CallProgress, Request
@@ -37,9 +35,10 @@ from pinstripe._http.routes import (
     RawResponse,
     Route,
     UsedConnection,
+    address_and_headers,
+    check_head,
     poll_of,
     too_many_heads,
-    unfit_head,
 )
 
 if TYPE_CHECKING:
@@ -249,13 +248,9 @@ class SessionRoute:
     ) -> RawResponse:
         """Send a request; see `Route.send`."""
         progress = request.progress
-        query = f"?{request.query}" if request.query else ""
-        text = "".join((request.path, query, *request.headers, *request.headers.values()))
-        if not (text.isascii() and text.isprintable()):
-            raise unfit_head()
+        check_head("".join((request.target, *request.headers, *request.headers.values())))
         # Not the session's own headers, which it would send to a proxy too.
-        headers = CIMultiDict(self._headers)
-        headers.update(request.headers)
+        url, headers = address_and_headers(request, self._origin, self._headers)
         attempt = _Attempt(progress, used)
         # If the session should not ask the connector, nothing would be known about the request.
         progress.stage = "answer"
@@ -263,7 +258,7 @@ class SessionRoute:
         try:
             answer = await self._session.request(
                 request.method,
-                URL(f"{self._origin}{request.path}{query}", encoded=True),
+                url,
                 headers=headers,
                 skip_auto_headers=None if request.body else ("Content-Type",),
                 data=(request.body or None) if body is None else body,
