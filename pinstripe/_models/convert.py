@@ -129,6 +129,23 @@ def _check_target(kind: Any) -> str | None:
     return f"cannot be structured without a hook for {name_of(gap)}; {remedy}"
 
 
+def read(body: bytes, model: type[_T]) -> _T:
+    """Do the same as `decode`, and raise what was raised.
+
+    Args:
+        body: JSON in UTF-8.
+        model: The type to build.
+
+    Raises:
+        Exception: One of `MISFITS`, which can show a value.
+    """
+    target: Any = model
+    if not body.isascii():
+        body.decode()
+    value: _T = decoder_of(target)(body)
+    return value
+
+
 def decode(body: bytes, model: type[_T]) -> _T:
     """Return the model that a JSON body holds.
 
@@ -140,11 +157,8 @@ def decode(body: bytes, model: type[_T]) -> _T:
         DecodeError: The body is not JSON, or not of that shape. It names the place, and shows no
             value.
     """
-    target: Any = model
     try:
-        if not body.isascii():
-            body.decode()
-        value: _T = decoder_of(target)(body)
+        value = read(body, model)
     except MISFITS as error:
         problem = _decode_error(error, model)
     else:

@@ -259,10 +259,7 @@ class HandlerCalls:
             # A handler is cancelled where it waits, and it may do all its work before that.
             if clock() >= deadline:
                 raise TimeoutError(_LEASE_ENDED)
-            if self._is_watched:
-                with self._reported(handler, event):
-                    await self._call(handler, event, deadline)
-            else:
+            with self._reported(handler, event) if self._is_watched else nullcontext():
                 await self._call(handler, event, deadline)
 
     def run_plain(self, handlers: Sequence[Registered], event: Received, deadline: float) -> None:

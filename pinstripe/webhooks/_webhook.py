@@ -23,7 +23,7 @@ from pinstripe._concurrency.wakers import is_anything_awaited, wake
 from pinstripe._core.errors import ConfigurationError, DecodeError, PinstripeError
 from pinstripe._core.tracebacks import hide_every_frame, hide_frames
 from pinstripe._core.values import Unpicklable, Value
-from pinstripe._models.convert import decode, decoder_of, to_dict
+from pinstripe._models.convert import decode, read, to_dict
 from pinstripe._models.misfits import MISFITS
 from pinstripe._models.record import Private, Record, attach_response, model
 from pinstripe._signature import (
@@ -261,14 +261,8 @@ def object_of(event: Event) -> Any:
 def _read(body: bytes) -> Received:
     # Nearly every payload is such an event. To look at its field `object` first would be to go
     # through all of it twice.
-    try:
-        if not body.isascii():
-            body.decode()
-        event: Event = decoder_of(DeliveredEvent)(body)
-    except MISFITS:
-        pass
-    else:
-        return event
+    with suppress(*MISFITS):
+        return read(body, DeliveredEvent)
     kind = _EVENTS.get(decode(body, Payload).object or "")
     if kind is None:
         problem = DecodeError("not an event: expected `event` or `v2.core.event` at $.object")
